@@ -1,0 +1,16 @@
+"""Run Fivetran syncs from a data pipeline; each action is a declared state machine.
+
+The modules import in one direction, from the top of this list to the bottom:
+
+    cli            the command line; without arguments, the container's job
+    job            one job from its variables to its exit code
+    configuration  variables -> Settings, everything wrong reported at once
+    driver         Run and drive: time, signals, failures, one step after another
+    loader         statecharts/*.toml -> Chart, refusing a bad one by name
+    effects        what to ask Fivetran, and what its answer means
+    progress       what a polled document says about our sync
+    client         one request, one answer or one failure
+    chart, machine, facts, exchange, events     plain values
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,129 @@
+"""A chart: states and the edges between them. Plain data; the loader builds and proves it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum, unique
+
+__all__ = ["OTHERWISE", "Chart", "Kind", "State"]
+
+# The edge of a `chooses` state for every value that has no edge of its own.
+OTHERWISE = "otherwise"
+
+
+@unique
+class Kind(StrEnum):
+    """What a state is; the key that says so in the chart's file."""
+
+    DOES = "does"
+    WAITS = "waits"
+    CHOOSES = "chooses"
+    EXIT = "exit"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state.
+
+    Attributes:
+        name: Its name.
+        kind: What it is.
+        operand: The effect, the pause or the choice it names; "" for a final state.
+        edges: Event -> target, in the order of the file; the groups' edges come last.
+        groups: Event -> name of the group it came from, for those that did.
+        tries: Attempts in all before `gave_up`, or None for FIVETRAN_RETRY_LIMIT.
+        exit: Exit code of a final state, else None.
+        concludes: Entering it records the verdict.
+    """
+
+    name: str
+    kind: Kind
+    operand: str
+    edges: Mapping[str, str]
+    groups: Mapping[str, str]
+    tries: int | None = None
+    exit: int | None = None
+    concludes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One action's states.
+
+    Attributes:
+        action: START, STATUS, TEST or FORCE_RESYNC.
+        title: One line for people.
+        initial: The first state.
+        states: Name -> state, in the order of the file.
+    """
+
+    action: str
+    title: str
+    initial: str
+    states: Mapping[str, State]
+
+    def edges(self) -> Iterator[tuple[str, str, str]]:
+        """Every (state, event, target)."""
+        for state in self.states.values():
+            for event, target in state.edges.items():
+                yield state.name, event, target
+
+    @property
+    def conclusion(self) -> State:
+        """The state that concludes."""
+        return next(state for state in self.states.values() if state.concludes)
+
+    def reachable(self, start: str) -> set[str]:
+        """The states that can be reached from `start`, itself included."""
+        found, todo = {start}, [start]
+        while todo:
+            for target in self.states[todo.pop()].edges.values():
+                if target not in found:
+                    found.add(target)
+                    todo.append(target)
+        return found
+
+    def behind(self) -> set[str]:
+        """The states behind the conclusion."""
+        return self.reachable(self.conclusion.name) - {self.conclusion.name}
+
+    def verdicts(self) -> dict[str, None]:
+        """The events that the conclusion can be entered with, choices looked through; ordered."""
+        found: dict[str, None] = {}
+        seen: set[str] = set()
+        todo = [self.conclusion.name]
+        while todo:
+            goal = todo.pop()
+            seen.add(goal)
+            for source, event, target in self.edges():
+                if target != goal:
+                    continue
+                if self.states[source].kind is not Kind.CHOOSES:
+                    found[event] = None
+                elif source not in seen:
+                    todo.append(source)
+        return found
+
+    def values(self, choice: str) -> tuple[str, ...]:
+        """The values that the chart has an edge for, where it makes that choice; else ()."""
+        return tuple(
+            value
+            for state in self.states.values()
+            if state.kind is Kind.CHOOSES and state.operand == choice
+            for value in state.edges
+        )
+
+    def exit_of(self, verdict: str) -> tuple[str, int]:
+        """The final state, and its exit code, that a verdict leads to.
+
+        Raises:
+            KeyError: The chart has no edge for that verdict.
+        """
+        for state in self.states.values():
+            if state.kind is Kind.CHOOSES and state.operand == "verdict":
+                final = self.states[state.edges[verdict]]
+                return final.name, final.exit or 0
+        raise KeyError(verdict)
+
+    def exits(self) -> dict[int, str]:
+        """Exit code -> final state."""
+        return {state.exit: state.name for state in self.states.values() if state.exit is not None}

@@ -1,0 +1,239 @@
+"""The client: one session, one request a call, and nothing decided.
+
+It translates exceptions and statuses into the error tree of `orchestrator.exchange`. It does
+not retry, wait or follow redirects. The one module that imports `requests`.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+from requests.auth import HTTPBasicAuth
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+
+from orchestrator import __version__
+from orchestrator.exchange import (
+    Answer,
+    AnswerLost,
+    Conflict,
+    Failure,
+    NotFound,
+    RateLimited,
+    Refused,
+    Rejected,
+    Request,
+    Unavailable,
+    unanswered,
+)
+
+__all__ = ["Client"]
+
+# https://fivetran.com/docs/rest-api: version 2 of the documents.
+ACCEPT = "application/json;version=2"
+LONGEST_EXCERPT = 200  # characters of a body that is not Fivetran's
+
+
+class Client:
+    """Talks to the REST API.
+
+    Args:
+        url: Base URL.
+        key: API key.
+        secret: API secret.
+        now: Seconds since the epoch, where an answer has no `Date`.
+        hide: Told each secret that an answer carries, so that it can be masked.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        secret: str,
+        *,
+        now: Callable[[], float] = time.time,
+        hide: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._auth = HTTPBasicAuth(key, secret)
+        self._now = now
+        self._hide = hide
+        self._session = self._open()
+
+    def _open(self) -> requests.Session:
+        session = requests.Session()
+        session.auth = self._auth  # set, so that no .netrc takes its place
+        session.headers.update({"Accept": ACCEPT, "User-Agent": f"fivetran-orchestrator/{__version__}"})
+        return session
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def send(self, request: Request, seconds: float) -> Answer:
+        """Send a request once.
+
+        Args:
+            request: What to ask.
+            seconds: Bound of connecting and of each read. The whole is bounded by the caller.
+
+        Raises:
+            Failure: There was no usable answer; the class says what that means.
+        """
+        try:
+            response = self._session.request(
+                request.method,
+                self._url + request.path,
+                json=request.body,
+                timeout=seconds,
+                allow_redirects=False,  # the credentials are for Fivetran alone
+            )
+        except requests.RequestException as error:
+            raise _translated(request, error) from error
+        except ValueError as error:  # urllib3 lets some malformed answers through as such
+            raise unanswered(request, f"the answer is malformed: {error}") from error
+        except BaseException:
+            # Cut off by a limit or a signal: this connection is in the middle of an answer.
+            self._session.close()
+            self._session = self._open()
+            raise
+        return self._read(request, response)
+
+    def _read(self, request: Request, response: requests.Response) -> Answer:
+        body = _json(response)
+        code = str(body.get("code") or "")
+        message = str(body.get("message") or "")
+        request_id = response.headers.get("X-Request-Id", "")
+        if response.status_code >= requests.codes.multiple_choices:
+            raise _refusal(request, response, code, message, request_id, self._now())
+        data = body.get("data")
+        if not code or (request.wants_data and not isinstance(data, dict)):
+            said = "no JSON of Fivetran's" if not body else "JSON, but not the documented one"
+            raise unanswered(request, f"the answer is {said}: {_excerpt(response)}", status=response.status_code)
+        date = _date(response)
+        return Answer(
+            status=response.status_code,
+            code=code,
+            message=message,
+            data=self._scrub(data) if isinstance(data, dict) else {},
+            date=self._now() if date is None else date,
+            dated=date is not None,
+            request_id=request_id,
+        )
+
+    def _scrub(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The document without the Connect Card's token, which lets its holder set the connection up."""
+        card = data.get("connect_card")
+        if not isinstance(card, dict):
+            return dict(data)
+        for name in ("token", "uri"):
+            if isinstance(card.get(name), str):
+                self._hide(card[name])
+        return {
+            **data,
+            "connect_card": {name: "***" if name in {"token", "uri"} else value for name, value in card.items()},
+        }
+
+
+def _refusal(
+    request: Request, response: requests.Response, code: str, message: str, request_id: str, now: float
+) -> Failure:
+    """The failure of an answer that is not a success."""
+    words = message or (response.reason if code else f"not Fivetran's answer: {_excerpt(response)}") or ""
+    if response.is_redirect:
+        words = f"redirected to {response.headers.get('Location', '')!r}; redirects are not followed with credentials"
+    return _kind(request, response.status_code, code)(
+        words,
+        status=response.status_code,
+        code=code,
+        retry_after=_retry_after(response, now),
+        request_id=request_id,
+    )
+
+
+def _kind(request: Request, status: int, code: str) -> type[Failure]:
+    """What a status means; `code` is Fivetran's, or "" where a proxy or a gateway speaks."""
+    codes = requests.codes
+    if status >= codes.server_error:
+        return Unavailable if request.repeatable else AnswerLost
+    if status == codes.too_many:
+        return RateLimited
+    if status == codes.conflict and not request.repeatable:
+        return Conflict
+    if status in {codes.unauthorized, codes.forbidden}:
+        return Refused if code else Unavailable
+    if status == codes.not_found and code != "NotFound":  # that one means a wrong path
+        return NotFound if code else Unavailable
+    return Rejected
+
+
+def _translated(request: Request, error: requests.RequestException) -> Failure:
+    """The failure of a request that had no answer at all."""
+    causes = list(_causes(error))
+    if any(type(cause).__name__ == "SSLCertVerificationError" for cause in causes):
+        return Unavailable(
+            f"the server's TLS certificate is not trusted ({causes[-1]}); behind a proxy that "
+            "inspects TLS, set REQUESTS_CA_BUNDLE to its certificate"
+        )
+    words = _plain(causes)
+    if any(isinstance(cause, NewConnectionError | ConnectTimeoutError | ProxyError) for cause in causes):
+        return Unavailable(words)  # never sent
+    return unanswered(request, words)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it wraps, outermost first."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        wrapped = [getattr(current, "reason", None), *current.args, current.__cause__, current.__context__]
+        current = next((one for one in wrapped if isinstance(one, BaseException) and id(one) not in seen), None)
+
+
+def _plain(causes: list[BaseException]) -> str:
+    """The innermost words, without object addresses and pools."""
+    words = str(causes[-1]) or type(causes[-1]).__name__
+    return f"{type(causes[0]).__name__}: {words}"
+
+
+def _json(response: requests.Response) -> dict[str, Any]:
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _excerpt(response: requests.Response) -> str:
+    text = " ".join(response.content[: 4 * LONGEST_EXCERPT].decode("utf-8", "replace").split())
+    return f"{text[:LONGEST_EXCERPT]!r} ({response.headers.get('Content-Type', 'no content type')})"
+
+
+def _date(response: requests.Response) -> float | None:
+    return _http_date(response.headers.get("Date", ""))
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _retry_after(response: requests.Response, now: float) -> float | None:
+    """Seconds that `Retry-After` asks to wait: given in seconds or as a date, or not at all."""
+    text = response.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        until = _http_date(text)
+        if until is None:
+            return None
+        since = _date(response)
+        seconds = until - (now if since is None else since)
+    return min(max(0.0, seconds), sys.maxsize) if seconds == seconds else None  # noqa: PLR0124  # NaN

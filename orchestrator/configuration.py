@@ -1,0 +1,374 @@
+"""Variables -> Settings. Everything wrong is reported at once, before any request."""
+
+import base64
+import binascii
+import math
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from orchestrator.chart import Chart
+from orchestrator.documents import parse_time
+from orchestrator.loader import ACTIONS, load
+from orchestrator.masking import STARS
+from orchestrator.settings import Settings
+from orchestrator.variables import VARIABLES
+
+__all__ = ["ConfigurationError", "Configured", "configure", "report_dir"]
+
+CI_REPORT_DIR = "dataops/report/fivetran"
+CI_MARGIN = 60.0  # seconds of the job's own timeout that are left for its other work
+CI_LEAST = 10.0
+LEAST_SECONDS = 0.1
+POLICIES = {"on_running": "FIVETRAN_ON_RUNNING", "on_reschedule": "FIVETRAN_ON_RESCHEDULE"}
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+_UNRESOLVED = re.compile(r"\$(\w+|\{\w+\})|%\w+%")
+_VAULT_REFERENCE = re.compile(r"DATAOPS_VAULT\(([^)]*)\)")
+_VAULT_KEY = "FIVETRAN.DEFAULT.API_KEY"
+_VAULT_SECRETS = ("FIVETRAN.DEFAULT.API_SECRET", "FIVETRAN.DEFAULT.SECRET")  # both are in use
+
+
+class ConfigurationError(ValueError):
+    """What is wrong with the variables.
+
+    Attributes:
+        errors: A line each: the variable, what is wrong with it, the mend.
+        warnings: What was noticed besides.
+    """
+
+    def __init__(self, errors: list[str], warnings: list[str]) -> None:
+        super().__init__("; ".join(errors))
+        self.errors = errors
+        self.warnings = warnings
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What the variables came to.
+
+    Attributes:
+        settings: The settings.
+        chart: The action's chart.
+        inputs: Effective value of each variable, secrets as stars.
+        warnings: What the user should know.
+    """
+
+    settings: Settings
+    chart: Chart
+    inputs: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def report_dir(environ: Mapping[str, str]) -> str:
+    """FIVETRAN_REPORT_DIR, or its default; "" for nowhere."""
+    default = CI_REPORT_DIR if environ.get("CI") else ""
+    return environ.get("FIVETRAN_REPORT_DIR", default).strip()
+
+
+def configure(environ: Mapping[str, str], now: Callable[[], float] = time.time) -> Configured:
+    """Read and check the variables.
+
+    Args:
+        environ: Variables by name.
+        now: Seconds since the epoch.
+
+    Raises:
+        ConfigurationError: Something is missing or malformed.
+    """
+    return _Reader(environ, now).read()
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str], now: Callable[[], float]) -> None:
+        self.environ = environ
+        self.now = now
+        self.errors: list[str] = []
+        self.warnings: list[str] = []
+        self.inputs: dict[str, str] = {}
+        self._vault: Mapping[str, object] | None = None
+        self._vault_failed = False
+
+    def read(self) -> Configured:
+        chart = self._chart()
+        action = chart.action if chart else ""
+        key, secret = self._pair()
+        schema, table = (self._name(name, required=action == "FORCE_RESYNC") for name in ("SCHEMA", "TABLE"))
+        settings = Settings(
+            action=action,
+            connector_id=self._connector(),
+            api_key=key,
+            api_secret=secret,
+            schema=schema,
+            table=table,
+            keep_schedule=self._flag("FIVETRAN_DONT_DISABLE_SYNC"),
+            timeout=self._timeout(),
+            poll_interval=self._seconds("FIVETRAN_POLL_INTERVAL"),
+            http_timeout=self._seconds("FIVETRAN_HTTP_TIMEOUT"),
+            retry_limit=self._count("FIVETRAN_RETRY_LIMIT"),
+            policies=tuple((name, self._policy(chart, name)) for name in POLICIES if chart and chart.values(name)),
+            unpause=self._flag("FIVETRAN_UNPAUSE"),
+            restore_schedule=self._flag("FIVETRAN_RESTORE_SCHEDULE"),
+            evidence=self._one_of("FIVETRAN_EVIDENCE", ("1", "0")) == "1",
+            state_file=self._value("FIVETRAN_STATE_FILE"),
+            api_url=self._url(),
+            report_dir=self._report_dir(),
+            log_format=self._one_of("FIVETRAN_LOG_FORMAT", ("console", "json")),
+            debug=self._flag("DATAOPS_DEBUG"),
+        )
+        self._look_for_typos()
+        if self.errors or chart is None:
+            raise ConfigurationError(self.errors, self.warnings)
+        return Configured(settings, chart, self.inputs, tuple(self.warnings))
+
+    # --- One value -----------------------------------------------------------------------------
+
+    def _value(self, name: str) -> str:
+        """The effective value: its alias looked at, a vault reference looked up, the default filled in."""
+        variable = VARIABLES[name]
+        given = self.environ.get(name, "").strip()
+        second = self.environ.get(variable.alias, "").strip() if variable.alias else ""
+        if given and second and given != second:
+            self._error(name, f"{given!r}, but {variable.alias} is {second!r}", "set one of the two")
+        text = given or second
+        self.inputs[name] = STARS if variable.secret and text else text or variable.default
+        if match := _VAULT_REFERENCE.fullmatch(text):
+            self.inputs[name] = text
+            return self._looked_up(name, match[1])
+        if "DATAOPS_VAULT(" in text:
+            self._error(name, "holds a DATAOPS_VAULT(...) that is not its whole value", "set it to the reference alone")
+            return ""
+        if _UNRESOLVED.fullmatch(text):
+            what = "a variable that was not resolved" if variable.secret else f"{text!r}, which was not resolved"
+            self._error(
+                name,
+                f"is {what}",
+                "define that variable; in GitLab a protected one is missing on unprotected branches",
+            )
+            return ""
+        return text or variable.default
+
+    def _error(self, name: str, problem: str, mend: str) -> None:
+        self.errors.append(f"{name}: {problem}: {mend}")
+
+    def _flag(self, name: str) -> bool:
+        text = self._value(name)
+        if text.lower() in {"false", "0", "no", "off", "none"}:
+            self.warnings.append(f"{name} is {text!r}: any value counts as set; to turn it off, leave it empty")
+        return bool(text)
+
+    def _number(self, name: str, least: float) -> float:
+        text = self._value(name)
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or number < least:
+            self._error(
+                name,
+                f"{text!r} is not a number of seconds",
+                f"give {least:g} or more, such as {VARIABLES[name].default}",
+            )
+            return float(VARIABLES[name].default)
+        return number
+
+    def _seconds(self, name: str) -> float:
+        return self._number(name, LEAST_SECONDS)
+
+    def _count(self, name: str) -> int:
+        text = self._value(name)
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+            self._error(
+                name, f"{text!r} is not a count", f"give a whole number from 1, such as {VARIABLES[name].default}"
+            )
+            return 1
+        return int(text)
+
+    def _one_of(self, name: str, values: tuple[str, ...]) -> str:
+        text = self._value(name).lower()
+        if text not in values:
+            self._error(name, f"{text!r} is not one of its values", f"set it to {' or '.join(values)}")
+        return text
+
+    # --- One variable --------------------------------------------------------------------------
+
+    def _chart(self) -> Chart | None:
+        action = self._value("FIVETRAN_ACTION").upper().replace("-", "_")
+        if not action:
+            self._error("FIVETRAN_ACTION", "is not set", f"set it to one of {', '.join(ACTIONS)}")
+            return None
+        if action not in ACTIONS:
+            self._error("FIVETRAN_ACTION", f"{action!r} is not an action", f"set it to one of {', '.join(ACTIONS)}")
+            return None
+        self.inputs["FIVETRAN_ACTION"] = action
+        return load(action)
+
+    def _connector(self) -> str:
+        text = self._value("CONNECTOR_ID")
+        broken = any(error.startswith("CONNECTOR_ID") for error in self.errors)
+        if not text and not broken:
+            self._error("CONNECTOR_ID", "is not set", "set it to the id that the connection's Setup tab shows")
+        elif text and not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+            self._error(
+                "CONNECTOR_ID",
+                f"{text!r} is not an id",
+                "use the id that the connection's Setup tab shows (such as speak_inexpensive), not its name or address",
+            )
+        return text
+
+    def _name(self, name: str, *, required: bool) -> str:
+        text = self._value(name)
+        if required and not text and not any(error.startswith(f"{name}:") for error in self.errors):
+            self._error(name, "is not set", "FORCE_RESYNC needs SCHEMA and TABLE, as they are called at the source")
+        if not text.isprintable():
+            self._error(name, f"{text!r} has control characters", "give the plain name")
+        return text
+
+    def _policy(self, chart: Chart, name: str) -> str:
+        variable = POLICIES[name]
+        text = self._value(variable).lower()
+        if text not in chart.values(name):
+            self._error(
+                variable,
+                f"{text!r} is no way to deal with it in {chart.action}",
+                f"set it to {' or '.join(chart.values(name))}",
+            )
+        return text
+
+    def _timeout(self) -> float:
+        asked = self._number("FIVETRAN_TIMEOUT", 1.0)
+        limit, began = self.environ.get("CI_JOB_TIMEOUT", ""), parse_time(self.environ.get("CI_JOB_STARTED_AT"))
+        if not re.fullmatch(r"[0-9]{1,9}", limit.strip()):
+            return asked
+        since = self.now() - began if began is not None else 0.0
+        left = max(CI_LEAST, int(limit) - since - CI_MARGIN)
+        if left >= asked:
+            return asked
+        self.warnings.append(
+            f"FIVETRAN_TIMEOUT is {asked:g} s, but the job itself may last {int(limit)} s (CI_JOB_TIMEOUT): "
+            f"the run gets {left:.0f} s; raise the job's `timeout`"
+        )
+        self.inputs["FIVETRAN_TIMEOUT"] = f"{left:.0f}"
+        return left
+
+    def _url(self) -> str:
+        name = "FIVETRAN_API_URL"
+        text = self._value(name)
+        try:
+            parts = urlsplit(text)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            self._error(
+                name, f"{text!r} is not an address", f"leave it out, or give one such as {VARIABLES[name].default}"
+            )
+            return text
+        if parts.username or parts.password:
+            self.inputs[name] = STARS
+            self._error(name, "holds credentials", "give the address alone; the key goes into FIVETRAN_API_KEY")
+        elif not host or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
+            self._error(
+                name, f"{text!r} is not an address", f"leave it out, or give one such as {VARIABLES[name].default}"
+            )
+        elif parts.scheme == "http" and host not in LOOPBACK:
+            self._error(
+                name, f"{text!r} would send the key in the clear", "use https; plain http goes to loopback only"
+            )
+        elif parts.path.rstrip("/").endswith("/v1"):
+            self._error(name, f"{text!r} ends in /v1", "leave that out: the job adds it")
+        return text.rstrip("/")
+
+    def _report_dir(self) -> str:
+        # Not set and set to nothing differ here: the second says "nowhere".
+        self._value("FIVETRAN_REPORT_DIR")
+        self.inputs["FIVETRAN_REPORT_DIR"] = report_dir(self.environ)
+        return report_dir(self.environ)
+
+    # --- Key and secret ------------------------------------------------------------------------
+
+    def _pair(self) -> tuple[str, str]:
+        names = ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET")
+        wants_vault = self._flag("SET_FIVETRAN_KEYS_TO_ENV")
+        before = len(self.errors)
+        key, secret = (self._value(name) for name in names)
+        if len(self.errors) > before:
+            return "", ""
+        if not key and not secret and wants_vault:
+            return self._pair_from_vault()
+        for name, text, other in ((names[0], key, names[1]), (names[1], secret, names[0])):
+            if not text:
+                mend = "set both, or set neither and SET_FIVETRAN_KEYS_TO_ENV to take them from the DataOps vault"
+                self._error(name, "is not set" if not (key or secret) else f"is not set, but {other} is", mend)
+        self._check_pair(key, secret)
+        return key, secret
+
+    def _check_pair(self, key: str, secret: str) -> None:
+        for name, text in (("FIVETRAN_API_KEY", key), ("FIVETRAN_API_SECRET", secret)):
+            if text and not re.fullmatch(r"[!-~]+", text):
+                self._error(
+                    name, "has a blank, a line end or a character outside ASCII in it", "copy it again, it alone"
+                )
+            elif len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+                self._error(name, "stands in quotes", "take the quotes away")
+        if key and key == secret:
+            self._error("FIVETRAN_API_SECRET", "is the same as FIVETRAN_API_KEY", "set it to the key's secret")
+        if key and _is_encoded_pair(key):
+            self._error(
+                "FIVETRAN_API_KEY",
+                "is Base64 of a key and its secret",
+                "give the key alone, and its secret in FIVETRAN_API_SECRET",
+            )
+
+    def _pair_from_vault(self) -> tuple[str, str]:
+        key = self._looked_up("SET_FIVETRAN_KEYS_TO_ENV", _VAULT_KEY)
+        secret = self._looked_up("SET_FIVETRAN_KEYS_TO_ENV", *_VAULT_SECRETS)
+        self.inputs["FIVETRAN_API_KEY"] = self.inputs["FIVETRAN_API_SECRET"] = f"{STARS} (from the vault)"
+        self._check_pair(key, secret)
+        return key, secret
+
+    def _looked_up(self, name: str, *paths: str) -> str:
+        """The first of the paths that the vault has."""
+        from orchestrator.vault import VaultError, look_up, read_vault  # noqa: PLC0415  # PyYAML: only with a vault
+
+        if self._vault_failed:
+            return ""
+        file = self._vault_file()
+        try:
+            if self._vault is None:
+                self._vault = read_vault(file)
+        except VaultError as error:
+            self._vault_failed = True
+            self._error(name, f"needs the vault {file}, which {error}", error.mend)
+            return ""
+        for path in paths:
+            found = look_up(self._vault, path)
+            if found is not None:
+                return found.strip()
+        self._error(name, f"the vault {file} has no text at {' or '.join(paths)}", "add it there, or mend the name")
+        return ""
+
+    def _vault_file(self) -> str:
+        given = self.environ.get("FIVETRAN_VAULT_FILE", "").strip()
+        file = given or f"{self.environ.get('DATAOPS_SECRETS_DIR', '').strip() or '/secrets'}/vault.yml"
+        self.inputs["FIVETRAN_VAULT_FILE"] = file
+        return file
+
+    def _look_for_typos(self) -> None:
+        known = {*VARIABLES, *(variable.alias for variable in VARIABLES.values())}
+        for name in sorted(set(self.environ) - known):
+            if name.startswith("FIVETRAN_"):
+                import difflib  # noqa: PLC0415  # only after a typo
+
+                close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+                if close:
+                    self.warnings.append(f"{name} is no variable of this job: did you mean {close[0]}?")
+
+
+def _is_encoded_pair(text: str) -> bool:
+    """Whether it is Base64(key:secret), as Fivetran's own command line wants it."""
+    try:
+        decoded = base64.b64decode(text, validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        return False
+    return ":" in decoded and decoded.isprintable()

@@ -1,0 +1,124 @@
+"""Reading Fivetran's connection document, whatever of it is missing, null or new.
+
+Facts about the document: https://fivetran.com/docs/rest-api/api-reference/connections/connection-details
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+__all__ = [
+    "MANUAL",
+    "parse_time",
+    "problems",
+    "rescheduled_for",
+    "schedule_type",
+    "setup_state",
+    "special_schedule",
+    "status",
+    "sync_state",
+    "time_of",
+    "unknown_values",
+]
+
+MANUAL = "manual"
+
+_KNOWN = {
+    "setup_state": {"incomplete", "connected", "broken"},
+    "sync_state": {"scheduled", "syncing", "paused", "rescheduled"},
+}
+
+Document = Mapping[str, Any]
+
+
+def parse_time(text: object) -> float | None:
+    """Seconds since the epoch of one of Fivetran's times, or None where it is none.
+
+    Seen: fractions of 6, 3, 1 or 0 digits, `Z` and `+00:00`, null and the text "null".
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def time_of(document: Document, name: str) -> float | None:
+    """`succeeded_at` or `failed_at` in seconds since the epoch, or None before the first."""
+    return parse_time(document.get(name))
+
+
+def status(document: Document) -> Mapping[str, Any]:
+    """The document's `status` object, or {}."""
+    found = document.get("status")
+    return found if isinstance(found, Mapping) else {}
+
+
+def sync_state(document: Document) -> str:
+    """`scheduled`, `syncing`, `paused`, `rescheduled`, or what Fivetran invents next."""
+    if document.get("paused") is True:
+        return "paused" if status(document).get("sync_state") != "syncing" else "syncing"
+    return str(status(document).get("sync_state", ""))
+
+
+def rescheduled_for(document: Document) -> str | None:
+    """When the sync goes on, as Fivetran wrote it; "" when it does not say; None if not rescheduled."""
+    if sync_state(document) != "rescheduled":
+        return None
+    text = status(document).get("rescheduled_for")
+    return text if isinstance(text, str) else ""
+
+
+def setup_state(document: Document) -> str:
+    """`incomplete`, `connected`, `broken`, or what Fivetran invents next."""
+    return str(status(document).get("setup_state", ""))
+
+
+def schedule_type(document: Document) -> str | None:
+    """`manual`, `auto`, or None where the document does not say.
+
+    `schedule_type` may be absent; the newer `schedule` object then says it.
+    """
+    plain = document.get("schedule_type")
+    if isinstance(plain, str) and plain:
+        return plain
+    newer = document.get("schedule")
+    kind = newer.get("schedule_type", newer.get("type")) if isinstance(newer, Mapping) else None
+    if not isinstance(kind, str):
+        return None
+    return MANUAL if kind.lower() == MANUAL else "auto"
+
+
+def special_schedule(document: Document) -> str | None:
+    """The newer `schedule` object's type where `schedule_type` alone cannot bring it back."""
+    newer = document.get("schedule")
+    kind = newer.get("schedule_type", newer.get("type")) if isinstance(newer, Mapping) else None
+    return kind if kind in {"CRON", "TIME_OF_DAY"} else None
+
+
+def problems(document: Document) -> list[str]:
+    """`status.tasks` and `status.warnings` in one line each: what Fivetran says is wrong."""
+    found: list[str] = []
+    for kind in ("tasks", "warnings"):
+        entries = status(document).get(kind)
+        for entry in entries if isinstance(entries, list) else []:
+            if isinstance(entry, Mapping):
+                code, message = entry.get("code", ""), entry.get("message", "")
+                details = entry.get("details")
+                line = f"{kind[:-1]} {code}: {message}" if code else f"{kind[:-1]}: {message}"
+                found.append(f"{line} ({details})" if details else line)
+            else:
+                found.append(f"{kind[:-1]}: {entry}")
+    return found
+
+
+def unknown_values(document: Document) -> list[str]:
+    """A warning for each value that decides something and that this version does not know."""
+    found = status(document)
+    return [
+        f"Fivetran reports {name} {found.get(name)!r}, which this version does not know: it decides nothing"
+        for name, known in _KNOWN.items()
+        if found.get(name) not in known
+    ]

@@ -1,0 +1,452 @@
+"""The driver runs a chart, by three laws.
+
+1. `statecharts/` decides what happens next. Python never names a state: no string, no
+   comparison, no assignment. What a chart does not draw cannot happen.
+2. An effect is what to ask and what the answer means. It knows no state and no successor.
+   The driver sends.
+3. The driver owns time, signals and failure. Nothing else sleeps, reads a clock, retries or
+   absorbs a failure. A pause is data (`Run.wake`: not before), never a hidden sleep.
+
+So an event is raised only where the chart has an edge for it: a state without `gave_up` never
+gives up, one without signal edges is shielded, and there are no flags and no special cases.
+`Run.step()` never sleeps; `drive()` is the loop over it. Exhausting the generator is running,
+pulling it is stepping.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
+
+from orchestrator import documents
+from orchestrator.chart import OTHERWISE, Chart, Kind, State
+from orchestrator.effects import CHOICES, EFFECTS, Call, Pure
+from orchestrator.events import SIGNALS, Event
+from orchestrator.exchange import TRANSIENT, Answer, Failure, Request, unanswered
+from orchestrator.facts import Facts
+from orchestrator.machine import Position
+from orchestrator.report import Files, Story
+from orchestrator.settings import Settings
+from orchestrator.trail import Trail
+
+__all__ = ["Clock", "LimitReached", "NotDue", "Run", "SignalReceived", "Step", "World", "drive"]
+
+GRACE = 10.0  # seconds behind the conclusion
+GRACE_AFTER_SIGNAL = 1.5  # the same, once somebody wants us gone: 2 s in all
+LAST_CALL = 5.0  # seconds that a call at the deadline still gets
+BACKOFF_FIRST, BACKOFF_MOST = 1.0, 60.0  # seconds; doubled in between
+
+
+class LimitReached(BaseException):
+    """A call was cut off at its time limit. Not an Exception: no library may absorb it."""
+
+
+class SignalReceived(BaseException):
+    """A call or a pause was cut off by a signal. Not an Exception: no library may absorb it."""
+
+
+class NotDue(Exception):  # noqa: N818
+    """`step()` was called before `wake`."""
+
+
+class Clock(Protocol):
+    """The time, injected: nothing else reads a clock."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that is never set: for deadlines."""
+        ...
+
+    def wall(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a run needs of the world outside.
+
+    Attributes:
+        clock: The time.
+        send: Sends a request within so many seconds; `interruptible` says whether a signal
+            may cut it off. Raises Failure, LimitReached or SignalReceived.
+        write: Writes files. Raises OSError.
+        jitter: A number in [0, 1), for back-offs.
+        signal: The signal that has arrived, as its event, or None.
+    """
+
+    clock: Clock
+    send: Callable[[Request, float, bool], Answer]
+    write: Callable[[Files], None]
+    jitter: Callable[[], float]
+    signal: Callable[[], Event | None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step, as a value.
+
+    Attributes:
+        number: Counted from 1.
+        source: The state that was left.
+        event: The event or value whose edge was taken.
+        target: The state that was entered.
+        kind: What the state that was left is.
+        facts: The facts after the step.
+        at: Seconds since the run began.
+        request: What was asked, if anything.
+        answer: What was answered.
+        failure: Or how that failed.
+        took: Seconds that asking took.
+        pause: Seconds that the back-off lasts which follows, 0 if none does.
+    """
+
+    number: int
+    source: str
+    event: str
+    target: str
+    kind: Kind
+    facts: Facts
+    at: float
+    request: Request | None = None
+    answer: Answer | None = None
+    failure: Failure | None = None
+    took: float = 0.0
+    pause: float = 0.0
+
+    @property
+    def detail(self) -> str:
+        """What was asked and how it was answered, in a line; "" if nothing was."""
+        if self.request is None:
+            return ""
+        outcome = self.answer or self.failure
+        return f"{self.request} -> {outcome if outcome is not None else 'cut off'}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """What performing a state's effect came to."""
+
+    event: str
+    facts: Facts
+    request: Request | None = None
+    answer: Answer | None = None
+    failure: Failure | None = None
+    took: float = 0.0
+
+
+class Run:
+    """One run of a chart, one step at a time.
+
+    Args:
+        chart: A chart that the loader has proved.
+        settings: What to do.
+        world: Clock, network, disk, signals.
+        facts: What is known already.
+    """
+
+    def __init__(self, chart: Chart, settings: Settings, world: World, facts: Facts | None = None) -> None:
+        self.chart = chart
+        self.settings = settings
+        self.facts = facts or Facts()
+        self.trail = Trail()
+        self.number = 0
+        self.resumed = False
+        self.started_at = world.clock.wall()
+        self._world = world
+        self._position = Position(chart)
+        self._began = world.clock.monotonic()
+        self._deadline = self._began + settings.timeout
+        self._failures: dict[str, int] = {}
+        self._last_event = ""
+        self._concluded = False
+        self._hurried = False
+        self._answer_was_lost = False
+        self._hopeless = False  # what this state waits for lies behind the deadline
+        self._wake = self._began
+        self._enter()
+
+    # --- Where it stands --------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """The present state."""
+        return self._position.state
+
+    @property
+    def ended(self) -> bool:
+        """Whether a final state is reached."""
+        return self.state.kind is Kind.EXIT
+
+    @property
+    def now(self) -> float:
+        """The injected clock, monotonic."""
+        return self._world.clock.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return self.now - self._began
+
+    @property
+    def deadline(self) -> float:
+        """When the deadline or, behind the conclusion, the grace strikes; on the clock of `now`."""
+        self._heed_signal()
+        return self._deadline
+
+    @property
+    def wake(self) -> float:
+        """When the next step is due, on the clock of `now`."""
+        if self._heed_signal() in self.state.edges:
+            return self.now
+        return min(self._wake, self._deadline) if self._concluded else self._wake
+
+    @property
+    def request(self) -> Request | None:
+        """The very request that the next step will send, or None if it sends none."""
+        effect = EFFECTS[self.state.operand] if self.state.kind is Kind.DOES else None
+        return effect.ask(self.settings, self.facts) if isinstance(effect, Call) else None
+
+    # --- One step ---------------------------------------------------------------------------
+
+    def step(self) -> Step:
+        """Do what the present state says, and take the edge that the outcome names. Never sleeps.
+
+        Raises:
+            NotDue: It is too early, or the run has ended.
+        """
+        if self.ended or self.wake > self.now:
+            raise NotDue(f"{self.state.name}: not before {self.wake - self.now:.3f} s from now")
+        source = self.state
+        exchange = self._perform()
+        self._position.fire(exchange.event)
+        target = self.state
+        if source.kind is not Kind.CHOOSES:
+            self._last_event = exchange.event
+        self.facts = exchange.facts
+        pause = self._back_off(exchange) if target.name == source.name else 0.0
+        if target.name != source.name:
+            self._enter()
+        self.number += 1
+        step = Step(
+            number=self.number,
+            source=source.name,
+            event=exchange.event,
+            target=target.name,
+            kind=source.kind,
+            facts=self.facts,
+            at=self.elapsed,
+            request=exchange.request,
+            answer=exchange.answer,
+            failure=exchange.failure,
+            took=exchange.took,
+            pause=pause,
+        )
+        self.trail.add(step.source, step.event, step.target, round(step.at, 3), step.detail)
+        return step
+
+    def _perform(self) -> _Exchange:
+        state, signal = self.state, self._heed_signal()
+        if signal in state.edges:
+            return _Exchange(str(signal), self.facts)
+        match state.kind:
+            case Kind.CHOOSES:
+                value = CHOICES[state.operand].of(self.settings, self.facts)
+                return _Exchange(
+                    value if value in state.edges or OTHERWISE not in state.edges else OTHERWISE, self.facts
+                )
+            case Kind.WAITS:
+                late = Event.TOO_LATE if Event.TOO_LATE in state.edges else Event.TIMED_OUT
+                return _Exchange(late if self._hopeless else Event.WAITED, self.facts)
+            case _:
+                return self._do(state)
+
+    def _do(self, state: State) -> _Exchange:
+        effect = EFFECTS[state.operand]
+        if isinstance(effect, Pure):
+            return _Exchange(*effect.conclude(self.settings, self.facts))
+        if isinstance(effect, Call):
+            return self._call(state, effect)
+        story = Story(self.chart, self.trail, self.started_at, self._world.clock.wall(), resumed=self.resumed)
+        try:
+            self._world.write(effect.compose(self.settings, self.facts, story))
+        except OSError as error:
+            return _Exchange(Event.UNWRITABLE, _warned(self.facts, f"the report could not be written: {error}"))
+        return _Exchange(Event.REPORTED, self.facts)
+
+    def _call(self, state: State, effect: Call) -> _Exchange:
+        request = effect.ask(self.settings, self.facts)
+        if self._answer_was_lost:
+            self._answer_was_lost = False
+            if Event.ANSWER_LOST in state.edges:
+                failure = unanswered(request, "the run stopped while this was under way, and was taken up again")
+                return self._failed(state, _Exchange("", self.facts, request, failure=failure))
+        past = self.now >= self._deadline
+        if self._hopeless or (past and (request.changes or self._concluded)):
+            return self._struck(state, _Exchange("", self.facts, request), sent=False)
+        limit, by_deadline = self._limit(request)
+        facts = replace(self.facts, attempted=_with(self.facts.attempted, effect.name))
+        began = self.now
+        try:
+            answer = self._world.send(request, limit, not SIGNALS.isdisjoint(state.edges))
+        except SignalReceived:
+            facts = replace(facts, unanswered=str(request)) if request.changes else facts
+            return _Exchange(str(self._heed_signal()), facts, request, took=self.now - began)
+        except LimitReached:
+            failure = unanswered(request, f"no answer within {limit:g} s")
+            tried = _Exchange("", facts, request, failure=failure, took=self.now - began)
+            return self._struck(state, tried, sent=True) if by_deadline else self._failed(state, tried)
+        except Failure as failure:
+            return self._failed(state, _Exchange("", facts, request, failure=failure, took=self.now - began))
+        self._failures.pop(state.name, None)
+        facts = replace(facts, answered=_with(facts.answered, effect.name))
+        if not self._concluded:  # behind it the failure that decided the verdict is kept
+            facts = replace(facts, failure=None)
+        event, facts = effect.mean(self.settings, facts, answer)
+        return _Exchange(event, facts, request, answer, took=self.now - began)
+
+    def _failed(self, state: State, tried: _Exchange) -> _Exchange:
+        """Count a failure, and name its event: its own, or `gave_up` after the last attempt."""
+        request, failure, facts = tried.request, tried.failure, tried.facts
+        assert request is not None  # noqa: S101  # for mypy
+        assert failure is not None  # noqa: S101
+        attempts = self._failures.get(state.name, 0) + 1
+        self._failures[state.name] = attempts
+        most = state.tries if state.tries is not None else self.settings.retry_limit
+        gives_up = failure.event in TRANSIENT and attempts >= most and Event.GAVE_UP in state.edges
+        event = Event.GAVE_UP if gives_up else failure.event
+        if failure.event is Event.ANSWER_LOST:
+            facts = replace(facts, unanswered=str(request))
+        if not self._concluded:
+            facts = replace(facts, failure=failure.as_fact(request, attempts))
+        if event not in TRANSIENT:
+            facts = self._regretted(state, event, request, str(failure), facts)
+        return replace(tried, event=event, facts=facts)
+
+    def _struck(self, state: State, tried: _Exchange, *, sent: bool) -> _Exchange:
+        """The deadline struck in a call: `gave_up` after a failed try, where there is such an edge."""
+        request, facts = tried.request, tried.facts
+        assert request is not None  # noqa: S101  # for mypy
+        gives_up = self._failures.get(state.name) and Event.GAVE_UP in state.edges
+        event = Event.GAVE_UP if gives_up else Event.TIMED_OUT
+        if sent and request.changes:
+            facts = replace(facts, unanswered=str(request))
+        return replace(tried, event=event, facts=self._regretted(state, event, request, "time ran out", facts))
+
+    def _regretted(self, state: State, event: Event, request: Request, why: str, facts: Facts) -> Facts:
+        """A failure for good that does not end the run: say what will be missing."""
+        if self.chart.states[state.edges[event]].concludes:
+            return facts
+        return _warned(facts, f"could not {request.purpose} ({request}): {why}")
+
+    # --- Time -------------------------------------------------------------------------------
+
+    def _limit(self, request: Request) -> tuple[float, bool]:
+        """Seconds that a call gets, and whether it is the deadline that cuts it off."""
+        left = self._deadline - self.now
+        if not self._concluded:
+            left = max(left, LAST_CALL)
+        own = left if request.patient else self.settings.http_timeout
+        return min(own, left), left <= own
+
+    def _back_off(self, exchange: _Exchange) -> float:
+        """Put off the next attempt; return for how long."""
+        failure = exchange.failure
+        asked = failure.retry_after if failure else None
+        if asked is not None:
+            seconds = asked
+        else:
+            doubled = BACKOFF_FIRST * 2.0 ** min(self._failures.get(self.state.name, 1) - 1, 32)
+            seconds = min(doubled, BACKOFF_MOST) * (1 - self._world.jitter() / 2)
+        left = self._deadline - self.now
+        # A wait known to end too late is not sat through; a back-off is cut at the deadline.
+        self._hopeless = left <= 0 or (asked is not None and seconds > left)
+        seconds = 0.0 if self._hopeless else min(seconds, left)
+        self._wake = self.now + seconds
+        return seconds
+
+    def _enter(self) -> None:
+        """Take up the state just entered: when is it due, and does the run conclude here?"""
+        state, now = self.state, self.now
+        self._wake, self._hopeless = now, False
+        if state.concludes:
+            self._concluded = True
+            self.facts = replace(self.facts, verdict=self._last_event)
+            self._deadline = now + GRACE
+        if state.kind is Kind.WAITS:
+            due = now + self._waiting_time(state)
+            left = self._deadline - now
+            self._hopeless = left <= 0 or (due > self._deadline and Event.TOO_LATE in state.edges)
+            self._wake = now if self._hopeless else min(due, self._deadline)
+
+    def _waiting_time(self, state: State) -> float:
+        """Seconds that a wait lasts, by Fivetran's clock where Fivetran named the time."""
+        if state.operand == "rescheduled_for":
+            until = documents.parse_time(self.facts.waited_for)
+            if until is not None and self.facts.connection_date is not None:
+                return max(0.0, until - self.facts.connection_date)
+        return self.settings.poll_interval
+
+    def _heed_signal(self) -> Event | None:
+        """The signal that has arrived; behind the conclusion it cuts the grace."""
+        signal = self._world.signal()
+        if signal is not None and self._concluded and not self._hurried:
+            self._hurried = True
+            self._deadline = min(self._deadline, self.now + GRACE_AFTER_SIGNAL)
+        return signal
+
+    # --- Written down and taken up again ------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """The run as JSON types, between two steps."""
+        return {
+            "state": self.state.name,
+            "facts": self.facts.as_json(),
+            "failures": dict(self._failures),
+            "last_event": self._last_event,
+            "started_at": self.started_at,
+            "deadline_at": self._world.clock.wall() + self._deadline - self.now,
+            "number": self.number,
+            "trail": self.trail.entries(),
+            "trail_dropped": self.trail.dropped,
+        }
+
+    @classmethod
+    def resume(cls, chart: Chart, settings: Settings, world: World, snapshot: Mapping[str, Any]) -> Self:
+        """Take up a run that was written down on entering a state.
+
+        To resume is to have lost an answer: a state with an `answer_lost` edge takes it first,
+        every other call is repeated. The deadline goes on by the wall clock.
+
+        Raises:
+            KeyError, TypeError, ValueError: The snapshot is not one of this chart's.
+        """
+        run = cls(chart, settings, world, Facts.from_json(snapshot["facts"]))
+        state = chart.states[snapshot["state"]]
+        run._position = Position(chart, state.name)
+        run._failures = {str(name): int(count) for name, count in snapshot["failures"].items()}
+        run._last_event = str(snapshot["last_event"])
+        run.started_at = float(snapshot["started_at"])
+        run.number = int(snapshot["number"])
+        run.trail = Trail(snapshot["trail"], dropped=int(snapshot["trail_dropped"]))
+        run._answer_was_lost = run.resumed = True
+        run._began = run.now - max(0.0, world.clock.wall() - run.started_at)
+        run._concluded = run.facts.verdict is not None
+        left = float(snapshot["deadline_at"]) - world.clock.wall()
+        run._deadline = run.now + (GRACE if run._concluded else left)
+        run._enter()
+        return run
+
+
+def drive(run: Run, pause: Callable[[float], None]) -> Iterator[Step]:
+    """Run to the end, yielding each step; `pause(until)` may return early for a signal."""
+    while not run.ended:
+        while (wake := run.wake) > run.now:
+            pause(wake)
+        yield run.step()
+
+
+def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return names if name in names else (*names, name)
+
+
+def _warned(facts: Facts, warning: str) -> Facts:
+    return replace(facts, warnings=facts.warned(warning))

@@ -1,0 +1,29 @@
+"""Files that are either whole or not there."""
+
+import os
+from pathlib import Path
+
+__all__ = ["write_atomically"]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write to a temporary name beside the file, then rename; make the directory if need be.
+
+    Args:
+        path: The file.
+        text: Its whole content; what UTF-8 cannot say is replaced.
+
+    Raises:
+        OSError: It could not be written; what was there before is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", errors="replace") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

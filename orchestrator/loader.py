@@ -1,0 +1,238 @@
+"""Read a chart from `statecharts/`, and refuse a bad one by file, state and key.
+
+What is proved here need not be tested at run time: no edge leads nowhere, no outcome of an
+effect is unhandled, no wait is without a deadline, no loop takes no time.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from typing import Any
+
+from orchestrator.chart import OTHERWISE, Chart, Kind, State
+from orchestrator.effects import CHOICES, EFFECTS, Call
+from orchestrator.events import SIGNALS, Event
+from orchestrator.exchange import (
+    TRANSIENT,
+    AnswerLost,
+    Conflict,
+    NotFound,
+    RateLimited,
+    Refused,
+    Rejected,
+    Unavailable,
+)
+
+__all__ = ["ACTIONS", "PAUSES", "ChartError", "load", "parse"]
+
+ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")
+PAUSES = ("next_poll", "rescheduled_for")
+SAME = "same"
+
+_TOP_KEYS = {"title", "initial", "shared"}
+_STATE_KEYS = {*Kind, "also", "edges", "tries", "concludes"}
+_CLIENT_EVENTS = frozenset({failure.event for failure in (RateLimited, Unavailable, Refused, NotFound, Rejected)})
+_POST_EVENTS = frozenset({failure.event for failure in (AnswerLost, Conflict)})
+
+
+class ChartError(ValueError):
+    """A chart that must not run; the message names file, state and key, a line a fault."""
+
+
+def load(action: str) -> Chart:
+    """The chart of an action.
+
+    Raises:
+        ChartError: It is not sound.
+    """
+    name = f"{action.lower()}.toml"
+    return parse(files("statecharts").joinpath(name).read_text("utf-8"), name, action)
+
+
+def parse(text: str, name: str, action: str = "START") -> Chart:
+    """A chart from its text.
+
+    Args:
+        text: TOML.
+        name: File name, for messages.
+        action: The action it is the chart of.
+
+    Raises:
+        ChartError: It is not TOML or not sound.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ChartError(f"{name}: {error}") from error
+    builder = _Builder(name, action, document)
+    chart = builder.build()
+    faults = builder.faults or list(_prove(chart))
+    if faults:
+        raise ChartError("\n".join(f"{name}: {fault}" for fault in faults))
+    return chart
+
+
+class _Builder:
+    """Turns the document into a chart and collects what is wrong with its form."""
+
+    def __init__(self, name: str, action: str, document: Mapping[str, Any]) -> None:
+        self.name = name
+        self.action = action
+        self.document = document
+        self.faults: list[str] = []
+        shared = document.get("shared", {})
+        self.groups: dict[str, dict[str, Any]] = shared if isinstance(shared, dict) else {}
+        self.tables = {key: value for key, value in document.items() if key not in _TOP_KEYS}
+
+    def build(self) -> Chart:
+        for group, edges in self.groups.items():
+            for event in edges if isinstance(edges, dict) else {}:
+                if event not in set(Event):
+                    self.faults.append(f"shared.{group}: unknown event {event!r}")
+        states = {name: self._state(name, table) for name, table in self.tables.items() if self._is_table(name, table)}
+        initial = self.document.get("initial")
+        if initial not in states:
+            self.faults.append(f"initial: {initial!r} is not a state of this chart")
+        for state in states.values():
+            for event, target in state.edges.items():
+                if target not in states:
+                    self.faults.append(f"{state.name}: edges.{event}: unknown target {target!r}")
+                if event in states:
+                    self.faults.append(f"{event}: is the name of a state and of an event of {state.name}")
+        return Chart(self.action, str(self.document.get("title", self.action)), str(initial), states)
+
+    def _is_table(self, name: str, table: object) -> bool:
+        if not isinstance(table, dict):
+            self.faults.append(f"{name}: unknown key")
+        return isinstance(table, dict)
+
+    def _state(self, name: str, table: Mapping[str, Any]) -> State:
+        for key in table:
+            if key not in _STATE_KEYS:
+                self.faults.append(f"{name}: unknown key {key!r}")
+        kinds = [kind for kind in Kind if kind in table]
+        if len(kinds) != 1:
+            self.faults.append(f"{name}: needs exactly one of {', '.join(Kind)}; it has {', '.join(kinds) or 'none'}")
+        kind = kinds[0] if kinds else Kind.EXIT
+        edges = {event: name if target == SAME else target for event, target in table.get("edges", {}).items()}
+        groups: dict[str, str] = {}
+        for group in table.get("also", []):
+            if group not in self.groups:
+                self.faults.append(f"{name}: also: unknown group {group!r}")
+            for event, target in self.groups.get(group, {}).items():
+                if event in edges:
+                    self.faults.append(f"{name}: {event} comes from the group {group!r} and from elsewhere")
+                edges[event] = name if target == SAME else target
+                groups[event] = group
+        tries = table.get("tries")
+        if tries is not None and (type(tries) is not int or tries < 1):
+            self.faults.append(f"{name}: tries: {tries!r} is not a number of attempts")
+        code = table.get(Kind.EXIT)
+        if kind is Kind.EXIT and (type(code) is not int or not 0 <= code <= 255):  # noqa: PLR2004  # POSIX's range
+            self.faults.append(f"{name}: exit: {code!r} is not an exit code")
+        if kind is Kind.EXIT and edges:
+            self.faults.append(f"{name}: a final state has no edges")
+        return State(
+            name=name,
+            kind=kind,
+            operand="" if kind is Kind.EXIT else str(table.get(kind)),
+            edges=edges,
+            groups=groups,
+            tries=tries,
+            exit=code if kind is Kind.EXIT else None,
+            concludes=table.get("concludes") is True,
+        )
+
+
+def _prove(chart: Chart) -> Iterator[str]:
+    """Say what is unsound about a well-formed chart, a line a fault."""
+    conclusions = [state.name for state in chart.states.values() if state.concludes]
+    if len(conclusions) != 1:
+        yield f"exactly one state must say `concludes = true`; here: {', '.join(conclusions) or 'none'}"
+        return
+    behind = chart.behind()
+    reachable = chart.reachable(chart.initial)
+    for state in chart.states.values():
+        if state.name not in reachable:
+            yield f"{state.name}: cannot be reached from {chart.initial}"
+        if not any(chart.states[name].kind is Kind.EXIT for name in chart.reachable(state.name)):
+            yield f"{state.name}: no path leads from it to a final state"
+        yield from _prove_edges(chart, state, is_behind=state.name in behind)
+    yield from _prove_loops(chart)
+
+
+def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str]:
+    """The state's edges are just the events that can happen in it."""
+    if state.kind is Kind.EXIT:
+        return
+    unknown = _unknown_operand(state)
+    if unknown:
+        yield f"{state.name}: {state.kind}: {unknown}"
+        return
+    edges = set(state.edges)
+    shielded = is_behind or state.concludes
+    required, optional = _possible(chart, state)
+    required |= set() if shielded or not _takes_time(state) else SIGNALS
+    if state.kind is Kind.WAITS and len(edges & {Event.TIMED_OUT, Event.TOO_LATE}) != 1:
+        yield f"{state.name}: a wait needs exactly one of timed_out and too_late"
+    for event in sorted(required - edges):
+        yield f"{state.name}: {state.kind} {state.operand!r} may have the outcome {event!r}, which has no edge"
+    for event in sorted(edges - required - optional):
+        known = event in set(Event) or state.kind is Kind.CHOOSES
+        reason = f"{state.kind} {state.operand!r} never has it" if known else "unknown event"
+        if event in SIGNALS and shielded:
+            reason = "from the conclusion on, signals only shorten the grace"
+        yield f"{state.name}: edges.{event}: {reason}"
+    for event, target in state.edges.items():
+        if target == state.name and event not in TRANSIENT:
+            yield f"{state.name}: edges.{event}: only a transient failure may lead back to its own state"
+    if state.tries is not None and Event.GAVE_UP not in edges:
+        yield f"{state.name}: tries: without an edge gave_up it never gives up"
+
+
+def _unknown_operand(state: State) -> str:
+    """What is wrong with what a state names, or ""."""
+    known, what = {
+        Kind.DOES: (set(EFFECTS), "effect"),
+        Kind.WAITS: (set(PAUSES), "pause"),
+        Kind.CHOOSES: (set(CHOICES), "choice"),
+    }[state.kind]
+    return "" if state.operand in known else f"unknown {what} {state.operand!r}"
+
+
+def _takes_time(state: State) -> bool:
+    return state.kind is Kind.WAITS or isinstance(EFFECTS.get(state.operand), Call)
+
+
+def _possible(chart: Chart, state: State) -> tuple[set[str], set[str]]:
+    """The events that need an edge, signals aside, and those that may have one."""
+    edges = set(state.edges)
+    if state.kind is Kind.WAITS:
+        return {Event.WAITED, *(edges & {Event.TIMED_OUT, Event.TOO_LATE})}, set()
+    if state.kind is Kind.CHOOSES:
+        if state.operand == "verdict":
+            return set(chart.verdicts()), set()
+        if state.operand == "schedule_type":  # Fivetran may name a new one any day
+            return {*edges, OTHERWISE}, set()
+        return set(CHOICES[state.operand].values) or edges, set()
+    effect = EFFECTS[state.operand]
+    if not isinstance(effect, Call):
+        return set(effect.outcomes), set()
+    failures = {*_CLIENT_EVENTS, *(_POST_EVENTS if effect.method == "POST" else ())}
+    return {*effect.outcomes, *failures, Event.TIMED_OUT}, {Event.GAVE_UP}
+
+
+def _prove_loops(chart: Chart) -> Iterator[str]:
+    """Every loop waits somewhere: nothing spins, and no request is repeated without a pause."""
+    moving = {name: state for name, state in chart.states.items() if state.kind is not Kind.WAITS}
+    pending = {
+        name: {target for target in state.edges.values() if target in moving and target != name}
+        for name, state in moving.items()
+    }
+    while leaves := [name for name, targets in pending.items() if not targets]:
+        for leaf in leaves:
+            del pending[leaf]
+        for targets in pending.values():
+            targets.difference_update(leaves)
+    if pending:
+        yield f"{', '.join(pending)}: a loop with no wait in it"

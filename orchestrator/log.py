@@ -1,0 +1,108 @@
+"""The log, on stderr: structlog, for people or as JSON, masked in every part."""
+
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from orchestrator.masking import Mask
+
+__all__ = ["LiveLine", "coloured", "make_log"]
+
+
+def coloured(environ: Mapping[str, str], stream: TextIO) -> bool:
+    """Whether the log is shown in colour: by a terminal or by GitLab, and not unwanted (NO_COLOR)."""
+    if environ.get("NO_COLOR"):
+        return False
+    return bool(environ.get("GITLAB_CI")) or stream.isatty()
+
+
+class LiveLine:
+    """A last line on a terminal that is drawn over again; nothing where there is no terminal.
+
+    Args:
+        stream: Where the log goes.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.live = stream.isatty()
+        self._stream = stream
+        self._shown = False
+
+    def show(self, text: str) -> None:
+        """Draw the line, in place of the one before."""
+        self._stream.write(f"\r\x1b[2K{text[: _width() - 1]}")
+        self._stream.flush()
+        self._shown = True
+
+    def clear(self) -> None:
+        """Take it away, so that a log line can take its place."""
+        if self._shown:
+            self._stream.write("\r\x1b[2K")
+            self._stream.flush()
+            self._shown = False
+
+
+def _width() -> int:
+    import shutil  # noqa: PLC0415  # only on a terminal
+
+    return shutil.get_terminal_size().columns
+
+
+class _Output:
+    """A line at a time to a stream, whatever its encoding; the live line makes way."""
+
+    def __init__(self, stream: TextIO, live: LiveLine) -> None:
+        self._stream = stream
+        self._live = live
+
+    def msg(self, message: str) -> None:
+        self._live.clear()
+        encoding = self._stream.encoding or "utf-8"
+        self._stream.write(message.encode(encoding, "replace").decode(encoding) + "\n")
+        self._stream.flush()
+
+    debug = info = warning = error = critical = msg
+
+
+def make_log(
+    mask: Mask,
+    *,
+    json_lines: bool = False,
+    debug: bool = False,
+    colours: bool = False,
+    stream: TextIO | None = None,
+    live: LiveLine | None = None,
+) -> structlog.typing.FilteringBoundLogger:
+    """A logger.
+
+    Args:
+        mask: Takes the secrets out of every value.
+        json_lines: One JSON object a line, not text for people.
+        debug: Let debug lines through.
+        colours: Colour the text.
+        stream: Where it goes; stderr when None.
+        live: The line to take away first.
+    """
+    out = sys.stderr if stream is None else stream
+
+    def masked(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {name: mask.value(value) for name, value in event.items()}
+
+    processors: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso" if json_lines else "%H:%M:%S", utc=True),
+        masked,
+    ]
+    if json_lines:
+        processors.append(structlog.processors.JSONRenderer(ensure_ascii=False, default=str))
+    else:
+        processors.append(structlog.dev.ConsoleRenderer(colors=colours, sort_keys=False, pad_level=False))
+    return structlog.wrap_logger(  # type: ignore[no-any-return]
+        _Output(out, live or LiveLine(out)),
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger("debug" if debug else "info"),
+        context_class=dict,
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,61 @@
+"""The position in a chart, on `transitions`: the one module that imports it.
+
+`transitions` keeps the position and refuses a move that the chart does not declare. It runs
+no callbacks and no time-outs: what happens in a state is the driver's, so moving and doing
+stay separate. A bare cursor is the model, and `auto_transitions` (edges to everywhere) is off.
+"""
+
+from transitions import Machine, MachineError
+
+from orchestrator.chart import Chart, State
+
+__all__ = ["IllegalMove", "Position"]
+
+
+class IllegalMove(Exception):  # noqa: N818
+    """An event that the present state has no edge for. Nothing moved."""
+
+
+class _Cursor:
+    """The model: `transitions` sets its `state`."""
+
+    state: str
+
+
+class Position:
+    """Where a run stands in its chart.
+
+    Args:
+        chart: A chart that the loader has proved.
+        at: The state to stand in; the chart's initial one when None.
+    """
+
+    def __init__(self, chart: Chart, at: str | None = None) -> None:
+        self.chart = chart
+        self._cursor = _Cursor()
+        self.machine = Machine(
+            model=self._cursor,
+            states=list(chart.states),
+            initial=at or chart.initial,
+            transitions=[list(edge) for edge in ((event, source, target) for source, event, target in chart.edges())],
+            auto_transitions=False,
+        )
+
+    @property
+    def state(self) -> State:
+        """The present state."""
+        return self.chart.states[self._cursor.state]
+
+    def fire(self, event: str) -> None:
+        """Take the present state's edge for an event.
+
+        Raises:
+            IllegalMove: There is none.
+        """
+        known = self.machine.events.get(event)
+        if known is None:
+            raise IllegalMove(f"{event!r} is no event of this chart")
+        try:
+            known.trigger(self._cursor)
+        except MachineError as error:
+            raise IllegalMove(f"{self.state.name} has no edge for {event!r}") from error

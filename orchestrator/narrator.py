@@ -1,0 +1,115 @@
+"""What the log says of a run: a line a state change, a heartbeat in between, the verdict at the end."""
+
+from collections.abc import Mapping
+
+from structlog.typing import FilteringBoundLogger
+
+from orchestrator import documents
+from orchestrator.driver import Run, Step
+from orchestrator.log import LiveLine
+from orchestrator.settings import Settings
+from orchestrator.verdicts import explain
+
+__all__ = ["Narrator", "duration"]
+
+HEARTBEAT = 30.0  # seconds of one pause or call
+SLOW_START = 60.0  # seconds after which an accepted sync that does not start is worth a warning
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `45 s`, `2 min 05 s`, `3 h 20 min`."""
+    whole = max(0, round(seconds))
+    if whole < 100:  # noqa: PLR2004
+        return f"{whole} s"
+    if whole < 6000:  # noqa: PLR2004
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+class Narrator:
+    """Tells a run.
+
+    Args:
+        log: Where to.
+        live: The terminal's last line.
+    """
+
+    def __init__(self, log: FilteringBoundLogger, live: LiveLine) -> None:
+        self._log = log
+        self._live = live
+        self._told: set[str] = set()
+        self._last_beat = 0.0
+        self._slow_start_told = False
+
+    def inputs(self, inputs: Mapping[str, str], warnings: tuple[str, ...], version: str) -> None:
+        """The effective inputs."""
+        shown = {name: value for name, value in inputs.items() if value}
+        self._log.info(f"fivetran-orchestrator {version}", **shown)
+        for warning in warnings:
+            self._log.warning(warning)
+
+    def step(self, run: Run, step: Step) -> None:
+        """One state change."""
+        self._last_beat = run.now
+        told: dict[str, object] = {"event": step.event}
+        if step.request is not None:
+            told["asked"] = f"{step.request} ({step.request.purpose})"
+            told["answered"] = str(step.answer or step.failure or "cut off")
+            if step.answer and step.answer.data and step.facts.connection is not None:
+                told["sync_state"] = documents.sync_state(step.facts.connection)
+            told["took"] = f"{step.took:.2f} s"
+        if step.pause:
+            told["again_in"] = f"{step.pause:.1f} s"
+        name = told.pop("event")
+        message = f"{step.source} -> {step.target}"
+        say = self._log.warning if step.failure else self._log.info
+        say(message, on=name, **told)
+        if step.request is not None:
+            self._log.debug(
+                "exchange",
+                body=step.request.body,
+                data=step.answer.data if step.answer else None,
+                request_id=step.answer.request_id if step.answer else None,
+            )
+        for warning in step.facts.warnings:
+            if warning not in self._told:
+                self._told.add(warning)
+                self._log.warning(warning)
+        waited = step.facts.not_started_for
+        if waited is None or waited < SLOW_START:
+            self._slow_start_told = False
+        elif not self._slow_start_told:
+            self._slow_start_told = True
+            self._log.warning(
+                f"Fivetran accepted the sync {duration(waited)} ago and has not started it: it may be queued"
+            )
+
+    def tick(self, run: Run) -> None:
+        """While a pause or a call is under way."""
+        text = self._standing(run)
+        if self._live.live:
+            self._live.show(text)
+        elif run.now - self._last_beat >= HEARTBEAT:
+            self._last_beat = run.now
+            self._log.info(text)
+
+    def _standing(self, run: Run) -> str:
+        request, due = run.request, run.wake - run.now
+        doing = f"{run.state.name}, next step in {duration(due)}" if due > 0 else f"{run.state.name}"
+        if request is not None and due <= 0:
+            doing += f", waiting for the answer to {request}"
+        return f"{duration(run.elapsed)}: {doing}; deadline in {duration(run.deadline - run.now)}"
+
+    def verdict(self, settings: Settings, run: Run) -> None:
+        """How it ended, why, what goes on at Fivetran, what to do."""
+        told = explain(settings, run.facts)
+        code = run.state.exit or 0
+        say = self._log.error if code else self._log.info
+        say(told.headline, verdict=run.facts.verdict, state=run.state.name, exit_code=code, after=duration(run.elapsed))
+        for reason in told.reasons:
+            say(f"why: {reason}")
+        for line in told.at_fivetran:
+            self._log.info(f"at Fivetran: {line}")
+        for line in told.advice:
+            self._log.info(f"what to do: {line}")
+        self._log.info(f"page: {settings.page}")

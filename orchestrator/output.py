@@ -1,0 +1,48 @@
+"""stdout: the result alone. A document for STATUS, START and FORCE_RESYNC, a table for TEST."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator.facts import Facts
+from orchestrator.masking import Mask
+from orchestrator.report import Story, as_text, result
+from orchestrator.settings import Settings
+
+__all__ = ["render", "table"]
+
+RESULTS = ("PASSED", "SKIPPED", "WARNING", "FAILED", "JOB_FAILED")
+
+
+def render(settings: Settings, facts: Facts, story: Story, mask: Mask) -> str:
+    """What goes to stdout; "" where there is nothing to show.
+
+    Args:
+        settings: The job's settings.
+        facts: The facts at the end.
+        story: The way there.
+        mask: Takes the secrets out.
+    """
+    match settings.action:
+        case "STATUS":
+            return mask.block(as_text(facts.connection)) if facts.connection is not None else ""
+        case "TEST":
+            return table(mask.value(facts.setup_tests)) if facts.setup_tests is not None else ""
+        case _:
+            return mask.block(as_text(result(settings, facts, story)))
+
+
+def table(tests: Sequence[Mapping[str, Any]]) -> str:
+    """The setup tests as a table: result, title, message, details (any JSON), and the counts."""
+    lines = []
+    width = max((len(str(test.get("status", ""))) for test in tests), default=0)
+    for test in tests:
+        message = test.get("message")
+        said = f": {message}" if message else ""
+        lines.append(f"{test.get('status', '')!s:{width}}  {test.get('title', '')}{said}")
+        if details := test.get("details"):
+            shown = details if isinstance(details, str) else json.dumps(details, ensure_ascii=False)
+            lines.append(f"{'':{width}}    {shown}")
+    counts = ", ".join(f"{sum(test.get('status') == name for test in tests)} {name}" for name in RESULTS)
+    lines.append(f"{len(tests)} setup tests: {counts}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,102 @@
+"""When is a sync over? What a polled document says about the sync that we asked for.
+
+A pure function of facts and document. Fivetran's times are compared with Fivetran's times
+only. The rules, in the order in which they decide:
+
+1.  While `syncing`, nothing is over, even if `failed_at` moved: Fivetran retries.
+2.  `succeeded_at` moved, and is not older than a moved `failed_at`: succeeded.
+3.  `failed_at` moved: failed.
+4.  Paused; broken or incomplete.
+5.  `rescheduled`, and not the reschedule that was known before.
+6.  The sync was seen and is gone without a trace, twice and five seconds apart: cancelled.
+7.  Otherwise it is running or has not started.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from orchestrator import documents
+from orchestrator.events import Event
+from orchestrator.facts import Facts
+
+__all__ = ["judge"]
+
+Progress = Literal[
+    Event.RUNNING,
+    Event.SUCCEEDED,
+    Event.SYNC_FAILED,
+    Event.CANCELLED,
+    Event.PAUSED,
+    Event.BROKEN,
+    Event.RESCHEDULED,
+]
+
+# A date may show later than the state: seconds between the two polls that call a sync cancelled.
+QUIET_SECONDS = 5.0
+
+
+def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progress, Facts]:
+    """Say what became of our sync.
+
+    Args:
+        facts: What the run knows, the baseline among it.
+        document: The connection document just read.
+        date: Fivetran's now when it was read, in seconds since the epoch.
+    """
+    state = documents.sync_state(document)
+    if state == "syncing":
+        return Event.RUNNING, replace(facts, syncing_seen=True, quiet_since=None, not_started_for=None)
+
+    succeeded = _moved(facts, document, "succeeded_at")
+    failed = _moved(facts, document, "failed_at")
+    if failed is not None and facts.restarted and facts.triggered_at is not None:
+        # The stopped sync may move `failed_at` within the second that `Date` rounds away.
+        failed = failed if failed >= facts.triggered_at + 1 else None
+    seen = replace(facts, not_started_for=None)
+    if succeeded is not None and (failed is None or succeeded >= failed):
+        return Event.SUCCEEDED, seen
+    if failed is not None:
+        return Event.SYNC_FAILED, seen
+
+    if state == "paused":
+        return Event.PAUSED, seen
+    if documents.setup_state(document) in {"incomplete", "broken"}:
+        return Event.BROKEN, seen
+    put_off = documents.rescheduled_for(document)
+    if put_off is not None and (facts.syncing_seen or put_off not in _known_reschedules(facts)):
+        return Event.RESCHEDULED, replace(
+            seen,
+            syncing_seen=False,
+            quiet_since=None,
+            waited_for=put_off,
+            reschedules=facts.reschedules + 1,
+        )
+
+    if facts.syncing_seen:
+        if facts.quiet_since is None:
+            return Event.RUNNING, replace(seen, quiet_since=date)
+        if date - facts.quiet_since >= QUIET_SECONDS:
+            return Event.CANCELLED, seen
+        return Event.RUNNING, seen
+    since = max(
+        (at for at in (facts.triggered_at, documents.parse_time(facts.waited_for)) if at is not None), default=date
+    )
+    return Event.RUNNING, replace(facts, not_started_for=max(0.0, date - since))
+
+
+def _moved(facts: Facts, document: Mapping[str, Any], name: str) -> float | None:
+    """The date, if it is not the baseline's and not from before the baseline was read."""
+    now = documents.time_of(document, name)
+    if now is None or facts.baseline is None:
+        return None
+    before = documents.parse_time(facts.baseline.get(name))
+    read_at = facts.baseline.get("date")
+    if now == before or (read_at is not None and now < read_at):
+        return None
+    return now
+
+
+def _known_reschedules(facts: Facts) -> set[str | None]:
+    at_trigger = facts.baseline.get("rescheduled_for") if facts.baseline else None
+    return {at_trigger, facts.waited_for}

@@ -1,0 +1,67 @@
+"""Settings: what a job was told to do, checked and complete. One immutable value."""
+
+from dataclasses import dataclass, field
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one job; each is a variable of the README's table.
+
+    Attributes:
+        action: STATUS, START, TEST or FORCE_RESYNC.
+        connector_id: Fivetran's id of the connection.
+        api_key: Never shown.
+        api_secret: Never shown.
+        schema: Schema at the source (FORCE_RESYNC).
+        table: Table at the source (FORCE_RESYNC).
+        keep_schedule: Leave the schedule alone.
+        timeout: Seconds for the whole run.
+        poll_interval: Seconds between two polls.
+        http_timeout: Seconds for one whole request.
+        retry_limit: Transient failures in a row where a state says no `tries`.
+        policies: Value of each policy that the action's chart has a choice for.
+        unpause: Un-pause a paused connection.
+        restore_schedule: Put the schedule back at the end.
+        evidence: Optional requests behind the conclusion are allowed.
+        state_file: Where the run is written down, or "".
+        api_url: Base of the API.
+        report_dir: Where results are written, or "".
+        log_format: "console" or "json".
+        debug: Log request and answer in detail.
+    """
+
+    action: str
+    connector_id: str
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    schema: str = ""
+    table: str = ""
+    keep_schedule: bool = False
+    timeout: float = 300.0
+    poll_interval: float = 10.0
+    http_timeout: float = 30.0
+    retry_limit: int = 8
+    policies: tuple[tuple[str, str], ...] = ()
+    unpause: bool = False
+    restore_schedule: bool = False
+    evidence: bool = True
+    state_file: str = ""
+    api_url: str = "https://api.fivetran.com"
+    report_dir: str = ""
+    log_format: str = "console"
+    debug: bool = False
+
+    def policy(self, name: str) -> str:
+        """The value of a policy.
+
+        Raises:
+            KeyError: The action's chart has no choice of that name.
+        """
+        return dict(self.policies)[name]
+
+    @property
+    def page(self) -> str:
+        """The connection's page on Fivetran's dashboard."""
+        return f"https://fivetran.com/dashboard/connections/{self.connector_id}"

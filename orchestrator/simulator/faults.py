@@ -1,0 +1,69 @@
+"""Faults on the socket. Each ends by raising: the server has nothing more to write."""
+
+import os
+import select
+import socket
+import struct
+
+from orchestrator.clock import SystemClock
+
+__all__ = ["hang", "reset", "short", "trickle", "truncate"]
+
+MOMENT = 0.005  # real seconds between two looks whether the client has gone
+LONGEST = 600.0  # real seconds: nothing hangs for ever
+
+
+class DroppedError(ConnectionAbortedError):
+    """The connection was dealt with; the server drops it without a word."""
+
+
+def reset(connection: socket.socket) -> None:
+    """RST: the client sees `Connection reset by peer`."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(connection.detach())
+    raise DroppedError
+
+
+def hang(connection: socket.socket, clock: SystemClock) -> None:
+    """Say nothing until the client goes away."""
+    while not _gone(connection):
+        clock.sleep(clock.speed * MOMENT)
+    raise DroppedError
+
+
+def trickle(connection: socket.socket, clock: SystemClock, body: bytes) -> None:
+    """A byte now and then: no single read ever times out."""
+    try:
+        connection.sendall(_head(len(body) + 1_000_000) + body)
+        while not _gone(connection):
+            connection.sendall(b" ")
+            clock.sleep(clock.speed * MOMENT)
+    except OSError:  # the client has gone between two bytes
+        pass
+    raise DroppedError
+
+
+def truncate(connection: socket.socket, body: bytes) -> None:
+    """The connection ends in the middle of the body."""
+    connection.sendall(_head(len(body)) + body[: len(body) // 2])
+    connection.shutdown(socket.SHUT_RDWR)
+    raise DroppedError
+
+
+def short(connection: socket.socket, body: bytes) -> None:
+    """The length says less than there is: what is read is no JSON."""
+    connection.sendall(_head(len(body) // 2) + body)
+    connection.shutdown(socket.SHUT_WR)
+    raise DroppedError
+
+
+def _head(length: int) -> bytes:
+    return f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+def _gone(connection: socket.socket) -> bool:
+    readable, _, _ = select.select([connection], [], [], MOMENT)
+    try:
+        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+    except OSError:  # reset is gone, too
+        return True

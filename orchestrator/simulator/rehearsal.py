@@ -1,0 +1,105 @@
+"""`demo` and `simulate`: a job against the simulator, and the simulator by itself."""
+
+import sys
+from collections.abc import Mapping
+
+from orchestrator.clock import FastClock, SystemClock
+from orchestrator.job import Job
+from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
+from orchestrator.simulator.scenario import Scenario, load_scenario, names
+from orchestrator.simulator.server import bind, served
+
+__all__ = ["demo", "scenarios", "simulate", "variables"]
+
+CONNECTOR = "speak_inexpensive"
+DEMO_SPEED = 20.0
+
+
+def variables(scenario: Scenario, url: str) -> dict[str, str]:
+    """The variables of a job against a scenario's simulator at that address."""
+    return {
+        "FIVETRAN_ACTION": "START",
+        "CONNECTOR_ID": CONNECTOR,
+        "FIVETRAN_API_KEY": KEY,
+        "FIVETRAN_API_SECRET": SECRET,
+        "FIVETRAN_API_URL": url,
+        **scenario.variables,
+    }
+
+
+def demo(name: str, environ: Mapping[str, str], speed: float = DEMO_SPEED, clock: SystemClock | None = None) -> int:
+    """Run START against a scenario.
+
+    Args:
+        name: The scenario.
+        environ: Only how to log is taken from it.
+        speed: Simulated seconds a real second.
+        clock: Another clock than one of that speed.
+
+    Returns:
+        0 if the job ended as the scenario says, 70 if not: one of the two is wrong.
+
+    Raises:
+        ScenarioError: There is no such scenario.
+    """
+    scenario = load_scenario(name)
+    clock = clock or FastClock(speed)
+    how = {name: environ[name] for name in ("FIVETRAN_LOG_FORMAT", "NO_COLOR", "DATAOPS_DEBUG") if name in environ}
+    print(f"scenario {name}: {scenario.title} (simulated Fivetran, {speed:g} s in a second)\n", file=sys.stderr)
+    with served(Simulator(scenario, clock)) as url:
+        job = Job({**variables(scenario, url), **how}, clock=clock)
+        code = job.run()
+    promised = f"{scenario.verdict}, exit code {scenario.exit_code}"
+    if (job.verdict, code) == (scenario.verdict, scenario.exit_code):
+        print(f"\nthe job ended as this scenario says: {promised}", file=sys.stderr)
+        return 0
+    print(f"\nthe job ended as {job.verdict}, exit code {code}; the scenario says {promised}", file=sys.stderr)
+    return 70
+
+
+def scenarios() -> str:
+    """The scenarios, a line each."""
+    listed = [load_scenario(name) for name in names()]
+    width = max(len(scenario.name) for scenario in listed)
+    return "\n".join(
+        f"  {scenario.name:{width}}  {scenario.title} -> {scenario.verdict} ({scenario.exit_code})"
+        for scenario in listed
+    )
+
+
+def simulate(name: str, port: int, speed: float) -> int:
+    """Serve a scenario until interrupted.
+
+    Args:
+        name: The scenario.
+        port: Port on loopback; 0 for any.
+        speed: How much faster than told the syncs are. Dates stay real ones.
+
+    Raises:
+        ScenarioError: There is no such scenario.
+        OSError: The port is taken.
+    """
+    scenario = load_scenario(name)
+    clock = SystemClock()
+    server = bind(Simulator(scenario.faster(speed), clock, watch=_tell), port)
+    url = f"http://127.0.0.1:{server.server_port}"
+    print(f"scenario {name}: {scenario.title}", file=sys.stderr)
+    print(f"a simulated Fivetran listens on {url}; Ctrl-C ends it. In another terminal:\n", file=sys.stderr)
+    for variable, value in variables(scenario, url).items():
+        print(f"export {variable}={value}", file=sys.stderr)
+    print("fivetran-orchestrator\n", file=sys.stderr, flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print("ended", file=sys.stderr)
+    finally:
+        server.server_close()
+    return 0
+
+
+def _tell(seen: Seen) -> None:
+    print(
+        f"{seen.method} {seen.path} {'' if seen.body is None else seen.body} -> {seen.outcome}",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -1,0 +1,201 @@
+"""Scenarios: what happens to a simulated connection, as TOML."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+__all__ = ["Fault", "Scenario", "ScenarioError", "SyncPlan", "load_scenario", "names", "parse_scenario"]
+
+ENDS = ("succeeds", "fails", "vanishes", "reschedules", "pauses", "breaks")
+OPERATIONS = ("any", "get", "patch", "sync", "resync", "test", "schemas")
+DOINGS = ("answer", "reset", "hang", "trickle", "truncate", "short")
+
+
+class ScenarioError(ValueError):
+    """A scenario that does not exist or is malformed; the message says what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """What becomes of one sync.
+
+    Attributes:
+        queued: Seconds between the trigger and the start.
+        lasts: Seconds between start and end.
+        ends: succeeds, fails, vanishes (cancelled), reschedules, pauses or breaks.
+        again_in: Seconds from a reschedule to `rescheduled_for`.
+        fails_inside: Seconds after the start at which `failed_at` moves, though the sync goes on.
+        shows_after: Seconds by which its date shows later than its state.
+        reason: Text of the task that Fivetran shows for a failure.
+    """
+
+    queued: float = 0.0
+    lasts: float = 60.0
+    ends: str = "succeeds"
+    again_in: float = 120.0
+    fails_inside: float | None = None
+    shows_after: float = 0.0
+    reason: str = "The source database refused the connection: too many clients"
+
+    def faster(self, speed: float) -> Self:
+        """The same, in less time."""
+        return replace(
+            self,
+            queued=self.queued / speed,
+            lasts=self.lasts / speed,
+            again_in=self.again_in / speed,
+            fails_inside=None if self.fails_inside is None else self.fails_inside / speed,
+            shows_after=self.shows_after / speed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault, a real one: an answer of that status, or something done to the socket.
+
+    Attributes:
+        on: Which requests: any, get, patch, sync, resync, test or schemas.
+        skip: How many of them pass before.
+        times: How many of them it meets; 0 for all that follow.
+        does: answer, reset, hang, trickle, truncate (the connection ends inside the body) or
+            short (the length says less than the body).
+        acts: The request is carried out all the same.
+        status: HTTP status of an `answer`.
+        code: Fivetran's code in it; "" for an answer that is not Fivetran's.
+        message: Its message, or the whole body of one that is not Fivetran's.
+        headers: More headers.
+    """
+
+    on: str = "any"
+    skip: int = 0
+    times: int = 1
+    does: str = "answer"
+    acts: bool = False
+    status: int = 502
+    code: str = ""
+    message: str = "<html><body><h1>502 Bad Gateway</h1></body></html>"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario.
+
+    Attributes:
+        name: Its name.
+        title: One line for people.
+        verdict: The verdict that START ends in against it.
+        exit_code: The exit code that START ends with.
+        variables: Variables that the job has besides key, secret and connector.
+        connection: Members of the connection document that differ from the usual.
+        exists: Fivetran knows the connection.
+        overdue: Its own schedule starts a sync as soon as it may.
+        table_resync: The connector can re-sync single tables.
+        dated: Answers carry a `Date`.
+        running: A sync of somebody else's, running at the beginning.
+        syncs: The syncs in the order in which they are started; the last one repeats.
+        faults: Faults, each with its own count.
+        setup_tests: What the setup tests find.
+        test_seconds: How long they take.
+        schemas: Schema -> tables at the source.
+    """
+
+    name: str = "succeeds"
+    title: str = ""
+    verdict: str = "succeeded"
+    exit_code: int = 0
+    variables: Mapping[str, str] = field(default_factory=dict)
+    connection: Mapping[str, Any] = field(default_factory=dict)
+    exists: bool = True
+    overdue: bool = False
+    table_resync: bool = True
+    dated: bool = True
+    running: SyncPlan | None = None
+    syncs: tuple[SyncPlan, ...] = (SyncPlan(),)
+    faults: tuple[Fault, ...] = ()
+    setup_tests: tuple[Mapping[str, Any], ...] = (
+        {"title": "Validate Login", "status": "PASSED", "message": "", "details": None},
+        {"title": "Connecting to Database", "status": "PASSED", "message": "", "details": None},
+        {"title": "Checking Replication Lag", "status": "SKIPPED", "message": "Not needed", "details": None},
+    )
+    test_seconds: float = 20.0
+    schemas: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"public": ("orders", "customers")})
+
+    def faster(self, speed: float) -> Self:
+        """The same, in less time."""
+        return replace(
+            self,
+            running=self.running and self.running.faster(speed),
+            syncs=tuple(plan.faster(speed) for plan in self.syncs),
+            test_seconds=self.test_seconds / speed,
+        )
+
+
+T = TypeVar("T")
+
+
+def _make(kind: type[T], where: str, table: Mapping[str, Any], **fixed: Any) -> T:  # noqa: ANN401  # any member
+    known = {member.name for member in fields(kind)}  # type: ignore[arg-type]  # only dataclasses come here
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise ScenarioError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    return kind(**{**table, **fixed})
+
+
+def parse_scenario(name: str, text: str) -> Scenario:
+    """A scenario from its text.
+
+    Raises:
+        ScenarioError: It is malformed.
+    """
+    where = f"scenario {name}"
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{where}: {error}") from error
+    plans = tuple(_make(SyncPlan, f"{where}: syncs", plan) for plan in document.pop("syncs", [{}]))
+    running = document.pop("running", None)
+    faults = tuple(_make(Fault, f"{where}: faults", fault) for fault in document.pop("faults", []))
+    scenario = _make(
+        Scenario,
+        where,
+        document,
+        name=name,
+        syncs=plans,
+        running=None if running is None else _make(SyncPlan, f"{where}: running", running),
+        faults=faults,
+    )
+    for key, value, allowed in (
+        *(("ends", plan.ends, ENDS) for plan in plans),
+        *(("on", fault.on, OPERATIONS) for fault in faults),
+        *(("does", fault.does, DOINGS) for fault in faults),
+    ):
+        if value not in allowed:
+            raise ScenarioError(f"{where}: {key}: {value!r} is none of {', '.join(allowed)}")
+    return scenario
+
+
+def names() -> list[str]:
+    """The names of the scenarios that come with the package."""
+    folder = files("orchestrator.simulator").joinpath("scenarios")
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_scenario(name: str) -> Scenario:
+    """A scenario that comes with the package, or one from a file (a name that ends in .toml).
+
+    Raises:
+        ScenarioError: There is none of that name, or it is malformed.
+    """
+    if name.endswith(".toml"):
+        try:
+            return parse_scenario(Path(name).stem, Path(name).read_text("utf-8"))
+        except OSError as error:
+            raise ScenarioError(f"{name}: {error.strerror}") from error
+    if name not in names():
+        raise ScenarioError(f"no scenario is called {name!r}; there are: {', '.join(names())}")
+    folder = files("orchestrator.simulator").joinpath("scenarios")
+    return parse_scenario(name, folder.joinpath(f"{name}.toml").read_text("utf-8"))

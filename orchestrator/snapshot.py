@@ -1,0 +1,81 @@
+"""The state file: a run written down on entering a state, so that it can be taken up again."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator import __version__
+from orchestrator.chart import Chart
+from orchestrator.driver import Run
+from orchestrator.settings import Settings
+
+__all__ = ["SnapshotError", "compose_snapshot", "read_snapshot"]
+
+FORMAT = 1
+
+
+class SnapshotError(ValueError):
+    """A state file that this job cannot go on from.
+
+    Attributes:
+        mend: What to do about it.
+    """
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem)
+        self.mend = mend
+
+
+def _subject(settings: Settings) -> dict[str, str]:
+    return {
+        "action": settings.action,
+        "connector_id": settings.connector_id,
+        "schema": settings.schema,
+        "table": settings.table,
+    }
+
+
+def compose_snapshot(settings: Settings, run: Run) -> str:
+    """The state file's text."""
+    document = {
+        "format": FORMAT,
+        "version": __version__,
+        **_subject(settings),
+        "ended": run.ended,
+        "run": run.snapshot(),
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_snapshot(file: str, settings: Settings, chart: Chart) -> Mapping[str, Any] | None:
+    """The run in a state file, or None where there is none to take up: no file, or it has ended.
+
+    Args:
+        file: Path of the file.
+        settings: The job's settings, which must be about the same connection and action.
+        chart: The action's chart.
+
+    Raises:
+        SnapshotError: The file is another job's, another version's, or damaged.
+    """
+    another = "remove the file to start afresh, or name another one"
+    try:
+        document = json.loads(Path(file).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise SnapshotError(f"{file} cannot be read as a state file ({type(error).__name__})", another) from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise SnapshotError(f"{file} is no state file of this version", another)
+    if document.get("ended") is True:
+        return None
+    for name, value in _subject(settings).items():
+        if document.get(name) != value:
+            raise SnapshotError(
+                f"{file} holds an unfinished run with {name} {document.get(name)!r}, not {value!r}", another
+            )
+    run = document.get("run")
+    if not isinstance(run, dict) or run.get("state") not in chart.states:
+        raise SnapshotError(f"{file} holds a run in a state that this version's chart does not have", another)
+    return run

@@ -1,0 +1,62 @@
+"""The job's variables: one table for reading them, for the flags and for the help."""
+
+from dataclasses import dataclass
+
+__all__ = ["VARIABLES", "Variable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable.
+
+    Attributes:
+        name: Its name.
+        meaning: One line for `--help`.
+        default: What holds when it is not set; "" for none.
+        alias: A second name.
+        any_value: Any value counts as yes, "false" too.
+        secret: Its value is never shown.
+    """
+
+    name: str
+    meaning: str
+    default: str = ""
+    alias: str = ""
+    any_value: bool = False
+    secret: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The flag of `run` that stands for it."""
+        return "--" + self.name.removeprefix("FIVETRAN_").lower().replace("_", "-")
+
+
+VARIABLES: dict[str, Variable] = {
+    variable.name: variable
+    for variable in (
+        Variable("FIVETRAN_ACTION", "STATUS, START, TEST or FORCE_RESYNC (required)"),
+        Variable("CONNECTOR_ID", "Fivetran's id of the connection (required)", alias="FIVETRAN_CONNECTOR_ID"),
+        Variable("FIVETRAN_API_KEY", "key of the Fivetran API", secret=True),
+        Variable("FIVETRAN_API_SECRET", "its secret", secret=True),
+        Variable("SET_FIVETRAN_KEYS_TO_ENV", "take key and secret from the DataOps vault", any_value=True),
+        Variable("SCHEMA", "FORCE_RESYNC: schema, as it is called at the source", alias="FIVETRAN_SCHEMA"),
+        Variable("TABLE", "FORCE_RESYNC: table, as it is called at the source", alias="FIVETRAN_TABLE"),
+        Variable("FIVETRAN_DONT_DISABLE_SYNC", "leave the connection's schedule alone", any_value=True),
+        Variable("FIVETRAN_TIMEOUT", "seconds for the whole run", "300"),
+        Variable("FIVETRAN_POLL_INTERVAL", "seconds between two looks at the sync", "10"),
+        Variable("FIVETRAN_HTTP_TIMEOUT", "seconds for one request", "30"),
+        Variable("FIVETRAN_RETRY_LIMIT", "transient failures in a row before giving up", "8"),
+        Variable("FIVETRAN_ON_RUNNING", "a sync is running already: wait, attach, restart or fail", "wait"),
+        Variable("FIVETRAN_ON_RESCHEDULE", "Fivetran puts the sync off: wait or fail", "wait"),
+        Variable("FIVETRAN_UNPAUSE", "un-pause a paused connection", any_value=True),
+        Variable("FIVETRAN_RESTORE_SCHEDULE", "put the schedule back at the end", any_value=True),
+        Variable("FIVETRAN_EVIDENCE", "0: no optional requests behind the conclusion", "1"),
+        Variable("FIVETRAN_STATE_FILE", "the run is written there, and taken up again from there"),
+        Variable("FIVETRAN_API_URL", "base of the API", "https://api.fivetran.com"),
+        Variable("FIVETRAN_VAULT_FILE", "the DataOps vault", "${DATAOPS_SECRETS_DIR:-/secrets}/vault.yml"),
+        Variable("FIVETRAN_REPORT_DIR", "where results go (in CI: dataops/report/fivetran; empty: nowhere)"),
+        Variable("FIVETRAN_LOG_FORMAT", "console or json", "console"),
+        Variable("DATAOPS_DEBUG", "debug detail, masked", any_value=True),
+        Variable("NO_COLOR", "no colours", any_value=True),
+    )
+}

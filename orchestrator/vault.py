@@ -1,0 +1,62 @@
+"""The DataOps vault: a plain YAML file, already decrypted by the platform."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["VaultError", "look_up", "read_vault"]
+
+
+class VaultError(ValueError):
+    """A vault that cannot be used; no word of its content is in the message.
+
+    Attributes:
+        mend: What to do about it.
+    """
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem)
+        self.mend = mend
+
+
+def read_vault(file: str) -> Mapping[str, Any]:
+    """The vault's content; every key and every value is a text, as it is written there.
+
+    Args:
+        file: Path of the file.
+
+    Raises:
+        VaultError: It cannot be read, or is not a vault.
+    """
+    try:
+        import yaml  # noqa: PLC0415  # only where a vault is used
+    except ImportError:
+        raise VaultError("needs PyYAML to be read", "install fivetran-orchestrator[vault]") from None
+    try:
+        text = Path(file).read_text("utf-8-sig")
+    except FileNotFoundError:
+        raise VaultError("does not exist", "name it in FIVETRAN_VAULT_FILE or DATAOPS_SECRETS_DIR") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise VaultError(f"cannot be read ({type(error).__name__})", "look at its path and its permissions") from None
+    if text.lstrip().startswith("$ANSIBLE_VAULT"):
+        raise VaultError("is encrypted", "have the platform decrypt it before this job")
+    try:
+        # BaseLoader makes texts of everything, so `2024` is a key and `0123` keeps its zero.
+        content = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506  # it constructs nothing else
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise VaultError(f"is not YAML{where}", "mend it there") from None
+    if not isinstance(content, Mapping):
+        raise VaultError("is not a mapping of names", "write FIVETRAN: {DEFAULT: {API_KEY: ..., API_SECRET: ...}}")
+    if content and all("." in str(name) for name in content):
+        raise VaultError("is flat: its names have dots", "nest them: FIVETRAN: {DEFAULT: {API_KEY: ...}}")
+    return content
+
+
+def look_up(vault: Mapping[str, Any], path: str) -> str | None:
+    """The text at `A.B.C`, or None if there is none."""
+    found: Any = vault
+    for segment in path.split("."):
+        found = found.get(segment) if isinstance(found, Mapping) else None
+    return found if isinstance(found, str) and found else None

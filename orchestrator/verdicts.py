@@ -1,0 +1,312 @@
+"""A verdict in words: what happened, why, what goes on at Fivetran, what to do now.
+
+It is what somebody reads whose pipeline has just turned red at night.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator import documents
+from orchestrator.events import Event
+from orchestrator.facts import Facts
+from orchestrator.settings import Settings
+
+__all__ = ["HEADLINES", "Explanation", "explain", "resync_failed"]
+
+TRIGGERS = {"trigger_sync", "restart_sync", "resync_table"}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A verdict for people.
+
+    Attributes:
+        headline: What happened, in one line.
+        reasons: Why, in Fivetran's words where it has any.
+        at_fivetran: What goes on there now.
+        still_running: Whether a sync runs there now; None if that is not known.
+        advice: What to do now.
+    """
+
+    headline: str
+    reasons: tuple[str, ...]
+    at_fivetran: tuple[str, ...]
+    still_running: bool | None
+    advice: tuple[str, ...]
+
+
+HEADLINES: dict[str, str] = {
+    Event.SUCCEEDED: "the sync succeeded",
+    Event.SYNC_FAILED: "the sync failed",
+    Event.CANCELLED: "the sync was cancelled: it ended with neither a success nor a failure",
+    Event.SHOWN: "the connection was read",
+    Event.PASSED: "the setup tests passed",
+    Event.TESTS_FAILED: "setup tests failed",
+    Event.REFUSED: "Fivetran refused the request: the API key",
+    Event.NOT_FOUND: "Fivetran does not know the connection",
+    Event.REJECTED: "Fivetran rejected the request",
+    Event.TIMED_OUT: "time ran out",
+    Event.GAVE_UP: "Fivetran's API was unavailable",
+    Event.PAUSED: "the connection is paused",
+    Event.INCOMPLETE: "the connection's setup is incomplete",
+    Event.BROKEN: "the connection is broken",
+    Event.BUSY: "another sync is running",
+    Event.RESCHEDULED: "Fivetran rescheduled the sync",
+    Event.TOO_LATE: "Fivetran rescheduled the sync to a time after the deadline",
+    Event.INTERRUPTED: "the job was interrupted",
+    Event.TERMINATED: "the job was terminated",
+}
+
+# How a run ends that learned the end of its own sync.
+_OVER = {Event.SUCCEEDED, Event.SYNC_FAILED, Event.CANCELLED, Event.PAUSED, Event.BROKEN, Event.INCOMPLETE}
+
+
+def explain(settings: Settings, facts: Facts) -> Explanation:
+    """Put a verdict into words.
+
+    Args:
+        settings: The job's settings.
+        facts: The facts at the end; every one may be missing.
+    """
+    verdict = facts.verdict or ""
+    document = facts.connection or {}
+    running = _still_running(facts, document)
+    headline = HEADLINES.get(verdict, verdict)
+    if verdict == Event.NOT_FOUND and resync_failed(facts):
+        headline = "Fivetran does not know the schema or the table"
+    elif verdict == Event.SUCCEEDED and settings.action == "FORCE_RESYNC":
+        headline = "the re-sync was accepted, and a sync has succeeded since"
+    elif verdict == Event.SUCCEEDED and not _triggered(facts):
+        headline = "the sync that was running already succeeded"
+    elif verdict == Event.PAUSED and _triggered(facts):
+        headline = "the connection was paused before the sync ended"
+    return Explanation(
+        headline=headline,
+        reasons=_reasons(settings, facts, document),
+        at_fivetran=_at_fivetran(facts, document, running),
+        still_running=running,
+        advice=tuple(_ADVICE[verdict](settings, facts)) if verdict in _ADVICE else (),
+    )
+
+
+def _triggered(facts: Facts) -> bool:
+    return not TRIGGERS.isdisjoint(facts.answered)
+
+
+def resync_failed(facts: Facts) -> bool:
+    """Whether the last failure was that of asking for a table's re-sync."""
+    return str((facts.failure or {}).get("request", "")).endswith("/schemas/tables/resync")
+
+
+def _still_running(facts: Facts, document: Mapping[str, Any]) -> bool | None:
+    if facts.unanswered and facts.unanswered.startswith("POST"):
+        return None
+    if facts.verdict in _OVER:
+        return False
+    if documents.sync_state(document) == "syncing":
+        return True
+    if facts.verdict in {Event.RESCHEDULED, Event.TOO_LATE} or not _triggered(facts):
+        return False
+    return None
+
+
+def _reasons(settings: Settings, facts: Facts, document: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        *_failure_reasons(facts),
+        *_sync_reasons(settings, facts, document),
+        *(
+            f"{test.get('title')}: {test.get('status')}: {test.get('message')}"
+            for test in facts.setup_tests or ()
+            if str(test.get("status")) in {"FAILED", "JOB_FAILED"}
+        ),
+        *_name_reasons(settings, facts),
+    )
+
+
+def _failure_reasons(facts: Facts) -> Iterator[str]:
+    if failure := facts.failure:
+        words = " ".join(str(failure[key]) for key in ("status", "code") if failure.get(key))
+        line = f"{failure['request']} ({failure['purpose']}): {words + ': ' if words else ''}{failure['message']}"
+        if failure["attempts"] > 1:
+            line += f" ({failure['attempts']} attempts)"
+        if failure["request_id"]:
+            line += f" (request id {failure['request_id']})"
+        yield line
+
+
+def _sync_reasons(settings: Settings, facts: Facts, document: Mapping[str, Any]) -> Iterator[str]:
+    verdict, problems = facts.verdict, documents.problems(document)
+    if verdict in _OVER - {Event.SUCCEEDED}:
+        yield from problems
+    if verdict == Event.SYNC_FAILED and not problems:
+        yield "Fivetran's API gives no reason; the connection's page has the sync's log"
+    if verdict in {Event.RESCHEDULED, Event.TOO_LATE}:
+        yield f"rescheduled for {facts.waited_for or 'a time that Fivetran does not say'}"
+    if verdict == Event.TIMED_OUT:
+        yield f"the run had {settings.timeout:g} s (FIVETRAN_TIMEOUT)"
+        if facts.not_started_for is not None:
+            yield (
+                f"Fivetran accepted the sync, but nothing of it was seen in {facts.not_started_for:.0f} s: "
+                "it is queued, or was dropped"
+            )
+
+
+def _name_reasons(settings: Settings, facts: Facts) -> Iterator[str]:
+    if facts.near_matches:
+        yield f"names like {settings.schema}.{settings.table} at the source: {', '.join(facts.near_matches)}"
+    elif facts.near_matches is not None:
+        yield f"no name at the source is like {settings.schema}.{settings.table}"
+
+
+def _at_fivetran(facts: Facts, document: Mapping[str, Any], running: bool | None) -> tuple[str, ...]:  # noqa: FBT001
+    found = []
+    if facts.unanswered:
+        found.append(f"{facts.unanswered} had no answer: it may have been carried out")
+    if running is True:
+        found.append("a sync is running; it was left running")
+    elif running is None and _triggered(facts):
+        found.append("the sync was triggered and may still run; it was left alone")
+    elif facts.verdict in {Event.RESCHEDULED, Event.TOO_LATE}:
+        manual = documents.schedule_type(document) == documents.MANUAL
+        found.append(
+            "the sync is waiting; on a manual schedule Fivetran will not resume it by itself"
+            if manual
+            else "the sync is waiting; Fivetran will resume it by itself"
+        )
+    elif running is False and facts.verdict not in {Event.SUCCEEDED, Event.SHOWN, Event.PASSED, Event.TESTS_FAILED}:
+        found.append("no sync of this run is running")
+    was, now = facts.schedule_before, documents.schedule_type(document)
+    if now == documents.MANUAL and was not in {None, documents.MANUAL}:
+        found.append(f"the schedule is now manual (it was {was}): syncs happen only when a job asks for one")
+    return tuple(found)
+
+
+def _key_advice(_: Settings, facts: Facts) -> list[str]:
+    if (facts.failure or {}).get("status") == 403:  # noqa: PLR2004
+        return ["give the API key's user or role the permission that Fivetran names, for this connection's destination"]
+    return [
+        (
+            "check FIVETRAN_API_KEY and FIVETRAN_API_SECRET: both belong to one key, "
+            "made under Account Settings > API Config or the user's own API key page"
+        ),
+        "a masked GitLab variable that is also protected is empty on unprotected branches",
+    ]
+
+
+def _name_advice(settings: Settings, facts: Facts) -> list[str]:
+    if resync_failed(facts):
+        return [
+            (
+                "check SCHEMA and TABLE: the names at the source, case-sensitive "
+                f"(given: SCHEMA={settings.schema} TABLE={settings.table})"
+            )
+        ]
+    return [
+        (
+            f"check CONNECTOR_ID ({settings.connector_id}): the connection's Setup tab shows it, "
+            "two words such as speak_inexpensive; it is not the connection's name"
+        ),
+        "check that the API key belongs to the same account",
+    ]
+
+
+def _time_advice(settings: Settings, facts: Facts) -> list[str]:
+    if settings.action in {"STATUS", "TEST"}:
+        return [f"raise FIVETRAN_TIMEOUT (now {settings.timeout:g} s)"]
+    advice = [f"raise FIVETRAN_TIMEOUT (now {settings.timeout:g} s), and the job's own timeout with it"]
+    if settings.action == "START" and _triggered(facts):
+        advice.insert(0, "to wait for the sync that is running, start the job again with FIVETRAN_ON_RUNNING=attach")
+    return advice
+
+
+def _unavailable_advice(_: Settings, __: Facts) -> list[str]:
+    return [
+        "start the job again later; `retry: {max: 2, exit_codes: [6]}` has GitLab do so",
+        (
+            "https://status.fivetran.com says whether Fivetran has an outage; "
+            "if it has none, check the runner's network and proxy (HTTPS_PROXY)"
+        ),
+    ]
+
+
+def _paused_advice(settings: Settings, facts: Facts) -> list[str]:
+    if _triggered(facts):
+        return ["find out who paused it; un-pause it on its page and start the job again"]
+    return [f"un-pause it on its page ({settings.page}), or set FIVETRAN_UNPAUSE to have the job do it"]
+
+
+def _setup_advice(settings: Settings, _: Facts) -> list[str]:
+    return [
+        f"mend the setup on the connection's page: {settings.page}/setup",
+        "FIVETRAN_ACTION=TEST runs its setup tests",
+    ]
+
+
+def _busy_advice(settings: Settings, _: Facts) -> list[str]:
+    also = " or attach" if settings.action == "START" else ""
+    return [
+        f"set FIVETRAN_ON_RUNNING to wait{also}, or start the job when the other sync is over",
+        "`resource_group` with the connector's id keeps two jobs of GitLab apart",
+    ]
+
+
+def _rejected_advice(settings: Settings, facts: Facts) -> list[str]:
+    failure = facts.failure or {}
+    if failure.get("code") == "NotFound":
+        return [f"check FIVETRAN_API_URL ({settings.api_url}): the path does not exist there"]
+    if resync_failed(facts):
+        return ["this kind of connector may have no re-sync of single tables: re-sync it on its page"]
+    return ["Fivetran's message above says what it did not like; the same request will be rejected again"]
+
+
+def _reschedule_advice(settings: Settings, facts: Facts) -> list[str]:
+    if facts.verdict == Event.RESCHEDULED:
+        return ["set FIVETRAN_ON_RESCHEDULE to wait, or start the job again after that time"]
+    due = documents.parse_time(facts.waited_for)
+    if due is None or facts.connection_date is None:
+        return ["raise FIVETRAN_TIMEOUT"]
+    left = max(0.0, due - facts.connection_date)
+    return [
+        (
+            f"start the job again after {facts.waited_for}, or give it time to wait: "
+            f"that was {left:.0f} s ahead, FIVETRAN_TIMEOUT is {settings.timeout:g} s"
+        )
+    ]
+
+
+def _again_advice(settings: Settings, facts: Facts) -> list[str]:
+    if _triggered(facts) and settings.action == "START":
+        return ["to wait for that sync after all, start the job again with FIVETRAN_ON_RUNNING=attach"]
+    return ["start the job again"]
+
+
+def _terminated_advice(settings: Settings, facts: Facts) -> list[str]:
+    return [
+        "the runner stopped the job: it was cancelled, or its `timeout` is shorter than FIVETRAN_TIMEOUT",
+        *_again_advice(settings, facts),
+    ]
+
+
+def _log_advice(settings: Settings, _: Facts) -> list[str]:
+    return [f"read the sync's log on the connection's page: {settings.page}", "then start the job again"]
+
+
+_ADVICE: dict[str, Callable[[Settings, Facts], list[str]]] = {
+    Event.SYNC_FAILED: _log_advice,
+    Event.CANCELLED: _log_advice,
+    Event.TESTS_FAILED: _setup_advice,
+    Event.REFUSED: _key_advice,
+    Event.NOT_FOUND: _name_advice,
+    Event.REJECTED: _rejected_advice,
+    Event.TIMED_OUT: _time_advice,
+    Event.GAVE_UP: _unavailable_advice,
+    Event.PAUSED: _paused_advice,
+    Event.INCOMPLETE: _setup_advice,
+    Event.BROKEN: _setup_advice,
+    Event.BUSY: _busy_advice,
+    Event.RESCHEDULED: _reschedule_advice,
+    Event.TOO_LATE: _reschedule_advice,
+    Event.INTERRUPTED: _again_advice,
+    Event.TERMINATED: _terminated_advice,
+}
