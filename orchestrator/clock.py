@@ -25,9 +25,13 @@ class SystemClock:
         """Seconds since the epoch."""
         return time.time()
 
+    def real(self, seconds: float) -> float:
+        """Real seconds in which so many seconds of this clock pass."""
+        return seconds / self.speed
+
     def sleep(self, seconds: float) -> None:
         """Let so many seconds of this clock pass."""
-        time.sleep(max(0.0, seconds) / self.speed)
+        time.sleep(self.real(max(0.0, seconds)))
 
 
 class FastClock(SystemClock):

@@ -13,7 +13,7 @@ from orchestrator import __version__
 from orchestrator.client import Client
 from orchestrator.clock import SystemClock
 from orchestrator.configuration import ConfigurationError, Configured, configure, report_dir
-from orchestrator.driver import Run, World, drive
+from orchestrator.driver import Run, Step, World, drive
 from orchestrator.exchange import Answer, Request
 from orchestrator.files import write_atomically
 from orchestrator.log import LiveLine, coloured, make_log
@@ -40,6 +40,7 @@ class Job:
         stdout: Where the result goes; sys.stdout when None.
         stderr: Where the log goes; sys.stderr when None.
         must_resume: There must be a run to take up (`run --resume`).
+        observe: Shown the run before its first step (with None) and after each step.
 
     Attributes:
         verdict: How the run ended; None while it has not.
@@ -54,6 +55,7 @@ class Job:
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         must_resume: bool = False,
+        observe: Callable[[Run, Step | None], None] = lambda _, __: None,
     ) -> None:
         self.environ = environ
         self.clock = clock or SystemClock()
@@ -61,6 +63,7 @@ class Job:
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self.must_resume = must_resume
+        self.observe = observe
         self.verdict: str | None = None
         self.mask = Mask(*(environ.get(f"FIVETRAN_API_{part}", "").strip() for part in ("KEY", "SECRET")))
         self.live = LiveLine(self.stderr)
@@ -103,9 +106,11 @@ class Job:
         run = self._begin(configured, self._world(settings, client, watch))
         watch.tick = lambda: self.narrator.tick(run)
         keep = self._keeper(settings, run)
+        self.observe(run, None)
         for step in drive(run, watch.pause):
             self.narrator.step(run, step)
             keep()
+            self.observe(run, step)
         client.close()
         self.verdict = run.facts.verdict
         self.narrator.verdict(settings, run)
@@ -115,7 +120,7 @@ class Job:
 
     def _world(self, settings: Settings, client: Client, watch: Watch) -> World:
         def send(request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
-            real = seconds / self.clock.speed
+            real = self.clock.real(seconds)
             return watch.call(lambda: client.send(request, real), seconds, interruptible=interruptible)
 
         def write(files: Files) -> None:

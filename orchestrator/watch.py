@@ -81,7 +81,8 @@ class Watch:
             self._interruptible = interruptible
             self._until = self._clock.monotonic() + seconds
             self._armed = True
-            signal.setitimer(signal.ITIMER_REAL, max(0.001, min(TICK, seconds / self._clock.speed)), TICK)
+            tick = max(0.001, min(TICK, seconds / self._clock.speed))
+            signal.setitimer(signal.ITIMER_REAL, tick, tick)
             self._strike()
             result = function()
             self._armed = False

@@ -8,13 +8,17 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from orchestrator.simulator.app import Simulator
 
-__all__ = ["bind", "served"]
+__all__ = ["Handler", "bind", "served"]
 
 
-class _Quiet(WSGIRequestHandler):
-    """The simulator says itself what arrived."""
+class Handler(WSGIRequestHandler):
+    """Leaves the `Date` and the telling of what arrived to the simulator."""
 
     protocol_version = "HTTP/1.1"
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """The status line, without the server's own `Date`: that of the simulated clock follows."""
+        self.send_response_only(code, message)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing."""
@@ -26,7 +30,7 @@ def bind(simulator: Simulator, port: int = 0) -> BaseWSGIServer:
     Raises:
         OSError: The port is taken.
     """
-    return make_server("127.0.0.1", port, simulator, threaded=True, request_handler=_Quiet)
+    return make_server("127.0.0.1", port, simulator, threaded=True, request_handler=Handler)
 
 
 @contextmanager

@@ -1,0 +1,51 @@
+"""Fixtures: a simulated Fivetran behind real HTTP, on a clock on which nobody waits."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+from stage import Stage
+from werkzeug import Request, Response
+
+from orchestrator.simulator.scenario import Scenario, load_scenario
+from orchestrator.simulator.server import Handler
+
+
+@pytest.fixture(scope="session")
+def http_server() -> Iterator[HTTPServer]:
+    """One server for the whole session; each test mounts its own application."""
+    with HTTPServer(host="127.0.0.1", port=0, threaded=True) as server:
+        assert server.server is not None
+        server.server.RequestHandlerClass = Handler  # its own Date is the machine's
+        yield server
+
+
+@pytest.fixture
+def stage(http_server: HTTPServer, tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+    """Make a Stage from a scenario or from a scenario's name."""
+
+    def make(scenario: Scenario | str | None = None) -> Stage:
+        chosen = load_scenario(scenario) if isinstance(scenario, str) else scenario or Scenario()
+        made = Stage(chosen, http_server.url_for("").rstrip("/"), tmp_path)
+
+        def answer(request: Request) -> Response:
+            # The server has read the body already, to match the request.
+            environ = {**request.environ, "wsgi.input": io.BytesIO(request.get_data())}
+            return Response.from_app(made.simulator, environ)
+
+        http_server.clear()
+        http_server.expect_request(re.compile(".*")).respond_with_handler(answer)
+        return made
+
+    yield make
+    http_server.clear()
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the machine reaches a test."""
+    for name in ("CI", "GITLAB_CI", "NO_COLOR", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
