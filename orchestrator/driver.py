@@ -217,6 +217,7 @@ class Run:
             raise NotDue(f"{self.state.name}: not before {self.wake - self.now:.3f} s from now")
         source = self.state
         exchange = self._perform()
+        self._answer_was_lost = False
         self._position.fire(exchange.event)
         target = self.state
         if source.kind is not Kind.CHOOSES:
@@ -274,11 +275,9 @@ class Run:
 
     def _call(self, state: State, effect: Call) -> _Exchange:
         request = effect.ask(self.settings, self.facts)
-        if self._answer_was_lost:
-            self._answer_was_lost = False
-            if Event.ANSWER_LOST in state.edges:
-                failure = unanswered(request, "the run stopped while this was under way, and was taken up again")
-                return self._failed(state, _Exchange("", self.facts, request, failure=failure))
+        if self._answer_was_lost and Event.ANSWER_LOST in state.edges:
+            failure = unanswered(request, "the run stopped while this was under way, and was taken up again")
+            return self._failed(state, _Exchange("", self.facts, request, failure=failure))
         past = self.now >= self._deadline
         if self._hopeless or (past and (request.changes or self._concluded)):
             return self._struck(state, _Exchange("", self.facts, request), sent=False)
@@ -297,7 +296,8 @@ class Run:
         except Failure as failure:
             return self._failed(state, _Exchange("", facts, request, failure=failure, took=self.now - began))
         self._failures.pop(state.name, None)
-        facts = replace(facts, answered=_with(facts.answered, effect.name))
+        known = None if facts.unanswered == str(request) else facts.unanswered
+        facts = replace(facts, answered=_with(facts.answered, effect.name), unanswered=known)
         if not self._concluded:  # behind it the failure that decided the verdict is kept
             facts = replace(facts, failure=None)
         event, facts = effect.mean(self.settings, facts, answer)
@@ -404,6 +404,8 @@ class Run:
             "last_event": self._last_event,
             "started_at": self.started_at,
             "deadline_at": self._world.clock.wall() + self._deadline - self.now,
+            "wake_at": self._world.clock.wall() + self._wake - self.now,
+            "hopeless": self._hopeless,
             "number": self.number,
             "trail": self.trail.entries(),
             "trail_dropped": self.trail.dropped,
@@ -430,10 +432,14 @@ class Run:
         run._answer_was_lost = run.resumed = True
         run._began = run.now - max(0.0, world.clock.wall() - run.started_at)
         run._concluded = run.facts.verdict is not None
-        left = float(snapshot["deadline_at"]) - world.clock.wall()
-        run._deadline = run.now + (GRACE if run._concluded else left)
-        run._enter()
+        run._deadline = run.now + GRACE if run._concluded else run._on_our_clock(snapshot["deadline_at"])
+        run._wake = max(run.now, run._on_our_clock(snapshot["wake_at"]))
+        run._hopeless = bool(snapshot["hopeless"])
         return run
+
+    def _on_our_clock(self, wall: float) -> float:
+        """A moment of the wall clock on the clock of `now`."""
+        return self.now + float(wall) - self._world.clock.wall()
 
 
 def drive(run: Run, pause: Callable[[float], None]) -> Iterator[Step]:

@@ -3,10 +3,14 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from orchestrator.simulator.app import Simulator
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 __all__ = ["Handler", "bind", "served"]
 
@@ -19,6 +23,11 @@ class Handler(WSGIRequestHandler):
     def send_response(self, code: int, message: str | None = None) -> None:
         """The status line, without the server's own `Date`: that of the simulated clock follows."""
         self.send_response_only(code, message)
+
+    def connection_dropped(self, error: BaseException, environ: "WSGIEnvironment | None" = None) -> None:
+        """A fault has dealt with the connection: there is no next request on it."""
+        del error, environ
+        self.close_connection = True
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing."""

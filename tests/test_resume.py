@@ -1,0 +1,143 @@
+"""A run that dies anywhere is taken up again, and nothing is asked for twice."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stage import Stage
+
+from orchestrator.client import Client
+from orchestrator.driver import Run, Step
+from orchestrator.exchange import Answer, Request
+
+SCENARIOS = ("lost_answer", "rescheduled_twice", "unpaused", "somebody_elses", "paused")
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing gets to clean up."""
+
+
+def _dies_after(number: int) -> Callable[[Run, Step | None], None]:
+    def observe(_: Run, step: Step | None) -> None:
+        if (step.number if step else 0) == number:
+            raise Killed
+
+    return observe
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_killed_between_any_two_steps(stage: Callable[..., Stage], name: str, tmp_path: Path) -> None:
+    """Killed after any step and started again, the job ends as if nothing had happened, with no second sync."""
+    whole = stage(name)
+    steps = len(whole.play(FIVETRAN_POLL_INTERVAL="15").steps)
+    for number in range(steps):
+        here = stage(name)
+        file = str(tmp_path / f"state-{number}.json")
+        with pytest.raises(Killed):
+            here.play(observe=_dies_after(number), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+
+        played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+
+        assert played.code == here.scenario.exit_code, played.stderr
+        assert len(here.syncs) == len(whole.syncs), (number, played.stderr)
+        assert "taken up again" in played.stderr
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_killed_before_any_answer(
+    stage: Callable[..., Stage], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while any request is under way, the job loses its answer only: no second sync is started."""
+    whole = stage(name)
+    requests = len(whole.play(FIVETRAN_POLL_INTERVAL="15").requests)
+    for number in range(1, requests + 1):
+        here = stage(name)
+        file = str(tmp_path / f"state-{number}.json")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Client, "send", _dying_send(number))
+            with pytest.raises(Killed):
+                here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+
+        played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+
+        assert played.code == here.scenario.exit_code, played.stderr
+        assert len(here.syncs) == len(whole.syncs), (number, played.stderr)
+
+
+def _dying_send(number: int) -> Callable[[Client, Request, float], Answer]:
+    """A client that dies once Fivetran has dealt with the request of that number."""
+    count, send = iter(range(1, number + 1)), Client.send
+
+    def send_and_die(client: Client, request: Request, seconds: float) -> Answer:
+        last = next(count) == number
+        try:
+            return send(client, request, seconds)
+        finally:
+            if last:
+                raise Killed
+
+    return send_and_die
+
+
+def test_deadline_goes_on_by_the_wall_clock(stage: Callable[..., Stage], tmp_path: Path) -> None:
+    """The time between death and resumption counts: the last look is made, and nothing is asked for any more."""
+    here = stage("slow")
+    file = str(tmp_path / "state.json")
+    with pytest.raises(Killed):
+        here.play(observe=_dies_after(6), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+    here.clock.sleep(1000)
+
+    played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+
+    assert (played.code, played.requests) == (5, ["get"])
+
+
+def test_a_sync_that_ended_meanwhile_is_green(stage: Callable[..., Stage], tmp_path: Path) -> None:
+    """A job that died and comes back after the deadline is green if the sync succeeded meanwhile."""
+    here = stage("succeeds")
+    file = str(tmp_path / "state.json")
+    with pytest.raises(Killed):
+        here.play(observe=_dies_after(4), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+    here.clock.sleep(1000)
+
+    played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+
+    assert played.code == 0
+
+
+def test_a_wait_is_not_begun_anew(stage: Callable[..., Stage], tmp_path: Path) -> None:
+    """A run that dies while it waits for `rescheduled_for` waits only for what is left of it."""
+    here = stage("rescheduled_twice")
+    file = str(tmp_path / "state.json")
+    with pytest.raises(Killed):
+        here.play(
+            observe=lambda _, step: _die() if step and step.event == "wait" else None,
+            FIVETRAN_STATE_FILE=file,
+        )
+    again_at = here.connection.rescheduled_for
+    here.clock.sleep(30)
+
+    played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+
+    assert again_at is not None
+    assert played.code == 0
+    assert here.syncs[1].asked_at - again_at < 2
+
+
+def _die() -> None:
+    raise Killed
+
+
+def test_an_ended_run_is_not_taken_up(stage: Callable[..., Stage], tmp_path: Path) -> None:
+    """A state file of a run that has ended does not keep the next job from running."""
+    here = stage("succeeds")
+    file = str(tmp_path / "state.json")
+    first = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+
+    second = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+
+    assert (first.code, second.code) == (0, 0)
+    assert len(here.syncs) == 2
+    assert json.loads(Path(file).read_text("utf-8"))["ended"] is True
