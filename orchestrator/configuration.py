@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from orchestrator.chart import Chart
 from orchestrator.documents import parse_time
@@ -22,11 +22,13 @@ CI_REPORT_DIR = "dataops/report/fivetran"
 CI_MARGIN = 60.0  # seconds of the job's own timeout that are left for its other work
 CI_LEAST = 10.0
 LEAST_SECONDS = 0.1
+MOST_SECONDS = 31_622_400.0  # a leap year; the system's timers overflow somewhere above
 POLICIES = {"on_running": "FIVETRAN_ON_RUNNING", "on_reschedule": "FIVETRAN_ON_RESCHEDULE"}
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
-_UNRESOLVED = re.compile(r"\$(\w+|\{\w+\})|%\w+%")
-_VAULT_REFERENCE = re.compile(r"DATAOPS_VAULT\(([^)]*)\)")
+# A name at the source may have a dollar in it, but none has `${...}`.
+_UNRESOLVED = re.compile(r"\$\w+|%\w+%|.*\$\{[^}]*\}.*", re.DOTALL)
+_VAULT_REFERENCE = re.compile(r"DATAOPS_VAULT\(([^)]+)\)")
 _VAULT_KEY = "FIVETRAN.DEFAULT.API_KEY"
 _VAULT_SECRETS = ("FIVETRAN.DEFAULT.API_SECRET", "FIVETRAN.DEFAULT.SECRET")  # both are in use
 
@@ -63,9 +65,10 @@ class Configured:
 
 
 def report_dir(environ: Mapping[str, str]) -> str:
-    """FIVETRAN_REPORT_DIR, or its default; "" for nowhere."""
+    """FIVETRAN_REPORT_DIR as it is written, or its default; "" for nowhere, or where it needs resolving."""
     default = CI_REPORT_DIR if environ.get("CI") else ""
-    return environ.get("FIVETRAN_REPORT_DIR", default).strip()
+    text = environ.get("FIVETRAN_REPORT_DIR", default).strip()
+    return "" if _UNRESOLVED.fullmatch(text) or "DATAOPS_VAULT(" in text else text
 
 
 def configure(environ: Mapping[str, str], now: Callable[[], float] = time.time) -> Configured:
@@ -88,6 +91,7 @@ class _Reader:
         self.errors: list[str] = []
         self.warnings: list[str] = []
         self.inputs: dict[str, str] = {}
+        self._unknown: set[str] = set()  # variables whose value could not be told, which is said once
         self._vault: Mapping[str, object] | None = None
         self._vault_failed = False
 
@@ -95,7 +99,8 @@ class _Reader:
         chart = self._chart()
         action = chart.action if chart else ""
         key, secret = self._pair()
-        schema, table = (self._name(name, required=action == "FORCE_RESYNC") for name in ("SCHEMA", "TABLE"))
+        # Other actions have no use for these two, and their names are everybody's.
+        schema, table = map(self._name, ("SCHEMA", "TABLE")) if action == "FORCE_RESYNC" else ("", "")
         settings = Settings(
             action=action,
             connector_id=self._connector(),
@@ -136,22 +141,36 @@ class _Reader:
         self.inputs[name] = STARS if variable.secret and text else text or variable.default
         if match := _VAULT_REFERENCE.fullmatch(text):
             self.inputs[name] = text
-            return self._looked_up(name, match[1])
-        if "DATAOPS_VAULT(" in text:
-            self._error(name, "holds a DATAOPS_VAULT(...) that is not its whole value", "set it to the reference alone")
-            return ""
-        if _UNRESOLVED.fullmatch(text):
+            text = self._looked_up(name, match[1])
+        elif "DATAOPS_VAULT(" in text:
+            self._error(
+                name,
+                "holds a DATAOPS_VAULT(...) that is not its whole value or names nothing",
+                "set it to one reference alone, such as DATAOPS_VAULT(A.B.C)",
+            )
+            text = ""
+        elif _UNRESOLVED.fullmatch(text):
             what = "a variable that was not resolved" if variable.secret else f"{text!r}, which was not resolved"
             self._error(
                 name,
                 f"is {what}",
                 "define that variable; in GitLab a protected one is missing on unprotected branches",
             )
-            return ""
-        return text or variable.default
+            text = ""
+        else:
+            return text or variable.default
+        if not text:
+            self._unknown.add(name)
+        return text
 
     def _error(self, name: str, problem: str, mend: str) -> None:
-        self.errors.append(f"{name}: {problem}: {mend}")
+        if name not in self._unknown:
+            self.errors.append(f"{name}: {problem}: {mend}")
+
+    def _shown(self, name: str, text: str) -> str:
+        """A value as a message shows it: the reference, where it came from the vault."""
+        given = self.inputs[name]
+        return f"what {given} holds" if _VAULT_REFERENCE.fullmatch(given) else repr(text)
 
     def _flag(self, name: str) -> bool:
         text = self._value(name)
@@ -165,11 +184,11 @@ class _Reader:
             number = float(text)
         except ValueError:
             number = math.nan
-        if not math.isfinite(number) or number < least:
+        if not least <= number <= MOST_SECONDS:  # NaN is neither
             self._error(
                 name,
-                f"{text!r} is not a number of seconds",
-                f"give {least:g} or more, such as {VARIABLES[name].default}",
+                f"{self._shown(name, text)} is not a number of seconds from {least:g} to {MOST_SECONDS:.0f}",
+                f"give one, such as {VARIABLES[name].default}",
             )
             return float(VARIABLES[name].default)
         return number
@@ -181,7 +200,9 @@ class _Reader:
         text = self._value(name)
         if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
             self._error(
-                name, f"{text!r} is not a count", f"give a whole number from 1, such as {VARIABLES[name].default}"
+                name,
+                f"{self._shown(name, text)} is not a count",
+                f"give a whole number from 1, such as {VARIABLES[name].default}",
             )
             return 1
         return int(text)
@@ -189,41 +210,41 @@ class _Reader:
     def _one_of(self, name: str, values: tuple[str, ...]) -> str:
         text = self._value(name).lower()
         if text not in values:
-            self._error(name, f"{text!r} is not one of its values", f"set it to {' or '.join(values)}")
+            self._error(name, f"{self._shown(name, text)} is not one of its values", f"set it to {' or '.join(values)}")
         return text
 
     # --- One variable --------------------------------------------------------------------------
 
     def _chart(self) -> Chart | None:
-        action = self._value("FIVETRAN_ACTION").upper().replace("-", "_")
-        if not action:
-            self._error("FIVETRAN_ACTION", "is not set", f"set it to one of {', '.join(ACTIONS)}")
-            return None
+        name = "FIVETRAN_ACTION"
+        text = self._value(name)
+        action = text.upper().replace("-", "_")
         if action not in ACTIONS:
-            self._error("FIVETRAN_ACTION", f"{action!r} is not an action", f"set it to one of {', '.join(ACTIONS)}")
+            problem = f"{self._shown(name, text)} is not an action" if text else "is not set"
+            self._error(name, problem, f"set it to one of {', '.join(ACTIONS)}")
             return None
-        self.inputs["FIVETRAN_ACTION"] = action
+        self.inputs[name] = action
         return load(action)
 
     def _connector(self) -> str:
-        text = self._value("CONNECTOR_ID")
-        broken = any(error.startswith("CONNECTOR_ID") for error in self.errors)
-        if not text and not broken:
-            self._error("CONNECTOR_ID", "is not set", "set it to the id that the connection's Setup tab shows")
-        elif text and not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        name = "CONNECTOR_ID"
+        text = self._value(name)
+        if not text:
+            self._error(name, "is not set", "set it to the id that the connection's Setup tab shows")
+        elif not re.fullmatch(r"[A-Za-z0-9_-]+", text):
             self._error(
-                "CONNECTOR_ID",
-                f"{text!r} is not an id",
+                name,
+                f"{self._shown(name, text)} is not an id",
                 "use the id that the connection's Setup tab shows (such as speak_inexpensive), not its name or address",
             )
         return text
 
-    def _name(self, name: str, *, required: bool) -> str:
+    def _name(self, name: str) -> str:
         text = self._value(name)
-        if required and not text and not any(error.startswith(f"{name}:") for error in self.errors):
+        if not text:
             self._error(name, "is not set", "FORCE_RESYNC needs SCHEMA and TABLE, as they are called at the source")
-        if not text.isprintable():
-            self._error(name, f"{text!r} has control characters", "give the plain name")
+        elif not text.isprintable():
+            self._error(name, f"{self._shown(name, text)} has control characters", "give the plain name")
         return text
 
     def _policy(self, chart: Chart, name: str) -> str:
@@ -232,7 +253,7 @@ class _Reader:
         if text not in chart.values(name):
             self._error(
                 variable,
-                f"{text!r} is no way to deal with it in {chart.action}",
+                f"{self._shown(variable, text)} is no way to deal with it in {chart.action}",
                 f"set it to {' or '.join(chart.values(name))}",
             )
         return text
@@ -242,7 +263,7 @@ class _Reader:
         limit, began = self.environ.get("CI_JOB_TIMEOUT", ""), parse_time(self.environ.get("CI_JOB_STARTED_AT"))
         if not re.fullmatch(r"[0-9]{1,9}", limit.strip()):
             return asked
-        since = self.now() - began if began is not None else 0.0
+        since = max(0.0, self.now() - began) if began is not None else 0.0  # the two clocks may differ
         left = max(CI_LEAST, int(limit) - since - CI_MARGIN)
         if left >= asked:
             return asked
@@ -256,45 +277,33 @@ class _Reader:
     def _url(self) -> str:
         name = "FIVETRAN_API_URL"
         text = self._value(name)
-        try:
-            parts = urlsplit(text)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            self._error(
-                name, f"{text!r} is not an address", f"leave it out, or give one such as {VARIABLES[name].default}"
-            )
-            return text
-        if parts.username or parts.password:
-            self.inputs[name] = STARS
+        shown = self._shown(name, text)
+        if "@" in text:  # looked for first: no message may show them
             self._error(name, "holds credentials", "give the address alone; the key goes into FIVETRAN_API_KEY")
-        elif not host or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
+        elif (parts := _address(text)) is None:
             self._error(
-                name, f"{text!r} is not an address", f"leave it out, or give one such as {VARIABLES[name].default}"
+                name, f"{shown} is not an address", f"leave it out, or give one such as {VARIABLES[name].default}"
             )
-        elif parts.scheme == "http" and host not in LOOPBACK:
-            self._error(
-                name, f"{text!r} would send the key in the clear", "use https; plain http goes to loopback only"
-            )
+        elif parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            self._error(name, f"{shown} would send the key in the clear", "use https; plain http goes to loopback only")
         elif parts.path.rstrip("/").endswith("/v1"):
-            self._error(name, f"{text!r} ends in /v1", "leave that out: the job adds it")
+            self._error(name, f"{shown} ends in /v1", "leave that out: the job adds it")
         return text.rstrip("/")
 
     def _report_dir(self) -> str:
         # Not set and set to nothing differ here: the second says "nowhere".
-        self._value("FIVETRAN_REPORT_DIR")
-        self.inputs["FIVETRAN_REPORT_DIR"] = report_dir(self.environ)
-        return report_dir(self.environ)
+        name = "FIVETRAN_REPORT_DIR"
+        text = self._value(name) or report_dir(self.environ)
+        self.inputs[name] = self.inputs[name] or text
+        return text
 
     # --- Key and secret ------------------------------------------------------------------------
 
     def _pair(self) -> tuple[str, str]:
         names = ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET")
         wants_vault = self._flag("SET_FIVETRAN_KEYS_TO_ENV")
-        before = len(self.errors)
         key, secret = (self._value(name) for name in names)
-        if len(self.errors) > before:
-            return "", ""
-        if not key and not secret and wants_vault:
+        if wants_vault and not key and not secret and self._unknown.isdisjoint(names):
             return self._pair_from_vault()
         for name, text, other in ((names[0], key, names[1]), (names[1], secret, names[0])):
             if not text:
@@ -344,7 +353,7 @@ class _Reader:
         for path in paths:
             found = look_up(self._vault, path)
             if found is not None:
-                return found.strip()
+                return found
         self._error(name, f"the vault {file} has no text at {' or '.join(paths)}", "add it there, or mend the name")
         return ""
 
@@ -363,6 +372,18 @@ class _Reader:
                 close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
                 if close:
                     self.warnings.append(f"{name} is no variable of this job: did you mean {close[0]}?")
+
+
+def _address(text: str) -> SplitResult | None:
+    """The parts of an address of http or https, or None where it is none."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises for what is no port
+    except ValueError:
+        return None
+    # urlsplit drops line ends and tabs without a word.
+    broken = re.search(r"\s", text) or parts.query or parts.fragment
+    return None if broken or not parts.hostname or parts.scheme not in {"http", "https"} else parts
 
 
 def _is_encoded_pair(text: str) -> bool:

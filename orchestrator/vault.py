@@ -49,14 +49,14 @@ def read_vault(file: str) -> Mapping[str, Any]:
         raise VaultError(f"is not YAML{where}", "mend it there") from None
     if not isinstance(content, Mapping):
         raise VaultError("is not a mapping of names", "write FIVETRAN: {DEFAULT: {API_KEY: ..., API_SECRET: ...}}")
-    if content and all("." in str(name) for name in content):
+    if content and all("." in name for name in content):
         raise VaultError("is flat: its names have dots", "nest them: FIVETRAN: {DEFAULT: {API_KEY: ...}}")
     return content
 
 
 def look_up(vault: Mapping[str, Any], path: str) -> str | None:
-    """The text at `A.B.C`, or None if there is none."""
+    """The text at `A.B.C` without the blanks around it, or None if there is none."""
     found: Any = vault
     for segment in path.split("."):
         found = found.get(segment) if isinstance(found, Mapping) else None
-    return found if isinstance(found, str) and found else None
+    return (found.strip() or None) if isinstance(found, str) else None
