@@ -5,10 +5,13 @@ not retry, wait or follow redirects. The one module that imports `requests`.
 """
 
 import json
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
+from traceback import walk_tb
 from typing import Any
 
 import requests
@@ -111,6 +114,7 @@ class Client:
             raise _refusal(request, response, code, message, request_id, self._now())
         data = body.get("data")
         if not code or (request.wants_data and not isinstance(data, dict)):
+            self._session.close()  # its length may be wrong, and its rest is not the next answer
             said = "no JSON of Fivetran's" if not body else "JSON, but not the documented one"
             raise unanswered(request, f"the answer is {said}: {_excerpt(response)}", status=response.status_code)
         date = _date(response)
@@ -173,7 +177,7 @@ def _kind(request: Request, status: int, code: str) -> type[Failure]:
 def _translated(request: Request, error: requests.RequestException) -> Failure:
     """The failure of a request that had no answer at all."""
     causes = list(_causes(error))
-    if any(type(cause).__name__ == "SSLCertVerificationError" for cause in causes):
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return Unavailable(
             f"the server's TLS certificate is not trusted ({causes[-1]}); behind a proxy that "
             "inspects TLS, set REQUESTS_CA_BUNDLE to its certificate"
@@ -181,6 +185,8 @@ def _translated(request: Request, error: requests.RequestException) -> Failure:
     words = _plain(causes)
     if any(isinstance(cause, NewConnectionError | ConnectTimeoutError | ProxyError) for cause in causes):
         return Unavailable(words)  # never sent
+    if any(frame.f_code.co_name == "do_handshake" for cause in causes for frame, _ in walk_tb(cause.__traceback__)):
+        return Unavailable(f"no TLS connection came about: {words}")  # never sent either
     return unanswered(request, words)
 
 
@@ -220,13 +226,14 @@ def _date(response: requests.Response) -> float | None:
 
 def _http_date(text: str) -> float | None:
     try:
-        return parsedate_to_datetime(text).timestamp()
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 
 
 def _retry_after(response: requests.Response, now: float) -> float | None:
-    """Seconds that `Retry-After` asks to wait: given in seconds or as a date, or not at all."""
+    """Seconds that `Retry-After` asks to wait, given in seconds or as a date; None if it asks for no wait."""
     text = response.headers.get("Retry-After", "").strip()
     try:
         seconds = float(text)
@@ -236,4 +243,5 @@ def _retry_after(response: requests.Response, now: float) -> float | None:
             return None
         since = _date(response)
         seconds = until - (now if since is None else since)
-    return min(max(0.0, seconds), sys.maxsize) if seconds == seconds else None  # noqa: PLR0124  # NaN
+    # Neither NaN nor "at once": a limit that names no wait is met with the usual back-off.
+    return min(seconds, float(sys.maxsize)) if seconds > 0 else None

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
@@ -32,16 +33,22 @@ class LiveLine:
 
     def show(self, text: str) -> None:
         """Draw the line, in place of the one before."""
-        self._stream.write(f"\r\x1b[2K{text[: _width() - 1]}")
-        self._stream.flush()
+        _write(self._stream, f"\r\x1b[2K{text[: _width() - 1]}")
         self._shown = True
 
     def clear(self) -> None:
         """Take it away, so that a log line can take its place."""
         if self._shown:
-            self._stream.write("\r\x1b[2K")
-            self._stream.flush()
+            _write(self._stream, "\r\x1b[2K")
             self._shown = False
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write what the encoding can say. A log that nobody takes any more is no failure of the sync."""
+    encoding = stream.encoding or "utf-8"
+    with suppress(OSError):  # `| head` has gone, or the disk is full: there is nowhere left to say so
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+        stream.flush()
 
 
 def _width() -> int:
@@ -51,7 +58,7 @@ def _width() -> int:
 
 
 class _Output:
-    """A line at a time to a stream, whatever its encoding; the live line makes way."""
+    """A line at a time to a stream; the live line makes way."""
 
     def __init__(self, stream: TextIO, live: LiveLine) -> None:
         self._stream = stream
@@ -59,9 +66,7 @@ class _Output:
 
     def msg(self, message: str) -> None:
         self._live.clear()
-        encoding = self._stream.encoding or "utf-8"
-        self._stream.write(message.encode(encoding, "replace").decode(encoding) + "\n")
-        self._stream.flush()
+        _write(self._stream, f"{message}\n")
 
     debug = info = warning = error = critical = msg
 

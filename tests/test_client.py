@@ -1,0 +1,613 @@
+import json
+import re
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+from stage import CONNECTOR, Stage
+from werkzeug import Response
+
+from orchestrator import __version__
+from orchestrator.client import Client
+from orchestrator.clock import SystemClock
+from orchestrator.driver import LimitReached
+from orchestrator.exchange import (
+    Answer,
+    AnswerLost,
+    Conflict,
+    Failure,
+    NotFound,
+    RateLimited,
+    Refused,
+    Rejected,
+    Request,
+    Unavailable,
+)
+from orchestrator.simulator.app import KEY, SECRET
+from orchestrator.simulator.scenario import Fault, Scenario
+from orchestrator.watch import Watch
+
+PATH = f"/v1/connections/{CONNECTOR}"
+GET = Request("GET", PATH, "read the connection")
+PATCH = Request("PATCH", PATH, "change the schedule", {"schedule_type": "manual", "run_setup_tests": False})
+SYNC = Request("POST", f"{PATH}/sync", "start a sync", {"force": False}, wants_data=False)
+TEST = Request("POST", f"{PATH}/test", "run the setup tests", {}, patient=True)
+
+HTML = "<html><body><h1>Blocked by the proxy</h1></body></html>"
+DATE = 1_800_000_000.0
+OUR_NOW = 1_700_000_000.0
+
+# What a failure means that leaves open whether the request was carried out.
+OPEN = [(GET, Unavailable), (PATCH, Unavailable), (SYNC, AnswerLost), (TEST, AnswerLost)]
+
+Make = Callable[..., Client]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Make a client of a URL, with the simulator's key."""
+    made: list[Client] = []
+
+    def client(url: str, **more: Any) -> Client:
+        made.append(Client(url, KEY, SECRET, now=lambda: OUR_NOW, **more))
+        return made[-1]
+
+    yield client
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def answering(http_server: HTTPServer, make: Make) -> Iterator[Callable[..., Client]]:
+    """Make a client whose every request gets one and the same answer."""
+
+    def answer(body: str | bytes, status: int = 200, **headers: str) -> Client:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        http_server.clear()
+        http_server.expect_request(re.compile(".*")).respond_with_response(Response(body, status, named))
+        return make(http_server.url_for(""))
+
+    yield answer
+    http_server.clear()
+
+
+def success(data: object = None) -> str:
+    """The body of an answer with that data."""
+    return json.dumps({"code": "Success", "message": "Done", "data": {} if data is None else data})
+
+
+@contextmanager
+def raw(answer: bytes, *, reset: bool = False) -> Iterator[str]:
+    """A server that reads a little, says just this once, and goes; the value is its host and port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            connection.recv(1 if reset else 65536)
+            connection.sendall(answer)
+            if reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+def failed(client: Client, request: Request, seconds: float = 10.0) -> Failure:
+    """The failure that a request ends in."""
+    with pytest.raises(Failure) as caught:
+        client.send(request, seconds)
+    return caught.value
+
+
+# --- Never sent -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("request_", [GET, PATCH, SYNC, TEST], ids=str)
+def test_refused_connection_is_unavailable(make: Make, request_: Request) -> None:
+    """Where nobody listens nothing was carried out, whatever the method."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    failure = failed(make(f"http://127.0.0.1:{port}"), request_)
+
+    assert type(failure) is Unavailable
+    assert failure.status is None
+    assert "Connection refused" in str(failure)
+    assert "0x" not in str(failure), "object addresses are no words for people"
+
+
+@pytest.mark.parametrize("request_", [GET, PATCH, SYNC, TEST], ids=str)
+def test_unknown_host_is_unavailable(make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request) -> None:
+    """A name that does not resolve had nothing carried out, whatever the method."""
+
+    def unresolved(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unresolved)
+
+    failure = failed(make("http://api.fivetran.invalid"), request_)
+
+    assert type(failure) is Unavailable
+    assert "Name or service not known" in str(failure)
+
+
+@pytest.mark.parametrize("request_", [GET, SYNC], ids=str)
+def test_unanswered_connecting_is_unavailable(make: Make, request_: Request) -> None:
+    """A host that does not answer to connecting had nothing carried out."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)  # noqa: FBT003  # its only argument
+            filler.connect_ex(address)
+
+        failure = failed(make(f"http://127.0.0.1:{address[1]}"), request_, seconds=0.05)
+
+        for filler in fillers:
+            filler.close()
+    assert type(failure) is Unavailable
+    assert failure.message == "ConnectTimeout: timed out"
+
+
+@pytest.mark.parametrize("request_", [GET, PATCH, SYNC], ids=str)
+def test_refusing_proxy_is_unavailable(make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request) -> None:
+    """A proxy that cannot be reached passed nothing on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+
+    failure = failed(make("https://api.fivetran.invalid"), request_)
+
+    assert type(failure) is Unavailable
+    assert str(failure).startswith("ProxyError: ")
+
+
+# --- TLS --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate that nobody trusts, and its key, in one file."""
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [
+            *(shutil.which("openssl") or "openssl", "req", "-x509", "-newkey", "ec"),
+            *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    both = folder / "both.pem"
+    both.write_text((folder / "key.pem").read_text() + (folder / "certificate.pem").read_text())
+    return both
+
+
+@pytest.fixture(scope="session")
+def https_server(certificate: Path) -> Iterator[HTTPServer]:
+    """A server with that certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with HTTPServer(host="127.0.0.1", port=0, ssl_context=context) as server:
+        server.expect_request(re.compile(".*")).respond_with_data(success())
+        yield server
+
+
+@pytest.mark.parametrize("request_", [GET, PATCH, SYNC, TEST], ids=str)
+def test_untrusted_certificate_is_unavailable(make: Make, https_server: HTTPServer, request_: Request) -> None:
+    """A certificate that is not trusted ends it before anything is sent, and the message says what to set."""
+    failure = failed(make(https_server.url_for("")), request_)
+
+    assert type(failure) is Unavailable
+    assert "certificate is not trusted" in str(failure)
+    assert "REQUESTS_CA_BUNDLE" in str(failure)
+    assert https_server.log == []
+
+
+def test_named_certificate_is_trusted(
+    make: Make, https_server: HTTPServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate of an inspecting proxy is trusted as soon as REQUESTS_CA_BUNDLE names it."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+
+    answer = make(https_server.url_for("")).send(GET, 10.0)
+
+    https_server.clear_log()
+    assert answer.code == "Success"
+
+
+@pytest.mark.parametrize("request_", [GET, SYNC], ids=str)
+def test_server_without_tls_is_unavailable(make: Make, http_server: HTTPServer, request_: Request) -> None:
+    """A handshake that fails had nothing sent, a POST neither."""
+    failure = failed(make(f"https://127.0.0.1:{http_server.port}"), request_)
+
+    assert type(failure) is Unavailable
+    assert "no TLS connection came about" in str(failure)
+
+
+def test_reset_in_the_handshake_is_unavailable(make: Make) -> None:
+    """A firewall that cuts the handshake off leaves nothing open, for a POST neither."""
+    with raw(b"", reset=True) as address:
+        failure = failed(make(f"https://{address}"), SYNC)
+
+    assert type(failure) is Unavailable
+    assert "Connection reset by peer" in str(failure)
+
+
+# --- Sent, and no usable answer ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("acts", [False, True], ids=["before acting", "after acting"])
+@pytest.mark.parametrize("does", ["reset", "truncate", "short", "answer"])
+@pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
+def test_fault_is_sent_once_and_named_by_method(
+    stage: Callable[..., Stage],
+    make: Make,
+    request_: Request,
+    expected: type[Failure],
+    does: str,
+    acts: bool,  # noqa: FBT001
+) -> None:
+    """A fault after sending may be repeated but for a POST, is not retried here, and the next request works."""
+    here = stage(Scenario(faults=(Fault(does=does, acts=acts),)))
+    client = make(here.url)
+
+    failure = failed(client, request_)
+
+    assert type(failure) is expected
+    assert len(here.requests) == 1
+    assert client.send(GET, 10.0).status == 200
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
+@pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
+def test_server_error_is_named_by_method(
+    answering: Callable[..., Client], request_: Request, expected: type[Failure], status: int
+) -> None:
+    """A 5xx to a POST may have been carried out; anything else may be repeated."""
+    failure = failed(answering(HTML, status, Content_Type="text/html"), request_)
+
+    assert (expected, status) == (type(failure), failure.status)
+
+
+@pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
+def test_silence_is_named_by_method(
+    stage: Callable[..., Stage], make: Make, request_: Request, expected: type[Failure]
+) -> None:
+    """A read that times out says nothing of what became of the request."""
+    here = stage(Scenario(faults=(Fault(does="hang"),)))
+
+    failure = failed(make(here.url), request_, seconds=0.05)
+
+    assert type(failure) is expected
+    assert failure.message == "ReadTimeout: timed out"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(HTML, id="HTML"),
+        pytest.param("", id="nothing"),
+        pytest.param(b"\xff\xfe\xfd", id="no text"),
+        pytest.param("[" * 100_000, id="too deep"),
+        pytest.param('["Success"]', id="a list"),
+        pytest.param('"Success"', id="text"),
+        pytest.param('{"message": "ok"}', id="no code"),
+        pytest.param('{"code": null, "data": {}}', id="code null"),
+        pytest.param('{"code": "Success"}', id="no data"),
+        pytest.param('{"code": "Success", "data": null}', id="data null"),
+        pytest.param('{"code": "Success", "data": []}', id="data a list"),
+    ],
+)
+@pytest.mark.parametrize(("request_", "expected"), [(GET, Unavailable), (PATCH, Unavailable), (TEST, AnswerLost)])
+def test_undocumented_success_is_no_answer(
+    answering: Callable[..., Client], request_: Request, expected: type[Failure], body: str | bytes
+) -> None:
+    """Status 200 with anything but the documented JSON is no answer."""
+    failure = failed(answering(body, Content_Type="text/html"), request_)
+
+    assert type(failure) is expected
+    assert failure.status == 200
+    assert "the answer is" in failure.message
+
+
+@pytest.mark.parametrize("body", ['{"code": "Success"}', '{"code": "Success", "data": null}', success()])
+def test_trigger_needs_no_data(answering: Callable[..., Client], body: str) -> None:
+    """The answer to a trigger is documented without data."""
+    answer = answering(body).send(SYNC, 10.0)
+
+    assert (answer.code, answer.data) == ("Success", {})
+
+
+def test_excerpt_is_short_and_one_line(answering: Callable[..., Client]) -> None:
+    """A page that is not Fivetran's is quoted in part, with what steers a terminal escaped."""
+    page = "<html>\n\x1b[31m" + "x" * 5000
+
+    failure = failed(answering(page, Content_Type="text/html"), GET)
+
+    assert len(failure.message) < 300
+    assert failure.message.isprintable()
+    assert "(text/html)" in failure.message
+
+
+@pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"220 mail.example.com ESMTP\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+    ids=["nothing", "not HTTP", "no URL to redirect to", "no chunk", "no gzip"],
+)
+def test_malformed_answer_is_no_answer(make: Make, request_: Request, expected: type[Failure], answer: bytes) -> None:
+    """What the HTTP library stumbles over leaves as a failure, not as an exception of its own."""
+    with raw(answer) as address:
+        failure = failed(make(f"http://{address}"), request_)
+
+    assert type(failure) is expected
+
+
+# --- Refusals ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code", "expected"),
+    [
+        *((request, 429, code, RateLimited) for request in (GET, PATCH, SYNC) for code in ("TooManyRequests", "")),
+        *((request, 401, "Unauthorized", Refused) for request in (GET, PATCH, SYNC)),
+        *((request, 403, "Forbidden", Refused) for request in (GET, PATCH, SYNC)),
+        *((request, status, "", Unavailable) for request in (GET, PATCH, SYNC) for status in (401, 403, 404)),
+        *((request, 404, "NotFound_Connection", NotFound) for request in (GET, PATCH, SYNC)),
+        (SYNC, 404, "NotFound_Table", NotFound),
+        *((request, 404, "NotFound", Rejected) for request in (GET, PATCH, SYNC)),
+        (SYNC, 409, "Conflict", Conflict),
+        (SYNC, 409, "", Conflict),
+        (PATCH, 409, "Conflict", Rejected),
+        (GET, 409, "Conflict", Rejected),
+        *((request, 400, "InvalidInput", Rejected) for request in (GET, PATCH, SYNC)),
+        *((SYNC, status, "Illegal", Rejected) for status in (300, 304, 402, 405, 406, 410, 415, 422, 451)),
+        (GET, 407, "", Rejected),
+    ],
+)
+def test_status_and_code_give_the_class(
+    answering: Callable[..., Client], request_: Request, status: int, code: str, expected: type[Failure]
+) -> None:
+    """Each status has one meaning, and 401, 403 and 404 have it in Fivetran's own words only."""
+    body = json.dumps({"code": code, "message": "Because"}) if code else HTML
+
+    failure = failed(answering(body, status), request_)
+
+    assert (expected, status) == (type(failure), failure.status)
+
+
+def test_refusal_carries_the_words_of_fivetran(answering: Callable[..., Client]) -> None:
+    """Fivetran's code, message and request id are kept for the report."""
+    body = json.dumps({"code": "InvalidInput", "message": "No such field"})
+
+    failure = failed(answering(body, 400, X_Request_Id="r-17"), PATCH)
+
+    assert str(failure) == "400 InvalidInput: No such field"
+    assert failure.as_fact(PATCH, 3) == {
+        "event": "rejected",
+        "request": f"PATCH {PATH}",
+        "purpose": "change the schedule",
+        "attempts": 3,
+        "status": 400,
+        "code": "InvalidInput",
+        "message": "No such field",
+        "request_id": "r-17",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (HTML, "403: not Fivetran's answer: '<html><body><h1>Blocked by the proxy</h1></body></html>' (text/html)"),
+        ('{"message": "Forbidden by the gateway"}', "403: Forbidden by the gateway"),
+        ('{"code": "Forbidden"}', "403 Forbidden: FORBIDDEN"),
+    ],
+)
+def test_refusal_says_whose_answer_it_is(answering: Callable[..., Client], body: str, expected: str) -> None:
+    """A failure is told in the answer's own words, and a proxy's page as what it is."""
+    failure = failed(answering(body, 403, Content_Type="text/html"), GET)
+
+    assert expected == str(failure)
+
+
+@pytest.mark.parametrize(
+    ("text", "date", "expected"),
+    [
+        ("7", DATE, 7.0),
+        (" 0.5 ", DATE, 0.5),
+        (formatdate(DATE + 90, usegmt=True), DATE, 90.0),
+        (formatdate(OUR_NOW + 60, usegmt=True), None, 60.0),
+        (formatdate(DATE - 90, usegmt=True), DATE, None),
+        ("0", DATE, None),
+        ("-5", DATE, None),
+        ("nan", DATE, None),
+        ("soon", DATE, None),
+        ("Wed, 99 Foo 2030 00:00:00 GMT", DATE, None),
+        ("", DATE, None),
+        (None, DATE, None),
+        ("inf", DATE, float(sys.maxsize)),
+    ],
+)
+def test_retry_after(
+    answering: Callable[..., Client], text: str | None, date: float | None, expected: float | None
+) -> None:
+    """Retry-After is understood in seconds and as a date by Fivetran's clock; what asks for no wait is none."""
+    headers = {} if text is None else {"Retry_After": text}
+    if date is not None:
+        headers["Date"] = formatdate(date, usegmt=True)
+
+    failure = failed(answering(HTML, 429, **headers), GET)
+
+    assert expected == failure.retry_after
+
+
+# --- Credentials ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("request_", [GET, PATCH, SYNC], ids=str)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_is_not_followed(
+    http_server: HTTPServer, answering: Callable[..., Client], request_: Request, status: int
+) -> None:
+    """A redirect is a rejection that names its target, and no request goes there."""
+    with socket.create_server(("127.0.0.1", 0)) as target:
+        target.setblocking(False)  # noqa: FBT003  # its only argument
+        url = f"http://127.0.0.1:{target.getsockname()[1]}/stolen"
+        client = answering("", status, Location=url)
+        http_server.clear_log()
+
+        failure = failed(client, request_)
+
+        assert type(failure) is Rejected
+        assert f"redirected to '{url}'; redirects are not followed" in failure.message
+        assert len(http_server.log) == 1
+        with pytest.raises(BlockingIOError):  # nobody has come
+            target.accept()
+
+
+def test_headers(stage: Callable[..., Stage], make: Make) -> None:
+    """Each request asks for version 2 of the documents, says who asks, and carries the given pair."""
+    here = stage()
+
+    make(here.url + "/").send(GET, 10.0)
+
+    headers = here.simulator.seen[0].headers
+    assert headers["Accept"] == "application/json;version=2"
+    assert headers["User-Agent"] == f"fivetran-orchestrator/{__version__}"
+    assert headers["Authorization"] == "Basic cmVoZWFyc2FsLWtleTpyZWhlYXJzYWwtc2VjcmV0"
+
+
+def test_netrc_does_not_take_the_place_of_the_pair(
+    stage: Callable[..., Stage], make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A .netrc with an entry for the host changes nothing."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\ndefault login any password body\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    here = stage()
+
+    answer = make(here.url).send(GET, 10.0)
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(("request_", "body"), [(PATCH, PATCH.body), (SYNC, {"force": False}), (TEST, {}), (GET, None)])
+def test_body_is_sent_as_json(stage: Callable[..., Stage], make: Make, request_: Request, body: object) -> None:
+    """The body goes out as it is given, and an empty object is one."""
+    here = stage()
+
+    make(here.url).send(request_, 10.0)
+
+    assert body == here.simulator.seen[0].body
+    assert (body is not None) == ("application/json" in here.simulator.seen[0].headers.get("Content-Type", ""))
+
+
+@pytest.mark.parametrize(
+    ("request_", "changes", "repeatable"), [(GET, False, True), (PATCH, True, True), (SYNC, True, False)], ids=str
+)
+def test_method_says_what_a_request_does(request_: Request, changes: bool, repeatable: bool) -> None:  # noqa: FBT001
+    """A GET changes nothing, a PATCH may be repeated, a POST may not."""
+    assert (changes, repeatable) == (request_.changes, request_.repeatable)
+
+
+# --- Answers ----------------------------------------------------------------------------------
+
+
+def test_answer_carries_what_fivetran_said(answering: Callable[..., Client]) -> None:
+    """Status, code, message, data, date and request id of an answer are all there."""
+    client = answering(success({"id": "x"}), Date=formatdate(DATE, usegmt=True), X_Request_Id="r-1")
+
+    answer = client.send(GET, 10.0)
+
+    assert answer == Answer(200, "Success", "Done", {"id": "x"}, DATE, dated=True, request_id="r-1")
+    assert str(answer) == "200 Success"
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Foo 2030 00:00:00 GMT"])
+def test_answer_without_a_date_gets_ours(answering: Callable[..., Client], date: str | None) -> None:
+    """Where Fivetran does not say what time it is, this machine's clock does, and the answer says so."""
+    answer = answering(success(), **({} if date is None else {"Date": date})).send(GET, 10.0)
+
+    assert (answer.date, answer.dated) == (OUR_NOW, False)
+
+
+@pytest.fixture
+def _tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine in Tokyo."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_tokyo")
+@pytest.mark.parametrize("zone", ["GMT", "-0000", ""])
+def test_date_is_utc(answering: Callable[..., Client], zone: str) -> None:
+    """A Date without a zone is not taken for this machine's time."""
+    text = formatdate(DATE, usegmt=True).replace("GMT", zone)
+
+    answer = answering(success(), Date=text.strip()).send(GET, 10.0)
+
+    assert (answer.date, answer.dated) == (DATE, True)
+
+
+def test_connect_card_is_scrubbed_and_told(stage: Callable[..., Stage], make: Make) -> None:
+    """The Connect Card's token and uri leave the client as stars, and go to the mask."""
+    card = {"token": "ey.secret", "uri": "https://fivetran.com/connect-card/setup?auth=ey.secret", "theme": "dark"}
+    hidden: list[str] = []
+
+    answer = make(stage(Scenario(connection={"connect_card": card})).url, hide=hidden.append).send(GET, 10.0)
+
+    assert answer.data["connect_card"] == {"token": "***", "uri": "***", "theme": "dark"}
+    assert hidden == [card["token"], card["uri"]]
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"), [(None, None), ({}, {}), ({"token": None}, {"token": "***"}), ({"uri": 1}, {"uri": "***"})]
+)
+def test_odd_connect_card_is_no_trouble(
+    stage: Callable[..., Stage], make: Make, card: object, expected: object
+) -> None:
+    """A Connect Card without its texts hides nothing and breaks nothing."""
+    answer = make(stage(Scenario(connection={"connect_card": card})).url).send(GET, 10.0)
+
+    assert expected == answer.data["connect_card"]
+
+
+# --- Cut off ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("does", ["hang", "trickle"])
+def test_cut_off_request_leaves_a_usable_client(stage: Callable[..., Stage], make: Make, does: str) -> None:
+    """A request that a limit cuts off does not spoil the next: no rest of its answer is read."""
+    here = stage(Scenario(faults=(Fault(does=does, acts=True),)))
+    client = make(here.url)
+    with Watch(SystemClock()) as watch, pytest.raises(LimitReached):
+        watch.call(lambda: client.send(GET, 60.0), 0.05, interruptible=True)
+
+    answer = client.send(GET, 10.0)
+
+    assert answer.data["id"] == CONNECTOR

@@ -1,0 +1,327 @@
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from stage import CONNECTOR, Stage
+
+from orchestrator.client import Client
+from orchestrator.driver import Run, World
+from orchestrator.loader import load
+from orchestrator.log import LiveLine, coloured, make_log
+from orchestrator.masking import Mask
+from orchestrator.narrator import Narrator, duration
+from orchestrator.settings import Settings
+from orchestrator.simulator.app import KEY, SECRET
+from orchestrator.simulator.clock import VirtualClock
+from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
+
+CLEAR = "\r\x1b[2K"
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+class Lost(io.StringIO):
+    """A stream whose reader has gone."""
+
+    def write(self, text: str, /) -> int:
+        """Nothing is taken."""
+        raise BrokenPipeError(32, text)
+
+
+# --- The log ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environ", "stream", "expected"),
+    [
+        ({}, io.StringIO(), False),
+        ({}, Terminal(), True),
+        ({"GITLAB_CI": "true"}, io.StringIO(), True),
+        ({"GITLAB_CI": "true", "NO_COLOR": "1"}, io.StringIO(), False),
+        ({"NO_COLOR": "1"}, Terminal(), False),
+        ({"NO_COLOR": ""}, Terminal(), True),
+    ],
+)
+def test_colours(environ: dict[str, str], stream: io.StringIO, expected: bool) -> None:  # noqa: FBT001
+    """A terminal and GitLab get colours, unless NO_COLOR is set to something."""
+    assert expected == coloured(environ, stream)
+
+
+@pytest.mark.parametrize("colours", [False, True])
+def test_console_line(colours: bool) -> None:  # noqa: FBT001
+    """A line for people holds level, text and values, and steers the terminal only where colours are wanted."""
+    out = io.StringIO()
+
+    make_log(Mask(KEY), colours=colours, stream=out).warning("a -> b", asked=f"GET {KEY}", n=1)
+
+    assert ("\x1b" in out.getvalue()) == colours
+    assert out.getvalue().count("\n") == 1
+    for part in ("warning", "a -> b", "GET ***", "1"):
+        assert part in out.getvalue()
+
+
+def test_json_lines() -> None:
+    """Each line is one JSON object, masked, with time and level."""
+    out = io.StringIO()
+    log = make_log(Mask(KEY), json_lines=True, stream=out)
+
+    log.info(f"one\ntwo {KEY}", data={"größe": [None, 1.5, KEY]}, error=ValueError(KEY))
+    log.error("second")
+
+    first, second = map(json.loads, out.getvalue().splitlines())
+    assert (first.pop("timestamp")[-1], first.pop("level")) == ("Z", "info")
+    assert first == {"event": "one two ***", "data": {"größe": [None, 1.5, "***"]}, "error": "***"}
+    assert (second["event"], second["level"]) == ("second", "error")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_debug_lines(debug: bool) -> None:  # noqa: FBT001
+    """Debug lines show only where they are wanted."""
+    out = io.StringIO()
+
+    make_log(Mask(), debug=debug, stream=out).debug("detail")
+
+    assert debug == ("detail" in out.getvalue())
+
+
+def test_log_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a stream the log goes to stderr, and stdout stays free for the result."""
+    make_log(Mask()).info("hello")
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "hello" in captured.err
+
+
+@pytest.mark.parametrize("json_lines", [False, True])
+def test_ascii_stream(json_lines: bool) -> None:  # noqa: FBT001
+    """A stream that cannot say a character says a question mark, and goes on."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", write_through=True)
+
+    make_log(Mask(), json_lines=json_lines, stream=stream).info("grün", name="\ud800")
+
+    assert b"gr?n" in raw.getvalue()
+
+
+def test_lost_log_is_no_failure() -> None:
+    """A log that nobody takes any more does not end the run."""
+    stream = Lost()
+    live = LiveLine(stream)
+
+    make_log(Mask(), stream=stream, live=live).error("nobody hears")
+    live.show("nor sees")
+    live.clear()
+
+    assert stream.getvalue() == ""
+
+
+# --- The live line ----------------------------------------------------------------------------
+
+
+def test_live_line_makes_way() -> None:
+    """The live line is drawn over, and taken away once before a log line."""
+    out = Terminal()
+    live = LiveLine(out)
+    log = make_log(Mask(), stream=out, live=live)
+
+    live.show("one")
+    live.show("two")
+    log.info("first")
+    log.info("second")
+
+    before, first, second = out.getvalue().split("first")[0], *out.getvalue().splitlines()[-2:]
+    assert before.startswith(f"{CLEAR}one{CLEAR}two{CLEAR}")
+    assert before.count(CLEAR) == 3
+    assert "first" in first
+    assert CLEAR not in second
+
+
+def test_live_line_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The live line is cut at the terminal's width: one that wraps could not be drawn over."""
+    monkeypatch.setenv("COLUMNS", "20")
+    out = Terminal()
+
+    LiveLine(out).show("x" * 100)
+
+    assert out.getvalue() == CLEAR + "x" * 19
+
+
+def test_real_terminal_is_live() -> None:
+    """A pseudo-terminal is a terminal, a pipe and a file are none."""
+    ours, theirs = os.openpty()
+    with open(theirs, "w", encoding="utf-8") as terminal, open(os.devnull, "w", encoding="utf-8") as file:  # noqa: PTH123
+        live = [LiveLine(stream).live for stream in (terminal, file, io.StringIO())]
+    os.close(ours)
+
+    assert live == [True, False, False]
+
+
+# --- The narrator -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-1, "0 s"),
+        (0, "0 s"),
+        (0.6, "1 s"),
+        (99.4, "99 s"),
+        (99.6, "1 min 40 s"),
+        (125, "2 min 05 s"),
+        (5999, "99 min 59 s"),
+        (6000, "1 h 40 min"),
+        (3 * 3600 + 20 * 60, "3 h 20 min"),
+        (3 * 86400, "72 h 00 min"),
+    ],
+)
+def test_duration(seconds: float, expected: str) -> None:
+    """Seconds are told in the unit that a person thinks in, and days are not dropped."""
+    assert expected == duration(seconds)
+
+
+@dataclass
+class Told:
+    """A run that a narrator tells."""
+
+    run: Run
+    narrator: Narrator
+    clock: VirtualClock
+    out: io.StringIO
+
+    def go(self) -> None:
+        """Step until the run has to wait."""
+        while self.run.wake <= self.run.now:
+            self.narrator.step(self.run, self.run.step())
+
+    def tick(self, seconds: float) -> str:
+        """Let so many seconds pass and one tick come; return what was said."""
+        self.clock.sleep(seconds)
+        before = len(self.out.getvalue())
+        self.narrator.tick(self.run)
+        return self.out.getvalue()[before:]
+
+
+@pytest.fixture
+def tell(stage: Callable[..., Stage]) -> Iterator[Callable[..., Told]]:
+    """Begin a START that polls each 100 seconds, told to a stream."""
+    clients: list[Client] = []
+
+    def begin(out: io.StringIO) -> Told:
+        here = stage(Scenario(syncs=(SyncPlan(lasts=200.0),)))
+        client = Client(here.url, KEY, SECRET, now=here.clock.wall)
+        clients.append(client)
+        policies = (("on_running", "wait"), ("on_reschedule", "wait"))
+        settings = Settings("START", CONNECTOR, KEY, SECRET, poll_interval=100.0, policies=policies)
+        world = World(
+            clock=here.clock,
+            send=lambda request, _, __: client.send(request, 10.0),
+            write=lambda _: None,
+            jitter=lambda: 0.0,
+        )
+        live = LiveLine(out)
+        narrator = Narrator(make_log(Mask(), stream=out, live=live), live)
+        return Told(Run(load("START"), settings, world), narrator, here.clock, out)
+
+    yield begin
+    for client in clients:
+        client.close()
+
+
+def test_heartbeat(tell: Callable[..., Told]) -> None:
+    """A long pause is told each half minute, and a short one is not."""
+    told = tell(io.StringIO())
+    told.go()
+
+    beats = [told.tick(seconds) for seconds in (0.0, 29.0, 1.0, 1.0, 28.0, 1.0)]
+
+    assert [bool(beat) for beat in beats] == [False, False, True, False, False, True]
+    assert f"30 s: {told.run.state.name}, next step in 70 s; deadline in 4 min 30 s" in beats[2]
+
+
+def test_heartbeat_of_a_call(tell: Callable[..., Told]) -> None:
+    """While an answer is awaited the heartbeat names the request."""
+    told = tell(io.StringIO())
+
+    assert f"waiting for the answer to GET /v1/connections/{CONNECTOR}; deadline in" in told.tick(35.0)
+
+
+def test_heartbeat_between_two_steps(tell: Callable[..., Told]) -> None:
+    """A pause that is just over is told without a time to come."""
+    told = tell(io.StringIO())
+    told.go()
+
+    assert f"2 min 05 s: {told.run.state.name}; deadline in" in told.tick(125.0)
+
+
+def test_terminal_has_a_live_line(tell: Callable[..., Told]) -> None:
+    """On a terminal each tick draws the live line over, and the log stays free of heartbeats."""
+    told = tell(Terminal())
+    told.go()
+
+    ticks = [told.tick(1.0), told.tick(40.0)]
+
+    assert all(tick.startswith(CLEAR) for tick in ticks)
+    assert all("\n" not in tick for tick in ticks)
+
+
+def test_slow_start_is_told_once(stage: Callable[..., Stage]) -> None:
+    """An accepted sync that does not start is worth one warning after a minute."""
+    here = stage(Scenario(syncs=(SyncPlan(queued=150.0, lasts=20.0),)))
+
+    played = here.play(FIVETRAN_TIMEOUT="600")
+
+    assert played.code == 0
+    assert played.stderr.count("and has not started it: it may be queued") == 1
+
+
+def test_job_tells_what_it_did(stage: Callable[..., Stage]) -> None:
+    """The log holds the inputs, each request with its answer, the failures, and the verdict with its page."""
+    here = stage(Scenario(faults=(Fault(on="get"), Fault(on="patch", status=403, code="Forbidden", message="No"))))
+
+    played = here.play(FIVETRAN_LOG_FORMAT="json", DATAOPS_DEBUG="1")
+
+    lines = [json.loads(line) for line in played.stderr.splitlines()]
+    assert lines[0]["CONNECTOR_ID"] == CONNECTOR
+    assert lines[0]["FIVETRAN_API_KEY"] == "***"
+    failed = next(line for line in lines if line.get("on") == "unavailable")
+    assert failed["level"] == "warning"
+    assert failed["asked"] == f"GET /v1/connections/{CONNECTOR} (read the connection)"
+    assert failed["answered"].startswith("502: not Fivetran's answer")
+    assert failed["again_in"] == "1.0 s"
+    assert {"syncing", "scheduled"} <= {line["sync_state"] for line in lines if "sync_state" in line}
+    exchanges = [line for line in lines if line["event"] == "exchange"]
+    assert len(exchanges) == len(played.requests)
+    assert exchanges[0]["data"] is None
+    assert exchanges[1]["data"]["id"] == CONNECTOR
+    assert sum("could not take the connection off" in line["event"] for line in lines) == 1
+    assert lines[-1]["event"] == f"page: https://fivetran.com/dashboard/connections/{CONNECTOR}"
+    verdict = next(line for line in lines if "verdict" in line)
+    assert (verdict["level"], verdict["verdict"], verdict["exit_code"]) == ("info", "succeeded", 0)
+
+
+def test_job_tells_its_warnings(stage: Callable[..., Stage]) -> None:
+    """What is odd about the variables is said at the start."""
+    played = stage().play(FIVETRAN_UNPAUSE="false")
+
+    assert "[warning] FIVETRAN_UNPAUSE" in played.stderr
+
+
+def test_job_tells_why_it_failed(stage: Callable[..., Stage]) -> None:
+    """A failure is an error with its reasons, what goes on at Fivetran, and what to do."""
+    here = stage(Scenario(syncs=(SyncPlan(ends="fails", reason="Too many clients"),)))
+
+    played = here.play()
+
+    assert played.code == 1
+    for part in ("[error", "why: ", "Too many clients", "at Fivetran: ", "what to do: ", "page: https://"):
+        assert part in played.stderr
