@@ -24,8 +24,8 @@ __all__ = [
 MANUAL = "manual"
 
 _KNOWN = {
-    "setup_state": {"incomplete", "connected", "broken"},
-    "sync_state": {"scheduled", "syncing", "paused", "rescheduled"},
+    "setup_state": ("incomplete", "connected", "broken"),
+    "sync_state": ("scheduled", "syncing", "paused", "rescheduled"),
 }
 
 Document = Mapping[str, Any]
@@ -57,10 +57,9 @@ def status(document: Document) -> Mapping[str, Any]:
 
 
 def sync_state(document: Document) -> str:
-    """`scheduled`, `syncing`, `paused`, `rescheduled`, or what Fivetran invents next."""
-    if document.get("paused") is True:
-        return "paused" if status(document).get("sync_state") != "syncing" else "syncing"
-    return str(status(document).get("sync_state", ""))
+    """`scheduled`, `syncing`, `paused`, `rescheduled`, what Fivetran invents next, or ""."""
+    state = _text(status(document).get("sync_state"))
+    return "paused" if document.get("paused") is True and state != "syncing" else state
 
 
 def rescheduled_for(document: Document) -> str | None:
@@ -72,8 +71,8 @@ def rescheduled_for(document: Document) -> str | None:
 
 
 def setup_state(document: Document) -> str:
-    """`incomplete`, `connected`, `broken`, or what Fivetran invents next."""
-    return str(status(document).get("setup_state", ""))
+    """`incomplete`, `connected`, `broken`, what Fivetran invents next, or ""."""
+    return _text(status(document).get("setup_state"))
 
 
 def schedule_type(document: Document) -> str | None:
@@ -95,7 +94,7 @@ def special_schedule(document: Document) -> str | None:
     """The newer `schedule` object's type where `schedule_type` alone cannot bring it back."""
     newer = document.get("schedule")
     kind = newer.get("schedule_type", newer.get("type")) if isinstance(newer, Mapping) else None
-    return kind if kind in {"CRON", "TIME_OF_DAY"} else None
+    return kind if kind in ("CRON", "TIME_OF_DAY") else None
 
 
 def problems(document: Document) -> list[str]:
@@ -122,3 +121,7 @@ def unknown_values(document: Document) -> list[str]:
         for name, known in _KNOWN.items()
         if found.get(name) not in known
     ]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -31,6 +31,7 @@ SAME = "same"
 
 _TOP_KEYS = {"title", "initial", "shared"}
 _STATE_KEYS = {*Kind, "also", "edges", "tries", "concludes"}
+_EVENTS = frozenset(Event)
 _CLIENT_EVENTS = frozenset({failure.event for failure in (RateLimited, Unavailable, Refused, NotFound, Rejected)})
 _POST_EVENTS = frozenset({failure.event for failure in (AnswerLost, Conflict)})
 
@@ -80,31 +81,51 @@ class _Builder:
         self.action = action
         self.document = document
         self.faults: list[str] = []
-        shared = document.get("shared", {})
-        self.groups: dict[str, dict[str, Any]] = shared if isinstance(shared, dict) else {}
+        shared = self._table("shared", document.get("shared", {}))
+        self.groups = {group: self._edges(f"shared.{group}", edges) for group, edges in shared.items()}
         self.tables = {key: value for key, value in document.items() if key not in _TOP_KEYS}
 
     def build(self) -> Chart:
         for group, edges in self.groups.items():
-            for event in edges if isinstance(edges, dict) else {}:
-                if event not in set(Event):
+            for event in edges:
+                if event not in _EVENTS:
                     self.faults.append(f"shared.{group}: unknown event {event!r}")
-        states = {name: self._state(name, table) for name, table in self.tables.items() if self._is_table(name, table)}
-        initial = self.document.get("initial")
-        if initial not in states:
+        states = {name: self._state(name, table) for name, table in self.tables.items() if self._is_state(name, table)}
+        title, initial = self.document.get("title", self.action), self.document.get("initial")
+        if not isinstance(title, str):
+            self.faults.append(f"title: {title!r} is not a text")
+        if not isinstance(initial, str) or initial not in states:
             self.faults.append(f"initial: {initial!r} is not a state of this chart")
+        taken = {SAME, *_EVENTS, *(event for state in states.values() for event in state.edges)}
         for state in states.values():
+            if state.name in taken:
+                self.faults.append(f"{state.name}: a state cannot be named like an event, a value or {SAME!r}")
             for event, target in state.edges.items():
                 if target not in states:
                     self.faults.append(f"{state.name}: edges.{event}: unknown target {target!r}")
-                if event in states:
-                    self.faults.append(f"{event}: is the name of a state and of an event of {state.name}")
-        return Chart(self.action, str(self.document.get("title", self.action)), str(initial), states)
+        return Chart(self.action, str(title), str(initial), states)
 
-    def _is_table(self, name: str, table: object) -> bool:
+    def _is_state(self, name: str, table: object) -> bool:
         if not isinstance(table, dict):
             self.faults.append(f"{name}: unknown key")
         return isinstance(table, dict)
+
+    def _table(self, where: str, value: object) -> Mapping[str, Any]:
+        """The value where it is a table; else it is a fault, and empty."""
+        if isinstance(value, dict):
+            return value
+        self.faults.append(f"{where}: {value!r} is not a table")
+        return {}
+
+    def _edges(self, where: str, value: object) -> dict[str, str]:
+        """Event -> target of those edges that have one."""
+        edges = {}
+        for event, target in self._table(where, value).items():
+            if isinstance(target, str):
+                edges[event] = target
+            else:
+                self.faults.append(f"{where}.{event}: {target!r} is not a state's name")
+        return edges
 
     def _state(self, name: str, table: Mapping[str, Any]) -> State:
         for key in table:
@@ -114,34 +135,46 @@ class _Builder:
         if len(kinds) != 1:
             self.faults.append(f"{name}: needs exactly one of {', '.join(Kind)}; it has {', '.join(kinds) or 'none'}")
         kind = kinds[0] if kinds else Kind.EXIT
-        edges = {event: name if target == SAME else target for event, target in table.get("edges", {}).items()}
-        groups: dict[str, str] = {}
-        for group in table.get("also", []):
-            if group not in self.groups:
-                self.faults.append(f"{name}: also: unknown group {group!r}")
-            for event, target in self.groups.get(group, {}).items():
-                if event in edges:
-                    self.faults.append(f"{name}: {event} comes from the group {group!r} and from elsewhere")
-                edges[event] = name if target == SAME else target
-                groups[event] = group
-        tries = table.get("tries")
+        edges, groups = self._all_edges(name, table)
+        concludes = table.get("concludes", False)
+        if not isinstance(concludes, bool):
+            self.faults.append(f"{name}: concludes: {concludes!r} is neither true nor false")
+        tries, code = table.get("tries"), table.get(Kind.EXIT)
         if tries is not None and (type(tries) is not int or tries < 1):
             self.faults.append(f"{name}: tries: {tries!r} is not a number of attempts")
-        code = table.get(Kind.EXIT)
-        if kind is Kind.EXIT and (type(code) is not int or not 0 <= code <= 255):  # noqa: PLR2004  # POSIX's range
+        if code is not None and (type(code) is not int or not 0 <= code <= 255):  # noqa: PLR2004  # POSIX's range
             self.faults.append(f"{name}: exit: {code!r} is not an exit code")
-        if kind is Kind.EXIT and edges:
-            self.faults.append(f"{name}: a final state has no edges")
+        if code is not None and (edges or tries is not None):
+            self.faults.append(f"{name}: a final state has neither edges nor tries")
         return State(
             name=name,
             kind=kind,
-            operand="" if kind is Kind.EXIT else str(table.get(kind)),
+            operand="" if kind is Kind.EXIT else str(table[kind]),
             edges=edges,
             groups=groups,
             tries=tries,
             exit=code if kind is Kind.EXIT else None,
-            concludes=table.get("concludes") is True,
+            concludes=concludes is True,
         )
+
+    def _all_edges(self, name: str, table: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+        """The state's own edges and then those of its groups, and event -> group of the latter."""
+        edges = self._edges(f"{name}: edges", table.get("edges", {}))
+        groups: dict[str, str] = {}
+        also = table.get("also", [])
+        if not isinstance(also, list):
+            self.faults.append(f"{name}: also: {also!r} is not a list of groups")
+            also = []
+        for group in also:
+            if not isinstance(group, str) or group not in self.groups:
+                self.faults.append(f"{name}: also: unknown group {group!r}")
+                continue
+            for event, target in self.groups[group].items():
+                if event in edges:
+                    self.faults.append(f"{name}: {event} comes from the group {group!r} and from elsewhere")
+                edges[event] = target
+                groups[event] = group
+        return {event: name if target == SAME else target for event, target in edges.items()}, groups
 
 
 def _prove(chart: Chart) -> Iterator[str]:
@@ -151,6 +184,7 @@ def _prove(chart: Chart) -> Iterator[str]:
         yield f"exactly one state must say `concludes = true`; here: {', '.join(conclusions) or 'none'}"
         return
     behind = chart.behind()
+    yield from _prove_ends(chart, behind)
     reachable = chart.reachable(chart.initial)
     for state in chart.states.values():
         if state.name not in reachable:
@@ -159,6 +193,28 @@ def _prove(chart: Chart) -> Iterator[str]:
             yield f"{state.name}: no path leads from it to a final state"
         yield from _prove_edges(chart, state, is_behind=state.name in behind)
     yield from _prove_loops(chart)
+
+
+def _prove_ends(chart: Chart, behind: set[str]) -> Iterator[str]:
+    """Every run has a verdict, passes the conclusion once, and ends where its verdict leads."""
+    first, conclusion = chart.states[chart.initial], chart.conclusion.name
+    if first.concludes or first.kind is Kind.CHOOSES:
+        yield f"initial: {first.name!r}: nothing has happened yet that it could choose by or conclude from"
+    endings = [name for name, state in chart.states.items() if _chooses_verdict(state)]
+    if len(endings) != 1:
+        yield f'exactly one state must say `chooses = "verdict"`; here: {", ".join(endings) or "none"}'
+    for source, event, target in chart.edges():
+        is_final = chart.states[target].kind is Kind.EXIT
+        if source not in behind and source != conclusion and target in behind:
+            yield f"{source}: edges.{event}: leads past the conclusion"
+        elif source in behind and target == conclusion:
+            yield f"{source}: edges.{event}: leads back to the conclusion"
+        elif is_final != _chooses_verdict(chart.states[source]):
+            yield f"{source}: edges.{event}: the choice of the verdict, and only that, leads to final states"
+
+
+def _chooses_verdict(state: State) -> bool:
+    return state.kind is Kind.CHOOSES and state.operand == "verdict"
 
 
 def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str]:
@@ -176,15 +232,15 @@ def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str
     if state.kind is Kind.WAITS and len(edges & {Event.TIMED_OUT, Event.TOO_LATE}) != 1:
         yield f"{state.name}: a wait needs exactly one of timed_out and too_late"
     for event in sorted(required - edges):
-        yield f"{state.name}: {state.kind} {state.operand!r} may have the outcome {event!r}, which has no edge"
+        yield f"{state.name}: {state.kind} {state.operand!r} may have the outcome {str(event)!r}, which has no edge"
     for event in sorted(edges - required - optional):
-        known = event in set(Event) or state.kind is Kind.CHOOSES
+        known = event in _EVENTS or state.kind is Kind.CHOOSES
         reason = f"{state.kind} {state.operand!r} never has it" if known else "unknown event"
         if event in SIGNALS and shielded:
             reason = "from the conclusion on, signals only shorten the grace"
         yield f"{state.name}: edges.{event}: {reason}"
     for event, target in state.edges.items():
-        if target == state.name and event not in TRANSIENT:
+        if target == state.name and (event not in TRANSIENT or state.kind is not Kind.DOES):
             yield f"{state.name}: edges.{event}: only a transient failure may lead back to its own state"
     if state.tries is not None and Event.GAVE_UP not in edges:
         yield f"{state.name}: tries: without an edge gave_up it never gives up"
@@ -201,7 +257,8 @@ def _unknown_operand(state: State) -> str:
 
 
 def _takes_time(state: State) -> bool:
-    return state.kind is Kind.WAITS or isinstance(EFFECTS.get(state.operand), Call)
+    asks = state.kind is Kind.DOES and isinstance(EFFECTS[state.operand], Call)
+    return asks or state.kind is Kind.WAITS
 
 
 def _possible(chart: Chart, state: State) -> tuple[set[str], set[str]]:
@@ -225,14 +282,14 @@ def _possible(chart: Chart, state: State) -> tuple[set[str], set[str]]:
 def _prove_loops(chart: Chart) -> Iterator[str]:
     """Every loop waits somewhere: nothing spins, and no request is repeated without a pause."""
     moving = {name: state for name, state in chart.states.items() if state.kind is not Kind.WAITS}
-    pending = {
+    ahead = {
         name: {target for target in state.edges.values() if target in moving and target != name}
         for name, state in moving.items()
     }
-    while leaves := [name for name, targets in pending.items() if not targets]:
-        for leaf in leaves:
-            del pending[leaf]
-        for targets in pending.values():
-            targets.difference_update(leaves)
-    if pending:
-        yield f"{', '.join(pending)}: a loop with no wait in it"
+    behind = {name: {source for source in ahead if name in ahead[source]} for name in ahead}
+    spinning = set(ahead)
+    # What leads nowhere, or is led to from nowhere, is in no loop; nor is what then remains so.
+    while outside := {name for name in spinning if not ahead[name] & spinning or not behind[name] & spinning}:
+        spinning -= outside
+    if spinning:
+        yield f"{', '.join(name for name in ahead if name in spinning)}: a loop with no wait in it"

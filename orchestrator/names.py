@@ -1,7 +1,7 @@
 """Names at the source that are close to a schema and table that Fivetran did not find."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 __all__ = ["near_matches"]
@@ -18,21 +18,30 @@ def near_matches(data: Mapping[str, Any], schema: str, table: str) -> tuple[str,
         table: The table as given.
     """
     notes: dict[str, str] = {}
-    same_table: list[str] = []
+    by_schema: dict[str, list[tuple[str, str]]] = {}  # folded schema -> its names, each with its folded table
     schemas = data.get("schemas")
     for schema_name, content in (schemas if isinstance(schemas, Mapping) else {}).items():
         tables = content.get("tables") if isinstance(content, Mapping) else None
         for table_name, settings in (tables if isinstance(tables, Mapping) else {}).items():
-            off = isinstance(settings, Mapping) and settings.get("enabled") is False
             name = f"{schema_name}.{table_name}"
-            notes[name] = " (not enabled for syncing)" if off else ""
-            if table_name.casefold() == table.casefold():
-                same_table.append(name)
-    wanted = f"{schema}.{table}"
-    close = difflib.get_close_matches(wanted.casefold(), {name.casefold() for name in notes}, n=MOST, cutoff=0.6)
+            notes[name] = " (not enabled for syncing)" if _is_off(content) or _is_off(settings) else ""
+            by_schema.setdefault(schema_name.casefold(), []).append((name, table_name.casefold()))
+    folded = schema.casefold()
+    # A source may have 100,000 tables, and each comparison takes 0.1 ms: the likely schemas will do.
+    likely = [folded] if folded in by_schema else _close(schema, by_schema) or list(by_schema)
+    pool = [entry for each in likely for entry in by_schema[each]]
+    near = _close(table, {fold for _, fold in pool})
     ordered = [
-        *(name for name in notes if name == wanted),
-        *(name for fold in close for name in notes if name.casefold() == fold),
-        *same_table,
+        *(name for name, _ in pool if name == f"{schema}.{table}"),
+        *(name for wanted in near for name, fold in pool if fold == wanted),
+        *(name for names in by_schema.values() for name, fold in names if fold == table.casefold()),
     ]
     return tuple(name + notes[name] for name in dict.fromkeys(ordered))[:MOST]
+
+
+def _close(wanted: str, folded: Collection[str]) -> list[str]:
+    return difflib.get_close_matches(wanted.casefold(), folded, n=MOST, cutoff=0.6)
+
+
+def _is_off(settings: object) -> bool:
+    return isinstance(settings, Mapping) and settings.get("enabled") is False

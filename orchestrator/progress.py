@@ -8,7 +8,8 @@ only. The rules, in the order in which they decide:
 3.  `failed_at` moved: failed.
 4.  Paused; broken or incomplete.
 5.  `rescheduled`, and not the reschedule that was known before.
-6.  The sync was seen and is gone without a trace, twice and five seconds apart: cancelled.
+6.  The sync was seen and is gone without a trace (`scheduled` again, and neither date moved)
+    in polls in a row that are five seconds apart: cancelled.
 7.  Otherwise it is running or has not started.
 """
 
@@ -50,9 +51,11 @@ def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progr
 
     succeeded = _moved(facts, document, "succeeded_at")
     failed = _moved(facts, document, "failed_at")
-    if failed is not None and facts.restarted and facts.triggered_at is not None:
-        # The stopped sync may move `failed_at` within the second that `Date` rounds away.
-        failed = failed if failed >= facts.triggered_at + 1 else None
+    if facts.restarted and facts.triggered_at is not None:
+        # The sync that was to be stopped may have succeeded just before, and stopping it may
+        # move `failed_at` within the second that `Date` rounds away: neither is ours.
+        succeeded = _not_before(facts.triggered_at, succeeded)
+        failed = _not_before(facts.triggered_at + 1, failed)
     seen = replace(facts, not_started_for=None)
     if succeeded is not None and (failed is None or succeeded >= failed):
         return Event.SUCCEEDED, seen
@@ -64,7 +67,7 @@ def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progr
     if documents.setup_state(document) in {"incomplete", "broken"}:
         return Event.BROKEN, seen
     put_off = documents.rescheduled_for(document)
-    if put_off is not None and (facts.syncing_seen or put_off not in _known_reschedules(facts)):
+    if put_off is not None and (facts.syncing_seen or _moment(put_off) not in _known_reschedules(facts)):
         return Event.RESCHEDULED, replace(
             seen,
             syncing_seen=False,
@@ -74,6 +77,8 @@ def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progr
         )
 
     if facts.syncing_seen:
+        if state != "scheduled":  # a state that this version does not know decides nothing
+            return Event.RUNNING, replace(seen, quiet_since=None)
         if facts.quiet_since is None:
             return Event.RUNNING, replace(seen, quiet_since=date)
         if date - facts.quiet_since >= QUIET_SECONDS:
@@ -97,6 +102,16 @@ def _moved(facts: Facts, document: Mapping[str, Any], name: str) -> float | None
     return now
 
 
-def _known_reschedules(facts: Facts) -> set[str | None]:
+def _not_before(bound: float, date: float | None) -> float | None:
+    return date if date is not None and date >= bound else None
+
+
+def _known_reschedules(facts: Facts) -> set[float | str | None]:
     at_trigger = facts.baseline.get("rescheduled_for") if facts.baseline else None
-    return {at_trigger, facts.waited_for}
+    return {_moment(at_trigger), _moment(facts.waited_for)}
+
+
+def _moment(text: str | None) -> float | str | None:
+    """A time to compare: Fivetran does not always write the same one in the same way."""
+    moment = documents.parse_time(text)
+    return text if moment is None else moment

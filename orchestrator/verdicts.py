@@ -100,11 +100,13 @@ def resync_failed(facts: Facts) -> bool:
 
 
 def _still_running(facts: Facts, document: Mapping[str, Any]) -> bool | None:
-    if facts.unanswered and facts.unanswered.startswith("POST"):
+    if facts.unanswered and facts.unanswered.startswith("POST") and not facts.unanswered.endswith("/test"):
         return None
-    if facts.verdict in _OVER:
+    # A connection can be found broken while somebody else's sync still runs on it.
+    syncing = documents.sync_state(document) == "syncing"
+    if facts.verdict in _OVER and not (syncing and facts.verdict in {Event.BROKEN, Event.INCOMPLETE}):
         return False
-    if documents.sync_state(document) == "syncing":
+    if syncing:
         return True
     if facts.verdict in {Event.RESCHEDULED, Event.TOO_LATE} or not _triggered(facts):
         return False
@@ -237,10 +239,8 @@ def _paused_advice(settings: Settings, facts: Facts) -> list[str]:
 
 
 def _setup_advice(settings: Settings, _: Facts) -> list[str]:
-    return [
-        f"mend the setup on the connection's page: {settings.page}/setup",
-        "FIVETRAN_ACTION=TEST runs its setup tests",
-    ]
+    mend = f"mend the setup on the connection's page: {settings.page}/setup"
+    return [mend] if settings.action == "TEST" else [mend, "FIVETRAN_ACTION=TEST runs its setup tests"]
 
 
 def _busy_advice(settings: Settings, _: Facts) -> list[str]:

@@ -1,0 +1,468 @@
+"""The loader: each way in which a chart can be unsound is refused by file, state and key."""
+
+import pytest
+
+from orchestrator.chart import OTHERWISE, Chart
+from orchestrator.loader import ChartError, parse
+
+GOOD = """
+title   = "a small chart"
+initial = "asking"
+
+[shared.transient]
+rate_limited = "same"
+unavailable  = "same"
+
+[shared.permanent]
+refused   = "judging"
+not_found = "judging"
+rejected  = "judging"
+
+[shared.signals]
+interrupted = "judging"
+terminated  = "judging"
+
+[asking]
+does  = "trigger_sync"
+tries = 3
+also  = ["transient", "permanent", "signals"]
+edges.triggered   = "resting"
+edges.answer_lost = "resting"
+edges.conflict    = "choosing"
+edges.timed_out   = "judging"
+edges.gave_up     = "judging"
+
+[resting]
+waits = "next_poll"
+also  = ["signals"]
+edges.waited    = "asking"
+edges.timed_out = "judging"
+
+[choosing]
+chooses = "on_running"
+edges.wait   = "resting"
+edges.attach = "looking"
+
+[looking]
+does = "take_baseline"
+edges.idle = "resting"
+edges.busy = "judging"
+
+[judging]
+concludes = true
+chooses   = "restore_schedule"
+edges.no  = "telling"
+edges.yes = "repairing"
+
+[repairing]
+does = "restore_schedule"
+also = ["transient"]
+edges.restored  = "telling"
+edges.refused   = "telling"
+edges.not_found = "telling"
+edges.rejected  = "telling"
+edges.timed_out = "telling"
+
+[telling]
+chooses = "verdict"
+edges.refused     = "lost"
+edges.not_found   = "lost"
+edges.rejected    = "lost"
+edges.busy        = "lost"
+edges.timed_out   = "lost"
+edges.gave_up     = "lost"
+edges.interrupted = "lost"
+edges.terminated  = "won"
+
+[won]
+exit = 0
+
+[lost]
+exit = 1
+"""
+
+
+def bad(good: str, instead: str) -> str:
+    """The good chart with one place changed."""
+    assert GOOD.count(good) == 1, good
+    return GOOD.replace(good, instead)
+
+
+def faults(text: str) -> list[str]:
+    """What the loader says about a chart, a line a fault; [] if it takes it."""
+    try:
+        parse(text, "some.toml")
+    except ChartError as error:
+        return str(error).splitlines()
+    return []
+
+
+def test_good_chart_is_taken() -> None:
+    """A sound chart comes out as it was written."""
+    chart = parse(GOOD, "some.toml", "TEST")
+
+    assert isinstance(chart, Chart)
+    assert (chart.action, chart.title, chart.initial) == ("TEST", "a small chart", "asking")
+    assert list(chart.exits().values()) == ["won", "lost"]
+
+
+def test_edges_keep_their_order() -> None:
+    """A state's own edges come first, in the order of the file, and "same" is the state itself."""
+    state = parse(GOOD, "some.toml").states["asking"]
+
+    assert list(state.edges) == [
+        *("triggered", "answer_lost", "conflict", "timed_out", "gave_up"),
+        *("rate_limited", "unavailable", "refused", "not_found", "rejected", "interrupted", "terminated"),
+    ]
+    assert state.edges["unavailable"] == "asking"
+    assert (state.groups["unavailable"], state.groups.get("triggered")) == ("transient", None)
+    assert state.tries == 3
+
+
+def test_title_may_be_left_out() -> None:
+    """A chart without a title is called by its action."""
+    assert parse(bad('title   = "a small chart"', ""), "some.toml", "STATUS").title == "STATUS"
+
+
+REFUSED = {
+    "TOML": ("initial =", "initial", "Expected '=' after a key in a key/value pair"),
+    "duplicate key": ('edges.yes = "repairing"', 'edges.no = "repairing"', "Cannot overwrite a value"),
+    "duplicate state": ("[won]\n", "[lost]\n", "Cannot declare ('lost',) twice"),
+    # Names that nothing has
+    "top-level key": ('title   = "a small chart"', "version = 1", "version: unknown key"),
+    "state's key": ("tries = 3", "tires = 3", "asking: unknown key 'tires'"),
+    "effect": ('does = "take_baseline"', 'does = "take_base"', "looking: does: unknown effect 'take_base'"),
+    "pause": ('waits = "next_poll"', 'waits = "a_while"', "resting: waits: unknown pause 'a_while'"),
+    "choice": ('chooses = "on_running"', 'chooses = "a"', "choosing: chooses: unknown choice 'a'"),
+    "event": ("edges.idle = ", "edges.ideal = ", "looking: edges.ideal: unknown event"),
+    "group's event": ("rate_limited = ", "rate_limit = ", "shared.transient: unknown event 'rate_limit'"),
+    "target": ('edges.wait   = "resting"', 'edges.wait   = "x"', "choosing: edges.wait: unknown target 'x'"),
+    "group's target": ('unavailable  = "same"', 'unavailable  = "x"', "asking: edges.unavailable: unknown target 'x'"),
+    "group": ('also = ["transient"]', 'also = ["transitory"]', "repairing: also: unknown group 'transitory'"),
+    # Form
+    "two kinds": (
+        'waits = "next_poll"',
+        'waits = "next_poll"\ndoes = "poll_sync"',
+        "resting: needs exactly one of does, waits, chooses, exit; it has does, waits",
+    ),
+    "call and exit": ("exit = 1", 'exit = 1\ndoes = "poll_sync"', "lost: needs exactly one of"),
+    "no kind": ("exit = 1", "", "lost: needs exactly one of does, waits, chooses, exit; it has none"),
+    "group and itself": (
+        'edges.waited    = "asking"',
+        'edges.waited = "asking"\nedges.interrupted = "judging"',
+        "resting: interrupted comes from the group 'signals' and from elsewhere",
+    ),
+    "two groups": (
+        'also  = ["signals"]',
+        'also  = ["signals", "signals"]',
+        "resting: interrupted comes from the group 'signals' and from elsewhere",
+    ),
+    "no initial": ('initial = "asking"', "", "initial: None is not a state of this chart"),
+    "initial nowhere": ('initial = "asking"', 'initial = "a"', "initial: 'a' is not a state of this chart"),
+    "state named like an event": (
+        "[lost]",
+        "[paused]\nexit = 2\n[lost]",
+        "paused: a state cannot be named like an event",
+    ),
+    "state named like a value": (
+        "[lost]",
+        "[attach]\nexit = 2\n[lost]",
+        "attach: a state cannot be named like an event",
+    ),
+    "state named same": (
+        "[lost]",
+        "[same]\nexit = 2\n[lost]",
+        "same: a state cannot be named like an event, a value or",
+    ),
+    "exit code too high": ("exit = 1", "exit = 256", "lost: exit: 256 is not an exit code"),
+    "exit code below 0": ("exit = 1", "exit = -1", "lost: exit: -1 is not an exit code"),
+    "final with edges": (
+        "exit = 1",
+        'exit = 1\nedges.waited = "won"',
+        "lost: a final state has neither edges nor tries",
+    ),
+    "final with tries": ("exit = 1", "exit = 1\ntries = 2", "lost: a final state has neither edges nor tries"),
+    "no tries": ("tries = 3", "tries = 0", "asking: tries: 0 is not a number of attempts"),
+    # Types
+    "initial a list": (
+        'initial = "asking"',
+        'initial = ["asking"]',
+        "initial: ['asking'] is not a state of this chart",
+    ),
+    "title a number": ('"a small chart"', "3", "title: 3 is not a text"),
+    "group no table": ("[shared.transient]", "[shared]\nodd = 1\n[shared.transient]", "shared.odd: 1 is not a table"),
+    "group's target a number": (
+        'rate_limited = "same"',
+        "rate_limited = 1",
+        "shared.transient.rate_limited: 1 is not a state's name",
+    ),
+    "also a text": (
+        'also = ["transient"]',
+        'also = "transient"',
+        "repairing: also: 'transient' is not a list of groups",
+    ),
+    "also of lists": ('also = ["transient"]', 'also = [["transient"]]', "repairing: also: unknown group ['transient']"),
+    "edges a number": (
+        'edges.idle = "resting"\nedges.busy = "judging"',
+        "edges = 3",
+        "looking: edges: 3 is not a table",
+    ),
+    "target a number": ('edges.idle = "resting"', "edges.idle = 3", "looking: edges.idle: 3 is not a state's name"),
+    "target a list": ('edges.idle = "resting"', "edges.idle = []", "looking: edges.idle: [] is not a state's name"),
+    "target a table": (
+        'edges.idle = "resting"',
+        "edges.idle = {a = 1}",
+        "looking: edges.idle: {'a': 1} is not a state's",
+    ),
+    "effect a number": ('does = "take_baseline"', "does = 3", "looking: does: unknown effect '3'"),
+    "effect a list": ('does = "take_baseline"', "does = []", "looking: does: unknown effect '[]'"),
+    "tries a text": ("tries = 3", 'tries = "3"', "asking: tries: '3' is not a number of attempts"),
+    "tries a flag": ("tries = 3", "tries = true", "asking: tries: True is not a number of attempts"),
+    "exit a flag": ("exit = 1", "exit = true", "lost: exit: True is not an exit code"),
+    "exit a text": ("exit = 1", 'exit = "1"', "lost: exit: '1' is not an exit code"),
+    "concludes a text": (
+        "concludes = true",
+        'concludes = "yes"',
+        "judging: concludes: 'yes' is neither true nor false",
+    ),
+    # The graph
+    "unreachable": ("[lost]", '[alone]\ndoes = "take_baseline"\n[lost]', "alone: cannot be reached from asking"),
+    "dead end": (
+        "[choosing]",
+        '[stuck]\nwaits = "next_poll"\nalso = []\nedges.waited = "stuck"\n[choosing]',
+        "stuck: no path leads from it to a final state",
+    ),
+    "no conclusion": ("concludes = true", "", "exactly one state must say `concludes = true`; here: none"),
+    "two conclusions": (
+        'chooses = "verdict"',
+        'chooses = "verdict"\nconcludes = true',
+        "exactly one state must say `concludes = true`; here: judging, telling",
+    ),
+    "initial choice": ('initial = "asking"', 'initial = "choosing"', "initial: 'choosing': nothing has happened yet"),
+    "initial conclusion": ('initial = "asking"', 'initial = "judging"', "initial: 'judging': nothing has happened yet"),
+    "past the conclusion": (
+        'edges.busy = "judging"',
+        'edges.busy = "telling"',
+        "looking: edges.busy: leads past the conclusion",
+    ),
+    "back to the conclusion": (
+        'edges.restored  = "telling"',
+        'edges.restored  = "judging"',
+        "repairing: edges.restored: leads back to the conclusion",
+    ),
+    "end without a verdict": (
+        'edges.restored  = "telling"',
+        'edges.restored  = "won"',
+        "repairing: edges.restored: the choice of the verdict, and only that, leads to final states",
+    ),
+    "verdict without an end": (
+        'edges.busy        = "lost"',
+        'edges.busy        = "repairing"',
+        "telling: edges.busy: the choice of the verdict, and only that, leads to final states",
+    ),
+    "no choice of the verdict": (
+        'chooses = "verdict"',
+        'chooses = "schedule_type"',
+        'exactly one state must say `chooses = "verdict"`; here: none',
+    ),
+    "two choices of the verdict": (
+        'chooses = "on_running"',
+        'chooses = "verdict"',
+        'exactly one state must say `chooses = "verdict"`; here: choosing, telling',
+    ),
+    "loop without a wait": (
+        'edges.idle = "resting"',
+        'edges.idle = "choosing"',
+        "choosing, looking: a loop with no wait in it",
+    ),
+    # Outcomes and edges, in both directions
+    "outcome without an edge": (
+        'edges.idle = "resting"\n',
+        "",
+        "looking: does 'take_baseline' may have the outcome 'idle', which has no edge",
+    ),
+    "call's outcome without an edge": (
+        'edges.restored  = "telling"\n',
+        "",
+        "repairing: does 'restore_schedule' may have the outcome 'restored', which has no edge",
+    ),
+    "edge without an outcome": (
+        'edges.idle = "resting"',
+        'edges.idle = "resting"\nedges.shown = "resting"',
+        "looking: edges.shown: does 'take_baseline' never has it",
+    ),
+    "no transient": (
+        'also = ["transient"]',
+        "also = []",
+        "repairing: does 'restore_schedule' may have the outcome 'rate_limited', which has no edge",
+    ),
+    "no permanent": (
+        'edges.refused   = "telling"\n',
+        "",
+        "repairing: does 'restore_schedule' may have the outcome 'refused', which has no edge",
+    ),
+    "POST without answer_lost": (
+        'edges.answer_lost = "resting"\n',
+        "",
+        "asking: does 'trigger_sync' may have the outcome 'answer_lost', which has no edge",
+    ),
+    "POST without conflict": (
+        'edges.conflict    = "choosing"\n',
+        "",
+        "asking: does 'trigger_sync' may have the outcome 'conflict', which has no edge",
+    ),
+    "PATCH with conflict": (
+        'edges.restored  = "telling"',
+        'edges.restored  = "telling"\nedges.conflict = "telling"',
+        "repairing: edges.conflict: does 'restore_schedule' never has it",
+    ),
+    "call without timed_out": (
+        'edges.timed_out   = "judging"\n',
+        "",
+        "asking: does 'trigger_sync' may have the outcome 'timed_out', which has no edge",
+    ),
+    "call without signals": (
+        '["transient", "permanent", "signals"]',
+        '["transient", "permanent"]',
+        "asking: does 'trigger_sync' may have the outcome 'interrupted', which has no edge",
+    ),
+    "wait without signals": (
+        'also  = ["signals"]',
+        "",
+        "resting: waits 'next_poll' may have the outcome 'terminated', which has no edge",
+    ),
+    "pure effect with signals": (
+        'does = "take_baseline"',
+        'does = "take_baseline"\nalso = ["signals"]',
+        "looking: edges.interrupted: does 'take_baseline' never has it",
+    ),
+    "signals behind the conclusion": (
+        'also = ["transient"]',
+        'also = ["transient", "signals"]',
+        "repairing: edges.interrupted: from the conclusion on, signals only shorten the grace",
+    ),
+    "signals at the conclusion": (
+        'edges.no  = "telling"',
+        'edges.no  = "telling"\nedges.interrupted = "telling"',
+        "judging: edges.interrupted: from the conclusion on, signals only shorten the grace",
+    ),
+    "wait without waited": (
+        'edges.waited    = "asking"\n',
+        "",
+        "resting: waits 'next_poll' may have the outcome 'waited', which has no edge",
+    ),
+    "wait without an end": (
+        'edges.waited    = "asking"\nedges.timed_out = "judging"',
+        'edges.waited = "asking"',
+        "resting: a wait needs exactly one of timed_out and too_late",
+    ),
+    "wait with two ends": (
+        'edges.waited    = "asking"',
+        'edges.waited    = "asking"\nedges.too_late = "judging"',
+        "resting: a wait needs exactly one of timed_out and too_late",
+    ),
+    "wait with an outcome": (
+        'edges.waited    = "asking"',
+        'edges.waited    = "asking"\nedges.gave_up = "judging"',
+        "resting: edges.gave_up: waits 'next_poll' never has it",
+    ),
+    "choice without a value": (
+        'edges.yes = "repairing"\n',
+        "",
+        "judging: chooses 'restore_schedule' may have the outcome 'yes', which has no edge",
+    ),
+    "choice of no value": (
+        'edges.yes = "repairing"',
+        'edges.yes = "repairing"\nedges.maybe = "telling"',
+        "judging: edges.maybe: chooses 'restore_schedule' never has it",
+    ),
+    "schedule without otherwise": (
+        'chooses = "on_running"',
+        'chooses = "schedule_type"',
+        f"choosing: chooses 'schedule_type' may have the outcome '{OTHERWISE}', which has no edge",
+    ),
+    "verdict without an edge": (
+        'edges.busy        = "lost"\n',
+        "",
+        "telling: chooses 'verdict' may have the outcome 'busy', which has no edge",
+    ),
+    "edge without a verdict": (
+        'edges.busy        = "lost"',
+        'edges.busy        = "lost"\nedges.shown = "lost"',
+        "telling: edges.shown: chooses 'verdict' never has it",
+    ),
+    # Going round
+    "self-edge of an outcome": (
+        'edges.triggered   = "resting"',
+        'edges.triggered   = "same"',
+        "asking: edges.triggered: only a transient failure may lead back to its own state",
+    ),
+    "self-edge of a wait": (
+        'edges.waited    = "asking"',
+        'edges.waited    = "same"',
+        "resting: edges.waited: only a transient failure may lead back to its own state",
+    ),
+    "self-edge of a choice": (
+        'edges.wait   = "resting"',
+        'edges.wait   = "same"',
+        "choosing: edges.wait: only a transient failure may lead back to its own state",
+    ),
+    "self-edge of a choice's value that is also a failure's name": (
+        'edges.wait   = "resting"',
+        'edges.conflict = "same"',
+        "choosing: edges.conflict: only a transient failure may lead back to its own state",
+    ),
+    "tries without gave_up": (
+        'edges.gave_up     = "judging"\n',
+        "",
+        "asking: tries: without an edge gave_up it never gives up",
+    ),
+}
+
+
+@pytest.mark.parametrize(("good", "instead", "expected"), REFUSED.values(), ids=REFUSED)
+def test_unsound_chart_is_refused(good: str, instead: str, expected: str) -> None:
+    """A chart with one fault is refused, and the message names file, state and key."""
+    found = faults(bad(good, instead))
+
+    assert any(fault.startswith(f"some.toml: {expected}") for fault in found), found
+
+
+def test_shared_must_be_a_table() -> None:
+    """Groups that are no tables are refused like everything else, by name."""
+    found = faults('shared = 1\ninitial = "won"\n[won]\nexit = 0')
+
+    assert found == ["some.toml: shared: 1 is not a table"]
+
+
+def test_gave_up_may_be_left_out() -> None:
+    """A state without `gave_up` never gives up, and needs not say so."""
+    text = bad("tries = 3\n", "").replace('edges.gave_up     = "judging"\n', "")
+
+    found = faults(text.replace('edges.gave_up     = "lost"\n', ""))
+
+    assert found == []
+
+
+def test_all_faults_are_told_at_once() -> None:
+    """A chart with several faults is refused once, a line a fault."""
+    found = faults(bad("edges.idle = ", "edges.ideal = ").replace('edges.yes = "repairing"\n', ""))
+
+    assert {fault.split(":")[1].strip() for fault in found} >= {"looking", "judging"}
+
+
+def test_loop_names_only_the_states_in_it() -> None:
+    """The states before and behind a loop are not blamed for it."""
+    found = faults(bad('edges.idle = "resting"', 'edges.idle = "choosing"'))
+
+    assert found == ["some.toml: choosing, looking: a loop with no wait in it"]
+
+
+def test_choice_takes_no_time() -> None:
+    """A choice before the conclusion needs no signals, even one that is called like a call."""
+    text = bad(
+        'chooses = "on_running"\nedges.wait   = "resting"\nedges.attach = "looking"',
+        'chooses = "restore_schedule"\nedges.no = "resting"\nedges.yes = "looking"',
+    )
+
+    assert faults(text) == []

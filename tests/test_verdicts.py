@@ -1,0 +1,313 @@
+"""Verdicts in words: whatever is known of a run, and whatever is not."""
+
+from typing import Any
+
+import pytest
+
+from orchestrator.events import Event
+from orchestrator.exchange import NotFound, Refused, Rejected, Request, Unavailable
+from orchestrator.facts import Facts
+from orchestrator.loader import ACTIONS, load
+from orchestrator.settings import Settings
+from orchestrator.verdicts import HEADLINES, Explanation, explain
+
+SYNC = "POST /v1/connections/speak_inexpensive/sync"
+TEST = "POST /v1/connections/speak_inexpensive/test"
+RESYNC = Request("POST", "/v1/connections/speak_inexpensive/schemas/tables/resync", "start a re-sync")
+READ = Request("GET", "/v1/connections/speak_inexpensive", "read the connection")
+
+LATER = "2023-11-14T23:13:20Z"
+GREEN = {Event.SUCCEEDED, Event.SHOWN, Event.PASSED}
+TRIGGERED = ("validate_connection", "trigger_sync")
+
+
+def settings(action: str = "START", **more: Any) -> Settings:
+    """Settings of a job."""
+    return Settings(action, "speak_inexpensive", "key", "secret", schema="public", table="order", **more)
+
+
+def document(state: str = "scheduled", schedule: str | None = "auto", **status: Any) -> dict[str, Any]:
+    """A connection document."""
+    return {"schedule_type": schedule, "status": {"sync_state": state, "setup_state": "connected", **status}}
+
+
+def told(verdict: str | None, action: str = "START", **facts: Any) -> Explanation:
+    """The explanation of a verdict."""
+    return explain(settings(action), Facts(verdict=verdict, **facts))
+
+
+def text(explanation: Explanation) -> str:
+    """All of an explanation, a line a sentence."""
+    return "\n".join(
+        (explanation.headline, *explanation.reasons, *explanation.at_fivetran, *explanation.advice),
+    )
+
+
+# --- Whatever is missing ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("verdict", [*HEADLINES, "of another planet", "", None])
+def test_every_fact_may_be_missing(action: str, verdict: str | None) -> None:
+    """Each verdict is explained when nothing else is known."""
+    explanation = told(verdict, action)
+
+    assert explanation.headline == HEADLINES.get(verdict or "", verdict or "") or verdict == Event.SUCCEEDED
+    assert "None" not in text(explanation)
+
+
+@pytest.mark.parametrize("verdict", HEADLINES)
+def test_green_needs_no_advice(verdict: str) -> None:
+    """Every verdict but a good one says what to do."""
+    assert bool(told(verdict).advice) is (verdict not in GREEN)
+
+
+@pytest.mark.parametrize(
+    ("action", "verdict"), [(action, verdict) for action in ACTIONS for verdict in load(action).verdicts()]
+)
+def test_advice_fits_the_action(action: str, verdict: str) -> None:
+    """No advice names a policy that the action's chart has no choice for."""
+    advice = "\n".join(told(verdict, action, answered=TRIGGERED).advice)
+
+    assert "attach" not in advice or "attach" in load(action).values("on_running")
+    assert "FIVETRAN_ACTION=TEST" not in advice or action != "TEST"
+
+
+# --- Headlines ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verdict", "action", "facts", "expected"),
+    [
+        ("succeeded", "START", {"answered": ("trigger_sync",)}, "the sync succeeded"),
+        ("succeeded", "START", {"answered": ("restart_sync",)}, "the sync succeeded"),
+        ("succeeded", "START", {}, "the sync that was running already succeeded"),
+        ("succeeded", "FORCE_RESYNC", {}, "the re-sync was accepted, and a sync has succeeded since"),
+        ("paused", "START", {}, "the connection is paused"),
+        ("paused", "START", {"answered": ("trigger_sync",)}, "the connection was paused before the sync ended"),
+        ("not_found", "FORCE_RESYNC", {}, "Fivetran does not know the connection"),
+        (
+            "not_found",
+            "FORCE_RESYNC",
+            {"failure": NotFound("?", status=404).as_fact(RESYNC, 1)},
+            "Fivetran does not know the schema or the table",
+        ),
+    ],
+)
+def test_headline(verdict: str, action: str, facts: dict[str, Any], expected: str) -> None:
+    """The headline says what really happened."""
+    assert told(verdict, action, **facts).headline == expected
+
+
+# --- What goes on at Fivetran -------------------------------------------------------------------------
+
+RUNNING = {
+    "over: succeeded": ("succeeded", {"answered": TRIGGERED, "connection": document()}, False),
+    "over: failed": ("sync_failed", {"answered": TRIGGERED}, False),
+    "over, and the next one of the restored schedule runs": (
+        "succeeded",
+        {"answered": TRIGGERED, "connection": document("syncing")},
+        False,
+    ),
+    "seen running": ("timed_out", {"answered": TRIGGERED, "connection": document("syncing")}, True),
+    "somebody else's": ("busy", {"connection": document("syncing")}, True),
+    "somebody else's on a broken connection": ("broken", {"connection": document("syncing")}, True),
+    "somebody else's on an incomplete connection": ("incomplete", {"connection": document("syncing")}, True),
+    "broken": ("broken", {"answered": TRIGGERED, "connection": document(setup_state="broken")}, False),
+    "triggered and not seen": ("timed_out", {"answered": TRIGGERED, "connection": document()}, None),
+    "triggered by a restart and not seen": ("terminated", {"answered": ("restart_sync",)}, None),
+    "never triggered": ("timed_out", {"connection": document()}, False),
+    "put off": ("rescheduled", {"answered": TRIGGERED, "connection": document("rescheduled")}, False),
+    "put off too far": ("too_late", {"answered": TRIGGERED, "connection": document("rescheduled")}, False),
+    "trigger without an answer": ("interrupted", {"unanswered": SYNC, "connection": document()}, None),
+    "trigger without an answer, though it looks running": (
+        "timed_out",
+        {"unanswered": SYNC, "connection": document("syncing")},
+        None,
+    ),
+    "PATCH without an answer": ("interrupted", {"unanswered": "PATCH /v1/connections/x"}, False),
+    "tests without an answer start no sync": ("interrupted", {"unanswered": TEST, "connection": document()}, False),
+}
+
+
+@pytest.mark.parametrize(("verdict", "facts", "expected"), RUNNING.values(), ids=RUNNING)
+def test_still_running(verdict: str, facts: dict[str, Any], expected: bool | None) -> None:  # noqa: FBT001
+    """Whether a sync runs on is said where it is known, and not where it is not."""
+    assert told(verdict, **facts).still_running is expected
+
+
+AT_FIVETRAN = {
+    "trigger without an answer": (
+        "interrupted",
+        {"unanswered": SYNC},
+        [f"{SYNC} had no answer: it may have been carried out"],
+    ),
+    "running": ("timed_out", {"connection": document("syncing")}, ["a sync is running; it was left running"]),
+    "triggered": (
+        "timed_out",
+        {"answered": TRIGGERED},
+        ["the sync was triggered and may still run; it was left alone"],
+    ),
+    "put off on a manual schedule": (
+        "too_late",
+        {"connection": document("rescheduled", "manual")},
+        ["the sync is waiting; on a manual schedule Fivetran will not resume it by itself"],
+    ),
+    "put off on Fivetran's schedule": (
+        "rescheduled",
+        {"connection": document("rescheduled", "auto")},
+        ["the sync is waiting; Fivetran will resume it by itself"],
+    ),
+    "none": ("refused", {}, ["no sync of this run is running"]),
+    "success": ("succeeded", {"answered": TRIGGERED}, []),
+    "shown": ("shown", {}, []),
+    "schedule taken off": (
+        "succeeded",
+        {"schedule_before": "auto", "connection": document(schedule="manual")},
+        ["the schedule is now manual (it was auto): syncs happen only when a job asks for one"],
+    ),
+    "schedule manual before": (
+        "succeeded",
+        {"schedule_before": "manual", "connection": document(schedule="manual")},
+        [],
+    ),
+    "schedule put back": ("succeeded", {"schedule_before": "auto", "connection": document(schedule="auto")}, []),
+    "schedule never known": ("succeeded", {"connection": document(schedule="manual")}, []),
+}
+
+
+@pytest.mark.parametrize(("verdict", "facts", "expected"), AT_FIVETRAN.values(), ids=AT_FIVETRAN)
+def test_at_fivetran(verdict: str, facts: dict[str, Any], expected: list[str]) -> None:
+    """What goes on at Fivetran is said in full, and nothing that is not known."""
+    assert list(told(verdict, **facts).at_fivetran) == expected
+
+
+# --- Reasons --------------------------------------------------------------------------------------
+
+ILL = document(tasks=[{"code": "reconnect", "message": "Reconnect it"}])
+
+REASONS = {
+    "failure": (
+        "gave_up",
+        {"failure": Unavailable("bad gateway", status=502, request_id="r1").as_fact(READ, 8)},
+        [f"{READ} (read the connection): 502: bad gateway (8 attempts) (request id r1)"],
+    ),
+    "failure without an answer": (
+        "gave_up",
+        {"failure": Unavailable("connection reset").as_fact(READ, 1)},
+        [f"{READ} (read the connection): connection reset"],
+    ),
+    "failure in Fivetran's words": (
+        "refused",
+        {"failure": Refused("No such key", status=401, code="Unauthorized").as_fact(READ, 1)},
+        [f"{READ} (read the connection): 401 Unauthorized: No such key"],
+    ),
+    "sync failed, with a task": ("sync_failed", {"connection": ILL}, ["task reconnect: Reconnect it"]),
+    "sync failed, without one": (
+        "sync_failed",
+        {"connection": document()},
+        ["Fivetran's API gives no reason; the connection's page has the sync's log"],
+    ),
+    "success in spite of a task": ("succeeded", {"connection": ILL}, []),
+    "put off": ("too_late", {"waited_for": LATER}, [f"rescheduled for {LATER}"]),
+    "put off, but until when": (
+        "rescheduled",
+        {"waited_for": ""},
+        ["rescheduled for a time that Fivetran does not say"],
+    ),
+    "out of time": ("timed_out", {}, ["the run had 300 s (FIVETRAN_TIMEOUT)"]),
+    "out of time, never started": (
+        "timed_out",
+        {"not_started_for": 240.4},
+        [
+            "the run had 300 s (FIVETRAN_TIMEOUT)",
+            "Fivetran accepted the sync, but nothing of it was seen in 240 s: it is queued, or was dropped",
+        ],
+    ),
+    "failed tests": (
+        "tests_failed",
+        {
+            "setup_tests": (
+                {"title": "Connecting", "status": "PASSED", "message": ""},
+                {"title": "Reading", "status": "FAILED", "message": "no right"},
+                {"title": "Writing", "status": "JOB_FAILED", "message": "no job"},
+            )
+        },
+        ["Reading: FAILED: no right", "Writing: JOB_FAILED: no job"],
+    ),
+    "near names": (
+        "not_found",
+        {"near_matches": ("public.orders",)},
+        ["names like public.order at the source: public.orders"],
+    ),
+    "no near name": ("not_found", {"near_matches": ()}, ["no name at the source is like public.order"]),
+}
+
+
+@pytest.mark.parametrize(("verdict", "facts", "expected"), REASONS.values(), ids=REASONS)
+def test_reasons(verdict: str, facts: dict[str, Any], expected: list[str]) -> None:
+    """The reasons are Fivetran's own where it gives any, else what is known."""
+    assert list(told(verdict, **facts).reasons) == expected
+
+
+# --- Advice ---------------------------------------------------------------------------------------
+
+ADVICE = {
+    "wrong key": ("refused", "START", {"failure": Refused("?", status=401).as_fact(READ, 1)}, "FIVETRAN_API_SECRET"),
+    "no permission": ("refused", "START", {"failure": Refused("?", status=403).as_fact(READ, 1)}, "permission"),
+    "unknown connector": ("not_found", "START", {}, "CONNECTOR_ID (speak_inexpensive)"),
+    "unknown table": (
+        "not_found",
+        "FORCE_RESYNC",
+        {"failure": NotFound("?", status=404).as_fact(RESYNC, 1)},
+        "SCHEMA=public TABLE=order",
+    ),
+    "wrong path": (
+        "rejected",
+        "START",
+        {"failure": Rejected("?", status=404, code="NotFound").as_fact(READ, 1)},
+        "FIVETRAN_API_URL (https://api.fivetran.com)",
+    ),
+    "no re-sync of tables": (
+        "rejected",
+        "FORCE_RESYNC",
+        {"failure": Rejected("?", status=400).as_fact(RESYNC, 1)},
+        "no re-sync of single tables",
+    ),
+    "rejected": ("rejected", "START", {}, "Fivetran's message above"),
+    "out of time": ("timed_out", "START", {}, "raise FIVETRAN_TIMEOUT (now 300 s), and the job's own timeout"),
+    "out of time in the middle": ("timed_out", "START", {"answered": TRIGGERED}, "FIVETRAN_ON_RUNNING=attach"),
+    "out of time for the status": ("timed_out", "STATUS", {}, "raise FIVETRAN_TIMEOUT (now 300 s)"),
+    "unavailable": ("gave_up", "START", {}, "https://status.fivetran.com"),
+    "unavailable, retried": ("gave_up", "START", {}, "exit_codes: [6]"),
+    "paused": ("paused", "START", {}, "FIVETRAN_UNPAUSE"),
+    "paused in the middle": ("paused", "START", {"answered": TRIGGERED}, "find out who paused it"),
+    "incomplete": ("incomplete", "START", {}, "/dashboard/connections/speak_inexpensive/setup"),
+    "broken": ("broken", "START", {}, "FIVETRAN_ACTION=TEST"),
+    "tests failed": ("tests_failed", "TEST", {}, "/dashboard/connections/speak_inexpensive/setup"),
+    "busy": ("busy", "START", {}, "FIVETRAN_ON_RUNNING to wait or attach"),
+    "busy for a re-sync": ("busy", "FORCE_RESYNC", {}, "FIVETRAN_ON_RUNNING to wait, or"),
+    "put off": ("rescheduled", "START", {}, "FIVETRAN_ON_RESCHEDULE to wait"),
+    "put off too far": (
+        "too_late",
+        "START",
+        {"waited_for": LATER, "connection_date": 1_700_000_000.0},
+        f"start the job again after {LATER}, or give it time to wait: that was 3600 s ahead, FIVETRAN_TIMEOUT is 300 s",
+    ),
+    "put off, but until when": ("too_late", "START", {"waited_for": ""}, "raise FIVETRAN_TIMEOUT"),
+    "put off, but from when": ("too_late", "START", {"waited_for": LATER}, "raise FIVETRAN_TIMEOUT"),
+    "interrupted": ("interrupted", "START", {}, "start the job again"),
+    "interrupted in the middle": ("interrupted", "START", {"answered": TRIGGERED}, "FIVETRAN_ON_RUNNING=attach"),
+    "interrupted in a re-sync": ("interrupted", "FORCE_RESYNC", {"answered": ("resync_table",)}, "start the job again"),
+    "terminated": ("terminated", "START", {}, "its `timeout` is shorter than FIVETRAN_TIMEOUT"),
+    "sync failed": ("sync_failed", "START", {}, "https://fivetran.com/dashboard/connections/speak_inexpensive"),
+    "cancelled": ("cancelled", "START", {}, "https://fivetran.com/dashboard/connections/speak_inexpensive"),
+}
+
+
+@pytest.mark.parametrize(("verdict", "action", "facts", "expected"), ADVICE.values(), ids=ADVICE)
+def test_advice(verdict: str, action: str, facts: dict[str, Any], expected: str) -> None:
+    """The advice names the variable or the page that helps."""
+    advice = "\n".join(told(verdict, action, **facts).advice)
+
+    assert expected in advice
