@@ -195,7 +195,7 @@ class Run:
     @property
     def wake(self) -> float:
         """When the next step is due, on the clock of `now`."""
-        if self._heed_signal() in self.state.edges:
+        if self._signalled() is not None:
             return self.now
         return min(self._wake, self._deadline) if self._concluded else self._wake
 
@@ -245,9 +245,9 @@ class Run:
         return step
 
     def _perform(self) -> _Exchange:
-        state, signal = self.state, self._heed_signal()
-        if signal in state.edges:
-            return _Exchange(str(signal), self.facts)
+        state, signal = self.state, self._signalled()
+        if signal is not None:
+            return _Exchange(signal, self.facts)
         match state.kind:
             case Kind.CHOOSES:
                 value = CHOICES[state.operand].of(self.settings, self.facts)
@@ -392,6 +392,12 @@ class Run:
             self._hurried = True
             self._deadline = min(self._deadline, self.now + GRACE_AFTER_SIGNAL)
         return signal
+
+    def _signalled(self) -> Event | None:
+        """The signal that has arrived, where the present state has an edge for it."""
+        signal = self._heed_signal()
+        # A choice takes no time; where it has edges of these names, they are verdicts.
+        return signal if signal in self.state.edges and self.state.kind is not Kind.CHOOSES else None
 
     # --- Written down and taken up again ------------------------------------------------------
 

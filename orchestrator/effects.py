@@ -242,13 +242,18 @@ def take_baseline(_: Settings, facts: Facts) -> tuple[Literal[Event.IDLE, Event.
     """Remember the dates of the freshest document: a sync of ours will move one of them."""
     document = facts.connection or {}
     busy = documents.sync_state(document) == "syncing"
+    date = facts.connection_date
+    if date is not None and facts.syncing_seen and not busy:
+        # Somebody else's sync has just ended: its date may still be on its way, and may lie in
+        # the second that Fivetran's `Date` rounds away. It must not pass for the end of ours.
+        date += 1
     facts = replace(
         facts,
         baseline={
             "succeeded_at": document.get("succeeded_at"),
             "failed_at": document.get("failed_at"),
             "rescheduled_for": documents.rescheduled_for(document),
-            "date": facts.connection_date,
+            "date": date,
         },
         triggered_at=None,
         restarted=False,

@@ -20,8 +20,9 @@ class Facts:
         connection_date: Fivetran's now when it was read, in seconds since the epoch.
         schedule_before: `schedule_type` as it was found.
         schedule_after: `schedule_type` in the last document read after our PATCH.
-        baseline: `succeeded_at`, `failed_at`, `rescheduled_for` and `date` of the last
-            document before the trigger. None: no baseline taken; a date in it may be None.
+        baseline: `succeeded_at`, `failed_at`, `rescheduled_for` of the last document before
+            the trigger, and `date`, before which nothing is ours: Fivetran's now when it was
+            read. None: no baseline taken; a date in it may be None.
         triggered_at: Fivetran's now when it accepted our trigger.
         restarted: The trigger stopped a running sync.
         syncing_seen: `syncing` was seen since the last trigger or reschedule.

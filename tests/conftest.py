@@ -23,6 +23,18 @@ def http_server() -> Iterator[HTTPServer]:
         yield server
 
 
+def mount(http_server: HTTPServer, stage: Stage) -> None:
+    """Have the server answer with a stage's simulator, and with nothing else."""
+
+    def answer(request: Request) -> Response:
+        # The server has read the body already, to match the request.
+        environ = {**request.environ, "wsgi.input": io.BytesIO(request.get_data())}
+        return Response.from_app(stage.simulator, environ)
+
+    http_server.clear()
+    http_server.expect_request(re.compile(".*")).respond_with_handler(answer)
+
+
 @pytest.fixture
 def stage(http_server: HTTPServer, tmp_path: Path) -> Iterator[Callable[..., Stage]]:
     """Make a Stage from a scenario or from a scenario's name."""
@@ -30,14 +42,7 @@ def stage(http_server: HTTPServer, tmp_path: Path) -> Iterator[Callable[..., Sta
     def make(scenario: Scenario | str | None = None) -> Stage:
         chosen = load_scenario(scenario) if isinstance(scenario, str) else scenario or Scenario()
         made = Stage(chosen, http_server.url_for("").rstrip("/"), tmp_path)
-
-        def answer(request: Request) -> Response:
-            # The server has read the body already, to match the request.
-            environ = {**request.environ, "wsgi.input": io.BytesIO(request.get_data())}
-            return Response.from_app(made.simulator, environ)
-
-        http_server.clear()
-        http_server.expect_request(re.compile(".*")).respond_with_handler(answer)
+        mount(http_server, made)
         return made
 
     yield make

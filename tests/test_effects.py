@@ -1,0 +1,294 @@
+"""Effects: they cope with any fact missing, and say what Fivetran's answers mean."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from stage import Stage
+
+from orchestrator.effects import CHOICES, EFFECTS, Call, Pure
+from orchestrator.exchange import Answer
+from orchestrator.facts import Facts
+from orchestrator.settings import Settings
+from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
+
+SETTINGS = Settings(
+    action="START",
+    connector_id="speak_inexpensive",
+    api_key="key",
+    api_secret="secret",
+    schema="public",
+    table="orders",
+    policies=(("on_running", "wait"), ("on_reschedule", "wait")),
+)
+RICH = Facts(
+    connection={"schedule_type": "auto", "status": {"sync_state": "rescheduled"}},
+    connection_date=1_800_000_000.0,
+    schedule_before="auto",
+    schedule_after="manual",
+    baseline={"succeeded_at": None, "failed_at": None, "rescheduled_for": None, "date": None},
+    triggered_at=1_800_000_000.0,
+    restarted=True,
+    syncing_seen=True,
+    quiet_since=1_800_000_000.0,
+    not_started_for=3.0,
+    waited_for="2027-01-15T08:00:00Z",
+    looks=2,
+    attempted=("disable_schedule",),
+    failure={"request": "POST /v1/connections/x/schemas/tables/resync", "message": "", "attempts": 1},
+    verdict="not_found",
+)
+ODD: list[Mapping[str, Any]] = [
+    {},
+    {"status": None, "succeeded_at": 7, "failed_at": [], "schedule": "odd", "setup_tests": "odd", "schemas": 3},
+    {"status": {"sync_state": 4, "setup_state": {}, "tasks": {}, "warnings": [None, {}]}, "setup_tests": [None, {}]},
+    {"paused": True, "status": {"sync_state": "hibernating"}, "schemas": {"a": None, "b": {"tables": {"c": None}}}},
+]
+
+
+def _without_each(facts: Facts) -> list[Facts]:
+    """The facts, and the facts with each of them missing."""
+    empty = Facts()
+    return [facts, *(replace(facts, **{one.name: getattr(empty, one.name)}) for one in fields(Facts)), empty]
+
+
+@pytest.mark.parametrize("name", [name for name, effect in EFFECTS.items() if isinstance(effect, Call)])
+@pytest.mark.parametrize("data", ODD, ids=range(len(ODD)))
+def test_call_copes_with_any_fact_missing(name: str, data: Mapping[str, Any]) -> None:
+    """A call can be asked and answered whatever is known, and has one of its declared outcomes."""
+    effect = EFFECTS[name]
+    assert isinstance(effect, Call)
+
+    for facts in _without_each(RICH):
+        request = effect.ask(SETTINGS, facts)
+        event, after = effect.mean(SETTINGS, facts, Answer(data=data, date=1_800_000_100.0))
+
+        assert request.method == effect.method
+        assert event in effect.outcomes
+        assert Facts.from_json(json.loads(json.dumps(after.as_json()))).as_json() == after.as_json()
+
+
+@pytest.mark.parametrize("name", [name for name, effect in EFFECTS.items() if isinstance(effect, Pure)])
+def test_pure_effect_copes_with_any_fact_missing(name: str) -> None:
+    """An effect without a request has one of its declared outcomes whatever is known."""
+    effect = EFFECTS[name]
+    assert isinstance(effect, Pure)
+
+    for facts in _without_each(RICH):
+        event, _ = effect.conclude(SETTINGS, facts)
+
+        assert event in effect.outcomes
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_choice_copes_with_any_fact_missing(name: str) -> None:
+    """A choice has a value whatever is known."""
+    choice = CHOICES[name]
+
+    for facts in _without_each(RICH):
+        value = choice.of(SETTINGS, facts)
+
+        assert value in (choice.values or [value])
+
+
+# --- What is asked, seen from outside ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "variables", "connection", "expected"),
+    [
+        ("STATUS", {}, {}, ["get", "patch"]),
+        ("STATUS", {}, {"schedule_type": "manual"}, ["get"]),
+        ("STATUS", {"FIVETRAN_DONT_DISABLE_SYNC": "1"}, {}, ["get"]),
+        ("TEST", {}, {}, ["get", "patch", "test"]),
+        ("START", {}, {}, ["get", "patch", "sync", "get", "get", "get"]),
+        ("START", {}, {"schedule_type": "manual"}, ["get", "sync", "get", "get", "get"]),
+        ("FORCE_RESYNC", {}, {}, ["get", "patch", "resync", "get", "get", "get"]),
+    ],
+)
+def test_never_a_request_whose_answer_is_known(
+    stage: Callable[..., Stage],
+    action: str,
+    variables: dict[str, Any],
+    connection: Mapping[str, Any],
+    expected: list[str],
+) -> None:
+    """STATUS asks twice, or once if the schedule needs nothing; START three times and once a poll."""
+    here = stage(Scenario(connection=connection, syncs=(SyncPlan(lasts=25),)))
+
+    played = here.play(action, **variables)
+
+    assert played.requests == expected
+
+
+def test_unpausing_is_one_request(stage: Callable[..., Stage]) -> None:
+    """Pause and schedule change in one PATCH, so that the overdue sync cannot start in between."""
+    here = stage("unpaused")
+
+    here.play()
+
+    patches = [seen.body for seen in here.simulator.seen if seen.operation == "patch"]
+    assert patches == [{"paused": False, "schedule_type": "manual", "run_setup_tests": False}]
+    assert [sync.cause for sync in here.connection.history] == ["sync"]
+
+
+def test_unpausing_keeps_the_schedule_when_told(stage: Callable[..., Stage]) -> None:
+    """With FIVETRAN_DONT_DISABLE_SYNC the pause alone is changed."""
+    here = stage(Scenario(connection={"paused": True}))
+
+    here.play(FIVETRAN_UNPAUSE="1", FIVETRAN_DONT_DISABLE_SYNC="1")
+
+    patches = [seen.body for seen in here.simulator.seen if seen.operation == "patch"]
+    assert patches == [{"paused": False, "run_setup_tests": False}]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "variables", "patches"),
+    [
+        (Scenario(), {}, ["manual", "auto"]),
+        (Scenario(connection={"schedule_type": "manual"}), {}, []),
+        (Scenario(), {"FIVETRAN_DONT_DISABLE_SYNC": "1"}, []),
+        # Refused, and read again as it was: there is nothing to put back.
+        (Scenario(faults=(Fault(on="patch", status=403, code="Forbidden"),)), {}, ["manual"]),
+    ],
+)
+def test_schedule_is_restored_where_it_was_changed(
+    stage: Callable[..., Stage], scenario: Scenario, variables: dict[str, Any], patches: list[str]
+) -> None:
+    """FIVETRAN_RESTORE_SCHEDULE puts back what the run changed, and asks for nothing else."""
+    here = stage(scenario)
+
+    here.play(FIVETRAN_RESTORE_SCHEDULE="1", **variables)
+
+    assert [seen.body["schedule_type"] for seen in here.simulator.seen if seen.operation == "patch"] == patches
+
+
+def test_a_rescheduled_resync_is_sent_again_as_a_resync(stage: Callable[..., Stage]) -> None:
+    """What Fivetran put off is asked for again as what it was."""
+    here = stage(Scenario(syncs=(SyncPlan(lasts=20, ends="reschedules", again_in=30), SyncPlan(lasts=20))))
+
+    played = here.play("FORCE_RESYNC")
+
+    assert played.code == 0
+    assert [name for name in played.requests if name != "get"] == ["patch", "resync", "resync"]
+
+
+@pytest.mark.parametrize(
+    ("given", "evidence", "expected"),
+    [
+        ({"TABLE": "Orders"}, "1", ["public.orders"]),
+        ({"SCHEMA": "PUBLIC"}, "1", ["public.orders"]),
+        ({"SCHEMA": "pubic", "TABLE": "custommers"}, "1", ["public.customers"]),
+        ({"TABLE": "nothing_like_it_at_all"}, "1", []),
+        ({"TABLE": "Orders"}, "0", None),
+    ],
+)
+def test_unknown_table_is_answered_with_near_matches(
+    stage: Callable[..., Stage], given: dict[str, Any], evidence: str, expected: list[str] | None
+) -> None:
+    """An unknown schema or table ends with exit code 4 and the names at the source that are like it."""
+    here = stage()
+
+    played = here.play("FORCE_RESYNC", FIVETRAN_EVIDENCE=evidence, **given)
+
+    assert played.code == 4
+    assert played.report is not None
+    matches = played.report["near_matches"]
+    assert (None if matches is None else matches[:1]) == (expected[:1] if expected else expected)
+    assert ("schemas" in played.requests) == (evidence == "1")
+
+
+def test_no_table_resync_is_said(stage: Callable[..., Stage]) -> None:
+    """A connector that cannot re-sync single tables ends with exit code 7 and is told so."""
+    here = stage(Scenario(table_resync=False))
+
+    played = here.play("FORCE_RESYNC")
+
+    assert played.code == 7
+    assert "does not support table-level re-sync" in played.stderr
+    assert "re-sync it on its page" in played.stderr
+
+
+@pytest.mark.parametrize(
+    ("results", "code"),
+    [
+        (["PASSED", "SKIPPED", "WARNING"], 0),
+        (["PASSED", "FAILED"], 1),
+        (["JOB_FAILED"], 1),
+        (["PASSED", "INVENTED"], 0),
+        ([], 0),
+    ],
+)
+def test_setup_tests_decide(stage: Callable[..., Stage], results: list[str], code: int) -> None:
+    """FAILED and JOB_FAILED fail TEST; what this version does not know is warned of."""
+    tests = tuple(
+        {"title": f"Test {result}", "status": result, "message": "said", "details": ["x"]} for result in results
+    )
+    here = stage(Scenario(setup_tests=tests))
+
+    played = here.play("TEST")
+
+    assert played.code == code
+    assert f"{len(results)} setup tests:" in played.stdout
+    assert ("INVENTED" in played.stderr) == ("INVENTED" in results)
+    assert ("ran no setup tests" in played.stderr) == (not results)
+
+
+def test_setup_tests_may_take_all_that_is_left(stage: Callable[..., Stage]) -> None:
+    """TEST's own request is not bound by FIVETRAN_HTTP_TIMEOUT."""
+    here = stage(Scenario(test_seconds=250))
+
+    played = here.play("TEST", FIVETRAN_HTTP_TIMEOUT="1")
+
+    assert (played.code, played.requests) == (0, ["get", "patch", "test"])
+
+
+def test_setup_tests_end_at_the_deadline(stage: Callable[..., Stage]) -> None:
+    """Setup tests that outlast the deadline are a time-out, and not started again."""
+    here = stage(Scenario(faults=(Fault(on="test", does="hang"),)))
+
+    played = here.play("TEST")
+
+    assert (played.code, played.requests) == (5, ["get", "patch", "test"])
+
+
+def test_status_shows_what_stands_in_the_way(stage: Callable[..., Stage]) -> None:
+    """STATUS ends green with the connection as JSON, and points out a pause and a broken setup."""
+    here = stage(
+        Scenario(
+            connection={
+                "paused": True,
+                "status": {"setup_state": "broken", "tasks": [{"code": "reconnect", "message": "Reconnect"}]},
+            }
+        )
+    )
+
+    played = here.play("STATUS")
+
+    assert played.code == 0
+    assert json.loads(played.stdout)["status"]["setup_state"] == "broken"
+    assert "is paused" in played.stderr
+    assert "setup is broken" in played.stderr
+    assert "task reconnect: Reconnect" in played.stderr
+
+
+def test_special_schedule_is_warned_of_once(stage: Callable[..., Stage]) -> None:
+    """A CRON schedule, which may not come back by itself, is named before it is given up."""
+    here = stage(Scenario(connection={"schedule": {"type": "CRON"}}))
+
+    played = here.play()
+
+    assert played.code == 0
+    assert played.stderr.count("CRON schedule") == 1
+
+
+def test_missing_date_is_warned_of_once(stage: Callable[..., Stage]) -> None:
+    """Where Fivetran does not say the time, this machine's clock stands in, with one warning."""
+    here = stage(Scenario(dated=False))
+
+    played = here.play()
+
+    assert played.code == 0
+    assert played.stderr.count("no Date header") == 1
