@@ -5,14 +5,18 @@ not retry, wait or follow redirects. The one module that imports `requests`.
 """
 
 import json
+import socket
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from traceback import walk_tb
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.auth import HTTPBasicAuth
@@ -65,6 +69,7 @@ class Client:
         self._now = now
         self._hide = hide
         self._session = self._open()
+        self._connected = False
 
     def _open(self) -> requests.Session:
         session = requests.Session()
@@ -87,6 +92,9 @@ class Client:
             Failure: There was no usable answer; the class says what that means.
         """
         try:
+            if not self._connected:
+                self._look_up_host()
+            self._connected = False
             response = self._session.request(
                 request.method,
                 self._url + request.path,
@@ -103,7 +111,27 @@ class Client:
             self._session.close()
             self._session = self._open()
             raise
-        return self._read(request, response)
+        answer = self._read(request, response)
+        self._connected = True
+        return answer
+
+    def _look_up_host(self) -> None:
+        """Have the name looked up in a thread, and forget what came of it.
+
+        Python's signal handlers have to wait while the resolver hangs, so neither a limit nor a
+        signal could end a request in its first seconds. They can end this wait.
+        """
+        settings = self._session.merge_environment_settings(self._url, {}, None, None, None)
+        parts = urlsplit(requests.utils.select_proxy(self._url, settings["proxies"]) or self._url)
+
+        def look_up() -> None:
+            with suppress(OSError, UnicodeError):  # the request itself will say so
+                socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+            done.set()
+
+        done = threading.Event()
+        threading.Thread(target=look_up, daemon=True).start()
+        done.wait()
 
     def _read(self, request: Request, response: requests.Response) -> Answer:
         body = _json(response)

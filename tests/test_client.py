@@ -611,3 +611,15 @@ def test_cut_off_request_leaves_a_usable_client(stage: Callable[..., Stage], mak
     answer = client.send(GET, 10.0)
 
     assert answer.data["id"] == CONNECTOR
+
+
+def test_hanging_resolver_can_be_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is being looked up for ever keeps neither a limit nor a signal waiting."""
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(10))
+    client = Client("https://api.example.com", "key", "secret")
+
+    with Watch(SystemClock()) as watch, pytest.raises(LimitReached):
+        watch.call(lambda: client.send(Request("GET", "/", "look"), 30), 0.05, interruptible=True)
+
+    released.set()
