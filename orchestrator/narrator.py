@@ -53,13 +53,15 @@ class Narrator:
         self._last_beat = run.now
         told: dict[str, object] = {"event": step.event}
         if step.request is not None:
-            told["asked"] = f"{step.request} ({step.request.purpose})"
+            told["asked"] = str(step.request)
             told["answered"] = str(step.answer or step.failure or "cut off")
             if step.answer and step.answer.data and step.facts.connection is not None:
                 told["sync_state"] = documents.sync_state(step.facts.connection)
             told["took"] = f"{step.took:.2f} s"
         if step.pause:
             told["again_in"] = f"{step.pause:.1f} s"
+        elif run.wake > run.now:
+            told["next_in"] = duration(run.wake - run.now)
         name = told.pop("event")
         message = f"{step.source} -> {step.target}"
         say = self._log.warning if step.failure else self._log.info

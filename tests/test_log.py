@@ -295,7 +295,7 @@ def test_job_tells_what_it_did(stage: Callable[..., Stage]) -> None:
     assert lines[0]["FIVETRAN_API_KEY"] == "***"
     failed = next(line for line in lines if line.get("on") == "unavailable")
     assert failed["level"] == "warning"
-    assert failed["asked"] == f"GET /v1/connections/{CONNECTOR} (read the connection)"
+    assert failed["asked"] == f"GET /v1/connections/{CONNECTOR}"
     assert failed["answered"].startswith("502: not Fivetran's answer")
     assert failed["again_in"] == "1.0 s"
     assert {"syncing", "scheduled"} <= {line["sync_state"] for line in lines if "sync_state" in line}

@@ -1,0 +1,117 @@
+"""What is written for people agrees with what runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.cli import EXIT_CODES
+from orchestrator.diagram import happy_path, overview, to_mermaid
+from orchestrator.loader import ACTIONS, load
+from orchestrator.variables import VARIABLES
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+ARISE_OUTSIDE = {2, 70}
+
+
+def _section(title: str) -> str:
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_every_variable_is_in_the_table() -> None:
+    """The README's table names every variable and alias that the job reads, and no other."""
+    known = {*VARIABLES, *(variable.alias for variable in VARIABLES.values() if variable.alias)}
+
+    names = {
+        name
+        for row in _section("Variables").splitlines()
+        if row.startswith("| `")
+        for name in re.findall(r"`([A-Z_]+)`", row.split("|")[1])
+    }
+
+    assert names == known
+
+
+@pytest.mark.parametrize("name", [name for name, variable in VARIABLES.items() if variable.default])
+def test_defaults_in_the_table(name: str) -> None:
+    """The README's table gives the default that holds."""
+    row = next(row for row in _section("Variables").splitlines() if row.startswith(f"| `{name}`"))
+
+    assert row.split("|")[2].strip().strip("`") == VARIABLES[name].default
+
+
+def test_exit_codes_agree_with_the_charts() -> None:
+    """The README's table, `--help` and the charts know the same exit codes."""
+    charts = {code for action in ACTIONS for code in load(action).exits()}
+
+    readme = {int(row.split("|")[1]) for row in _section("Exit codes").splitlines() if re.match(r"\| \d", row)}
+
+    assert readme == charts | ARISE_OUTSIDE
+    assert set(EXIT_CODES) == readme
+
+
+def test_charts_overview_is_up_to_date() -> None:
+    """`statecharts/README.md` is what `make documents` would write."""
+    written = (ROOT / "statecharts" / "README.md").read_text("utf-8")
+
+    assert written == overview()
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_diagram_has_every_edge(action: str) -> None:
+    """Every edge of the chart is drawn; signals to the conclusion are named below."""
+    chart = load(action)
+
+    drawn = to_mermaid(chart)
+
+    for state, event, target in chart.edges():
+        if event not in {"interrupted", "terminated"} or state not in _taking_time(action):
+            assert re.search(rf'  {state} [-=]+>\|"[^"]*\b{event}\b[^"]*"\| {target}\n', drawn), (state, event)
+    assert drawn.count("==>") == len(happy_path(chart)) + 1
+
+
+def _taking_time(action: str) -> set[str]:
+    return {name for name, state in load(action).states.items() if state.kind in {"does", "waits"}}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yml")), ids=lambda path: path.stem)
+def test_example_is_a_job_that_we_know(path: Path) -> None:
+    """Each example is one GitLab job whose variables are ours and whose time limit is longer than the run's."""
+    (job,) = yaml.safe_load(path.read_text("utf-8")).values()
+
+    assert set(job["variables"]) <= set(VARIABLES)
+    assert job["variables"]["FIVETRAN_ACTION"] in ACTIONS
+    assert job["resource_group"] == f"fivetran/{job['variables']['CONNECTOR_ID']}"
+    assert job["retry"]["exit_codes"] == [6]
+    assert _seconds(job["timeout"]) > float(job["variables"].get("FIVETRAN_TIMEOUT", 300)) + 60
+    assert "allow_failure" in job
+
+
+def _seconds(text: str) -> int:
+    number, unit = text.split()
+    return int(number) * {"minutes": 60, "hours": 3600}[unit]
+
+
+def test_there_is_an_example_for_each_action() -> None:
+    """Every action has a job to copy."""
+    jobs: list[dict[str, Any]] = [
+        next(iter(yaml.safe_load(path.read_text("utf-8")).values())) for path in (ROOT / "examples").glob("*.yml")
+    ]
+
+    assert sorted(job["variables"]["FIVETRAN_ACTION"] for job in jobs) == sorted(ACTIONS)
+
+
+def test_stepping_in_the_documentation_works() -> None:
+    """The Python of docs/stepping.md runs as it stands, to the end of the run."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "stepping.md").read_text("utf-8"), re.DOTALL)
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.stderr == ""
+    assert "awaiting_sign --waited--> confirming" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith("ending --succeeded--> done  ")
