@@ -26,6 +26,8 @@ exit codes:
 {codes}
 """
 
+SLOWEST, FASTEST = 0.1, 1000.0  # far beyond them clocks overflow
+
 EXIT_CODES = {
     0: "done: the sync succeeded, the tests passed, the connection was shown",
     1: "failed: the sync failed or was cancelled, or a setup test failed",
@@ -129,8 +131,18 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         "--port", type=int, default=8080, metavar="N", help="port on loopback, 0 for any (default 8080)"
     )
 
+    draw = commands.add_parser(
+        "draw",
+        help="the charts as Mermaid flowcharts",
+        description="Print an action's chart as a Mermaid flowchart; without an action, a page with all of them.",
+        allow_abbrev=False,
+    )
+    draw.add_argument("action", nargs="?", type=str.upper, choices=("STATUS", "START", "TEST", "FORCE_RESYNC"))
+
     given = vars(parser.parse_args(arguments))
     command = given.pop("command")
+    if command == "draw":
+        return _draw(given["action"])
     if command != "run":
         return _rehearse(command, given, environ)
     resume = given.pop("resume")
@@ -140,6 +152,14 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     aliases = {VARIABLES[name].alias for name in flags}
     kept = {name: value for name, value in environ.items() if name not in aliases}
     return _job({**kept, **flags}, must_resume=resume is not None)
+
+
+def _draw(action: str | None) -> int:
+    from orchestrator.diagram import overview, to_mermaid  # noqa: PLC0415
+    from orchestrator.loader import load  # noqa: PLC0415
+
+    print(overview() if action is None else to_mermaid(load(action)), end="")
+    return 0
 
 
 def _rehearse(command: str, given: Mapping[str, object], environ: Mapping[str, str]) -> int:
@@ -155,16 +175,13 @@ def _rehearse(command: str, given: Mapping[str, object], environ: Mapping[str, s
         print(rehearsal.scenarios())
         return 0
     name, speed = str(given["scenario"]), float(str(given["speed"]))
-    if not 0 < speed < float("inf"):
-        print(f"--speed: {speed:g} is not a speed: give a number above 0", file=sys.stderr)
+    if not SLOWEST <= speed <= FASTEST:
+        print(f"--speed: {speed:g} is no speed: give one from {SLOWEST:g} to {FASTEST:g}", file=sys.stderr)
         return 2
     try:
         if command == "demo":
             return rehearsal.demo(name, environ, speed)
         return rehearsal.simulate(name, int(str(given["port"])), speed)
-    except ScenarioError as error:
-        print(f"--scenario: {error}", file=sys.stderr)
-        return 2
-    except (OSError, OverflowError) as error:
-        print(f"--port {given['port']}: {error}: name another one, or 0 for any", file=sys.stderr)
+    except (ScenarioError, rehearsal.PortError) as error:
+        print(error, file=sys.stderr)
         return 2

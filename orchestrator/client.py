@@ -36,6 +36,7 @@ from orchestrator.exchange import (
     Unavailable,
     unanswered,
 )
+from orchestrator.settings import LOOPBACK
 
 __all__ = ["Client"]
 
@@ -68,6 +69,9 @@ class Client:
         self._auth = HTTPBasicAuth(key, secret)
         self._now = now
         self._hide = hide
+        # A simulator on this machine is not behind the proxy that the environment names.
+        loopback = urlsplit(url).hostname in LOOPBACK
+        self._proxies = dict.fromkeys(("http", "https", "all"), "") if loopback else {}
         self._session = self._open()
         self._connected = False
 
@@ -99,6 +103,7 @@ class Client:
                 request.method,
                 self._url + request.path,
                 json=request.body,
+                proxies=self._proxies,
                 timeout=seconds,
                 allow_redirects=False,  # the credentials are for Fivetran alone
             )
@@ -121,7 +126,7 @@ class Client:
         Python's signal handlers have to wait while the resolver hangs, so neither a limit nor a
         signal could end a request in its first seconds. They can end this wait.
         """
-        settings = self._session.merge_environment_settings(self._url, {}, None, None, None)
+        settings = self._session.merge_environment_settings(self._url, self._proxies, None, None, None)
         parts = urlsplit(requests.utils.select_proxy(self._url, settings["proxies"]) or self._url)
 
         def look_up() -> None:

@@ -13,7 +13,7 @@ from orchestrator.chart import Chart
 from orchestrator.documents import parse_time
 from orchestrator.loader import ACTIONS, load
 from orchestrator.masking import STARS
-from orchestrator.settings import Settings
+from orchestrator.settings import LOOPBACK, Settings
 from orchestrator.variables import VARIABLES
 
 __all__ = ["ConfigurationError", "Configured", "configure", "report_dir"]
@@ -24,7 +24,6 @@ CI_LEAST = 10.0
 LEAST_SECONDS = 0.1
 MOST_SECONDS = 31_622_400.0  # a leap year; the system's timers overflow somewhere above
 POLICIES = {"on_running": "FIVETRAN_ON_RUNNING", "on_reschedule": "FIVETRAN_ON_RESCHEDULE"}
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 # A name at the source may have a dollar in it, but none has `${...}`.
 _UNRESOLVED = re.compile(r"\$\w+|%\w+%|.*\$\{[^}]*\}.*", re.DOTALL)

@@ -1,9 +1,11 @@
 """One job, from its variables to its exit code: where the parts are put together."""
 
+import io
 import random
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,11 +25,13 @@ from orchestrator.output import render
 from orchestrator.report import RESULT, Files, Story, as_text, iso
 from orchestrator.settings import Settings
 from orchestrator.snapshot import SnapshotError, compose_snapshot, read_snapshot
+from orchestrator.variables import VARIABLES
 from orchestrator.watch import Watch
 
 __all__ = ["Job"]
 
 MISCONFIGURED, BUG = 2, 70  # the two exit codes that arise outside any chart
+LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
 
 
 class Job:
@@ -60,12 +64,15 @@ class Job:
         self.environ = environ
         self.clock = clock or SystemClock()
         self.jitter = jitter
-        self.stdout = stdout or sys.stdout
-        self.stderr = stderr or sys.stderr
+        # Python has None for a stream that was closed before it started (`>&-`).
+        self.stdout = stdout or sys.stdout or io.StringIO()
+        self.stderr = stderr or sys.stderr or io.StringIO()
         self.must_resume = must_resume
         self.observe = observe
         self.verdict: str | None = None
-        self.mask = Mask(*(environ.get(f"FIVETRAN_API_{part}", "").strip() for part in ("KEY", "SECRET")))
+        given = (environ.get(f"FIVETRAN_API_{part}", "").strip() for part in ("KEY", "SECRET"))
+        # What a vault reference resolves to is secret, the reference is not.
+        self.mask = Mask(*("" if text.startswith("DATAOPS_VAULT(") else text for text in given))
         self.live = LiveLine(self.stderr)
         self.log: FilteringBoundLogger = make_log(
             self.mask,
@@ -120,7 +127,7 @@ class Job:
 
     def _world(self, settings: Settings, client: Client, watch: Watch) -> World:
         def send(request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
-            real = self.clock.real(seconds)
+            real = min(self.clock.real(seconds), LONGEST_READ)
             return watch.call(lambda: client.send(request, real), seconds, interruptible=interruptible)
 
         def write(files: Files) -> None:
@@ -141,8 +148,10 @@ class Job:
                 return run
         except SnapshotError as error:
             raise ConfigurationError([f"FIVETRAN_STATE_FILE: {error}: {error.mend}"], []) from error
-        except (KeyError, TypeError, ValueError) as error:
-            problem = f"FIVETRAN_STATE_FILE: {file} is damaged ({error}): remove it to start afresh"
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+            problem = (
+                f"FIVETRAN_STATE_FILE: {file} is damaged ({type(error).__name__}: {error}): remove it to start afresh"
+            )
             raise ConfigurationError([problem], []) from error
         if self.must_resume:
             problem = f"FIVETRAN_STATE_FILE: {file} holds no unfinished run: start one without --resume"
@@ -179,6 +188,8 @@ class Job:
             self.stdout.flush()
         except OSError as error:
             self.log.warning(f"the result could not be written to stdout: {error}")
+            with suppress(OSError):  # else Python tries again at its end, and makes the exit code 120
+                self.stdout.close()
 
     # --- The two ends outside any chart ----------------------------------------------------------
 
@@ -212,9 +223,12 @@ class Job:
         if not directory:
             return
         now = self.clock.wall()
+        connector = VARIABLES["CONNECTOR_ID"]
         document: dict[str, Any] = {
             "action": self.environ.get("FIVETRAN_ACTION", "").strip().upper() or None,
-            "connector_id": self.environ.get("CONNECTOR_ID", "").strip() or None,
+            "connector_id": next(
+                filter(None, (self.environ.get(name, "").strip() for name in (connector.name, connector.alias))), None
+            ),
             "verdict": verdict,
             "exit_code": code,
             "headline": headline,

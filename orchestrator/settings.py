@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
-__all__ = ["Settings"]
+__all__ = ["LOOPBACK", "Settings"]
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})  # hosts for which plain http will do
 
 
 @dataclass(frozen=True, slots=True)

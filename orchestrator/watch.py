@@ -9,6 +9,7 @@ drops what is raised in a finaliser), the timer ticks on and raises it again.
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self, TypeVar
@@ -19,7 +20,7 @@ from orchestrator.events import Event
 
 __all__ = ["Watch"]
 
-TICK = 0.25  # real seconds
+TICK = 0.1  # real seconds; what is left of the 2 s after a signal must not go into ticks
 MARGIN = 60.0  # a pause ends by itself; the limit is only there to have one
 
 T = TypeVar("T")
@@ -32,7 +33,7 @@ class Watch:
 
     Args:
         clock: The clock of the limits.
-        tick: Called a few times a second while a call or a pause is under way.
+        tick: Called ten times a second while a call or a pause is under way.
     """
 
     def __init__(self, clock: SystemClock, tick: Callable[[], None] = lambda: None) -> None:
@@ -44,6 +45,7 @@ class Watch:
         self._interruptible = False
         self._until = 0.0
         self._before: dict[int, object] = {}
+        self._report_lost = sys.unraisablehook
 
     def __enter__(self) -> Self:
         for number, handler in (
@@ -52,12 +54,14 @@ class Watch:
             (signal.SIGALRM, self._on_alarm),
         ):
             self._before[number] = signal.signal(number, handler)
+        self._report_lost, sys.unraisablehook = sys.unraisablehook, self._on_lost
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = self._report_lost
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
 
@@ -108,6 +112,11 @@ class Watch:
         self._until = min(self._until, self._clock.monotonic() + GRACE_AFTER_SIGNAL)
         if self._armed:
             self._strike()
+
+    def _on_lost(self, lost: "sys.UnraisableHookArgs") -> None:
+        """What a finaliser dropped: ours is raised again at the next tick, so it is not worth a traceback."""
+        if not isinstance(lost.exc_value, LimitReached | SignalReceived):
+            self._report_lost(lost)
 
     def _on_alarm(self, _: int, __: FrameType | None) -> None:
         if self._armed:

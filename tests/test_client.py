@@ -623,3 +623,13 @@ def test_hanging_resolver_can_be_cut_off(monkeypatch: pytest.MonkeyPatch) -> Non
         watch.call(lambda: client.send(Request("GET", "/", "look"), 30), 0.05, interruptible=True)
 
     released.set()
+
+
+def test_loopback_is_not_behind_the_proxy(stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rehearsal against this machine works where the environment names a proxy."""
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
+    here = stage()
+
+    played = here.play("STATUS")
+
+    assert played.code == 0

@@ -208,6 +208,8 @@ class Simulator:
         for schema, tables in scope.items():
             if schema not in self.scenario.schemas:
                 return self._failed(404, "NotFound_Schema", f"Cannot find schema '{schema}'")
+            if not isinstance(tables, list):
+                return self._failed(400, "InvalidInput", f"The tables of schema '{schema}' are not a list")
             for table in tables:
                 if table not in self.scenario.schemas[schema]:
                     return self._failed(404, "NotFound_Table", f"Cannot find table '{table}' in schema '{schema}'")

@@ -97,8 +97,9 @@ class Connection:
             "tasks": [],
             "warnings": [],
         }
-        given = dict(self.scenario.connection)
-        self.status.update(given.pop("status", {}))
+        # TOML has no null: the text stands for it.
+        given = {name: None if value == "null" else value for name, value in self.scenario.connection.items()}
+        self.status.update(given.pop("status", None) or {})
         self.members.update(given)
         if self.scenario.running is not None:
             self.history.append(Sync(self.scenario.running, "somebody", now))

@@ -10,7 +10,6 @@ from orchestrator.clock import SystemClock
 __all__ = ["hang", "reset", "short", "trickle", "truncate"]
 
 MOMENT = 0.005  # real seconds between two looks whether the client has gone
-LONGEST = 600.0  # real seconds: nothing hangs for ever
 
 
 class DroppedError(ConnectionAbortedError):

@@ -1,18 +1,24 @@
 """`demo` and `simulate`: a job against the simulator, and the simulator by itself."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 
 from orchestrator.clock import FastClock, SystemClock
+from orchestrator.events import SIGNALS
 from orchestrator.job import Job
 from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
 from orchestrator.simulator.scenario import Scenario, load_scenario, names
 from orchestrator.simulator.server import bind, served
 
-__all__ = ["demo", "scenarios", "simulate", "variables"]
+__all__ = ["PortError", "demo", "scenarios", "simulate", "variables"]
 
 CONNECTOR = "speak_inexpensive"
 DEMO_SPEED = 20.0
+
+
+class PortError(ValueError):
+    """A port that cannot be had; the message says what to do."""
 
 
 def variables(scenario: Scenario, url: str) -> dict[str, str]:
@@ -37,7 +43,8 @@ def demo(name: str, environ: Mapping[str, str], speed: float = DEMO_SPEED, clock
         clock: Another clock than one of that speed.
 
     Returns:
-        0 if the job ended as the scenario says, 70 if not: one of the two is wrong.
+        0 if the job ended as the scenario says, 70 if not: one of the two is wrong. The job's
+        own exit code after a signal.
 
     Raises:
         ScenarioError: There is no such scenario.
@@ -49,6 +56,8 @@ def demo(name: str, environ: Mapping[str, str], speed: float = DEMO_SPEED, clock
     with served(Simulator(scenario, clock)) as url:
         job = Job({**variables(scenario, url), **how}, clock=clock)
         code = job.run()
+    if job.verdict in SIGNALS:
+        return code
     promised = f"{scenario.verdict}, exit code {scenario.exit_code}"
     if (job.verdict, code) == (scenario.verdict, scenario.exit_code):
         print(f"\nthe job ended as this scenario says: {promised}", file=sys.stderr)
@@ -77,23 +86,21 @@ def simulate(name: str, port: int, speed: float) -> int:
 
     Raises:
         ScenarioError: There is no such scenario.
-        OSError: The port is taken.
+        PortError: The port is taken, or is none.
     """
     scenario = load_scenario(name)
-    clock = SystemClock()
-    server = bind(Simulator(scenario.faster(speed), clock, watch=_tell), port)
-    url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        server = bind(Simulator(scenario.faster(speed), SystemClock(), watch=_tell), port)
+    except (OSError, OverflowError) as error:
+        raise PortError(f"port {port}: {error}: name another one, or 0 for any") from error
+    url = f"http://127.0.0.1:{server.port}"
     print(f"scenario {name}: {scenario.title}", file=sys.stderr)
     print(f"a simulated Fivetran listens on {url}; Ctrl-C ends it. In another terminal:\n", file=sys.stderr)
     for variable, value in variables(scenario, url).items():
-        print(f"export {variable}={value}", file=sys.stderr)
+        print(f"export {variable}={shlex.quote(value)}", file=sys.stderr)
     print("fivetran-orchestrator\n", file=sys.stderr, flush=True)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        print("ended", file=sys.stderr)
-    finally:
-        server.server_close()
+    server.serve_forever()  # werkzeug's own returns on KeyboardInterrupt, and closes the server
+    print("ended", file=sys.stderr)
     return 0
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from types import UnionType
+from typing import Any, Self, TypeVar, get_args, get_origin
 
 __all__ = ["Fault", "Scenario", "ScenarioError", "SyncPlan", "load_scenario", "names", "parse_scenario"]
 
@@ -90,7 +91,7 @@ class Scenario:
         verdict: The verdict that START ends in against it.
         exit_code: The exit code that START ends with.
         variables: Variables that the job has besides key, secret and connector.
-        connection: Members of the connection document that differ from the usual.
+        connection: Members of the connection document that differ from the usual; "null" is null.
         exists: Fivetran knows the connection.
         overdue: Its own schedule starts a sync as soon as it may.
         table_resync: The connector can re-sync single tables.
@@ -136,12 +137,43 @@ class Scenario:
 
 T = TypeVar("T")
 
+# What a member of each type is called in TOML.
+_WORDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    float | None: "a number",
+    str: "a text",
+    Mapping[str, str]: "a table of texts",
+    Mapping[str, Any]: "a table",
+    Mapping[str, tuple[str, ...]]: "a table of lists of texts",
+    tuple[Mapping[str, Any], ...]: "a list of tables",
+}
+
+
+def _fits(value: Any, form: Any) -> bool:  # noqa: ANN401  # any TOML, any annotation
+    """Whether a value from TOML can be a member of that type."""
+    inner = get_args(form)
+    if get_origin(form) is UnionType:
+        return any(_fits(value, one) for one in inner)
+    if get_origin(form) is tuple:
+        return isinstance(value, list) and all(_fits(one, inner[0]) for one in value)
+    if get_origin(form) is Mapping:
+        return isinstance(value, dict) and all(_fits(one, inner[1]) for one in value.values())
+    if form is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return form is Any or type(value) is form
+
 
 def _make(kind: type[T], where: str, table: Mapping[str, Any], **fixed: Any) -> T:  # noqa: ANN401  # any member
-    known = {member.name for member in fields(kind)}  # type: ignore[arg-type]  # only dataclasses come here
-    unknown = sorted(set(table) - known)
-    if unknown:
-        raise ScenarioError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    if not isinstance(table, dict):
+        raise ScenarioError(f"{where}: {table!r} is not a table")
+    known = {member.name: member.type for member in fields(kind)}  # type: ignore[arg-type]  # only dataclasses
+    for name, value in table.items():
+        if name not in known:
+            raise ScenarioError(f"{where}: unknown key {name!r}; known: {', '.join(sorted(known))}")
+        if not _fits(value, known[name]):
+            raise ScenarioError(f"{where}: {name}: {value!r} is not {_WORDS[known[name]]}")
     return kind(**{**table, **fixed})
 
 
@@ -156,9 +188,15 @@ def parse_scenario(name: str, text: str) -> Scenario:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"{where}: {error}") from error
-    plans = tuple(_make(SyncPlan, f"{where}: syncs", plan) for plan in document.pop("syncs", [{}]))
+    tables = {"syncs": document.pop("syncs", [{}]), "faults": document.pop("faults", [])}
+    for key, value in tables.items():
+        if not isinstance(value, list):
+            raise ScenarioError(f"{where}: {key}: write [[{key}]] above each")
+    plans = tuple(_make(SyncPlan, f"{where}: syncs", plan) for plan in tables["syncs"])
+    if not plans:
+        raise ScenarioError(f"{where}: syncs: is empty: leave it out for one that succeeds")
     running = document.pop("running", None)
-    faults = tuple(_make(Fault, f"{where}: faults", fault) for fault in document.pop("faults", []))
+    faults = tuple(_make(Fault, f"{where}: faults", fault) for fault in tables["faults"])
     scenario = _make(
         Scenario,
         where,
@@ -168,8 +206,10 @@ def parse_scenario(name: str, text: str) -> Scenario:
         running=None if running is None else _make(SyncPlan, f"{where}: running", running),
         faults=faults,
     )
+    if not isinstance(scenario.connection.get("status", {}), dict):
+        raise ScenarioError(f"{where}: connection: status: {scenario.connection['status']!r} is not a table")
     for key, value, allowed in (
-        *(("ends", plan.ends, ENDS) for plan in plans),
+        *(("ends", plan.ends, ENDS) for plan in (*plans, scenario.running) if plan is not None),
         *(("on", fault.on, OPERATIONS) for fault in faults),
         *(("does", fault.does, DOINGS) for fault in faults),
     ):
@@ -193,8 +233,8 @@ def load_scenario(name: str) -> Scenario:
     if name.endswith(".toml"):
         try:
             return parse_scenario(Path(name).stem, Path(name).read_text("utf-8"))
-        except OSError as error:
-            raise ScenarioError(f"{name}: {error.strerror}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise ScenarioError(f"scenario {name}: {error}") from error
     if name not in names():
         raise ScenarioError(f"no scenario is called {name!r}; there are: {', '.join(names())}")
     folder = files("orchestrator.simulator").joinpath("scenarios")

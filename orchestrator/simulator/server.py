@@ -1,5 +1,6 @@
 """Serve a simulator: in a thread of a demonstration, or by itself."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 __all__ = ["Handler", "bind", "served"]
+
+LOOPBACK = "127.0.0.1"
 
 
 class Handler(WSGIRequestHandler):
@@ -38,8 +41,11 @@ def bind(simulator: Simulator, port: int = 0) -> BaseWSGIServer:
 
     Raises:
         OSError: The port is taken.
+        OverflowError: It is no port.
     """
-    return make_server("127.0.0.1", port, simulator, threaded=True, request_handler=Handler)
+    # Left to bind by itself, werkzeug ends the whole process where the port is taken.
+    with socket.create_server((LOOPBACK, port), backlog=128) as listening:
+        return make_server(LOOPBACK, port, simulator, threaded=True, request_handler=Handler, fd=listening.fileno())
 
 
 @contextmanager
@@ -49,7 +55,7 @@ def served(simulator: Simulator) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{LOOPBACK}:{server.port}"
     finally:
         server.shutdown()
         server.server_close()

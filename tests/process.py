@@ -1,0 +1,147 @@
+"""The job as a process of its own, and a simulated Fivetran in real time for it."""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Self
+
+from orchestrator.clock import SystemClock
+from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
+from orchestrator.simulator.scenario import Scenario
+from orchestrator.simulator.server import served
+
+COMMAND = (sys.executable, "-m", "orchestrator")
+PATIENCE = 30.0  # seconds until something that should have happened is missed
+
+# Python's own, and what measures coverage in processes that tests start.
+_INHERITED = ("PATH", "COVERAGE", "COV_")
+
+
+class Process:
+    """A process whose stderr is read line by line while it runs.
+
+    Args:
+        arguments: Those of the command.
+        variables: Its environment.
+        command: What is started, when not our command.
+        stdin: As for Popen.
+        stdout: As for Popen.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        variables: Mapping[str, str],
+        command: Sequence[str] = COMMAND,
+        stdin: int | None = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+    ) -> None:
+        inherited = {name: value for name, value in os.environ.items() if name.startswith(_INHERITED)}
+        self._popen = subprocess.Popen(
+            [*command, *arguments],
+            env={**inherited, **variables},
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.stderr: list[str] = []
+        self._lines: queue.Queue[str] = queue.Queue()
+        assert self._popen.stderr is not None
+        self._reader = threading.Thread(target=self._read, args=(self._popen.stderr,), daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._popen.kill()
+        self._popen.wait()
+        self._reader.join()
+        if self._popen.stdout is not None:
+            self._popen.stdout.close()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._lines.put(line)
+        stream.close()
+
+    def await_line(self, text: str) -> str:
+        """The next line on stderr with that text in it."""
+        while True:
+            line = self._lines.get(timeout=PATIENCE)
+            self.stderr.append(line)
+            if text in line:
+                return line
+
+    def send(self, number: int) -> float:
+        """Send a signal; return when."""
+        now = time.monotonic()
+        self._popen.send_signal(number)
+        return now
+
+    def end(self) -> "Ended":
+        """Wait for its end."""
+        stdout = self._popen.stdout.read() if self._popen.stdout else ""
+        code = self._popen.wait(PATIENCE)
+        at = time.monotonic()
+        self._reader.join(PATIENCE)
+        while not self._lines.empty():
+            self.stderr.append(self._lines.get())
+        return Ended(code, stdout, "".join(self.stderr), at)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended, and when on the monotonic clock."""
+
+    code: int
+    stdout: str
+    stderr: str
+    at: float
+
+
+@dataclass
+class Rehearsal:
+    """A simulated Fivetran in real time."""
+
+    url: str
+    simulator: Simulator
+    arrivals: "queue.Queue[str]" = field(default_factory=queue.Queue)
+
+    def variables(self, action: str, **more: str) -> dict[str, str]:
+        """The variables of a job against it."""
+        return {
+            "FIVETRAN_ACTION": action,
+            "CONNECTOR_ID": "speak_inexpensive",
+            "FIVETRAN_API_KEY": KEY,
+            "FIVETRAN_API_SECRET": SECRET,
+            "FIVETRAN_API_URL": self.url,
+            "FIVETRAN_POLL_INTERVAL": "0.1",
+            **more,
+        }
+
+    def await_request(self, operation: str, times: int = 1) -> None:
+        """Wait until so many more requests of that kind have arrived."""
+        for _ in range(times):
+            while self.arrivals.get(timeout=PATIENCE) != operation:
+                pass
+
+
+@contextmanager
+def rehearsed(scenario: Scenario) -> Iterator[Rehearsal]:
+    """Serve a scenario in real time."""
+    arrivals: queue.Queue[str] = queue.Queue()
+
+    def arrived(seen: Seen) -> None:
+        arrivals.put(seen.operation)
+
+    simulator = Simulator(scenario, SystemClock(), watch=arrived)
+    with served(simulator) as url:
+        yield Rehearsal(url, simulator, arrivals)

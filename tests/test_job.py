@@ -1,0 +1,351 @@
+"""The job around a run: exit codes 2 and 70, files, streams, and no secret anywhere."""
+
+import base64
+import io
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from process import rehearsed
+from stage import CONNECTOR, Played, Stage
+
+from orchestrator import effects
+from orchestrator.driver import Run, Step
+from orchestrator.effects import Call
+from orchestrator.exchange import Request
+from orchestrator.facts import Facts
+from orchestrator.job import Job
+from orchestrator.settings import Settings
+from orchestrator.simulator.app import KEY, SECRET
+from orchestrator.simulator.scenario import Fault, Scenario
+
+MakeStage = Callable[..., Stage]
+
+SECRETS = tuple(
+    form
+    for text in (KEY, SECRET, f"{KEY}:{SECRET}")
+    for form in (text, base64.b64encode(text.encode()).decode().rstrip("="))
+)
+
+
+class KilledError(BaseException):
+    """The process is gone."""
+
+
+def _kill_at(state: str) -> Callable[[Run, Step | None], None]:
+    def observe(run: Run, _: Step | None) -> None:
+        if run.state.name == state:
+            raise KilledError
+
+    return observe
+
+
+def _without(played: Played, *names: str) -> dict[str, Any]:
+    assert played.report is not None
+    return {name: value for name, value in played.report.items() if name not in names}
+
+
+@pytest.fixture
+def bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in an effect, whose exception tells the secret."""
+
+    def ask(_: Settings, __: Facts) -> Request:
+        raise ZeroDivisionError(" ".join(SECRETS))
+
+    effect = effects.EFFECTS["trigger_sync"]
+    assert isinstance(effect, Call)
+    monkeypatch.setitem(effects.EFFECTS, "trigger_sync", replace(effect, ask=ask))
+
+
+# --- A bug of ours ------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("bug")
+def test_bug_ends_with_70(stage: MakeStage) -> None:
+    """An exception that nobody expects ends in exit code 70, a traceback and a report, all masked."""
+    played = stage().play()
+
+    assert played.code == 70
+    assert "ZeroDivisionError: *** ***" in played.stderr
+    assert "this is a bug of fivetran-orchestrator" in played.stderr
+    assert _without(played, "started_at", "ended_at", "elapsed_seconds", "version") == {
+        "action": "START",
+        "connector_id": CONNECTOR,
+        "verdict": "bug",
+        "exit_code": 70,
+        "headline": "a bug of fivetran-orchestrator",
+        "reasons": ["ZeroDivisionError: *** *** *** *** *** ***"],
+    }
+    assert played.stdout == ""
+
+
+@pytest.mark.usefixtures("bug")
+def test_bug_with_an_unwritable_report(stage: MakeStage, tmp_path: Path) -> None:
+    """Where the report of a bug cannot be written, the log says so and the exit code stays."""
+    (tmp_path / "file").touch()
+
+    played = stage().play(FIVETRAN_REPORT_DIR=str(tmp_path / "file" / "report"))
+
+    assert played.code == 70
+    assert "the report could not be written" in played.stderr
+
+
+# --- Wrong variables ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["CONNECTOR_ID", "FIVETRAN_CONNECTOR_ID"])
+def test_wrong_variables_get_a_report(stage: MakeStage, name: str) -> None:
+    """Exit code 2 comes with a report that lists what to mend, and with no request."""
+    here = stage()
+    both: dict[str, Any] = {"CONNECTOR_ID": "", "FIVETRAN_CONNECTOR_ID": "", name: CONNECTOR}
+
+    played = here.play(FIVETRAN_TIMEOUT="soon", FIVETRAN_RETRY_LIMIT="many", FIVETRAN_UNPAUSE="false", **both)
+
+    assert (played.code, played.requests, played.stdout) == (2, [], "")
+    assert "FIVETRAN_UNPAUSE is 'false'" in played.stderr
+    assert "2 things to mend; nothing was asked of Fivetran" in played.stderr
+    assert played.report is not None
+    assert [reason.split(":")[0] for reason in played.report["reasons"]] == ["FIVETRAN_TIMEOUT", "FIVETRAN_RETRY_LIMIT"]
+    assert {name: played.report[name] for name in ("verdict", "exit_code", "action", "connector_id")} == {
+        "verdict": "misconfigured",
+        "exit_code": 2,
+        "action": "START",
+        "connector_id": CONNECTOR,
+    }
+
+
+def test_wrong_variables_with_an_unwritable_report(stage: MakeStage, tmp_path: Path) -> None:
+    """Where the report of wrong variables cannot be written, the log says so and the exit code stays."""
+    (tmp_path / "file").touch()
+
+    played = stage().play("DANCE", FIVETRAN_REPORT_DIR=str(tmp_path / "file" / "report"))
+
+    assert played.code == 2
+    assert "the report could not be written" in played.stderr
+
+
+@pytest.mark.parametrize(("action", "code"), [("DANCE", 2), ("STATUS", 0)])
+def test_reports_can_be_unwanted(stage: MakeStage, tmp_path: Path, action: str, code: int) -> None:
+    """With an empty FIVETRAN_REPORT_DIR nothing is written, whatever the end."""
+    played = stage().play(action, FIVETRAN_REPORT_DIR="")
+
+    assert (played.code, list(tmp_path.iterdir())) == (code, [])
+
+
+# --- The state file -----------------------------------------------------------------------------
+
+
+def test_state_file_cannot_be_written(stage: MakeStage, tmp_path: Path) -> None:
+    """A state file that cannot be written is refused before the first request."""
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere" / "at all")
+
+    played = stage().play(FIVETRAN_STATE_FILE=str(tmp_path / "link" / "state.json"))
+
+    assert (played.code, played.requests) == (2, [])
+    assert "state.json cannot be written" in played.stderr
+
+
+def test_state_file_becomes_unwritable(stage: MakeStage, tmp_path: Path) -> None:
+    """A disk that fails in the middle costs the state file and one warning, not the sync."""
+    file = tmp_path / "state.json"
+
+    def observe(_: Run, step: Step | None) -> None:
+        if step is None:
+            file.unlink()
+            file.mkdir()
+
+    played = stage().play(observe=observe, FIVETRAN_STATE_FILE=str(file))
+
+    assert played.code == 0
+    assert played.stderr.count("state.json could not be written") == 1
+
+
+def test_run_is_taken_up_again(stage: MakeStage, tmp_path: Path) -> None:
+    """A job that was killed goes on where it stood, with what it knew."""
+    here, file = stage(), str(tmp_path / "state.json")
+    with pytest.raises(KilledError):
+        here.play(observe=_kill_at("polling"), FIVETRAN_STATE_FILE=file)
+
+    played = here.play(must_resume=True, FIVETRAN_STATE_FILE=file)
+
+    assert (played.code, len(here.syncs)) == (0, 1)
+    assert f"taken up again                 state_file={file} state=polling" in played.stderr
+    assert _without(played)["resumed"] is True
+
+
+def test_ended_run_is_not_taken_up(stage: MakeStage, tmp_path: Path) -> None:
+    """A state file whose run has ended starts a new one, and `--resume` says that there is none."""
+    here, file = stage(), str(tmp_path / "state.json")
+    here.play(FIVETRAN_STATE_FILE=file)
+
+    again = here.play(FIVETRAN_STATE_FILE=file)
+    resumed = here.play(must_resume=True, FIVETRAN_STATE_FILE=file)
+
+    assert (again.code, len(here.syncs)) == (0, 2)
+    assert (resumed.code, resumed.requests) == (2, [])
+    assert "holds no unfinished run: start one without --resume" in resumed.stderr
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 99}', '"text"', "\udcff"])
+def test_damaged_state_file(stage: MakeStage, tmp_path: Path, content: str) -> None:
+    """A file that is no state file is refused, by name, and left as it is."""
+    file = tmp_path / "state.json"
+    file.write_bytes(content.encode("utf-8", "surrogateescape"))
+    before = file.read_bytes()
+
+    played = stage().play(FIVETRAN_STATE_FILE=str(file))
+
+    assert (played.code, played.requests, file.read_bytes()) == (2, [], before)
+    assert f"FIVETRAN_STATE_FILE: {file} " in played.stderr
+    assert "remove the file to start afresh" in played.stderr
+
+
+@pytest.mark.parametrize("value", [None, "text", [5], {"text": "text"}])
+@pytest.mark.parametrize(
+    "member", ["state", "facts", "failures", "last_event", "started_at", "deadline_at", "number", "trail"]
+)
+def test_garbled_state_file(stage: MakeStage, tmp_path: Path, member: str, value: object) -> None:
+    """A state file with a garbled member is refused or taken up, but never called a bug of ours."""
+    here, file = stage(), tmp_path / "state.json"
+    with pytest.raises(KilledError):
+        here.play(observe=_kill_at("waiting"), FIVETRAN_STATE_FILE=str(file))
+    document = json.loads(file.read_text("utf-8"))
+    document["run"][member] = value
+    file.write_text(json.dumps(document), "utf-8")
+
+    played = here.play(must_resume=True, FIVETRAN_STATE_FILE=str(file))
+
+    assert played.code != 70, played.stderr
+
+
+@pytest.mark.parametrize(
+    ("action", "more", "name"),
+    [
+        ("STATUS", {}, "action 'FORCE_RESYNC', not 'STATUS'"),
+        ("FORCE_RESYNC", {"CONNECTOR_ID": "another_one"}, f"connector_id '{CONNECTOR}', not 'another_one'"),
+        ("FORCE_RESYNC", {"TABLE": "customers"}, "table 'orders', not 'customers'"),
+    ],
+)
+def test_state_file_of_another_job(
+    stage: MakeStage, tmp_path: Path, action: str, more: dict[str, Any], name: str
+) -> None:
+    """An unfinished run of another job is not taken up, and not overwritten."""
+    here, file = stage(), str(tmp_path / "state.json")
+    with pytest.raises(KilledError):
+        here.play("FORCE_RESYNC", observe=_kill_at("polling"), FIVETRAN_STATE_FILE=file)
+
+    played = here.play(action, FIVETRAN_STATE_FILE=file, **more)
+
+    assert (played.code, played.requests) == (2, [])
+    assert f"holds an unfinished run with {name}" in played.stderr
+
+
+# --- Secrets ------------------------------------------------------------------------------------
+
+
+def _talkative(fault: Fault | None) -> Scenario:
+    """A Fivetran that says the secrets back wherever it can."""
+    said = " ".join(SECRETS)
+    return Scenario(
+        connection={"config": {"password": said}, "status": {"warnings": [{"code": "w", "message": said}]}},
+        setup_tests=({"title": said, "status": "FAILED", "message": said, "details": [said]},),
+        faults=() if fault is None else (replace(fault, message=said),),
+    )
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+@pytest.mark.parametrize(
+    ("action", "fault", "code"),
+    [
+        ("STATUS", None, 0),
+        ("TEST", None, 1),
+        ("START", None, 0),
+        ("START", Fault(on="get", status=401, code="Unauthorized"), 3),
+        ("START", Fault(on="sync", status=400, code="InvalidInput"), 7),
+        ("START", Fault(on="get", times=0, status=502), 6),
+        ("FORCE_RESYNC", Fault(on="resync", status=404, code="NotFound_Table"), 4),
+    ],
+)
+def test_secrets_appear_nowhere(
+    stage: MakeStage, tmp_path: Path, log_format: str, action: str, fault: Fault | None, code: int
+) -> None:
+    """No form of key or secret is in stdout, the log with all its detail, the report or the state file."""
+    file = tmp_path / "state.json"
+    more: dict[str, Any] = {"DATAOPS_DEBUG": "1", "FIVETRAN_LOG_FORMAT": log_format, "FIVETRAN_STATE_FILE": str(file)}
+
+    played = stage(_talkative(fault)).play(action, **more)
+
+    said = f"{played.stdout}{played.stderr}{json.dumps(played.report)}{file.read_text('utf-8')}"
+    assert played.code == code
+    assert [form for form in SECRETS if form in said] == []
+    assert "***" in played.stderr
+
+
+def test_vault_reference_is_shown_and_its_secret_is_not(stage: MakeStage, tmp_path: Path) -> None:
+    """What a vault reference resolves to is masked; the reference itself is not."""
+    vault = tmp_path / "vault.yml"
+    vault.write_text(f"TEAM: {{KEY: {KEY}, SECRET: {SECRET}}}\n", "utf-8")
+    references: dict[str, Any] = {
+        "FIVETRAN_API_KEY": "DATAOPS_VAULT(TEAM.KEY)",
+        "FIVETRAN_API_SECRET": "DATAOPS_VAULT(TEAM.SECRET)",
+    }
+
+    played = stage(_talkative(None)).play("STATUS", FIVETRAN_VAULT_FILE=str(vault), DATAOPS_DEBUG="1", **references)
+
+    said = f"{played.stdout}{played.stderr}{json.dumps(played.report)}"
+    assert played.code == 0
+    assert [form for form in SECRETS if form in said] == []
+    assert "FIVETRAN_API_KEY=DATAOPS_VAULT(TEAM.KEY)" in played.stderr
+
+
+# --- Streams and limits -------------------------------------------------------------------------
+
+
+def test_stdout_that_cannot_say_everything(stage: MakeStage) -> None:
+    """A terminal that knows only ASCII gets question marks, not a traceback."""
+    here = stage(Scenario(connection={"schema": "größe"}))
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+
+    code = Job(here.variables("STATUS"), clock=here.clock, stdout=out, stderr=io.StringIO()).run()
+
+    out.seek(0)
+    assert code == 0
+    assert json.loads(out.read())["schema"] == "gr??e"
+
+
+def test_broken_stdout_is_not_written_to_again(stage: MakeStage) -> None:
+    """After a reader of stdout went away nothing is left that Python would try to write at its end."""
+    here = stage()
+    reading, writing = os.pipe()
+    os.close(reading)
+    out, err = os.fdopen(writing, "w"), io.StringIO()
+
+    code = Job(here.variables("STATUS"), clock=here.clock, stdout=out, stderr=err).run()
+
+    assert (code, out.closed) == (0, True)
+    assert "the result could not be written to stdout" in err.getvalue()
+
+
+def test_a_year_for_one_request() -> None:
+    """Setup tests may be given the longest time that there is: more than a socket's timeout can say."""
+    out, err = io.StringIO(), io.StringIO()
+    with rehearsed(Scenario(test_seconds=0.0)) as fivetran:
+        code = Job(fivetran.variables("TEST", FIVETRAN_TIMEOUT="31622400"), stdout=out, stderr=err).run()
+
+    assert code == 0, err.getvalue()
+    assert "3 setup tests" in out.getvalue()
+
+
+def test_job_without_streams(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Python has no stdout and no stderr, since they were closed, the job runs all the same."""
+    here = stage()
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+
+    code = Job(here.variables(), clock=here.clock).run()
+
+    assert code == 0

@@ -1,0 +1,169 @@
+"""Signals, stdin and stdout, with real processes in real time."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from process import COMMAND, Process, rehearsed
+
+from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
+
+AT_ONCE = 2.0  # seconds
+
+GREEN = Scenario(syncs=(SyncPlan(lasts=0),))
+
+
+def _result(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "result.json").read_text("utf-8"))
+    return document
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "verdict"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_signal_ends_a_pause(tmp_path: Path, number: int, code: int, verdict: str) -> None:
+    """A signal in a pause ends the job at once, and the report says that the sync may go on."""
+    with rehearsed(Scenario()) as fivetran:
+        variables = fivetran.variables("START", FIVETRAN_POLL_INTERVAL="100", FIVETRAN_REPORT_DIR=str(tmp_path))
+        with Process(variables=variables) as job:
+            job.await_line("triggering -> waiting")
+            sent = job.send(number)
+            ended = job.end()
+
+    result = _result(tmp_path)
+    assert (ended.code, result["verdict"]) == (code, verdict), ended.stderr
+    assert ended.at - sent < AT_ONCE
+    assert result["at_fivetran"][0] == "the sync was triggered and may still run; it was left alone"
+    assert json.loads(ended.stdout)["verdict"] == verdict
+
+
+def test_signal_ends_a_hanging_look(tmp_path: Path) -> None:
+    """A signal in a GET that hangs ends the job at once, and nothing is said to have been carried out."""
+    with rehearsed(Scenario(faults=(Fault(on="get", does="hang"),))) as fivetran:
+        variables = fivetran.variables("START", FIVETRAN_REPORT_DIR=str(tmp_path))
+        with Process(variables=variables) as job:
+            fivetran.await_request("get")
+            sent = job.send(signal.SIGTERM)
+            ended = job.end()
+
+    result = _result(tmp_path)
+    assert (ended.code, result["verdict"]) == (143, "terminated"), ended.stderr
+    assert ended.at - sent < AT_ONCE
+    assert result["at_fivetran"] == ["no sync of this run is running"]
+
+
+def test_signal_ends_a_hanging_trigger(tmp_path: Path) -> None:
+    """A signal in a POST that hangs ends the job at once, and the report says that it may have been carried out."""
+    with rehearsed(Scenario(faults=(Fault(on="sync", does="hang", acts=True),))) as fivetran:
+        variables = fivetran.variables("START", FIVETRAN_REPORT_DIR=str(tmp_path))
+        with Process(variables=variables) as job:
+            fivetran.await_request("sync")
+            sent = job.send(signal.SIGINT)
+            ended = job.end()
+
+    result = _result(tmp_path)
+    lost = "POST /v1/connections/speak_inexpensive/sync had no answer: it may have been carried out"
+    assert (ended.code, result["verdict"]) == (130, "interrupted"), ended.stderr
+    assert ended.at - sent < AT_ONCE
+    assert result["at_fivetran"][0] == lost
+    assert f"at Fivetran: {lost}" in ended.stderr
+
+
+def test_signal_behind_the_conclusion_leaves_the_verdict(tmp_path: Path) -> None:
+    """Behind the conclusion a signal cuts what is left to do short, and changes nothing of the verdict."""
+    scenario = Scenario(syncs=(SyncPlan(lasts=0),), faults=(Fault(on="patch", skip=1, does="hang"),))
+    with rehearsed(scenario) as fivetran:
+        variables = fivetran.variables("START", FIVETRAN_REPORT_DIR=str(tmp_path), FIVETRAN_RESTORE_SCHEDULE="1")
+        with Process(variables=variables) as job:
+            fivetran.await_request("patch", times=2)
+            sent = job.send(signal.SIGTERM)
+            ended = job.end()
+
+    result = _result(tmp_path)
+    assert (ended.code, result["verdict"]) == (0, "succeeded"), ended.stderr
+    assert ended.at - sent < AT_ONCE
+    assert "could not put the schedule back" in " ".join(result["notes"])
+
+
+def test_signal_leaves_a_moment_to_restore_the_schedule(tmp_path: Path) -> None:
+    """After a signal the schedule is still put back, but a PATCH that hangs does not keep the job."""
+    with rehearsed(Scenario(faults=(Fault(on="patch", skip=1, does="hang"),))) as fivetran:
+        more = {"FIVETRAN_RESTORE_SCHEDULE": "1", "FIVETRAN_POLL_INTERVAL": "100"}
+        with Process(variables=fivetran.variables("START", FIVETRAN_REPORT_DIR=str(tmp_path), **more)) as job:
+            job.await_line("triggering -> waiting")
+            sent = job.send(signal.SIGTERM)
+            fivetran.await_request("patch", times=2)
+            ended = job.end()
+
+    assert (ended.code, _result(tmp_path)["verdict"]) == (143, "terminated"), ended.stderr
+    assert ended.at - sent < AT_ONCE
+
+
+def test_second_signal_ends_it_immediately(tmp_path: Path) -> None:
+    """A second signal ends the job wherever it is, without results."""
+    with rehearsed(Scenario(faults=(Fault(on="patch", skip=1, does="hang"),))) as fivetran:
+        more = {"FIVETRAN_RESTORE_SCHEDULE": "1", "FIVETRAN_POLL_INTERVAL": "100"}
+        with Process(variables=fivetran.variables("START", FIVETRAN_REPORT_DIR=str(tmp_path), **more)) as job:
+            job.await_line("triggering -> waiting")
+            job.send(signal.SIGTERM)
+            fivetran.await_request("patch", times=2)
+            job.send(signal.SIGINT)
+            ended = job.end()
+
+    assert (ended.code, ended.stdout) == (130, "")
+    assert "second signal: ended at once" in ended.stderr
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_reader_of_stdout_has_gone() -> None:
+    """A reader of stdout that went away costs a warning, not the job."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with rehearsed(Scenario()) as fivetran, Process(variables=fivetran.variables("STATUS"), stdout=writing) as job:
+        os.close(writing)
+        ended = job.end()
+
+    assert ended.code == 0, ended.stderr
+    assert "the result could not be written to stdout" in ended.stderr
+
+
+def test_reader_of_stderr_goes() -> None:
+    """A reader of stderr that goes away in the middle does not end the sync that it was told of."""
+    reading, writing = os.pipe()
+    with rehearsed(GREEN) as fivetran:
+        environ = {**os.environ, **fivetran.variables("START")}
+        job = subprocess.Popen(COMMAND, env=environ, stdout=subprocess.PIPE, stderr=writing, text=True)
+        os.close(writing)
+        os.read(reading, 1)
+        os.close(reading)
+        stdout, _ = job.communicate(timeout=30)
+
+    assert (job.returncode, json.loads(stdout)["verdict"]) == (0, "succeeded")
+
+
+def test_closed_streams(tmp_path: Path) -> None:
+    """With stdin, stdout and stderr closed from the start the job runs as ever."""
+    command = ("/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *COMMAND)
+    with rehearsed(Scenario()) as fivetran:
+        variables = fivetran.variables("STATUS", FIVETRAN_REPORT_DIR=str(tmp_path))
+        with Process(variables=variables, command=command) as job:
+            ended = job.end()
+
+    assert (ended.code, _result(tmp_path)["verdict"]) == (0, "shown")
+
+
+def test_stdin_is_never_read() -> None:
+    """What stands on stdin is left there: it may be the rest of the runner's script."""
+    reading, writing = os.pipe()
+    os.write(writing, b"the rest of the script")
+    with rehearsed(Scenario()) as fivetran, Process(variables=fivetran.variables("STATUS"), stdin=reading) as job:
+        ended = job.end()
+    left = os.read(reading, 100)
+    os.close(reading)
+    os.close(writing)
+
+    assert (ended.code, left) == (0, b"the rest of the script"), ended.stderr

@@ -1,0 +1,422 @@
+"""The simulated Fivetran: its scenario files, its protocol, and the life of a connection."""
+
+import base64
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from orchestrator.simulator import faults
+from orchestrator.simulator.app import KEY, SECRET, Simulator
+from orchestrator.simulator.clock import VirtualClock
+from orchestrator.simulator.scenario import (
+    Fault,
+    Scenario,
+    ScenarioError,
+    SyncPlan,
+    load_scenario,
+    names,
+    parse_scenario,
+)
+from orchestrator.simulator.server import bind
+
+HOME = "/v1/connections/speak_inexpensive"
+
+
+class Caller:
+    """Somebody who talks to a simulator, on a clock on which nobody waits."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.clock = VirtualClock()
+        self.simulator = Simulator(scenario, self.clock)
+        self._client = Client(self.simulator)
+
+    def ask(
+        self, method: str, path: str = "", body: object = None, *, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Send a request; return status and document."""
+        usual = {
+            "Authorization": "Basic " + base64.b64encode(f"{KEY}:{SECRET}".encode()).decode(),
+            "Accept": "application/json;version=2",
+        }
+        response = self._client.open(
+            HOME + path,
+            method=method,
+            headers={**usual, **(headers or {})},
+            data=b"" if body is None else json.dumps(body),
+        )
+        document: dict[str, Any] = json.loads(response.get_data())
+        return response.status_code, document
+
+    def look(self, later: float = 0.0) -> dict[str, Any]:
+        """The connection, after so many seconds."""
+        self.clock.sleep(later)
+        _, document = self.ask("GET")
+        found: dict[str, Any] = document["data"]
+        return found
+
+    def states(self, *after: float) -> list[str]:
+        """`sync_state` after so many seconds each."""
+        return [self.look(later)["status"]["sync_state"] for later in after]
+
+    def trigger(self, *, force: bool = False) -> None:
+        """Ask for a sync."""
+        self.ask("POST", "/sync", {"force": force})
+
+
+# --- Scenario files -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("title = ", "scenario bad: Invalid value (at end of document)"),
+        ("titel = ''", "scenario bad: unknown key 'titel'; known: "),
+        ("title = 5", "scenario bad: title: 5 is not a text"),
+        ("exit_code = true", "scenario bad: exit_code: True is not a whole number"),
+        ("exists = 1", "scenario bad: exists: 1 is not true or false"),
+        ("test_seconds = 'long'", "scenario bad: test_seconds: 'long' is not a number"),
+        ("test_seconds = true", "scenario bad: test_seconds: True is not a number"),
+        ("connection = []", "scenario bad: connection: [] is not a table"),
+        ("connection.status = 5", "scenario bad: connection: status: 5 is not a table"),
+        ("variables.FIVETRAN_TIMEOUT = 5", "scenario bad: variables: {'FIVETRAN_TIMEOUT': 5} is not a table of texts"),
+        ("schemas.public = 'orders'", "scenario bad: schemas: {'public': 'orders'} is not a table of lists of texts"),
+        ("setup_tests = [5]", "scenario bad: setup_tests: [5] is not a list of tables"),
+        ("syncs = []", "scenario bad: syncs: is empty"),
+        ("syncs = [5]", "scenario bad: syncs: 5 is not a table"),
+        ("[syncs]", "scenario bad: syncs: write [[syncs]] above each"),
+        ("[faults]", "scenario bad: faults: write [[faults]] above each"),
+        ("[[syncs]]\nlast = 5", "scenario bad: syncs: unknown key 'last'; known: "),
+        ("[[syncs]]\nfails_inside = 'a'", "scenario bad: syncs: fails_inside: 'a' is not a number"),
+        ("[[syncs]]\nends = 'well'", "scenario bad: ends: 'well' is none of succeeds, "),
+        ("[running]\nends = 'well'", "scenario bad: ends: 'well' is none of succeeds, "),
+        ("[running]\nlasts = 'a'", "scenario bad: running: lasts: 'a' is not a number"),
+        ("running = 5", "scenario bad: running: 5 is not a table"),
+        ("[[faults]]\non = 'put'", "scenario bad: on: 'put' is none of any, "),
+        ("[[faults]]\ndoes = 'harm'", "scenario bad: does: 'harm' is none of answer, "),
+        ("[[faults]]\nheaders = { Retry-After = 5 }", "scenario bad: faults: headers: {'Retry-After': 5} is not a tab"),
+    ],
+)
+def test_malformed_scenario(text: str, problem: str) -> None:
+    """A malformed scenario is refused by its name, the key and what is wrong there."""
+    with pytest.raises(ScenarioError) as refused:
+        parse_scenario("bad", text)
+
+    assert str(refused.value).startswith(problem)
+
+
+def test_unknown_scenario() -> None:
+    """A name that no scenario has is answered with those that there are."""
+    with pytest.raises(ScenarioError) as refused:
+        load_scenario("suceeds")
+
+    assert str(refused.value) == f"no scenario is called 'suceeds'; there are: {', '.join(names())}"
+
+
+def test_scenario_from_a_file(tmp_path: Path) -> None:
+    """A name that ends in .toml is a file of one's own."""
+    file = tmp_path / "mine.toml"
+    file.write_text("title = 'mine'\nsyncs = [{ lasts = 1, fails_inside = 0.5 }]\n", "utf-8")
+
+    scenario = load_scenario(str(file))
+
+    assert scenario == Scenario(name="mine", title="mine", syncs=(SyncPlan(lasts=1, fails_inside=0.5),))
+
+
+@pytest.mark.parametrize("content", [None, b"title = '\xff'"])
+def test_unreadable_scenario_file(tmp_path: Path, content: bytes | None) -> None:
+    """A file that is not there or is no text is refused by its name."""
+    file = tmp_path / "mine.toml"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(ScenarioError, match=r"mine\.toml"):
+        load_scenario(str(file))
+
+
+def test_faster() -> None:
+    """A faster scenario has every time of its syncs and tests divided, and nothing else changed."""
+    plan = SyncPlan(queued=10, lasts=20, again_in=30, fails_inside=5, shows_after=40)
+    scenario = Scenario(running=plan, syncs=(plan, SyncPlan()), test_seconds=50)
+
+    faster = scenario.faster(10)
+
+    shorter = SyncPlan(queued=1, lasts=2, again_in=3, fails_inside=0.5, shows_after=4)
+    assert faster == replace(scenario, running=shorter, syncs=(shorter, SyncPlan(lasts=6, again_in=12)), test_seconds=5)
+
+
+# --- The protocol -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (("GET", "", None, {}), 200, "Success"),
+        (("GET", "", None, {"Authorization": "Basic d3Jvbmc="}), 401, "Unauthorized"),
+        (("GET", "", None, {"Accept": "text/html"}), 406, "NotAcceptable"),
+        (("GET", "/state", None, {}), 404, "NotFound"),
+        (("DELETE", "", None, {}), 404, "NotFound"),
+        (("PATCH", "", {"schedule_type": "manual"}, {}), 200, "Success"),
+        (("PATCH", "", {"run_setup_tests": False}, {}), 400, "InvalidInput"),
+        (("PATCH", "", None, {}), 400, "InvalidInput"),
+        (("POST", "/sync", {"force": False}, {}), 200, "Success"),
+        (("POST", "/sync", None, {}), 400, "InvalidInput"),
+        (("POST", "/sync", [], {}), 400, "InvalidInput"),
+        (("POST", "/test", {}, {}), 200, "Success"),
+        (("POST", "/test", None, {}), 400, "InvalidInput"),
+        (("POST", "/schemas/tables/resync", {"public": ["orders"]}, {}), 200, "Success"),
+        (("POST", "/schemas/tables/resync", {"public": "orders"}, {}), 400, "InvalidInput"),
+        (("POST", "/schemas/tables/resync", {"Public": ["orders"]}, {}), 404, "NotFound_Schema"),
+        (("POST", "/schemas/tables/resync", {"public": ["Orders"]}, {}), 404, "NotFound_Table"),
+        (("GET", "/schemas", None, {}), 200, "Success"),
+    ],
+)
+def test_protocol(request_: tuple[str, str, object, dict[str, str]], status: int, code: str) -> None:
+    """A request is answered with the status and the code that Fivetran documents for it."""
+    method, path, body, headers = request_
+    caller = Caller(Scenario())
+
+    answered, document = caller.ask(method, path, body, headers=headers)
+
+    assert (answered, document["code"]) == (status, code)
+    assert [(seen.method, seen.path, seen.body, seen.outcome) for seen in caller.simulator.seen] == [
+        (method, HOME + path, body, str(status))
+    ]
+
+
+def test_unknown_connection() -> None:
+    """A scenario that knows no connection answers 404 in Fivetran's words."""
+    caller = Caller(Scenario(exists=False))
+
+    status, document = caller.ask("GET")
+
+    assert (status, document["code"]) == (404, "NotFound_Connection")
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_date(*, dated: bool) -> None:
+    """An answer carries the simulated time as its `Date`, or none where the scenario says so."""
+    answer = Client(Simulator(Scenario(dated=dated), VirtualClock())).get(HOME)
+
+    assert answer.headers.get("Date") == ("Fri, 15 Jan 2027 08:00:00 GMT" if dated else None)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "status"), [(Scenario(table_resync=False), 400), (Scenario(running=SyncPlan()), 409)]
+)
+def test_resync_that_is_not_possible(scenario: Scenario, status: int) -> None:
+    """A re-sync is a 400 where the connector has none, and a 409 while a sync is running."""
+    answered, _ = Caller(scenario).ask("POST", "/schemas/tables/resync", {"public": ["orders"]})
+
+    assert answered == status
+
+
+def test_setup_tests_take_their_time() -> None:
+    """The setup tests are answered when they are through, with a result each."""
+    caller = Caller(Scenario(test_seconds=700))
+
+    _, document = caller.ask("POST", "/test", {})
+
+    assert caller.clock.monotonic() == 700
+    assert [test["status"] for test in document["data"]["setup_tests"]] == ["PASSED", "PASSED", "SKIPPED"]
+
+
+def test_fault_is_used_up() -> None:
+    """A fault skips and meets as many requests as it says, acting or not."""
+    fault = Fault(on="sync", skip=1, times=1, acts=True, status=503, code="Busy", message="later")
+    caller = Caller(Scenario(faults=(fault, Fault(on="patch", times=0, status=500, code="Down"))))
+
+    answered = [caller.ask("POST", "/sync", {"force": True})[0] for _ in range(3)]
+    answered += [caller.ask("PATCH", "", {"paused": True})[0] for _ in range(3)]
+
+    assert answered == [200, 503, 200, 500, 500, 500]
+    assert [sync.outcome for sync in caller.simulator.connection("speak_inexpensive").history] == [
+        "stopped",
+        "stopped",
+        "",
+    ]
+
+
+def test_fault_on_any() -> None:
+    """A fault that is armed later meets any request, an unknown path too."""
+    caller = Caller(Scenario())
+    caller.simulator.add_fault(Fault(times=2, status=418, code="Teapot"))
+
+    answered = [caller.ask("GET", path)[0] for path in ("", "/nowhere", "")]
+
+    assert answered == [418, 418, 200]
+
+
+# --- The life of a connection -------------------------------------------------------------------
+
+
+def test_sync_is_queued_runs_and_ends() -> None:
+    """A sync is queued first, then syncing; at its end the date moves with the state."""
+    caller = Caller(Scenario(syncs=(SyncPlan(queued=10, lasts=20),)))
+    before = caller.look()["succeeded_at"]
+    caller.trigger()
+
+    states = caller.states(5, 10, 10, 10)
+
+    assert states == ["scheduled", "syncing", "syncing", "scheduled"]
+    assert caller.look()["succeeded_at"] == "2027-01-15T08:00:30.000000Z" > before
+
+
+def test_date_shows_late() -> None:
+    """A date may show later than the state, and is the true one then."""
+    caller = Caller(Scenario(syncs=(SyncPlan(lasts=20, shows_after=10),)))
+    before = caller.look()["succeeded_at"]
+    caller.trigger()
+
+    seen = [caller.look(later)["succeeded_at"] for later in (25, 10)]
+
+    assert seen == [before, "2027-01-15T08:00:20.000000Z"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "state", "moved", "setup", "tasks"),
+    [
+        (SyncPlan(lasts=5), "scheduled", "succeeded_at", "connected", 0),
+        (SyncPlan(lasts=5, ends="fails"), "scheduled", "failed_at", "connected", 1),
+        (SyncPlan(lasts=5, ends="vanishes"), "scheduled", "", "connected", 0),
+        (SyncPlan(lasts=5, ends="reschedules"), "rescheduled", "", "connected", 0),
+        (SyncPlan(lasts=5, ends="pauses"), "paused", "", "connected", 0),
+        (SyncPlan(lasts=5, ends="breaks"), "scheduled", "", "broken", 1),
+        (SyncPlan(lasts=50, fails_inside=3), "syncing", "failed_at", "connected", 0),
+    ],
+)
+def test_sync_ends_as_planned(plan: SyncPlan, state: str, moved: str, setup: str, tasks: int) -> None:
+    """Each end shows in the document as it does at Fivetran."""
+    caller = Caller(Scenario(syncs=(plan,)))
+    before = caller.look()
+    caller.trigger()
+
+    after = caller.look(10)
+
+    status = after["status"]
+    assert [name for name in ("succeeded_at", "failed_at") if before[name] != after[name]] == [moved] * bool(moved)
+    assert (status["sync_state"], status["setup_state"], len(status["tasks"])) == (state, setup, tasks)
+    assert ("rescheduled_for" in status) == (state == "rescheduled")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "states"),
+    [("auto", ["rescheduled", "syncing", "scheduled"]), ("manual", ["rescheduled", "rescheduled", "rescheduled"])],
+)
+def test_rescheduled_sync(schedule: str, states: list[str]) -> None:
+    """A rescheduled sync is resumed at its time by an automatic schedule, and by nobody on a manual one."""
+    plans = (SyncPlan(lasts=10, ends="reschedules", again_in=30), SyncPlan(lasts=20))
+    caller = Caller(Scenario(syncs=plans, connection={"schedule_type": schedule}))
+    caller.trigger()
+
+    seen = caller.states(20, 25, 25)
+
+    assert seen == states
+
+
+def test_rescheduled_sync_is_asked_for_again() -> None:
+    """On a manual schedule a rescheduled sync starts when it is asked for again."""
+    plans = (SyncPlan(lasts=10, ends="reschedules"), SyncPlan(lasts=20))
+    caller = Caller(Scenario(syncs=plans, connection={"schedule_type": "manual"}))
+    caller.trigger()
+    caller.look(15)
+
+    caller.trigger()
+
+    assert caller.states(5, 30) == ["syncing", "scheduled"]
+
+
+@pytest.mark.parametrize(("force", "outcomes"), [(False, [""]), (True, ["stopped", ""])])
+def test_sync_on_a_running_one(*, force: bool, outcomes: list[str]) -> None:
+    """A second trigger changes nothing while a sync runs; a forced one stops that and starts anew."""
+    caller = Caller(Scenario(running=SyncPlan(lasts=100)))
+
+    caller.trigger(force=force)
+
+    history = caller.simulator.connection("speak_inexpensive").history
+    assert [sync.outcome for sync in history] == outcomes
+
+
+@pytest.mark.parametrize(
+    ("overdue", "change", "states"),
+    [
+        (False, {"paused": False}, ["paused", "scheduled"]),
+        (True, {"paused": False}, ["paused", "syncing"]),
+        (True, {"paused": False, "schedule_type": "manual"}, ["paused", "scheduled"]),
+        (True, {"schedule_type": "manual"}, ["paused", "paused"]),
+    ],
+)
+def test_pause(change: dict[str, Any], states: list[str], *, overdue: bool) -> None:
+    """A paused connection starts nothing; un-paused, an overdue automatic schedule starts a sync at once."""
+    caller = Caller(Scenario(overdue=overdue, connection={"paused": True}))
+    caller.trigger()
+    before = caller.states(0)
+    caller.ask("PATCH", "", change)
+
+    assert before + caller.states(0) == states
+
+
+def test_null_in_a_scenario() -> None:
+    """TOML has no null: the text "null" stands for it in a connection's members."""
+    caller = Caller(Scenario(connection={"succeeded_at": "null"}))
+
+    assert caller.look()["succeeded_at"] is None
+
+
+# --- The socket ---------------------------------------------------------------------------------
+
+
+def _connected() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        return server.accept()[0], client
+
+
+def _reset(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+@pytest.mark.parametrize("leave", [socket.socket.close, _reset])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda ours: faults.hang(ours, VirtualClock()),
+        lambda ours: faults.trickle(ours, VirtualClock(), b"x" * 10_000_000),
+    ],
+)
+def test_endless_fault_ends_with_the_client(
+    fault: Callable[[socket.socket], None], leave: Callable[[socket.socket], None]
+) -> None:
+    """A connection that hangs or trickles is given up as soon as the client has gone, however it went."""
+    ours, client = _connected()
+    with ours:
+        leave(client)
+        ended = threading.Event()
+
+        def meet() -> None:
+            with pytest.raises(ConnectionAbortedError):
+                fault(ours)
+            ended.set()
+
+        thread = threading.Thread(target=meet, daemon=True)
+        thread.start()
+        thread.join(10.0)
+
+    assert ended.is_set()
+
+
+def test_taken_port() -> None:
+    """A port that is taken is an error for the caller, not the end of the process."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(OSError, match="in use"),
+    ):
+        bind(Simulator(Scenario(), VirtualClock()), taken.getsockname()[1])
