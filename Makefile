@@ -1,22 +1,75 @@
-# `make demo` and `make test` do all of their own set-up; the rest is for developers.
+# Type `make` for a list. Every target does all of its own set-up; `make demo` and `make test`
+# need Python alone.
 
-PYTHON ?= python3
-VENV   := .venv
-BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+PYTHON   ?= python3
+VENV     := .venv
+BIN      := $(VENV)/bin
+STAMP    := $(VENV)/.installed
 SCENARIO ?= succeeds
+PIP      := -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test
+.DEFAULT_GOAL := help
+.PHONY: help demo test check documents coverage bench wheel image clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@echo
+	@echo "  make demo SCENARIO=rescheduled_twice     PYTHON=python3.13 names another Python"
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+	  { echo "Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python $(PIP) install --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP)
+demo: $(STAMP) ## a START job against a simulated Fivetran, in seconds (SCENARIO=NAME)
 	@$(BIN)/fivetran-orchestrator demo --scenario $(SCENARIO)
 
-test: $(STAMP)
-	$(BIN)/pytest
+test: $(STAMP) ## the tests; Python is all that they need
+	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+	@echo
+	@echo "Left out: linters and types (make check), coverage of every branch (make coverage), the wheel"
+	@echo "installed elsewhere (make wheel), benchmarks (make bench), the container image (make image)."
+
+documents: $(STAMP) ## write the generated documents anew
+	@$(BIN)/fivetran-orchestrator draw > statecharts/README.md.new && mv statecharts/README.md.new statecharts/README.md
+
+check: $(STAMP) ## linters, format, types; charts load, generated documents are up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@$(BIN)/python -c 'from orchestrator.loader import ACTIONS, load; print("charts:", *(load(action).title for action in ACTIONS), sep="\n  ")'
+	@$(BIN)/fivetran-orchestrator draw | diff -u statecharts/README.md - || \
+	  { echo "statecharts/README.md is out of date: make documents"; exit 1; }
+
+coverage: $(STAMP) ## the tests again: every branch of the package must run
+	$(BIN)/coverage erase
+	$(BIN)/pytest -n auto --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/coverage report
+
+bench: $(STAMP) ## start-up beside ten lines of requests; steps a second
+	@rm -rf dist/bench
+	$(BIN)/python -m build --wheel --outdir dist/bench . > /dev/null
+	$(BIN)/python benchmarks/startup.py dist/bench/*.whl
+	$(BIN)/python benchmarks/steps.py
+
+wheel: $(STAMP) ## build the wheel; install it elsewhere, without the sources, and run the demo there
+	@rm -rf dist/wheel
+	$(BIN)/python -m build --wheel --outdir dist/wheel . > /dev/null
+	@set -eu; elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; wheel=$$(echo "$$PWD"/dist/wheel/*.whl); \
+	$(PYTHON) -m venv "$$elsewhere/venv"; \
+	"$$elsewhere/venv/bin/python" $(PIP) install "$$wheel[demo,vault]"; \
+	cd "$$elsewhere"; \
+	venv/bin/fivetran-orchestrator --version; \
+	venv/bin/fivetran-orchestrator demo; \
+	echo; echo "$$wheel runs without its sources"
+
+image: ## build the container image and check it (buildah)
+	@bash .ci/image
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,8 +14,8 @@ pulling it is stepping.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, Self
 
 from orchestrator import documents
 from orchestrator.chart import OTHERWISE, Chart, Kind, State
@@ -80,8 +80,7 @@ class World:
     signal: Callable[[], Event | None] = lambda: None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One step, as a value.
 
     Attributes:
@@ -121,8 +120,7 @@ class Step:
         return f"{self.request} -> {outcome if outcome is not None else 'cut off'}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Exchange:
+class _Exchange(NamedTuple):
     """What performing a state's effect came to."""
 
     event: str
@@ -282,12 +280,12 @@ class Run:
         if self._hopeless or (past and (request.changes or self._concluded)):
             return self._struck(state, _Exchange("", self.facts, request), sent=False)
         limit, by_deadline = self._limit(request)
-        facts = replace(self.facts, attempted=_with(self.facts.attempted, effect.name))
+        facts = self.facts.but(attempted=_with(self.facts.attempted, effect.name))
         began = self.now
         try:
             answer = self._world.send(request, limit, not SIGNALS.isdisjoint(state.edges))
         except SignalReceived:
-            facts = replace(facts, unanswered=str(request)) if request.changes else facts
+            facts = facts.but(unanswered=str(request)) if request.changes else facts
             return _Exchange(str(self._heed_signal()), facts, request, took=self.now - began)
         except LimitReached:
             failure = unanswered(request, f"no answer within {limit:g} s")
@@ -297,9 +295,9 @@ class Run:
             return self._failed(state, _Exchange("", facts, request, failure=failure, took=self.now - began))
         self._failures.pop(state.name, None)
         known = None if facts.unanswered == str(request) else facts.unanswered
-        facts = replace(facts, answered=_with(facts.answered, effect.name), unanswered=known)
+        facts = facts.but(answered=_with(facts.answered, effect.name), unanswered=known)
         if not self._concluded:  # behind it the failure that decided the verdict is kept
-            facts = replace(facts, failure=None)
+            facts = facts.but(failure=None)
         event, facts = effect.mean(self.settings, facts, answer)
         return _Exchange(event, facts, request, answer, took=self.now - began)
 
@@ -314,12 +312,12 @@ class Run:
         gives_up = failure.event in TRANSIENT and attempts >= most and Event.GAVE_UP in state.edges
         event = Event.GAVE_UP if gives_up else failure.event
         if failure.event is Event.ANSWER_LOST:
-            facts = replace(facts, unanswered=str(request))
+            facts = facts.but(unanswered=str(request))
         if not self._concluded:
-            facts = replace(facts, failure=failure.as_fact(request, attempts))
+            facts = facts.but(failure=failure.as_fact(request, attempts))
         if event not in TRANSIENT:
             facts = self._regretted(state, event, request, str(failure), facts)
-        return replace(tried, event=event, facts=facts)
+        return tried._replace(event=event, facts=facts)
 
     def _struck(self, state: State, tried: _Exchange, *, sent: bool) -> _Exchange:
         """The deadline struck in a call: `gave_up` after a failed try, where there is such an edge."""
@@ -328,8 +326,8 @@ class Run:
         gives_up = self._failures.get(state.name) and Event.GAVE_UP in state.edges
         event = Event.GAVE_UP if gives_up else Event.TIMED_OUT
         if sent and request.changes:
-            facts = replace(facts, unanswered=str(request))
-        return replace(tried, event=event, facts=self._regretted(state, event, request, "time ran out", facts))
+            facts = facts.but(unanswered=str(request))
+        return tried._replace(event=event, facts=self._regretted(state, event, request, "time ran out", facts))
 
     def _regretted(self, state: State, event: Event, request: Request, why: str, facts: Facts) -> Facts:
         """A failure for good that does not end the run: say what will be missing."""
@@ -369,7 +367,7 @@ class Run:
         self._wake, self._hopeless = now, False
         if state.concludes:
             self._concluded = True
-            self.facts = replace(self.facts, verdict=self._last_event)
+            self.facts = self.facts.but(verdict=self._last_event)
             self._deadline = now + GRACE
         if state.kind is Kind.WAITS:
             due = now + self._waiting_time(state)
@@ -461,4 +459,4 @@ def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:
 
 
 def _warned(facts: Facts, warning: str) -> Facts:
-    return replace(facts, warnings=facts.warned(warning))
+    return facts.but(warnings=facts.warned(warning))

@@ -247,8 +247,7 @@ def take_baseline(_: Settings, facts: Facts) -> tuple[Literal[Event.IDLE, Event.
         # Somebody else's sync has just ended: its date may still be on its way, and may lie in
         # the second that Fivetran's `Date` rounds away. It must not pass for the end of ours.
         date += 1
-    facts = replace(
-        facts,
+    facts = facts.but(
         baseline={
             "succeeded_at": document.get("succeeded_at"),
             "failed_at": document.get("failed_at"),
@@ -277,7 +276,7 @@ def trigger_sync(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Eve
 @_call("POST", _post_forced_sync)
 def restart_sync(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.TRIGGERED], Facts]:
     """Fivetran stops the running sync and starts ours."""
-    return Event.TRIGGERED, replace(_accepted(facts, answer), restarted=True)
+    return Event.TRIGGERED, _accepted(facts, answer).but(restarted=True)
 
 
 @_call("POST", _post_resync)
@@ -299,10 +298,10 @@ def confirm_start(
     progress, judged = judge(facts, answer.data, answer.date)
     if progress is not Event.RUNNING or judged.syncing_seen:
         # Only a sign is taken from here: what it means is for the next poll to say, afresh.
-        return Event.STARTED, replace(facts, looks=0, unanswered=None, syncing_seen=judged.syncing_seen)
+        return Event.STARTED, facts.but(looks=0, unanswered=None, syncing_seen=judged.syncing_seen)
     if facts.looks + 1 < LOOKS:
-        return Event.UNCLEAR, replace(facts, looks=facts.looks + 1)
-    return Event.NOT_STARTED, replace(facts, looks=0, unanswered=None)
+        return Event.UNCLEAR, facts.but(looks=facts.looks + 1)
+    return Event.NOT_STARTED, facts.but(looks=0, unanswered=None)
 
 
 # --- Its end ------------------------------------------------------------------------------------
@@ -336,7 +335,7 @@ def show_connection(_: Settings, facts: Facts) -> tuple[Literal[Event.SHOWN], Fa
         notes.append("the connection is paused: it will not sync until it is un-paused")
     if (setup := documents.setup_state(document)) in {"incomplete", "broken"}:
         notes.append(f"the connection's setup is {setup}: it cannot sync")
-    return Event.SHOWN, replace(facts, warnings=facts.warned(*notes, *documents.problems(document)))
+    return Event.SHOWN, facts.but(warnings=facts.warned(*notes, *documents.problems(document)))
 
 
 _TEST_RESULTS = {"PASSED", "SKIPPED", "WARNING", "FAILED", "JOB_FAILED"}
@@ -358,7 +357,7 @@ def run_setup_tests(
         warnings.append("Fivetran ran no setup tests: this kind of connection has none")
     rest = {name: value for name, value in answer.data.items() if name != "setup_tests"}
     facts = _observed(settings, facts, replace(answer, data=rest))
-    facts = replace(facts, setup_tests=tests, warnings=facts.warned(*warnings))
+    facts = facts.but(setup_tests=tests, warnings=facts.warned(*warnings))
     return (Event.TESTS_FAILED if results & {"FAILED", "JOB_FAILED"} else Event.PASSED), facts
 
 
@@ -376,7 +375,7 @@ def find_near_matches(settings: Settings, facts: Facts, answer: Answer) -> tuple
     """Keep the names at the source that are close to the ones given."""
     from orchestrator.names import near_matches  # noqa: PLC0415  # difflib: only after a typo
 
-    return Event.COMPARED, replace(facts, near_matches=near_matches(answer.data, settings.schema, settings.table))
+    return Event.COMPARED, facts.but(near_matches=near_matches(answer.data, settings.schema, settings.table))
 
 
 EFFECTS["write_report"] = Writing("write_report", compose_report)
@@ -448,8 +447,7 @@ def _observed(settings: Settings, facts: Facts, answer: Answer) -> Facts:
             f"the connection has a {special} schedule; the API may not bring it back by itself: "
             "note it, or set FIVETRAN_DONT_DISABLE_SYNC"
         )
-    return replace(
-        facts,
+    return facts.but(
         connection=document,
         connection_date=answer.date,
         schedule_before=facts.schedule_before or known,
@@ -459,8 +457,7 @@ def _observed(settings: Settings, facts: Facts, answer: Answer) -> Facts:
 
 
 def _accepted(facts: Facts, answer: Answer) -> Facts:
-    return replace(
-        facts,
+    return facts.but(
         triggered_at=answer.date,
         syncing_seen=False,
         quiet_since=None,

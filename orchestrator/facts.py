@@ -5,7 +5,7 @@ Each step carries the facts after it, so a step can be written down, replayed an
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 __all__ = ["Facts"]
@@ -62,6 +62,13 @@ class Facts:
     failure: Mapping[str, Any] | None = None
     verdict: str | None = None
     warnings: tuple[str, ...] = ()
+
+    def but(self, **changes: Any) -> Self:  # noqa: ANN401  # any fact
+        """These facts with changes; the very same where nothing changes: most polls bring no news."""
+        for name, value in changes.items():
+            if getattr(self, name) != value:
+                return replace(self, **changes)
+        return self
 
     def warned(self, *warnings: str) -> tuple[str, ...]:
         """The warnings with these added, each kept once."""

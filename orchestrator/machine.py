@@ -28,6 +28,9 @@ class Position:
     Args:
         chart: A chart that the loader has proved.
         at: The state to stand in; the chart's initial one when None.
+
+    Attributes:
+        state: The present state.
     """
 
     def __init__(self, chart: Chart, at: str | None = None) -> None:
@@ -40,11 +43,7 @@ class Position:
             transitions=[list(edge) for edge in ((event, source, target) for source, event, target in chart.edges())],
             auto_transitions=False,
         )
-
-    @property
-    def state(self) -> State:
-        """The present state."""
-        return self.chart.states[self._cursor.state]
+        self.state: State = chart.states[self._cursor.state]
 
     def fire(self, event: str) -> None:
         """Take the present state's edge for an event.
@@ -59,3 +58,4 @@ class Position:
             known.trigger(self._cursor)
         except MachineError as error:
             raise IllegalMove(f"{self.state.name} has no edge for {event!r}") from error
+        self.state = self.chart.states[self._cursor.state]

@@ -14,7 +14,6 @@ only. The rules, in the order in which they decide:
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 from orchestrator import documents
@@ -47,7 +46,7 @@ def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progr
     """
     state = documents.sync_state(document)
     if state == "syncing":
-        return Event.RUNNING, replace(facts, syncing_seen=True, quiet_since=None, not_started_for=None)
+        return Event.RUNNING, facts.but(syncing_seen=True, quiet_since=None, not_started_for=None)
 
     succeeded = _moved(facts, document, "succeeded_at")
     failed = _moved(facts, document, "failed_at")
@@ -56,7 +55,7 @@ def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progr
         # move `failed_at` within the second that `Date` rounds away: neither is ours.
         succeeded = _not_before(facts.triggered_at, succeeded)
         failed = _not_before(facts.triggered_at + 1, failed)
-    seen = replace(facts, not_started_for=None)
+    seen = facts.but(not_started_for=None)
     if succeeded is not None and (failed is None or succeeded >= failed):
         return Event.SUCCEEDED, seen
     if failed is not None:
@@ -68,8 +67,7 @@ def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progr
         return Event.BROKEN, seen
     put_off = documents.rescheduled_for(document)
     if put_off is not None and (facts.syncing_seen or _moment(put_off) not in _known_reschedules(facts)):
-        return Event.RESCHEDULED, replace(
-            seen,
+        return Event.RESCHEDULED, seen.but(
             syncing_seen=False,
             quiet_since=None,
             waited_for=put_off,
@@ -78,16 +76,16 @@ def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progr
 
     if facts.syncing_seen:
         if state != "scheduled":  # a state that this version does not know decides nothing
-            return Event.RUNNING, replace(seen, quiet_since=None)
+            return Event.RUNNING, seen.but(quiet_since=None)
         if facts.quiet_since is None:
-            return Event.RUNNING, replace(seen, quiet_since=date)
+            return Event.RUNNING, seen.but(quiet_since=date)
         if date - facts.quiet_since >= QUIET_SECONDS:
             return Event.CANCELLED, seen
         return Event.RUNNING, seen
     since = max(
         (at for at in (facts.triggered_at, documents.parse_time(facts.waited_for)) if at is not None), default=date
     )
-    return Event.RUNNING, replace(facts, not_started_for=max(0.0, date - since))
+    return Event.RUNNING, facts.but(not_started_for=max(0.0, date - since))
 
 
 def _moved(facts: Facts, document: Mapping[str, Any], name: str) -> float | None:

@@ -220,3 +220,23 @@ def test_the_failure_that_decided_is_the_one_told(stage: Callable[..., Stage]) -
 
     assert played.report is not None
     assert played.report["failure"]["message"] == "the first"
+
+
+def test_reschedule_without_a_time_is_looked_at_again() -> None:
+    """Where Fivetran does not say when a sync goes on, the run looks again at the next poll."""
+    answers = iter(
+        [
+            {**BUSY, "status": {"setup_state": "connected", "sync_state": "scheduled"}},
+            {},  # the trigger's
+            BUSY,
+            {**BUSY, "status": {"setup_state": "connected", "sync_state": "rescheduled"}},
+        ]
+    )
+    bench = Bench(lambda _: Answer(data=next(answers)))
+    while bench.run.facts.reschedules == 0 or bench.run.wake <= bench.run.now:
+        bench.pause(bench.run.wake)
+        bench.run.step()
+
+    left = bench.run.wake - bench.run.now
+
+    assert left == SETTINGS.poll_interval
