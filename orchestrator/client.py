@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from traceback import walk_tb
 from typing import Any
 from urllib.parse import urlsplit
@@ -143,7 +144,7 @@ class Client:
         code = str(body.get("code") or "")
         message = str(body.get("message") or "")
         request_id = response.headers.get("X-Request-Id", "")
-        if response.status_code >= requests.codes.multiple_choices:
+        if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
             raise _refusal(request, response, code, message, request_id, self._now())
         data = body.get("data")
         if not code or (request.wants_data and not isinstance(data, dict)):
@@ -193,16 +194,15 @@ def _refusal(
 
 def _kind(request: Request, status: int, code: str) -> type[Failure]:
     """What a status means; `code` is Fivetran's, or "" where a proxy or a gateway speaks."""
-    codes = requests.codes
-    if status >= codes.server_error:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unavailable if request.repeatable else AnswerLost
-    if status == codes.too_many:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimited
-    if status == codes.conflict and not request.repeatable:
+    if status == HTTPStatus.CONFLICT and not request.repeatable:
         return Conflict
-    if status in {codes.unauthorized, codes.forbidden}:
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return Refused if code else Unavailable
-    if status == codes.not_found and code != "NotFound":  # that one means a wrong path
+    if status == HTTPStatus.NOT_FOUND and code != "NotFound":  # that one means a wrong path
         return NotFound if code else Unavailable
     return Rejected
 
