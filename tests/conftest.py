@@ -2,6 +2,7 @@
 
 import io
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,6 +48,12 @@ def stage(http_server: HTTPServer, tmp_path: Path) -> Iterator[Callable[..., Sta
 
     yield make
     http_server.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell that starts the tests in its background has SIGINT ignored, and what they start would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

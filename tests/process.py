@@ -88,9 +88,9 @@ class Process:
 
     def end(self) -> "Ended":
         """Wait for its end."""
-        stdout = self._popen.stdout.read() if self._popen.stdout else ""
-        code = self._popen.wait(PATIENCE)
+        code = self._popen.wait(PATIENCE)  # what it prints fits into the pipe
         at = time.monotonic()
+        stdout = self._popen.stdout.read() if self._popen.stdout else ""
         self._reader.join(PATIENCE)
         while not self._lines.empty():
             self.stderr.append(self._lines.get())
