@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -131,9 +130,12 @@ class Client:
         parts = urlsplit(requests.utils.select_proxy(self._url, settings["proxies"]) or self._url)
 
         def look_up() -> None:
-            with suppress(OSError, UnicodeError):  # the request itself will say so
+            try:
                 socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-            done.set()
+            except Exception:  # noqa: BLE001, S110  # whatever it is, the request itself will say so
+                pass
+            finally:
+                done.set()
 
         done = threading.Event()
         threading.Thread(target=look_up, daemon=True).start()

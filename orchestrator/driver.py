@@ -278,7 +278,7 @@ class Run:
             return self._failed(state, _Exchange("", self.facts, request, failure=failure))
         past = self.now >= self._deadline
         if self._hopeless or (past and (request.changes or self._concluded)):
-            return self._struck(state, _Exchange("", self.facts, request), sent=False)
+            return self._struck(state, request, _Exchange("", self.facts))
         limit, by_deadline = self._limit(request)
         facts = self.facts.but(attempted=_with(self.facts.attempted, effect.name))
         began = self.now
@@ -290,7 +290,7 @@ class Run:
         except LimitReached:
             failure = unanswered(request, f"no answer within {limit:g} s")
             tried = _Exchange("", facts, request, failure=failure, took=self.now - began)
-            return self._struck(state, tried, sent=True) if by_deadline else self._failed(state, tried)
+            return self._struck(state, request, tried) if by_deadline else self._failed(state, tried)
         except Failure as failure:
             return self._failed(state, _Exchange("", facts, request, failure=failure, took=self.now - began))
         self._failures.pop(state.name, None)
@@ -319,13 +319,12 @@ class Run:
             facts = self._regretted(state, event, request, str(failure), facts)
         return tried._replace(event=event, facts=facts)
 
-    def _struck(self, state: State, tried: _Exchange, *, sent: bool) -> _Exchange:
+    def _struck(self, state: State, request: Request, tried: _Exchange) -> _Exchange:
         """The deadline struck in a call: `gave_up` after a failed try, where there is such an edge."""
-        request, facts = tried.request, tried.facts
-        assert request is not None  # noqa: S101  # for mypy
+        facts = tried.facts
         gives_up = self._failures.get(state.name) and Event.GAVE_UP in state.edges
         event = Event.GAVE_UP if gives_up else Event.TIMED_OUT
-        if sent and request.changes:
+        if tried.request is not None and request.changes:  # it was sent
             facts = facts.but(unanswered=str(request))
         return tried._replace(event=event, facts=self._regretted(state, event, request, "time ran out", facts))
 
@@ -355,8 +354,10 @@ class Run:
             doubled = BACKOFF_FIRST * 2.0 ** min(self._failures.get(self.state.name, 1) - 1, 32)
             seconds = min(doubled, BACKOFF_MOST) * (1 - self._world.jitter() / 2)
         left = self._deadline - self.now
-        # A wait known to end too late is not sat through; a back-off is cut at the deadline.
-        self._hopeless = left <= 0 or (asked is not None and seconds > left)
+        # A wait known to end too late is not sat through. A back-off is cut at the deadline, where a
+        # GET is still made, and nothing else.
+        pointless = asked is not None or (exchange.request is not None and exchange.request.changes)
+        self._hopeless = left <= 0 or (pointless and seconds > left)
         seconds = 0.0 if self._hopeless else min(seconds, left)
         self._wake = self.now + seconds
         return seconds

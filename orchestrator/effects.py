@@ -255,6 +255,7 @@ def take_baseline(_: Settings, facts: Facts) -> tuple[Literal[Event.IDLE, Event.
             "date": date,
         },
         triggered_at=None,
+        started=False,
         restarted=False,
         syncing_seen=busy,
         quiet_since=None,
@@ -285,8 +286,10 @@ def resync_table(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Eve
     return Event.TRIGGERED, _accepted(facts, answer)
 
 
-# A queued sync shows nothing: only the third look without a sign says that none was started.
+# A queued sync shows nothing: only the third look without a sign says that none was started,
+# and only some seconds after the first.
 LOOKS = 3
+LOOK_SECONDS = 15.0
 
 
 @_call("GET", _get_connection)
@@ -298,10 +301,19 @@ def confirm_start(
     progress, judged = judge(facts, answer.data, answer.date)
     if progress is not Event.RUNNING or judged.syncing_seen:
         # Only a sign is taken from here: what it means is for the next poll to say, afresh.
-        return Event.STARTED, facts.but(looks=0, unanswered=None, syncing_seen=judged.syncing_seen)
-    if facts.looks + 1 < LOOKS:
-        return Event.UNCLEAR, facts.but(looks=facts.looks + 1)
-    return Event.NOT_STARTED, facts.but(looks=0, unanswered=None)
+        warning = "the trigger's answer was lost; a sync was seen since, and is taken for the one that was asked for"
+        return Event.STARTED, facts.but(
+            looks=0,
+            looking_since=None,
+            unanswered=None,
+            started=True,
+            syncing_seen=judged.syncing_seen,
+            warnings=facts.warned(warning),
+        )
+    since = answer.date if facts.looking_since is None else facts.looking_since
+    if facts.looks + 1 < LOOKS or answer.date - since < LOOK_SECONDS:
+        return Event.UNCLEAR, facts.but(looks=facts.looks + 1, looking_since=since)
+    return Event.NOT_STARTED, facts.but(looks=0, looking_since=None)
 
 
 # --- Its end ------------------------------------------------------------------------------------
@@ -391,6 +403,12 @@ def unpause(settings: Settings, _: Facts) -> Literal["no", "yes"]:
 
 
 @_choice
+def own_trigger_unanswered(_: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """Is what stands in the way perhaps our own, whose answer was lost?"""
+    return "yes" if (facts.unanswered or "").startswith("POST") else "no"
+
+
+@_choice
 def on_running(settings: Settings, _: Facts) -> str:
     """FIVETRAN_ON_RUNNING."""
     return settings.policy("on_running")
@@ -410,7 +428,11 @@ def schedule_type(_: Settings, facts: Facts) -> str:
 
 def _restore_schedule(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
     """FIVETRAN_RESTORE_SCHEDULE, where there is something to put back."""
-    changed = _schedule_was_tried(facts) and facts.schedule_before not in {None, documents.MANUAL}
+    changed = (
+        not settings.keep_schedule
+        and _schedule_was_tried(facts)
+        and facts.schedule_before not in {None, documents.MANUAL}
+    )
     back_already = facts.schedule_after == facts.schedule_before
     return "yes" if settings.restore_schedule and changed and not back_already else "no"
 
@@ -447,11 +469,14 @@ def _observed(settings: Settings, facts: Facts, answer: Answer) -> Facts:
             f"the connection has a {special} schedule; the API may not bring it back by itself: "
             "note it, or set FIVETRAN_DONT_DISABLE_SYNC"
         )
+    tried = _schedule_was_tried(facts)
+    if known is None and not tried and settings.restore_schedule and not settings.keep_schedule:
+        warnings.append("Fivetran does not say what the schedule is: FIVETRAN_RESTORE_SCHEDULE cannot put it back")
     return facts.but(
         connection=document,
         connection_date=answer.date,
-        schedule_before=facts.schedule_before or known,
-        schedule_after=known if _schedule_was_tried(facts) else None,
+        schedule_before=facts.schedule_before if tried else facts.schedule_before or known,
+        schedule_after=known if tried else None,
         warnings=facts.warned(*warnings),
     )
 

@@ -140,6 +140,7 @@ class Failure(Exception):  # noqa: N818  # the field calls these outcomes, not e
             "status": self.status,
             "code": self.code,
             "message": self.message,
+            "retry_after": self.retry_after,
             "request_id": self.request_id,
         }
 

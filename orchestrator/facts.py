@@ -24,6 +24,7 @@ class Facts:
             the trigger, and `date`, before which nothing is ours: Fivetran's now when it was
             read. None: no baseline taken; a date in it may be None.
         triggered_at: Fivetran's now when it accepted our trigger.
+        started: After a lost answer, a sign of a sync was found; it was taken for ours.
         restarted: The trigger stopped a running sync.
         syncing_seen: `syncing` was seen since the last trigger or reschedule.
         quiet_since: Fivetran's now at the first poll that found the sync gone without a trace.
@@ -31,6 +32,7 @@ class Facts:
         waited_for: The `rescheduled_for` that the run has waited for.
         reschedules: How often Fivetran put the sync off.
         looks: Looks at the connection since an answer was lost.
+        looking_since: Fivetran's now at the first of them.
         setup_tests: Results of the setup tests.
         near_matches: Names at the source close to the ones given.
         attempted: Names of the effects whose request was sent at least once.
@@ -47,6 +49,7 @@ class Facts:
     schedule_after: str | None = None
     baseline: Mapping[str, Any] | None = None
     triggered_at: float | None = None
+    started: bool = False
     restarted: bool = False
     syncing_seen: bool = False
     quiet_since: float | None = None
@@ -54,6 +57,7 @@ class Facts:
     waited_for: str | None = None
     reschedules: int = 0
     looks: int = 0
+    looking_since: float | None = None
     setup_tests: tuple[Mapping[str, Any], ...] | None = None
     near_matches: tuple[str, ...] | None = None
     attempted: tuple[str, ...] = ()

@@ -34,6 +34,8 @@ Progress = Literal[
 
 # A date may show later than the state: seconds between the two polls that call a sync cancelled.
 QUIET_SECONDS = 5.0
+# What was seen after a forced restart may have been the stopped sync, and ours is still queued.
+QUIET_SECONDS_AFTER_RESTART = 60.0
 
 
 def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progress, Facts]:
@@ -50,11 +52,11 @@ def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progr
 
     succeeded = _moved(facts, document, "succeeded_at")
     failed = _moved(facts, document, "failed_at")
-    if facts.restarted and facts.triggered_at is not None:
-        # The sync that was to be stopped may have succeeded just before, and stopping it may
-        # move `failed_at` within the second that `Date` rounds away: neither is ours.
+    if facts.triggered_at is not None:
+        # What ended before our trigger was accepted is somebody else's. A stopped sync may move
+        # `failed_at` within the second that `Date` rounds away.
         succeeded = _not_before(facts.triggered_at, succeeded)
-        failed = _not_before(facts.triggered_at + 1, failed)
+        failed = _not_before(facts.triggered_at + (1 if facts.restarted else 0), failed)
     seen = facts.but(not_started_for=None)
     if succeeded is not None and (failed is None or succeeded >= failed):
         return Event.SUCCEEDED, seen
@@ -79,7 +81,7 @@ def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progr
             return Event.RUNNING, seen.but(quiet_since=None)
         if facts.quiet_since is None:
             return Event.RUNNING, seen.but(quiet_since=date)
-        if date - facts.quiet_since >= QUIET_SECONDS:
+        if date - facts.quiet_since >= (QUIET_SECONDS_AFTER_RESTART if facts.restarted else QUIET_SECONDS):
             return Event.CANCELLED, seen
         return Event.RUNNING, seen
     since = max(

@@ -84,6 +84,8 @@ def _way(action: str, state: str) -> Case:
             return Case(replace(brief, faults=(lost,)))
         case "considering_reschedule" | "awaiting_reschedule" | "considering_schedule":
             return Case(replace(brief, syncs=PUT_OFF))
+        case "considering_conflict":
+            return Case(replace(brief, faults=(Fault(on=lost.on, status=409, code="Conflict"),)))
         case "restoring":
             return Case(brief, {"FIVETRAN_RESTORE_SCHEDULE": "1"})
         case "looking_up_table":
@@ -199,6 +201,11 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
             return Case(replace(scenario, syncs=(SyncPlan(queued=15, lasts=25),)))
         case "confirming", "not_started":
             return Case(replace(scenario, faults=(Fault(on=lost, does="reset"),)))
+        case "considering_conflict", "yes":
+            # Queued for longer than three looks last, and its answer lost: the next one conflicts with it.
+            queued = replace(scenario, syncs=(SyncPlan(queued=35, lasts=25),))
+            conflict = Fault(on=lost, skip=1, status=409, code="Conflict")
+            return Case(replace(queued, faults=(Fault(on=lost, does="reset", acts=True), conflict)))
         case "waiting", "timed_out":
             return Case(replace(scenario, syncs=(FOR_EVER,)), {"FIVETRAN_TIMEOUT": "25"})
         case "polling", "rescheduled":

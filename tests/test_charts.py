@@ -81,6 +81,7 @@ def standing(action: str, name: str) -> Position:
     """A position in a chart; building a machine takes longer than anything else here, so there is one a chart."""
     position = _machine(action)
     position._cursor.state = name
+    position.state = position.chart.states[name]
     return position
 
 

@@ -414,6 +414,7 @@ def test_refusal_carries_the_words_of_fivetran(answering: Callable[..., Client])
         "status": 400,
         "code": "InvalidInput",
         "message": "No such field",
+        "retry_after": None,
         "request_id": "r-17",
     }
 
@@ -633,3 +634,14 @@ def test_loopback_is_not_behind_the_proxy(stage: Callable[..., Stage], monkeypat
     played = here.play("STATUS")
 
     assert played.code == 0
+
+
+def test_malformed_proxy_is_said_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A proxy address that cannot be read hangs nothing, and no thread of ours prints it."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:pa55/word@127.0.0.1:9")
+    client = Client("https://api.example.com", "key", "secret")
+
+    with pytest.raises(Failure):
+        client.send(GET, 5)
+
+    assert capsys.readouterr().err == ""

@@ -240,3 +240,32 @@ def test_reschedule_without_a_time_is_looked_at_again() -> None:
     left = bench.run.wake - bench.run.now
 
     assert left == SETTINGS.poll_interval
+
+
+def test_what_was_not_sent_is_not_told_as_sent() -> None:
+    """A trigger that the deadline forestalls is in no step's request."""
+    answers: list[dict[str, Any]] = [{**BUSY, "status": {"setup_state": "connected", "sync_state": "scheduled"}}]
+    bench = Bench(lambda _: Answer(data=answers[0]), timeout=20.0)
+    bench.run.step()
+    bench.clock.sleep(30)
+
+    steps = bench.play()
+
+    assert [step.event for step in steps[:2]] == ["idle", "timed_out"]
+    assert [step.request for step in steps] == [None] * len(steps)
+
+
+def test_a_back_off_before_a_change_is_not_sat_through_in_vain() -> None:
+    """Where the next attempt of a POST would come after the deadline, the run does not wait for it."""
+    calm = {**BUSY, "status": {"setup_state": "connected", "sync_state": "scheduled"}}
+
+    def answer(request: Request) -> Answer:
+        if request.changes:
+            raise RateLimited("slow down")
+        return Answer(data=calm)
+
+    bench = Bench(answer, timeout=2.0)
+
+    bench.play()
+
+    assert (bench.run.state.exit, bench.run.elapsed) == (6, 1)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from stage import Stage
 
+from orchestrator.driver import Run, Step
 from orchestrator.effects import CHOICES, EFFECTS, Call, Pure
 from orchestrator.exchange import Answer
 from orchestrator.facts import Facts
@@ -292,3 +293,108 @@ def test_missing_date_is_warned_of_once(stage: Callable[..., Stage]) -> None:
 
     assert played.code == 0
     assert played.stderr.count("no Date header") == 1
+
+
+# --- What is somebody else's ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ends", ["succeeds", "fails"])
+@pytest.mark.parametrize("action", ["START", "FORCE_RESYNC"])
+def test_a_sync_between_baseline_and_trigger_is_not_ours(stage: Callable[..., Stage], action: str, ends: str) -> None:
+    """While the trigger is held up by a 429, somebody else's sync comes and goes: its end is not taken for ours."""
+    operation = "sync" if action == "START" else "resync"
+    limited = Fault(on=operation, status=429, code="TooManyRequests", headers={"Retry-After": "60"})
+    here = stage(Scenario(syncs=(SyncPlan(queued=30, lasts=30),), faults=(limited,)))
+    here.on_request = lambda seen: (
+        here.connection.begin(SyncPlan(lasts=20, ends=ends), "somebody") if seen.outcome == "answer" else None
+    )
+
+    played = here.play(action)
+
+    assert played.code == 0
+    assert here.syncs[0].outcome == "succeeds"
+
+
+def test_what_ended_during_a_reschedule_is_not_the_resync(stage: Callable[..., Stage]) -> None:
+    """A plain sync that succeeds while a re-sync is put off does not turn the re-sync green."""
+    here = stage(
+        Scenario(
+            syncs=(SyncPlan(lasts=20, ends="reschedules", again_in=60), SyncPlan(queued=30, lasts=30, ends="fails"))
+        )
+    )
+
+    def begin_another(_: Run, step: Step | None) -> None:
+        if step is not None and step.event == "wait":
+            here.connection.begin(SyncPlan(lasts=20), "somebody")
+
+    played = here.play("FORCE_RESYNC", begin_another)
+
+    assert played.code == 1, played.stderr
+
+
+@pytest.mark.parametrize(("interval", "queued"), [("0.5", 20), ("10", 35)])
+def test_a_lost_resync_that_is_queued_long_is_not_sent_twice(
+    stage: Callable[..., Stage], interval: str, queued: int
+) -> None:
+    """A conflict while our own request is unanswered may be with itself: it is looked for, not asked for again."""
+    lost = Fault(on="resync", does="reset", acts=True)
+    here = stage(Scenario(syncs=(SyncPlan(queued=queued, lasts=60),), faults=(lost,)))
+
+    played = here.play("FORCE_RESYNC", FIVETRAN_POLL_INTERVAL=interval)
+
+    assert played.code == 0, played.stderr
+    assert len(here.syncs) == 1
+    assert "whether the re-sync was accepted is not known" in played.stderr
+
+
+def test_a_lost_trigger_that_was_found_is_ours(stage: Callable[..., Stage]) -> None:
+    """A sync that was found after its answer was lost is told as ours, and how to attach to it."""
+    here = stage("lost_answer")
+
+    played = here.play(FIVETRAN_TIMEOUT="30")
+
+    assert played.code == 5
+    assert "FIVETRAN_ON_RUNNING=attach" in played.stderr
+    assert "it was left running" in played.stderr
+
+
+def test_conflicts_are_no_outage(stage: Callable[..., Stage]) -> None:
+    """Giving up after conflicts is told as what it is, and the advice is not about the network."""
+    here = stage(Scenario(faults=(Fault(on="resync", times=0, status=409, code="Conflict", message="busy"),)))
+
+    played = here.play("FORCE_RESYNC")
+
+    assert played.code == 6
+    assert "something else on the connection stood in the way" in played.stderr
+    assert "HTTPS_PROXY" not in played.stderr
+
+
+def test_a_used_up_limit_says_when_to_come_again(stage: Callable[..., Stage]) -> None:
+    """A Retry-After behind the deadline ends the run with the time after which to start it again."""
+    played = stage("rate_limited_too_long").play()
+
+    assert played.code == 6
+    assert "in 40 min 00 s (Retry-After)" in played.stderr
+
+
+def test_unknown_schedule_is_not_guessed(stage: Callable[..., Stage]) -> None:
+    """Where Fivetran does not say what the schedule is, it cannot be put back, and that is said before."""
+    here = stage(Scenario(connection={"schedule_type": None}))
+
+    played = here.play(FIVETRAN_RESTORE_SCHEDULE="1")
+
+    assert played.code == 0
+    assert "FIVETRAN_RESTORE_SCHEDULE cannot put it back" in played.stderr
+    assert played.requests.count("patch") == 1
+
+
+def test_a_kept_schedule_is_not_restored(stage: Callable[..., Stage]) -> None:
+    """With FIVETRAN_DONT_DISABLE_SYNC the schedule is in no request, not even behind the conclusion."""
+    rejected = Fault(on="patch", times=0, status=400, code="InvalidInput")
+    here = stage(Scenario(connection={"paused": True}, faults=(rejected,)))
+
+    here.play(FIVETRAN_UNPAUSE="1", FIVETRAN_RESTORE_SCHEDULE="1", FIVETRAN_DONT_DISABLE_SYNC="1")
+
+    assert [seen.body for seen in here.simulator.seen if seen.operation == "patch"] == [
+        {"paused": False, "run_setup_tests": False}
+    ]

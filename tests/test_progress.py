@@ -89,7 +89,11 @@ RULES = {
         document(succeeded_at=LATER.replace("Z", ".000+00:00")),
         Event.RUNNING,
     ),
-    "baseline without a date of its own": (known(date=None), document(succeeded_at=JUST_BEFORE), Event.SUCCEEDED),
+    "baseline without a date of its own": (
+        replace(known(date=None), triggered_at=None),
+        document(succeeded_at=JUST_BEFORE),
+        Event.SUCCEEDED,
+    ),
     "success, and paused since": (SEEN, document("paused", paused=True, succeeded_at=NEW), Event.SUCCEEDED),
     "failure, and broken since": (SEEN, document(setup="broken", failed_at=NEW), Event.SYNC_FAILED),
     "success, and the next one is rescheduled": (
