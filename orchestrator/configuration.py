@@ -24,6 +24,7 @@ CI_LEAST = 10.0
 LEAST_SECONDS = 0.1
 MOST_SECONDS = 31_622_400.0  # a leap year; the system's timers overflow somewhere above
 POLICIES = {"on_running": "FIVETRAN_ON_RUNNING", "on_reschedule": "FIVETRAN_ON_RESCHEDULE"}
+POLICY_OF = {"on_running": "a sync that is running already", "on_reschedule": "a sync that Fivetran puts off"}
 
 # A name at the source may have a dollar in it, but none has `${...}`.
 _UNRESOLVED = re.compile(r"\$\w+|%\w+%|.*\$\{[^}]*\}.*", re.DOTALL)
@@ -119,9 +120,10 @@ class _Reader:
             state_file=self._value("FIVETRAN_STATE_FILE"),
             api_url=self._url(),
             report_dir=self._report_dir(),
-            log_format=self._one_of("FIVETRAN_LOG_FORMAT", ("console", "json")),
-            debug=self._flag("DATAOPS_DEBUG"),
+            pipeline=self.environ.get("CI_PIPELINE_ID", "").strip(),
         )
+        self._one_of("FIVETRAN_LOG_FORMAT", ("console", "json"))  # the log is there before the settings are
+        self._flag("DATAOPS_DEBUG")
         self._look_for_typos()
         if self.errors or chart is None:
             raise ConfigurationError(self.errors, self.warnings)
@@ -252,7 +254,7 @@ class _Reader:
         if text not in chart.values(name):
             self._error(
                 variable,
-                f"{self._shown(variable, text)} is no way to deal with it in {chart.action}",
+                f"{self._shown(variable, text)} is no way to deal with {POLICY_OF[name]} in {chart.action}",
                 f"set it to {' or '.join(chart.values(name))}",
             )
         return text

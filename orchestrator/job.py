@@ -22,15 +22,17 @@ from orchestrator.log import LiveLine, coloured, make_log
 from orchestrator.masking import Mask
 from orchestrator.narrator import Narrator
 from orchestrator.output import render
-from orchestrator.report import RESULT, Files, Story, as_text, iso
+from orchestrator.report import RESULT, Files, Story, as_text
 from orchestrator.settings import Settings
-from orchestrator.snapshot import SnapshotError, compose_snapshot, read_snapshot
+from orchestrator.snapshot import SnapshotError, compose_snapshot, read_snapshot, why_stale
+from orchestrator.texts import iso
 from orchestrator.variables import VARIABLES
 from orchestrator.watch import Watch
 
 __all__ = ["Job"]
 
 MISCONFIGURED, BUG = 2, 70  # the two exit codes that arise outside any chart
+MARGIN = 1.0  # seconds by which the client's own limit is the longer one: the watch's decides
 LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
 
 
@@ -120,14 +122,14 @@ class Job:
             self.observe(run, step)
         client.close()
         self.verdict = run.facts.verdict
-        self.narrator.verdict(settings, run)
         story = Story(configured.chart, run.trail, run.started_at, self.clock.wall(), resumed=run.resumed)
         self._print(render(settings, run.facts, story, self.mask))
+        self.narrator.verdict(settings, run)  # last: it is what somebody looks for at the end of a job's log
         return run.state.exit or 0
 
     def _world(self, settings: Settings, client: Client, watch: Watch) -> World:
         def send(request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
-            real = min(self.clock.real(seconds), LONGEST_READ)
+            real = min(self.clock.real(seconds) + MARGIN, LONGEST_READ)
             return watch.call(lambda: client.send(request, real), seconds, interruptible=interruptible)
 
         def write(files: Files) -> None:
@@ -142,7 +144,10 @@ class Job:
         file = settings.state_file
         try:
             snapshot = read_snapshot(file, settings, chart) if file else None
-            if snapshot is not None:
+            why = why_stale(snapshot, settings, self.clock.wall()) if snapshot and not self.must_resume else ""
+            if why:
+                self.log.warning(f"FIVETRAN_STATE_FILE: {file} holds an unfinished run {why}: a new one is begun")
+            elif snapshot is not None:
                 run = Run.resume(chart, settings, world, snapshot)
                 self.log.info("taken up again", state_file=file, state=run.state.name, since=iso(run.started_at))
                 return run

@@ -30,8 +30,7 @@ class Settings:
         state_file: Where the run is written down, or "".
         api_url: Base of the API.
         report_dir: Where results are written, or "".
-        log_format: "console" or "json".
-        debug: Log request and answer in detail.
+        pipeline: GitLab's id of the pipeline (CI_PIPELINE_ID), or "".
     """
 
     action: str
@@ -52,8 +51,7 @@ class Settings:
     state_file: str = ""
     api_url: str = "https://api.fivetran.com"
     report_dir: str = ""
-    log_format: str = "console"
-    debug: bool = False
+    pipeline: str = ""
 
     def policy(self, name: str) -> str:
         """The value of a policy.

@@ -10,7 +10,7 @@ from orchestrator.chart import Chart
 from orchestrator.driver import Run
 from orchestrator.settings import Settings
 
-__all__ = ["SnapshotError", "compose_snapshot", "read_snapshot"]
+__all__ = ["SnapshotError", "compose_snapshot", "read_snapshot", "why_stale"]
 
 FORMAT = 1
 
@@ -42,6 +42,7 @@ def compose_snapshot(settings: Settings, run: Run) -> str:
         "format": FORMAT,
         "version": __version__,
         **_subject(settings),
+        "pipeline": settings.pipeline,
         "ended": run.ended,
         "run": run.snapshot(),
     }
@@ -78,4 +79,19 @@ def read_snapshot(file: str, settings: Settings, chart: Chart) -> Mapping[str, A
     run = document.get("run")
     if not isinstance(run, dict) or run.get("state") not in chart.states:
         raise SnapshotError(f"{file} holds a run in a state that this version's chart does not have", another)
-    return run
+    return {**run, "pipeline": document.get("pipeline")}
+
+
+def why_stale(run: Mapping[str, Any], settings: Settings, now: float) -> str:
+    """Why a run is not taken up by itself: what it waited for is not what this job is asked for; or "".
+
+    Args:
+        run: What `read_snapshot` gave.
+        settings: The job's settings.
+        now: Seconds since the epoch.
+    """
+    if settings.pipeline and run["pipeline"] and run["pipeline"] != settings.pipeline:
+        return f"of pipeline {run['pipeline']}"
+    if not settings.pipeline and now > run["deadline_at"] + settings.timeout:
+        return "that should have ended long ago"
+    return ""

@@ -90,11 +90,10 @@ def test_every_variable_has_its_setting() -> None:
         state_file="run.json",
         api_url="https://fivetran.example",
         report_dir="out",
-        log_format="json",
-        debug=True,
+        pipeline="4711",
     )
 
-    actual = configure(GIVEN)
+    actual = configure({**GIVEN, "CI_PIPELINE_ID": "4711"})
 
     assert expected == actual.settings
     assert actual.warnings == ()
@@ -115,7 +114,6 @@ def test_defaults_are_the_documented_ones() -> None:
         evidence=True,
         api_url="https://api.fivetran.com",
         report_dir="",
-        log_format="console",
     )
 
     actual = read("START")
@@ -246,8 +244,8 @@ def test_settings_know_the_page_and_the_policies() -> None:
         ("FIVETRAN_HTTP_TIMEOUT", "inf", "'inf' is not a number of seconds", "such as 30"),
         ("FIVETRAN_RETRY_LIMIT", "0", "'0' is not a count", "such as 8"),
         ("FIVETRAN_RETRY_LIMIT", "1.5", "'1.5' is not a count", "a whole number from 1"),
-        ("FIVETRAN_ON_RUNNING", "attach", "'attach' is no way to deal with it in FORCE_RESYNC", "wait or fail"),
-        ("FIVETRAN_ON_RESCHEDULE", "ignore", "'ignore' is no way to deal with it in FORCE_RESYNC", "wait or fail"),
+        ("FIVETRAN_ON_RUNNING", "attach", "'attach' is no way to deal with", "wait or fail"),
+        ("FIVETRAN_ON_RESCHEDULE", "ignore", "'ignore' is no way to deal with", "wait or fail"),
         ("FIVETRAN_EVIDENCE", "true", "'true' is not one of its values", "1 or 0"),
         ("FIVETRAN_LOG_FORMAT", "xml", "'xml' is not one of its values", "console or json"),
         ("FIVETRAN_API_URL", "api.fivetran.com", "'api.fivetran.com' is not an address", "https://api.fivetran.com"),

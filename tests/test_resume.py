@@ -87,7 +87,7 @@ def test_deadline_goes_on_by_the_wall_clock(stage: Callable[..., Stage], tmp_pat
     file = str(tmp_path / "state.json")
     with pytest.raises(Killed):
         here.play(observe=_dies_after(6), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
-    here.clock.sleep(1000)
+    here.clock.sleep(150)
 
     played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
 
@@ -100,7 +100,7 @@ def test_a_sync_that_ended_meanwhile_is_green(stage: Callable[..., Stage], tmp_p
     file = str(tmp_path / "state.json")
     with pytest.raises(Killed):
         here.play(observe=_dies_after(4), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
-    here.clock.sleep(1000)
+    here.clock.sleep(150)
 
     played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
 
@@ -141,3 +141,37 @@ def test_an_ended_run_is_not_taken_up(stage: Callable[..., Stage], tmp_path: Pat
     assert (first.code, second.code) == (0, 0)
     assert len(here.syncs) == 2
     assert json.loads(Path(file).read_text("utf-8"))["ended"] is True
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "afresh"),
+    [("100", "100", False), ("100", "101", True), ("", "", True), ("100", "", True)],
+)
+def test_a_run_of_yesterday_is_not_taken_up(
+    stage: Callable[..., Stage], tmp_path: Path, first: str, second: str, *, afresh: bool
+) -> None:
+    """The next pipeline, or a job a day later, begins a run of its own; a retry in the same pipeline goes on."""
+    here = stage("succeeds")
+    file = str(tmp_path / "state.json")
+    with pytest.raises(Killed):
+        here.play(observe=_dies_after(4), FIVETRAN_STATE_FILE=file, CI_PIPELINE_ID=first)
+    here.clock.sleep(86_400)
+
+    played = here.play(FIVETRAN_STATE_FILE=file, CI_PIPELINE_ID=second)
+
+    assert played.code == 0
+    assert (len(here.syncs) == 2) == afresh
+    assert ("a new one is begun" in played.stderr) == afresh
+
+
+def test_resume_by_hand_takes_up_whatever_there_is(stage: Callable[..., Stage], tmp_path: Path) -> None:
+    """`run --resume` is a wish: the run is taken up however old it is."""
+    here = stage("succeeds")
+    file = str(tmp_path / "state.json")
+    with pytest.raises(Killed):
+        here.play(observe=_dies_after(4), FIVETRAN_STATE_FILE=file)
+    here.clock.sleep(86_400)
+
+    played = here.play(FIVETRAN_STATE_FILE=file, must_resume=True)
+
+    assert (played.code, len(here.syncs)) == (0, 1)
