@@ -174,7 +174,7 @@ def _rehearse(command: str, given: Mapping[str, object], environ: Mapping[str, s
     except ModuleNotFoundError as error:
         if error.name != "werkzeug":
             raise
-        print("the simulator needs werkzeug: pip install 'fivetran-orchestrator[demo]'", file=sys.stderr)
+        print("the simulator needs werkzeug: pip install werkzeug, or this with its extra demo", file=sys.stderr)
         return 2
     if given["list"]:
         print(rehearsal.scenarios())

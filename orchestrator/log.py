@@ -97,7 +97,7 @@ def make_log(
 
     processors: list[Any] = [
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso" if json_lines else "%H:%M:%S", utc=True),
+        structlog.processors.TimeStamper(fmt="iso" if json_lines else "%H:%M:%SZ", utc=True),
         masked,
     ]
     if json_lines:

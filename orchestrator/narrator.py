@@ -1,29 +1,24 @@
 """What the log says of a run: a line a state change, a heartbeat in between, the verdict at the end."""
 
+import json
 from collections.abc import Mapping
 
 from structlog.typing import FilteringBoundLogger
 
 from orchestrator import documents
 from orchestrator.driver import Run, Step
+from orchestrator.events import Event
 from orchestrator.log import LiveLine
+from orchestrator.report import RESULT
 from orchestrator.settings import Settings
+from orchestrator.texts import duration
+from orchestrator.variables import VARIABLES
 from orchestrator.verdicts import explain
 
-__all__ = ["Narrator", "duration"]
+__all__ = ["Narrator"]
 
 HEARTBEAT = 30.0  # seconds of one pause or call
 SLOW_START = 60.0  # seconds after which an accepted sync that does not start is worth a warning
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: `45 s`, `2 min 05 s`, `3 h 20 min`."""
-    whole = max(0, round(seconds))
-    if whole < 100:  # noqa: PLR2004
-        return f"{whole} s"
-    if whole < 6000:  # noqa: PLR2004
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
 class Narrator:
@@ -40,21 +35,24 @@ class Narrator:
         self._told: set[str] = set()
         self._last_beat = 0.0
         self._slow_start_told = False
+        self._busy_told = False
 
     def inputs(self, inputs: Mapping[str, str], warnings: tuple[str, ...], version: str) -> None:
-        """The effective inputs."""
-        shown = {name: value for name, value in inputs.items() if value}
-        self._log.info(f"fivetran-orchestrator {version}", **shown)
+        """The effective inputs: those that were given, and then what holds by default."""
+        given = {name: value for name, value in inputs.items() if value and value != VARIABLES[name].default}
+        self._log.info(f"fivetran-orchestrator {version}", **given)
+        self._log.info("by default", **{name: value for name, value in inputs.items() if value and name not in given})
         for warning in warnings:
             self._log.warning(warning)
 
     def step(self, run: Run, step: Step) -> None:
         """One state change."""
         self._last_beat = run.now
-        told: dict[str, object] = {"event": step.event}
+        told: dict[str, object] = {}
         if step.request is not None:
             told["asked"] = str(step.request)
             told["answered"] = str(step.answer or step.failure or "cut off")
+            self._exchange(step)
             if step.answer and step.answer.data and step.facts.connection is not None:
                 told["sync_state"] = documents.sync_state(step.facts.connection)
             told["took"] = f"{step.took:.2f} s"
@@ -62,17 +60,13 @@ class Narrator:
             told["again_in"] = f"{step.pause:.1f} s"
         elif run.wake > run.now:
             told["next_in"] = duration(run.wake - run.now)
-        name = told.pop("event")
-        message = f"{step.source} -> {step.target}"
         say = self._log.warning if step.failure else self._log.info
-        say(message, on=name, **told)
-        if step.request is not None:
-            self._log.debug(
-                "exchange",
-                body=step.request.body,
-                data=step.answer.data if step.answer else None,
-                request_id=step.answer.request_id if step.answer else None,
-            )
+        if step.event == Event.WAITED:  # that it would be over then was said when it began
+            say = self._log.debug
+        say(f"{step.source} -> {step.target}", on=step.event, **told)
+        if step.event == Event.BUSY and not self._busy_told:
+            self._busy_told = True
+            self._log.info("another sync is running already (FIVETRAN_ON_RUNNING says what to do about it)")
         for warning in step.facts.warnings:
             if warning not in self._told:
                 self._told.add(warning)
@@ -86,6 +80,19 @@ class Narrator:
                 f"Fivetran accepted the sync {duration(waited)} ago and has not started it: it may be queued"
             )
 
+    def _exchange(self, step: Step) -> None:
+        """Request and answer in detail."""
+        answer, failure = step.answer, step.failure
+        self._log.debug(
+            "exchange",
+            asked=str(step.request),
+            body=json.dumps(step.request.body if step.request else None),
+            answered=str(answer or failure or "cut off"),
+            message=answer.message if answer else "",
+            data=json.dumps(answer.data) if answer else None,
+            request_id=answer.request_id if answer else failure.request_id if failure else "",
+        )
+
     def tick(self, run: Run) -> None:
         """While a pause or a call is under way."""
         text = self._standing(run)
@@ -98,6 +105,8 @@ class Narrator:
     def _standing(self, run: Run) -> str:
         request, due = run.request, run.wake - run.now
         doing = f"{run.state.name}, next step in {duration(due)}" if due > 0 else f"{run.state.name}"
+        if run.facts.connection is not None:
+            doing += f", sync_state {documents.sync_state(run.facts.connection)}"
         if request is not None and due <= 0:
             doing += f", waiting for the answer to {request}"
         return f"{duration(run.elapsed)}: {doing}; deadline in {duration(run.deadline - run.now)}"
@@ -114,4 +123,6 @@ class Narrator:
             self._log.info(f"at Fivetran: {line}")
         for line in told.advice:
             self._log.info(f"what to do: {line}")
+        if settings.report_dir:
+            self._log.info(f"report: {settings.report_dir}/{RESULT}")
         self._log.info(f"page: {settings.page}")

@@ -29,7 +29,10 @@ def render(settings: Settings, facts: Facts, story: Story, mask: Mask) -> str:
         case "TEST":
             return table(mask.value(facts.setup_tests)) if facts.setup_tests is not None else ""
         case _:
-            return mask.block(as_text(result(settings, facts, story)))
+            document = result(settings, facts, story)
+            steps = document.pop("steps")  # those are for the report
+            states = {"states": [entry["to"] for entry in steps]}
+            return mask.block(as_text({**document, **states}))
 
 
 def table(tests: Sequence[Mapping[str, Any]]) -> str:

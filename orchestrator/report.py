@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator import __version__, documents
 from orchestrator.chart import Chart
 from orchestrator.facts import Facts
 from orchestrator.settings import Settings
+from orchestrator.texts import iso
 from orchestrator.trail import Trail
 from orchestrator.verdicts import explain
 
@@ -73,7 +73,7 @@ def result(settings: Settings, facts: Facts, story: Story) -> dict[str, Any]:
         "elapsed_seconds": round(story.now - story.started_at, 3),
         "succeeded_at": document.get("succeeded_at"),
         "failed_at": document.get("failed_at"),
-        "baseline": facts.baseline,
+        "baseline": _baseline(facts),
         "setup_state": documents.setup_state(document) or None,
         "sync_state": documents.sync_state(document) or None,
         "schedule_type": documents.schedule_type(document),
@@ -96,6 +96,8 @@ def as_text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def iso(seconds: float) -> str:
-    """Seconds since the epoch as an ISO 8601 time in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _baseline(facts: Facts) -> dict[str, Any] | None:
+    if facts.baseline is None:
+        return None
+    date = facts.baseline.get("date")
+    return {**facts.baseline, "date": None if date is None else iso(date)}

@@ -31,7 +31,7 @@ def read_vault(file: str) -> Mapping[str, Any]:
     try:
         import yaml  # noqa: PLC0415  # only where a vault is used
     except ImportError:
-        raise VaultError("needs PyYAML to be read", "install fivetran-orchestrator[vault]") from None
+        raise VaultError("needs PyYAML to be read", "pip install PyYAML") from None
     try:
         text = Path(file).read_text("utf-8-sig")
     except FileNotFoundError:

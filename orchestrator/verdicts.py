@@ -11,6 +11,7 @@ from orchestrator import documents
 from orchestrator.events import Event
 from orchestrator.facts import Facts
 from orchestrator.settings import Settings
+from orchestrator.texts import duration
 
 __all__ = ["HEADLINES", "Explanation", "explain", "resync_failed"]
 
@@ -58,6 +59,12 @@ HEADLINES: dict[str, str] = {
     Event.TERMINATED: "the job was terminated",
 }
 
+# What the last attempt failed of decides what giving up is called.
+_GAVE_UP: dict[str, str] = {
+    Event.CONFLICT: "something else on the connection stood in the way",
+    Event.RATE_LIMITED: "Fivetran's limit of calls is used up",
+}
+
 # How a run ends that learned the end of its own sync.
 _OVER = {Event.SUCCEEDED, Event.SYNC_FAILED, Event.CANCELLED, Event.PAUSED, Event.BROKEN, Event.INCOMPLETE}
 
@@ -73,10 +80,16 @@ def explain(settings: Settings, facts: Facts) -> Explanation:
     document = facts.connection or {}
     running = _still_running(facts, document)
     headline = HEADLINES.get(verdict, verdict)
-    if verdict == Event.NOT_FOUND and resync_failed(facts):
+    if verdict == Event.TIMED_OUT and facts.failure:
+        headline = "time ran out while Fivetran did not answer"
+    elif verdict == Event.GAVE_UP:
+        headline = _GAVE_UP.get((facts.failure or {}).get("event", ""), headline)
+    elif verdict == Event.NOT_FOUND and resync_failed(facts):
         headline = "Fivetran does not know the schema or the table"
     elif verdict == Event.SUCCEEDED and settings.action == "FORCE_RESYNC":
         headline = "the re-sync was accepted, and a sync has succeeded since"
+        if facts.started:
+            headline = "a sync has succeeded since; whether the re-sync was accepted is not known: its answer was lost"
     elif verdict == Event.SUCCEEDED and not _triggered(facts):
         headline = "the sync that was running already succeeded"
     elif verdict == Event.PAUSED and _triggered(facts):
@@ -91,7 +104,7 @@ def explain(settings: Settings, facts: Facts) -> Explanation:
 
 
 def _triggered(facts: Facts) -> bool:
-    return not TRIGGERS.isdisjoint(facts.answered)
+    return facts.started or not TRIGGERS.isdisjoint(facts.answered)
 
 
 def resync_failed(facts: Facts) -> bool:
@@ -107,7 +120,7 @@ def _still_running(facts: Facts, document: Mapping[str, Any]) -> bool | None:
     if facts.verdict in _OVER and not (syncing and facts.verdict in {Event.BROKEN, Event.INCOMPLETE}):
         return False
     if syncing:
-        return True
+        return None if facts.failure else True  # the last document is not from now
     if facts.verdict in {Event.RESCHEDULED, Event.TOO_LATE} or not _triggered(facts):
         return False
     return None
@@ -141,6 +154,8 @@ def _sync_reasons(settings: Settings, facts: Facts, document: Mapping[str, Any])
     verdict, problems = facts.verdict, documents.problems(document)
     if verdict in _OVER - {Event.SUCCEEDED}:
         yield from problems
+    if verdict in {Event.INCOMPLETE, Event.BROKEN} and not problems:
+        yield f"its setup_state is {documents.setup_state(document)}; Fivetran's API gives no task for it"
     if verdict == Event.SYNC_FAILED and not problems:
         yield "Fivetran's API gives no reason; the connection's page has the sync's log"
     if verdict in {Event.RESCHEDULED, Event.TOO_LATE}:
@@ -165,8 +180,14 @@ def _at_fivetran(facts: Facts, document: Mapping[str, Any], running: bool | None
     found = []
     if facts.unanswered:
         found.append(f"{facts.unanswered} had no answer: it may have been carried out")
+    syncing = documents.sync_state(document) == "syncing"
     if running is True:
-        found.append("a sync is running; it was left running")
+        ours = _triggered(facts)
+        found.append(
+            "a sync is running; it was left running" if ours else "another sync is running; this job did not start one"
+        )
+    elif running is None and syncing and facts.failure:
+        found.append("a sync was running when Fivetran last answered; it may have ended since")
     elif running is None and _triggered(facts):
         found.append("the sync was triggered and may still run; it was left alone")
     elif facts.verdict in {Event.RESCHEDULED, Event.TOO_LATE}:
@@ -180,7 +201,10 @@ def _at_fivetran(facts: Facts, document: Mapping[str, Any], running: bool | None
         found.append("no sync of this run is running")
     was, now = facts.schedule_before, documents.schedule_type(document)
     if now == documents.MANUAL and was not in {None, documents.MANUAL}:
-        found.append(f"the schedule is now manual (it was {was}): syncs happen only when a job asks for one")
+        found.append(
+            f"the schedule is now manual (it was {was}): syncs happen only when a job asks for one; "
+            "FIVETRAN_RESTORE_SCHEDULE puts it back at a job's end"
+        )
     return tuple(found)
 
 
@@ -217,19 +241,31 @@ def _time_advice(settings: Settings, facts: Facts) -> list[str]:
     if settings.action in {"STATUS", "TEST"}:
         return [f"raise FIVETRAN_TIMEOUT (now {settings.timeout:g} s)"]
     advice = [f"raise FIVETRAN_TIMEOUT (now {settings.timeout:g} s), and the job's own timeout with it"]
-    if settings.action == "START" and _triggered(facts):
+    if settings.action == "START" and _still_running(facts, facts.connection or {}) is not False:
         advice.insert(0, "to wait for the sync that is running, start the job again with FIVETRAN_ON_RUNNING=attach")
     return advice
 
 
-def _unavailable_advice(_: Settings, __: Facts) -> list[str]:
-    return [
-        "start the job again later; `retry: {max: 2, exit_codes: [6]}` has GitLab do so",
-        (
-            "https://status.fivetran.com says whether Fivetran has an outage; "
-            "if it has none, check the runner's network and proxy (HTTPS_PROXY)"
-        ),
-    ]
+def _unavailable_advice(_: Settings, facts: Facts) -> list[str]:
+    failure = facts.failure or {}
+    event = failure.get("event")
+    if event == Event.CONFLICT:
+        return [
+            "look on the connection's page what is running there, and start the job again when it is over",
+            "`resource_group` with the connector's id keeps two jobs of GitLab apart",
+        ]
+    if event == Event.RATE_LIMITED:
+        wait = failure.get("retry_after")
+        when = "later" if wait is None else f"in {duration(wait)} (Retry-After)"
+        return [
+            f"start the job again {when}: the limit is the account's, for all of its API keys together",
+            "a longer FIVETRAN_POLL_INTERVAL asks less often",
+        ]
+    outage = (
+        "https://status.fivetran.com says whether Fivetran has an outage; "
+        "if it has none, check the runner's network and proxy (HTTPS_PROXY)"
+    )
+    return ["start the job again later; `retry: {max: 2, exit_codes: [6]}` has GitLab do so", outage]
 
 
 def _paused_advice(settings: Settings, facts: Facts) -> list[str]:
@@ -270,7 +306,7 @@ def _reschedule_advice(settings: Settings, facts: Facts) -> list[str]:
     return [
         (
             f"start the job again after {facts.waited_for}, or give it time to wait: "
-            f"that was {left:.0f} s ahead, FIVETRAN_TIMEOUT is {settings.timeout:g} s"
+            f"that was {duration(left)} ahead, FIVETRAN_TIMEOUT is {settings.timeout:g} s"
         )
     ]
 

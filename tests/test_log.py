@@ -12,11 +12,12 @@ from orchestrator.driver import Run, World
 from orchestrator.loader import load
 from orchestrator.log import LiveLine, coloured, make_log
 from orchestrator.masking import Mask
-from orchestrator.narrator import Narrator, duration
+from orchestrator.narrator import Narrator
 from orchestrator.settings import Settings
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
+from orchestrator.texts import duration
 
 CLEAR = "\r\x1b[2K"
 
@@ -245,7 +246,7 @@ def test_heartbeat(tell: Callable[..., Told]) -> None:
     beats = [told.tick(seconds) for seconds in (0.0, 29.0, 1.0, 1.0, 28.0, 1.0)]
 
     assert [bool(beat) for beat in beats] == [False, False, True, False, False, True]
-    assert f"30 s: {told.run.state.name}, next step in 70 s; deadline in 4 min 30 s" in beats[2]
+    assert f"30 s: {told.run.state.name}, next step in 70 s, sync_state scheduled; deadline in 4 min 30 s" in beats[2]
 
 
 def test_heartbeat_of_a_call(tell: Callable[..., Told]) -> None:
@@ -260,7 +261,7 @@ def test_heartbeat_between_two_steps(tell: Callable[..., Told]) -> None:
     told = tell(io.StringIO())
     told.go()
 
-    assert f"2 min 05 s: {told.run.state.name}; deadline in" in told.tick(125.0)
+    assert f"2 min 05 s: {told.run.state.name}, sync_state scheduled; deadline in" in told.tick(125.0)
 
 
 def test_terminal_has_a_live_line(tell: Callable[..., Told]) -> None:
@@ -301,8 +302,8 @@ def test_job_tells_what_it_did(stage: Callable[..., Stage]) -> None:
     assert {"syncing", "scheduled"} <= {line["sync_state"] for line in lines if "sync_state" in line}
     exchanges = [line for line in lines if line["event"] == "exchange"]
     assert len(exchanges) == len(played.requests)
-    assert exchanges[0]["data"] is None
-    assert exchanges[1]["data"]["id"] == CONNECTOR
+    assert exchanges[0]["answered"].startswith("502")
+    assert json.loads(exchanges[1]["data"])["id"] == CONNECTOR
     assert sum("could not take the connection off" in line["event"] for line in lines) == 1
     assert lines[-1]["event"] == f"page: https://fivetran.com/dashboard/connections/{CONNECTOR}"
     verdict = next(line for line in lines if "verdict" in line)

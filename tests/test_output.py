@@ -10,9 +10,10 @@ from orchestrator.facts import Facts
 from orchestrator.loader import load
 from orchestrator.masking import Mask
 from orchestrator.output import render, table
-from orchestrator.report import Story, iso
+from orchestrator.report import Story, result
 from orchestrator.settings import Settings
 from orchestrator.simulator.scenario import Fault, Scenario
+from orchestrator.texts import iso
 from orchestrator.trail import Trail
 
 TESTS: tuple[dict[str, Any], ...] = (
@@ -99,7 +100,9 @@ def test_sync_prints_the_result(stage: Callable[..., Stage], action: str) -> Non
     assert document["baseline"]["succeeded_at"] != document["succeeded_at"]
     assert document["page"] == f"https://fivetran.com/dashboard/connections/{CONNECTOR}"
     assert played.report is not None
-    assert {name for name in document if document[name] != played.report[name]} <= {"ended_at", "steps"}
+    states = document.pop("states")
+    assert (states[0], states[-1]) == ("disabling_schedule", "done")
+    assert {name for name in document if document[name] != played.report[name]} <= {"ended_at"}
 
 
 @pytest.mark.parametrize(("action", "empty"), [("STATUS", True), ("TEST", True), ("START", False)])
@@ -124,11 +127,12 @@ def test_result_holds_what_was_learned() -> None:
 
     document = json.loads(render(settings, facts, story, Mask()))
 
+    assert document["states"] == ["elsewhere"]
+    assert result(settings, facts, story)["steps"][0]["detail"] == "GET /x -> 200 Success"
     assert document["exit_code"] == 4
     assert document["near_matches"] == ["public.orders"]
     assert document["setup_tests"] == [TESTS[0]]
     assert document["notes"] == ["careful"]
     assert document["elapsed_seconds"] == 1.25
     assert document["resumed"] is True
-    assert document["steps"][0]["detail"] == "GET /x -> 200 Success"
     assert document["ended_at"] == iso(1_800_000_001.25) == "2027-01-15T08:00:01.250Z"

@@ -106,4 +106,4 @@ def test_vault_without_its_library_says_what_to_install(file: Path, monkeypatch:
     with pytest.raises(VaultError, match="needs PyYAML") as caught:
         read_vault(str(file))
 
-    assert caught.value.mend == "install fivetran-orchestrator[vault]"
+    assert caught.value.mend == "pip install PyYAML"

@@ -136,13 +136,33 @@ def test_still_running(verdict: str, facts: dict[str, Any], expected: bool | Non
     assert told(verdict, **facts).still_running is expected
 
 
+FAILURE = {"request": "GET /x", "purpose": "look", "attempts": 1, "message": "", "request_id": ""}
+
 AT_FIVETRAN = {
     "trigger without an answer": (
         "interrupted",
         {"unanswered": SYNC},
         [f"{SYNC} had no answer: it may have been carried out"],
     ),
-    "running": ("timed_out", {"connection": document("syncing")}, ["a sync is running; it was left running"]),
+    "running": (
+        "timed_out",
+        {"connection": document("syncing"), "answered": ("trigger_sync",)},
+        ["a sync is running; it was left running"],
+    ),
+    "somebody else's is running": (
+        "timed_out",
+        {"connection": document("syncing")},
+        ["another sync is running; this job did not start one"],
+    ),
+    "was running, and then Fivetran did not answer": (
+        "timed_out",
+        {
+            "connection": document("syncing"),
+            "answered": ("trigger_sync",),
+            "failure": {"request": "GET /x", "purpose": "look", "attempts": 1, "message": "", "request_id": ""},
+        },
+        ["a sync was running when Fivetran last answered; it may have ended since"],
+    ),
     "triggered": (
         "timed_out",
         {"answered": TRIGGERED},
@@ -164,7 +184,12 @@ AT_FIVETRAN = {
     "schedule taken off": (
         "succeeded",
         {"schedule_before": "auto", "connection": document(schedule="manual")},
-        ["the schedule is now manual (it was auto): syncs happen only when a job asks for one"],
+        [
+            (
+                "the schedule is now manual (it was auto): syncs happen only when a job asks for one; "
+                "FIVETRAN_RESTORE_SCHEDULE puts it back at a job's end"
+            )
+        ],
     ),
     "schedule manual before": (
         "succeeded",
@@ -292,7 +317,7 @@ ADVICE = {
         "too_late",
         "START",
         {"waited_for": LATER, "connection_date": 1_700_000_000.0},
-        f"start the job again after {LATER}, or give it time to wait: that was 3600 s ahead, FIVETRAN_TIMEOUT is 300 s",
+        "or give it time to wait: that was 60 min 00 s ahead, FIVETRAN_TIMEOUT is 300 s",
     ),
     "put off, but until when": ("too_late", "START", {"waited_for": ""}, "raise FIVETRAN_TIMEOUT"),
     "put off, but from when": ("too_late", "START", {"waited_for": LATER}, "raise FIVETRAN_TIMEOUT"),

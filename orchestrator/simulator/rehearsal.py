@@ -98,7 +98,7 @@ def simulate(name: str, port: int, speed: float) -> int:
     print(f"a simulated Fivetran listens on {url}; Ctrl-C ends it. In another terminal:\n", file=sys.stderr)
     for variable, value in variables(scenario, url).items():
         print(f"export {variable}={shlex.quote(value)}", file=sys.stderr)
-    print("fivetran-orchestrator\n", file=sys.stderr, flush=True)
+    print(f"{shlex.quote(sys.argv[0])}\n", file=sys.stderr, flush=True)
     server.serve_forever()  # werkzeug's own returns on KeyboardInterrupt, and closes the server
     print("ended", file=sys.stderr)
     return 0

@@ -1,0 +1,20 @@
+"""Times, for people and for documents."""
+
+from datetime import UTC, datetime
+
+__all__ = ["duration", "iso"]
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `45 s`, `2 min 05 s`, `3 h 20 min`."""
+    whole = max(0, round(seconds))
+    if whole < 100:  # noqa: PLR2004
+        return f"{whole} s"
+    if whole < 6000:  # noqa: PLR2004
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def iso(seconds: float) -> str:
+    """Seconds since the epoch as an ISO 8601 time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
