@@ -46,9 +46,7 @@ check: $(STAMP) ## linters, format, types; charts load, generated documents are 
 	  { echo "statecharts/README.md is out of date: make documents"; exit 1; }
 
 coverage: $(STAMP) ## the tests again: every branch of the package must run
-	$(BIN)/coverage erase
-	$(BIN)/pytest -n auto --cov --cov-report= $(PYTEST_ARGS)
-	$(BIN)/coverage report
+	@$(MAKE) --no-print-directory test PYTEST_ARGS="--cov --cov-report=term $(PYTEST_ARGS)"
 
 bench: $(STAMP) ## start-up beside ten lines of requests; steps a second
 	@rm -rf dist/bench
