@@ -249,9 +249,8 @@ class Run:
         match state.kind:
             case Kind.CHOOSES:
                 value = CHOICES[state.operand].of(self.settings, self.facts)
-                return _Exchange(
-                    value if value in state.edges or OTHERWISE not in state.edges else OTHERWISE, self.facts
-                )
+                named = value in state.edges or OTHERWISE not in state.edges
+                return _Exchange(value if named else OTHERWISE, self.facts)
             case Kind.WAITS:
                 late = Event.TOO_LATE if Event.TOO_LATE in state.edges else Event.TIMED_OUT
                 return _Exchange(late if self._hopeless else Event.WAITED, self.facts)
@@ -275,7 +274,7 @@ class Run:
         request = effect.ask(self.settings, self.facts)
         if self._answer_was_lost and Event.ANSWER_LOST in state.edges:
             failure = unanswered(request, "the run stopped while this was under way, and was taken up again")
-            return self._failed(state, _Exchange("", self.facts, request, failure=failure))
+            return self._failed(state, request, failure, _Exchange("", self.facts, request, failure=failure))
         past = self.now >= self._deadline
         if self._hopeless or (past and (request.changes or self._concluded)):
             return self._struck(state, request, _Exchange("", self.facts))
@@ -290,9 +289,10 @@ class Run:
         except LimitReached:
             failure = unanswered(request, f"no answer within {limit:g} s")
             tried = _Exchange("", facts, request, failure=failure, took=self.now - began)
-            return self._struck(state, request, tried) if by_deadline else self._failed(state, tried)
+            return self._struck(state, request, tried) if by_deadline else self._failed(state, request, failure, tried)
         except Failure as failure:
-            return self._failed(state, _Exchange("", facts, request, failure=failure, took=self.now - began))
+            tried = _Exchange("", facts, request, failure=failure, took=self.now - began)
+            return self._failed(state, request, failure, tried)
         self._failures.pop(state.name, None)
         known = None if facts.unanswered == str(request) else facts.unanswered
         facts = facts.but(answered=_with(facts.answered, effect.name), unanswered=known)
@@ -301,11 +301,9 @@ class Run:
         event, facts = effect.mean(self.settings, facts, answer)
         return _Exchange(event, facts, request, answer, took=self.now - began)
 
-    def _failed(self, state: State, tried: _Exchange) -> _Exchange:
+    def _failed(self, state: State, request: Request, failure: Failure, tried: _Exchange) -> _Exchange:
         """Count a failure, and name its event: its own, or `gave_up` after the last attempt."""
-        request, failure, facts = tried.request, tried.failure, tried.facts
-        assert request is not None  # noqa: S101  # for mypy
-        assert failure is not None  # noqa: S101
+        facts = tried.facts
         attempts = self._failures.get(state.name, 0) + 1
         self._failures[state.name] = attempts
         most = state.tries if state.tries is not None else self.settings.retry_limit
@@ -326,6 +324,9 @@ class Run:
         event = Event.GAVE_UP if gives_up else Event.TIMED_OUT
         if tried.request is not None and request.changes:  # it was sent
             facts = facts.but(unanswered=str(request))
+        if tried.failure is not None and not request.patient and not self._concluded:
+            attempts = self._failures.get(state.name, 0) + 1
+            facts = facts.but(failure=tried.failure.as_fact(request, attempts))
         return tried._replace(event=event, facts=self._regretted(state, event, request, "time ran out", facts))
 
     def _regretted(self, state: State, event: Event, request: Request, why: str, facts: Facts) -> Facts:

@@ -269,3 +269,14 @@ def test_a_back_off_before_a_change_is_not_sat_through_in_vain() -> None:
     bench.play()
 
     assert (bench.run.state.exit, bench.run.elapsed) == (6, 1)
+
+
+def test_what_hung_at_the_deadline_is_named(stage: Callable[..., Stage]) -> None:
+    """A run that the deadline cuts off in a request says which one had no answer."""
+    here = stage(Scenario(faults=(Fault(on="get", does="hang"),)))
+
+    played = here.play("STATUS", FIVETRAN_TIMEOUT="20")
+
+    assert played.code == 5
+    assert "time ran out while Fivetran did not answer" in played.stderr
+    assert "(read the connection): no answer within 20 s" in played.stderr
