@@ -11,12 +11,13 @@ import time
 import tracemalloc
 from dataclasses import dataclass, field
 
-from orchestrator.driver import Run, World
+from orchestrator.driver import Run
 from orchestrator.exchange import Answer, Request
 from orchestrator.loader import load
 from orchestrator.machine import Position
 from orchestrator.report import Files
 from orchestrator.settings import Settings
+from orchestrator.world import World
 
 LEAST_PER_SECOND = 20_000
 MOST_TIMES = 4.0  # as slow as the bare cursor: what counts on a machine that is slow itself

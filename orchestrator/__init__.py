@@ -6,6 +6,7 @@ The modules import in one direction, from the top of this list to the bottom:
     job            one job from its variables to its exit code
     configuration  variables -> Settings, everything wrong reported at once
     driver         Run and drive: time, signals, failures, one step after another
+    world          clock, network, disk and signals, as the driver sees them
     loader         statecharts/*.toml -> Chart, refusing a bad one by name
     effects        what to ask Fivetran, and what its answer means
     progress       what a polled document says about our sync

@@ -14,8 +14,7 @@ pulling it is stepping.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 from orchestrator import documents
 from orchestrator.chart import OTHERWISE, Chart, Kind, State
@@ -24,60 +23,20 @@ from orchestrator.events import SIGNALS, Event
 from orchestrator.exchange import TRANSIENT, Answer, Failure, Request, unanswered
 from orchestrator.facts import Facts
 from orchestrator.machine import Position
-from orchestrator.report import Files, Story
+from orchestrator.report import Story
 from orchestrator.settings import Settings
 from orchestrator.trail import Trail
+from orchestrator.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived, World
 
-__all__ = ["Clock", "LimitReached", "NotDue", "Run", "SignalReceived", "Step", "World", "drive"]
+__all__ = ["GRACE", "LAST_CALL", "NotDue", "Run", "Step", "drive"]
 
 GRACE = 10.0  # seconds behind the conclusion
-GRACE_AFTER_SIGNAL = 1.5  # the same, once somebody wants us gone: 2 s in all
 LAST_CALL = 5.0  # seconds that a call at the deadline still gets
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 60.0  # seconds; doubled in between
 
 
-class LimitReached(BaseException):
-    """A call was cut off at its time limit. Not an Exception: no library may absorb it."""
-
-
-class SignalReceived(BaseException):
-    """A call or a pause was cut off by a signal. Not an Exception: no library may absorb it."""
-
-
 class NotDue(Exception):  # noqa: N818
     """`step()` was called before `wake`."""
-
-
-class Clock(Protocol):
-    """The time, injected: nothing else reads a clock."""
-
-    def monotonic(self) -> float:
-        """Seconds on a clock that is never set: for deadlines."""
-        ...
-
-    def wall(self) -> float:
-        """Seconds since the epoch."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a run needs of the world outside.
-
-    Attributes:
-        clock: The time.
-        send: Sends a request within so many seconds; `interruptible` says whether a signal
-            may cut it off. Raises Failure, LimitReached or SignalReceived.
-        write: Writes files. Raises OSError.
-        jitter: A number in [0, 1), for back-offs.
-        signal: The signal that has arrived, as its event, or None.
-    """
-
-    clock: Clock
-    send: Callable[[Request, float, bool], Answer]
-    write: Callable[[Files], None]
-    jitter: Callable[[], float]
-    signal: Callable[[], Event | None] = lambda: None
 
 
 class Step(NamedTuple):

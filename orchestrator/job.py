@@ -15,7 +15,7 @@ from orchestrator import __version__
 from orchestrator.client import Client
 from orchestrator.clock import SystemClock
 from orchestrator.configuration import ConfigurationError, Configured, configure, report_dir
-from orchestrator.driver import Run, Step, World, drive
+from orchestrator.driver import Run, Step, drive
 from orchestrator.exchange import Answer, Request
 from orchestrator.files import write_atomically
 from orchestrator.log import LiveLine, coloured, make_log
@@ -28,6 +28,7 @@ from orchestrator.snapshot import SnapshotError, compose_snapshot, read_snapshot
 from orchestrator.texts import iso
 from orchestrator.variables import VARIABLES
 from orchestrator.watch import Watch
+from orchestrator.world import World
 
 __all__ = ["Job"]
 

@@ -15,8 +15,8 @@ from types import FrameType, TracebackType
 from typing import Self, TypeVar
 
 from orchestrator.clock import SystemClock
-from orchestrator.driver import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived
 from orchestrator.events import Event
+from orchestrator.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived
 
 __all__ = ["Watch"]
 

@@ -22,7 +22,6 @@ from werkzeug import Response
 from orchestrator import __version__
 from orchestrator.client import Client
 from orchestrator.clock import SystemClock
-from orchestrator.driver import LimitReached
 from orchestrator.exchange import (
     Answer,
     AnswerLost,
@@ -38,6 +37,7 @@ from orchestrator.exchange import (
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario
 from orchestrator.watch import Watch
+from orchestrator.world import LimitReached
 
 PATH = f"/v1/connections/{CONNECTOR}"
 GET = Request("GET", PATH, "read the connection")

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from stage import CONNECTOR, Stage
 
-from orchestrator.driver import LimitReached, NotDue, Run, Step, World, drive
+from orchestrator.driver import NotDue, Run, Step, drive
 from orchestrator.exchange import Answer, RateLimited, Request, Unavailable
 from orchestrator.loader import load
 from orchestrator.settings import Settings
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
+from orchestrator.world import LimitReached, World
 
 SETTINGS = Settings(
     action="START",

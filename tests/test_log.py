@@ -8,7 +8,7 @@ import pytest
 from stage import CONNECTOR, Stage
 
 from orchestrator.client import Client
-from orchestrator.driver import Run, World
+from orchestrator.driver import Run
 from orchestrator.loader import load
 from orchestrator.log import LiveLine, coloured, make_log
 from orchestrator.masking import Mask
@@ -18,6 +18,7 @@ from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.texts import duration
+from orchestrator.world import World
 
 CLEAR = "\r\x1b[2K"
 

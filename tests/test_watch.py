@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from orchestrator.clock import FastClock, SystemClock
-from orchestrator.driver import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived
 from orchestrator.events import Event
 from orchestrator.watch import Watch
+from orchestrator.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived
 
 FOR_EVER = 30.0  # seconds; a test that waits so long has failed
 

@@ -1,0 +1,53 @@
+"""The world outside a run, as the driver sees it: clock, network, disk and signals, all injected."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.events import Event
+from orchestrator.exchange import Answer, Request
+from orchestrator.report import Files
+
+__all__ = ["GRACE_AFTER_SIGNAL", "Clock", "LimitReached", "SignalReceived", "World"]
+
+GRACE_AFTER_SIGNAL = 1.5  # seconds behind the conclusion, once somebody wants us gone: 2 s in all
+
+
+class LimitReached(BaseException):
+    """A call was cut off at its time limit. Not an Exception: no library may absorb it."""
+
+
+class SignalReceived(BaseException):
+    """A call or a pause was cut off by a signal. Not an Exception: no library may absorb it."""
+
+
+class Clock(Protocol):
+    """The time, injected: nothing else reads a clock."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that is never set: for deadlines."""
+        ...
+
+    def wall(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a run needs of the world outside.
+
+    Attributes:
+        clock: The time.
+        send: Sends a request within so many seconds; `interruptible` says whether a signal
+            may cut it off. Raises Failure, LimitReached or SignalReceived.
+        write: Writes files. Raises OSError.
+        jitter: A number in [0, 1), for back-offs.
+        signal: The signal that has arrived, as its event, or None.
+    """
+
+    clock: Clock
+    send: Callable[[Request, float, bool], Answer]
+    write: Callable[[Files], None]
+    jitter: Callable[[], float]
+    signal: Callable[[], Event | None] = lambda: None
