@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from orchestrator.chart import Chart
@@ -47,8 +47,7 @@ class ConfigurationError(ValueError):
         self.warnings = warnings
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+class Configured(NamedTuple):
     """What the variables came to.
 
     Attributes:

@@ -9,8 +9,8 @@ else, and the loader compares the declaration with the chart's edges in both dir
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 from orchestrator import documents
 from orchestrator.events import Event
@@ -29,8 +29,7 @@ Conclusion = Callable[[Settings, Facts], tuple[Event, Facts]]
 Composition = Callable[[Settings, Facts, Story], Files]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """An effect that asks Fivetran.
 
     Attributes:
@@ -48,8 +47,7 @@ class Call:
     mean: Meaning
 
 
-@dataclass(frozen=True, slots=True)
-class Pure:
+class Pure(NamedTuple):
     """An effect that follows from the facts alone, in no time.
 
     Attributes:
@@ -63,8 +61,7 @@ class Pure:
     conclude: Conclusion
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
+class Writing(NamedTuple):
     """An effect that has files written: `reported`, or `unwritable`.
 
     Attributes:
@@ -78,8 +75,7 @@ class Writing:
     outcomes: tuple[Event, ...] = (Event.REPORTED, Event.UNWRITABLE)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """What a `chooses` state branches on.
 
     Attributes:

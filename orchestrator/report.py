@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator import __version__, documents
 from orchestrator.chart import Chart
@@ -20,8 +19,7 @@ RESULT = "result.json"
 Files = Mapping[str, str]  # file name -> text
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(NamedTuple):
     """What the report is told beside the facts: the way that the run took, and where it leads.
 
     Attributes:

@@ -1,12 +1,11 @@
 """The job's variables: one table for reading them, for the flags and for the help."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["VARIABLES", "Variable"]
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """One variable.
 
     Attributes:

@@ -4,8 +4,7 @@ It is what somebody reads whose pipeline has just turned red at night.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator import documents
 from orchestrator.events import Event
@@ -18,8 +17,7 @@ __all__ = ["HEADLINES", "Explanation", "explain", "resync_failed"]
 TRIGGERS = {"trigger_sync", "restart_sync", "resync_table"}
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """A verdict for people.
 
     Attributes:

@@ -1,8 +1,7 @@
 """The world outside a run, as the driver sees it: clock, network, disk and signals, all injected."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from orchestrator.events import Event
 from orchestrator.exchange import Answer, Request
@@ -33,8 +32,7 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """What a run needs of the world outside.
 
     Attributes:
