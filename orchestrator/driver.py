@@ -170,7 +170,7 @@ class Run:
         Raises:
             NotDue: It is too early, or the run has ended.
         """
-        if self.ended or self.wake > self.now:
+        if self.ended or (self._wake > self.now and self.wake > self.now):
             raise NotDue(f"{self.state.name}: not before {self.wake - self.now:.3f} s from now")
         source = self.state
         exchange = self._perform()
@@ -253,10 +253,11 @@ class Run:
             tried = _Exchange("", facts, request, failure=failure, took=self.now - began)
             return self._failed(state, request, failure, tried)
         self._failures.pop(state.name, None)
-        known = None if facts.unanswered == str(request) else facts.unanswered
-        facts = facts.but(answered=_with(facts.answered, effect.name), unanswered=known)
-        if not self._concluded:  # behind it the failure that decided the verdict is kept
-            facts = facts.but(failure=None)
+        facts = facts.but(
+            answered=_with(facts.answered, effect.name),
+            unanswered=facts.unanswered if facts.unanswered and facts.unanswered != str(request) else None,
+            failure=facts.failure if self._concluded else None,  # behind it the one that decided is kept
+        )
         event, facts = effect.mean(self.settings, facts, answer)
         return _Exchange(event, facts, request, answer, took=self.now - began)
 
