@@ -9,6 +9,8 @@ from typing import Any
 
 __all__ = [
     "MANUAL",
+    "SETUP_TEST_FAILURES",
+    "SETUP_TEST_RESULTS",
     "parse_time",
     "problems",
     "rescheduled_for",
@@ -22,6 +24,10 @@ __all__ = [
 ]
 
 MANUAL = "manual"
+
+# As SetupTestResultResponse in the official definition of the API has them.
+SETUP_TEST_RESULTS = ("PASSED", "SKIPPED", "WARNING", "FAILED", "JOB_FAILED")
+SETUP_TEST_FAILURES = frozenset({"FAILED", "JOB_FAILED"})
 
 _KNOWN = {
     "setup_state": ("incomplete", "connected", "broken"),
@@ -83,8 +89,7 @@ def schedule_type(document: Document) -> str | None:
     plain = document.get("schedule_type")
     if isinstance(plain, str) and plain:
         return plain
-    newer = document.get("schedule")
-    kind = newer.get("schedule_type", newer.get("type")) if isinstance(newer, Mapping) else None
+    kind = _newer_schedule(document)
     if not isinstance(kind, str):
         return None
     return MANUAL if kind.lower() == MANUAL else "auto"
@@ -92,8 +97,7 @@ def schedule_type(document: Document) -> str | None:
 
 def special_schedule(document: Document) -> str | None:
     """The newer `schedule` object's type where `schedule_type` alone cannot bring it back."""
-    newer = document.get("schedule")
-    kind = newer.get("schedule_type", newer.get("type")) if isinstance(newer, Mapping) else None
+    kind = _newer_schedule(document)
     return kind if kind in ("CRON", "TIME_OF_DAY") else None
 
 
@@ -121,6 +125,12 @@ def unknown_values(document: Document) -> list[str]:
         for name, known in _KNOWN.items()
         if found.get(name) not in known
     ]
+
+
+def _newer_schedule(document: Document) -> Any:  # noqa: ANN401  # any JSON
+    """The type that the newer `schedule` object names, or None where there is no such object."""
+    newer = document.get("schedule")
+    return newer.get("schedule_type", newer.get("type")) if isinstance(newer, Mapping) else None
 
 
 def _text(value: object) -> str:

@@ -19,7 +19,7 @@ from orchestrator.facts import Facts
 from orchestrator.progress import judge
 from orchestrator.report import Files, Story, compose_report
 from orchestrator.settings import Settings
-from orchestrator.verdicts import resync_failed
+from orchestrator.verdicts import resync_failed, trigger_unanswered
 
 __all__ = ["CHOICES", "EFFECTS", "Call", "Choice", "Pure", "Writing"]
 
@@ -346,9 +346,6 @@ def show_connection(_: Settings, facts: Facts) -> tuple[Literal[Event.SHOWN], Fa
     return Event.SHOWN, facts.but(warnings=facts.warned(*notes, *documents.problems(document)))
 
 
-_TEST_RESULTS = {"PASSED", "SKIPPED", "WARNING", "FAILED", "JOB_FAILED"}
-
-
 @_call("POST", _post_test)
 def run_setup_tests(
     settings: Settings, facts: Facts, answer: Answer
@@ -359,14 +356,14 @@ def run_setup_tests(
     results = {str(test.get("status")) for test in tests}
     warnings = [
         f"Fivetran reports a setup test as {result!r}, which this version does not know: it counts as neither"
-        for result in sorted(results - _TEST_RESULTS)
+        for result in sorted(results.difference(documents.SETUP_TEST_RESULTS))
     ]
     if not tests:
         warnings.append("Fivetran ran no setup tests: this kind of connection has none")
     rest = {name: value for name, value in answer.data.items() if name != "setup_tests"}
     facts = _observed(settings, facts, replace(answer, data=rest))
     facts = facts.but(setup_tests=tests, warnings=facts.warned(*warnings))
-    return (Event.TESTS_FAILED if results & {"FAILED", "JOB_FAILED"} else Event.PASSED), facts
+    return (Event.TESTS_FAILED if results & documents.SETUP_TEST_FAILURES else Event.PASSED), facts
 
 
 # --- Behind the conclusion ----------------------------------------------------------------------
@@ -401,7 +398,7 @@ def unpause(settings: Settings, _: Facts) -> Literal["no", "yes"]:
 @_choice
 def own_trigger_unanswered(_: Settings, facts: Facts) -> Literal["no", "yes"]:
     """Is what stands in the way perhaps our own, whose answer was lost?"""
-    return "yes" if (facts.unanswered or "").startswith("POST") else "no"
+    return "yes" if trigger_unanswered(facts) else "no"
 
 
 @_choice

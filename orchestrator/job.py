@@ -77,15 +77,16 @@ class Job:
         # What a vault reference resolves to is secret, the reference is not.
         self.mask = Mask(*("" if text.startswith("DATAOPS_VAULT(") else text for text in given))
         self.live = LiveLine(self.stderr)
+        debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
         self.log: FilteringBoundLogger = make_log(
             self.mask,
             json_lines=environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json",
-            debug=bool(environ.get("DATAOPS_DEBUG", "").strip()),
+            debug=debug,
             colours=coloured(environ, self.stderr),
             stream=self.stderr,
             live=self.live,
         )
-        self.narrator = Narrator(self.log, self.live)
+        self.narrator = Narrator(self.log, self.live, debug=debug)
         self.started_at = self.clock.wall()
 
     def run(self) -> int:

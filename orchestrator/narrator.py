@@ -27,11 +27,13 @@ class Narrator:
     Args:
         log: Where to.
         live: The terminal's last line.
+        debug: Tell each request and answer in detail.
     """
 
-    def __init__(self, log: FilteringBoundLogger, live: LiveLine) -> None:
+    def __init__(self, log: FilteringBoundLogger, live: LiveLine, *, debug: bool = False) -> None:
         self._log = log
         self._live = live
+        self._debug = debug
         self._told: set[str] = set()
         self._last_beat = 0.0
         self._slow_start_told = False
@@ -52,7 +54,8 @@ class Narrator:
         if step.request is not None:
             told["asked"] = str(step.request)
             told["answered"] = str(step.answer or step.failure or "cut off")
-            self._exchange(step)
+            if self._debug:  # else a document would be made a text at each poll, for nobody
+                self._exchange(step)
             if step.answer and step.answer.data and step.facts.connection is not None:
                 told["sync_state"] = documents.sync_state(step.facts.connection)
             told["took"] = f"{step.took:.2f} s"

@@ -4,14 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orchestrator.documents import SETUP_TEST_RESULTS
 from orchestrator.facts import Facts
 from orchestrator.masking import Mask
 from orchestrator.report import Story, as_text, result
 from orchestrator.settings import Settings
 
 __all__ = ["render", "table"]
-
-RESULTS = ("PASSED", "SKIPPED", "WARNING", "FAILED", "JOB_FAILED")
 
 
 def render(settings: Settings, facts: Facts, story: Story, mask: Mask) -> str:
@@ -46,6 +45,6 @@ def table(tests: Sequence[Mapping[str, Any]]) -> str:
         if details := test.get("details"):
             shown = details if isinstance(details, str) else json.dumps(details, ensure_ascii=False)
             lines.append(f"{'':{width}}    {shown}")
-    counts = ", ".join(f"{sum(test.get('status') == name for test in tests)} {name}" for name in RESULTS)
+    counts = ", ".join(f"{sum(test.get('status') == name for test in tests)} {name}" for name in SETUP_TEST_RESULTS)
     lines.append(f"{len(tests)} setup tests: {counts}")
     return "\n".join(lines) + "\n"

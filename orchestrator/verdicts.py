@@ -12,7 +12,7 @@ from orchestrator.facts import Facts
 from orchestrator.settings import Settings
 from orchestrator.texts import duration
 
-__all__ = ["HEADLINES", "Explanation", "explain", "resync_failed"]
+__all__ = ["HEADLINES", "Explanation", "explain", "resync_failed", "trigger_unanswered"]
 
 TRIGGERS = {"trigger_sync", "restart_sync", "resync_table"}
 
@@ -110,8 +110,14 @@ def resync_failed(facts: Facts) -> bool:
     return str((facts.failure or {}).get("request", "")).endswith("/schemas/tables/resync")
 
 
+def trigger_unanswered(facts: Facts) -> bool:
+    """Whether a request that starts a sync may have been carried out without our learning of it."""
+    unanswered = facts.unanswered or ""
+    return unanswered.startswith("POST") and not unanswered.endswith("/test")
+
+
 def _still_running(facts: Facts, document: Mapping[str, Any]) -> bool | None:
-    if facts.unanswered and facts.unanswered.startswith("POST") and not facts.unanswered.endswith("/test"):
+    if trigger_unanswered(facts):
         return None
     # A connection can be found broken while somebody else's sync still runs on it.
     syncing = documents.sync_state(document) == "syncing"
@@ -131,7 +137,7 @@ def _reasons(settings: Settings, facts: Facts, document: Mapping[str, Any]) -> t
         *(
             f"{test.get('title')}: {test.get('status')}: {test.get('message')}"
             for test in facts.setup_tests or ()
-            if str(test.get("status")) in {"FAILED", "JOB_FAILED"}
+            if str(test.get("status")) in documents.SETUP_TEST_FAILURES
         ),
         *_name_reasons(settings, facts),
     )
