@@ -3,6 +3,7 @@
 The modules import in one direction, from the top of this list to the bottom:
 
     cli            the command line; without arguments, the container's job
+    commands       its commands, a module each
     job            one job from its variables to its exit code
     configuration  variables -> Settings, everything wrong reported at once
     driver         Run and drive: time, signals, failures, one step after another

@@ -26,7 +26,7 @@ exit codes:
 {codes}
 """
 
-SLOWEST, FASTEST = 0.1, 1000.0  # far beyond them clocks overflow
+COMMANDS = ("run", "demo", "simulate", "draw")  # modules of orchestrator.commands
 
 EXIT_CODES = {
     0: "done: the sync succeeded, the tests passed, the connection was shown",
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
         return 130
 
 
-def _job(environ: Mapping[str, str], *, must_resume: bool = False) -> int:
+def _job(environ: Mapping[str, str]) -> int:
     import gc  # noqa: PLC0415
 
     gc.disable()  # what is imported stays: collecting meanwhile costs a tenth of the start
@@ -70,123 +70,30 @@ def _job(environ: Mapping[str, str], *, must_resume: bool = False) -> int:
 
     gc.freeze()
     gc.enable()
-    return Job(environ, must_resume=must_resume).run()
+    return Job(environ).run()
 
 
 def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     import argparse  # noqa: PLC0415  # the container's job needs none
+    from importlib import import_module  # noqa: PLC0415
 
     from orchestrator import __version__  # noqa: PLC0415
-    from orchestrator.variables import VARIABLES  # noqa: PLC0415
 
     codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())
-    raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         "fivetran-orchestrator",
         description=DESCRIPTION,
         epilog=EXAMPLES.format(codes=codes),
-        formatter_class=raw,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"fivetran-orchestrator {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-
-    run = commands.add_parser(
-        "run",
-        help="the job, from variables and flags; flags win",
-        description="The job. Each flag stands for the variable in brackets, and wins over it.",
-        epilog="key and secret are safer as variables: a flag shows in the list of processes",
-        allow_abbrev=False,
-    )
-    for variable in VARIABLES.values():
-        default = f" (default {variable.default})".replace("%", "%%") if variable.default else ""
-        help_text = f"{variable.meaning}{default} [{variable.name}]"
-        if variable.any_value:
-            run.add_argument(variable.flag, dest=variable.name, action="store_const", const="1", help=help_text)
-        else:
-            run.add_argument(variable.flag, dest=variable.name, metavar="VALUE", help=help_text)
-    run.add_argument("--resume", metavar="FILE", help="take up the run that was written to this state file")
-
-    demo = commands.add_parser(
-        "demo",
-        help="START against a simulated Fivetran, in seconds",
-        description="Run START against a simulated Fivetran: no account, no network.",
-        formatter_class=raw,
-        allow_abbrev=False,
-    )
-    simulate = commands.add_parser(
-        "simulate",
-        help="serve a simulated Fivetran, to rehearse a pipeline",
-        description="Serve a simulated Fivetran on loopback, to rehearse a pipeline without an account.",
-        formatter_class=raw,
-        allow_abbrev=False,
-    )
-    for command, speed in ((demo, 20.0), (simulate, 1.0)):
-        command.add_argument(
-            "--scenario",
-            default="succeeds",
-            metavar="NAME",
-            help="what happens (default: succeeds); a .toml file is one, too",
-        )
-        command.add_argument("--list", action="store_true", help="list the scenarios and how START ends in each")
-        command.add_argument(
-            "--speed", type=float, default=speed, metavar="N", help=f"how much faster than told (default {speed:g})"
-        )
-    simulate.add_argument(
-        "--port", type=int, default=8080, metavar="N", help="port on loopback, 0 for any (default 8080)"
-    )
-
-    draw = commands.add_parser(
-        "draw",
-        help="the charts as Mermaid flowcharts",
-        description="Print an action's chart as a Mermaid flowchart; without an action, a page with all of them.",
-        allow_abbrev=False,
-    )
-    draw.add_argument("action", nargs="?", type=str.upper, choices=("STATUS", "START", "TEST", "FORCE_RESYNC"))
-
-    given = vars(parser.parse_args(arguments))
-    command = given.pop("command")
-    if command == "draw":
-        return _draw(given["action"])
-    if command != "run":
-        return _rehearse(command, given, environ)
-    resume = given.pop("resume")
-    flags = {name: value for name, value in given.items() if value is not None}
-    if resume is not None:
-        flags["FIVETRAN_STATE_FILE"] = resume
-    aliases = {VARIABLES[name].alias for name in flags}
-    kept = {name: value for name, value in environ.items() if name not in aliases}
-    return _job({**kept, **flags}, must_resume=resume is not None)
-
-
-def _draw(action: str | None) -> int:
-    from orchestrator.diagram import overview, to_mermaid  # noqa: PLC0415
-    from orchestrator.loader import load  # noqa: PLC0415
-
-    print(overview() if action is None else to_mermaid(load(action)), end="")
-    return 0
-
-
-def _rehearse(command: str, given: Mapping[str, object], environ: Mapping[str, str]) -> int:
-    try:
-        from orchestrator.simulator import rehearsal  # noqa: PLC0415  # needs the extra
-        from orchestrator.simulator.scenario import ScenarioError  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if error.name != "werkzeug":
-            raise
-        print("the simulator needs werkzeug: pip install werkzeug, or this with its extra demo", file=sys.stderr)
-        return 2
-    if given["list"]:
-        print(rehearsal.scenarios())
-        return 0
-    name, speed = str(given["scenario"]), float(str(given["speed"]))
-    if not SLOWEST <= speed <= FASTEST:
-        print(f"--speed: {speed:g} is no speed: give one from {SLOWEST:g} to {FASTEST:g}", file=sys.stderr)
-        return 2
-    try:
-        if command == "demo":
-            return rehearsal.demo(name, environ, speed)
-        return rehearsal.simulate(name, int(str(given["port"])), speed)
-    except (ScenarioError, rehearsal.PortError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    for name in COMMANDS:
+        module = import_module(f"orchestrator.commands.{name}")
+        command = commands.add_parser(name, help=module.HELP, allow_abbrev=False)
+        command.set_defaults(execute=module.execute)
+        module.add_to(command)
+    given = parser.parse_args(arguments)
+    code: int = given.execute(given, environ)
+    return code

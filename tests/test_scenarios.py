@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from stage import Stage
 
-from orchestrator.simulator.scenario import names
+from orchestrator.simulator.scenario import load_scenario, names
 
 
 @pytest.mark.parametrize("name", names())
@@ -30,3 +30,8 @@ def test_green_means_synced_once(stage: Callable[..., Stage], name: str) -> None
     ended = [sync for sync in here.syncs if sync.outcome not in {"", "reschedules"}]
     assert bool(succeeded) >= (played.code == 0)
     assert len(ended) <= 1
+
+
+def test_name_with_hyphens() -> None:
+    """A scenario is found by its name with hyphens, too: that is how options are written."""
+    assert load_scenario("lost-answer") == load_scenario("lost_answer")

@@ -235,6 +235,7 @@ def load_scenario(name: str) -> Scenario:
             return parse_scenario(Path(name).stem, Path(name).read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise ScenarioError(f"scenario {name}: {error}") from error
+    name = name.replace("-", "_")
     if name not in names():
         raise ScenarioError(f"no scenario is called {name!r}; there are: {', '.join(names())}")
     folder = files("orchestrator.simulator").joinpath("scenarios")

@@ -1,0 +1,40 @@
+"""`run`: the job, from variables and flags."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+
+from orchestrator.variables import VARIABLES
+
+__all__ = ["HELP", "add_to", "execute"]
+
+HELP = "the job, from variables and flags; flags win"
+
+
+def add_to(parser: ArgumentParser) -> None:
+    """Give the parser the arguments: a flag for each variable."""
+    parser.description = "The job. Each flag stands for the variable in brackets, and wins over it."
+    parser.epilog = "key and secret are safer as variables: a flag shows in the list of processes"
+    for variable in VARIABLES.values():
+        default = f" (default {variable.default})".replace("%", "%%") if variable.default else ""
+        help_text = f"{variable.meaning}{default} [{variable.name}]"
+        if variable.any_value:
+            parser.add_argument(variable.flag, dest=variable.name, action="store_const", const="1", help=help_text)
+        else:
+            parser.add_argument(variable.flag, dest=variable.name, metavar="VALUE", help=help_text)
+    parser.add_argument("--resume", metavar="FILE", help="take up the run that was written to this state file")
+
+
+def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
+    """Do the job.
+
+    Returns:
+        Its exit code.
+    """
+    from orchestrator.job import Job  # noqa: PLC0415
+
+    flags = {name: value for name in VARIABLES if (value := getattr(arguments, name)) is not None}
+    if arguments.resume is not None:
+        flags["FIVETRAN_STATE_FILE"] = arguments.resume
+    aliases = {VARIABLES[name].alias for name in flags}
+    kept = {name: value for name, value in environ.items() if name not in aliases}
+    return Job({**kept, **flags}, must_resume=arguments.resume is not None).run()
