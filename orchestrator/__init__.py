@@ -10,6 +10,8 @@ The modules import in one direction, from the top of this list to the bottom:
     world          clock, network, disk and signals, as the driver sees them
     loader         statecharts/*.toml -> Chart, refusing a bad one by name
     effects        what to ask Fivetran, and what its answer means
+    why            the rule that decided a step, in words
+    vocabulary     what each event, effect, pause and choice means
     progress       what a polled document says about our sync
     client         one request, one answer or one failure
     chart, machine, facts, exchange, events     plain values

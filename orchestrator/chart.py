@@ -1,5 +1,7 @@
 """A chart: states and the edges between them. Plain data; the loader builds and proves it."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum, unique
@@ -54,12 +56,26 @@ class Chart:
         title: One line for people.
         initial: The first state.
         states: Name -> state, in the order of the file.
+        about: A paragraph for people, or "".
+        source: The text of its file, or "".
     """
 
     action: str
     title: str
     initial: str
     states: Mapping[str, State]
+    about: str = ""
+    source: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What the chart says as a number (SHA-256, hex): comments and texts for people aside."""
+        states = [
+            (state.name, state.kind, state.operand, [*state.edges.items()], state.tries, state.exit, state.concludes)
+            for state in self.states.values()
+        ]
+        said = json.dumps([self.action, self.initial, states])
+        return hashlib.sha256(said.encode()).hexdigest()
 
     def edges(self) -> Iterator[tuple[str, str, str]]:
         """Every (state, event, target)."""

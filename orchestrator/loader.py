@@ -6,7 +6,9 @@ effect is unhandled, no wait is without a deadline, no loop takes no time.
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from orchestrator.chart import OTHERWISE, Chart, Kind, State
@@ -23,13 +25,13 @@ from orchestrator.exchange import (
     Unavailable,
 )
 
-__all__ = ["ACTIONS", "PAUSES", "ChartError", "load", "parse"]
+__all__ = ["ACTIONS", "PAUSES", "ChartError", "load", "load_file", "parse"]
 
 ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")
 PAUSES = ("next_poll", "rescheduled_for")
 SAME = "same"
 
-_TOP_KEYS = {"title", "initial", "shared"}
+_TOP_KEYS = {"action", "title", "about", "initial", "shared"}
 _STATE_KEYS = {*Kind, "also", "edges", "tries", "concludes"}
 _EVENTS = frozenset(Event)
 _CLIENT_EVENTS = frozenset({failure.event for failure in (RateLimited, Unavailable, Refused, NotFound, Rejected)})
@@ -50,13 +52,30 @@ def load(action: str) -> Chart:
     return parse(files("statecharts").joinpath(name).read_text("utf-8"), name, action)
 
 
-def parse(text: str, name: str, action: str = "START") -> Chart:
+def load_file(path: str, action: str | None = None) -> Chart:
+    """A chart of somebody's own.
+
+    Args:
+        path: The file.
+        action: The action that it must be the chart of; any when None.
+
+    Raises:
+        ChartError: It cannot be read, or is not sound.
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ChartError(f"{path}: cannot be read: {error}") from error
+    return parse(text, path, action)
+
+
+def parse(text: str, name: str, action: str | None = None) -> Chart:
     """A chart from its text.
 
     Args:
         text: TOML.
         name: File name, for messages.
-        action: The action it is the chart of.
+        action: The action that it must be the chart of; the one it names when None.
 
     Raises:
         ChartError: It is not TOML or not sound.
@@ -66,7 +85,7 @@ def parse(text: str, name: str, action: str = "START") -> Chart:
     except tomllib.TOMLDecodeError as error:
         raise ChartError(f"{name}: {error}") from error
     builder = _Builder(name, action, document)
-    chart = builder.build()
+    chart = replace(builder.build(), source=text)
     faults = builder.faults or list(_prove(chart))
     if faults:
         raise ChartError("\n".join(f"{name}: {fault}" for fault in faults))
@@ -76,14 +95,23 @@ def parse(text: str, name: str, action: str = "START") -> Chart:
 class _Builder:
     """Turns the document into a chart and collects what is wrong with its form."""
 
-    def __init__(self, name: str, action: str, document: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, action: str | None, document: Mapping[str, Any]) -> None:
         self.name = name
-        self.action = action
         self.document = document
         self.faults: list[str] = []
+        self.action = self._action(action)
         shared = self._table("shared", document.get("shared", {}))
         self.groups = {group: self._edges(f"shared.{group}", edges) for group, edges in shared.items()}
         self.tables = {key: value for key, value in document.items() if key not in _TOP_KEYS}
+
+    def _action(self, wanted: str | None) -> str:
+        """The action that the document names."""
+        named = self.document.get("action")
+        if named not in ACTIONS:
+            self.faults.append(f"action: {named!r} is none of {', '.join(ACTIONS)}")
+        elif wanted not in {None, named}:
+            self.faults.append(f"action: it is the chart of {named}, not of {wanted}")
+        return str(named)
 
     def build(self) -> Chart:
         for group, edges in self.groups.items():
@@ -91,9 +119,9 @@ class _Builder:
                 if event not in _EVENTS:
                     self.faults.append(f"shared.{group}: unknown event {event!r}")
         states = {name: self._state(name, table) for name, table in self.tables.items() if self._is_state(name, table)}
-        title, initial = self.document.get("title", self.action), self.document.get("initial")
-        if not isinstance(title, str):
-            self.faults.append(f"title: {title!r} is not a text")
+        initial = self.document.get("initial")
+        texts = {"title": self.document.get("title", self.action), "about": self.document.get("about", "")}
+        self.faults += [f"{key}: {text!r} is not a text" for key, text in texts.items() if not isinstance(text, str)]
         if not isinstance(initial, str) or initial not in states:
             self.faults.append(f"initial: {initial!r} is not a state of this chart")
         taken = {SAME, *_EVENTS, *(event for state in states.values() for event in state.edges)}
@@ -103,7 +131,7 @@ class _Builder:
             for event, target in state.edges.items():
                 if target not in states:
                     self.faults.append(f"{state.name}: edges.{event}: unknown target {target!r}")
-        return Chart(self.action, str(title), str(initial), states)
+        return Chart(self.action, str(texts["title"]), str(initial), states, str(texts["about"]).strip())
 
     def _is_state(self, name: str, table: object) -> bool:
         if not isinstance(table, dict):

@@ -20,7 +20,7 @@ from orchestrator import documents
 from orchestrator.events import Event
 from orchestrator.facts import Facts
 
-__all__ = ["judge"]
+__all__ = ["decide", "judge"]
 
 Progress = Literal[
     Event.RUNNING,
@@ -46,9 +46,16 @@ def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progr
         document: The connection document just read.
         date: Fivetran's now when it was read, in seconds since the epoch.
     """
+    progress, facts, _ = decide(facts, document, date)
+    return progress, facts
+
+
+def decide(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progress, Facts, str]:
+    """`judge`, and the rule that decided, in words."""
     state = documents.sync_state(document)
     if state == "syncing":
-        return Event.RUNNING, facts.but(syncing_seen=True, quiet_since=None, not_started_for=None)
+        rule = "sync_state is syncing: nothing is over, even if a date moved"
+        return Event.RUNNING, facts.but(syncing_seen=True, quiet_since=None, not_started_for=None), rule
 
     succeeded = _moved(facts, document, "succeeded_at")
     failed = _moved(facts, document, "failed_at")
@@ -59,35 +66,56 @@ def judge(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Progr
         failed = _not_before(facts.triggered_at + (1 if facts.restarted else 0), failed)
     seen = facts.but(not_started_for=None)
     if succeeded is not None and (failed is None or succeeded >= failed):
-        return Event.SUCCEEDED, seen
+        return (
+            Event.SUCCEEDED,
+            seen,
+            "succeeded_at moved since the baseline, and is no older than a failed_at that moved",
+        )
     if failed is not None:
-        return Event.SYNC_FAILED, seen
+        return Event.SYNC_FAILED, seen, "failed_at moved since the baseline"
 
     if state == "paused":
-        return Event.PAUSED, seen
+        return Event.PAUSED, seen, "neither date moved, and the connection is paused"
     if documents.setup_state(document) in {"incomplete", "broken"}:
-        return Event.BROKEN, seen
+        return Event.BROKEN, seen, "neither date moved, and the connection's setup is incomplete or broken"
     put_off = documents.rescheduled_for(document)
     if put_off is not None and (facts.syncing_seen or _moment(put_off) not in _known_reschedules(facts)):
-        return Event.RESCHEDULED, seen.but(
+        put_off_facts = seen.but(
             syncing_seen=False,
             quiet_since=None,
             waited_for=put_off,
             reschedules=facts.reschedules + 1,
         )
+        return (
+            Event.RESCHEDULED,
+            put_off_facts,
+            "sync_state is rescheduled, and not by a reschedule that was known before",
+        )
 
     if facts.syncing_seen:
-        if state != "scheduled":  # a state that this version does not know decides nothing
-            return Event.RUNNING, seen.but(quiet_since=None)
-        if facts.quiet_since is None:
-            return Event.RUNNING, seen.but(quiet_since=date)
-        if date - facts.quiet_since >= (QUIET_SECONDS_AFTER_RESTART if facts.restarted else QUIET_SECONDS):
-            return Event.CANCELLED, seen
-        return Event.RUNNING, seen
+        return _gone(facts, seen, state, date)
     since = max(
         (at for at in (facts.triggered_at, documents.parse_time(facts.waited_for)) if at is not None), default=date
     )
-    return Event.RUNNING, facts.but(not_started_for=max(0.0, date - since))
+    waiting = facts.but(not_started_for=max(0.0, date - since))
+    return Event.RUNNING, waiting, "neither date moved, and no sync was seen yet: it is not started, or queued"
+
+
+def _gone(facts: Facts, seen: Facts, state: str, date: float) -> tuple[Progress, Facts, str]:
+    """The sync was seen, and now it is not."""
+    if state != "scheduled":
+        return (
+            Event.RUNNING,
+            seen.but(quiet_since=None),
+            "this version does not know the sync_state: it decides nothing",
+        )
+    if facts.quiet_since is None:
+        rule = "the sync is gone and neither date moved, for the first time: a date may show later than the state"
+        return Event.RUNNING, seen.but(quiet_since=date), rule
+    quiet = QUIET_SECONDS_AFTER_RESTART if facts.restarted else QUIET_SECONDS
+    if date - facts.quiet_since >= quiet:
+        return Event.CANCELLED, seen, f"the sync is gone and neither date moved in {quiet:g} s: it was cancelled"
+    return Event.RUNNING, seen, f"the sync is gone and neither date moved, but for less than {quiet:g} s"
 
 
 def _moved(facts: Facts, document: Mapping[str, Any], name: str) -> float | None:

@@ -1,11 +1,14 @@
 """The loader: each way in which a chart can be unsound is refused by file, state and key."""
 
+from pathlib import Path
+
 import pytest
 
 from orchestrator.chart import OTHERWISE, Chart
-from orchestrator.loader import ChartError, parse
+from orchestrator.loader import ChartError, load_file, parse
 
 GOOD = """
+action  = "TEST"
 title   = "a small chart"
 initial = "asking"
 
@@ -121,7 +124,38 @@ def test_edges_keep_their_order() -> None:
 
 def test_title_may_be_left_out() -> None:
     """A chart without a title is called by its action."""
-    assert parse(bad('title   = "a small chart"', ""), "some.toml", "STATUS").title == "STATUS"
+    assert parse(bad('title   = "a small chart"', ""), "some.toml").title == "TEST"
+
+
+def test_paragraph_and_source_are_kept() -> None:
+    """A chart carries its paragraph and the very text that it was read from."""
+    text = bad('title   = "a small chart"', 'about = """\nSeveral\nlines.\n"""')
+
+    chart = parse(text, "some.toml")
+
+    assert (chart.about, chart.source) == ("Several\nlines.", text)
+
+
+def test_digest_is_of_what_the_chart_says() -> None:
+    """The digest changes with an edge and not with a comment."""
+    digest = parse(GOOD, "some.toml").digest
+
+    assert parse(bad("[won]", "# a comment\n[won]"), "some.toml").digest == digest
+    assert parse(bad("tries = 3", "tries = 4"), "some.toml").digest != digest
+
+
+def test_chart_of_a_file(tmp_path: Path) -> None:
+    """A chart of somebody's own is read from a file; one that is not there, or not text, is refused by name."""
+    good, binary = tmp_path / "good.toml", tmp_path / "binary.toml"
+    good.write_text(GOOD)
+    binary.write_bytes(b"\xff")
+
+    assert load_file(str(good), "TEST").title == "a small chart"
+    for path in (binary, tmp_path / "missing.toml"):
+        with pytest.raises(ChartError, match=f"{path.name}: cannot be read"):
+            load_file(str(path))
+    with pytest.raises(ChartError, match=r"good\.toml: action: it is the chart of TEST, not of START"):
+        load_file(str(good), "START")
 
 
 REFUSED = {
@@ -129,6 +163,9 @@ REFUSED = {
     "duplicate key": ('edges.yes = "repairing"', 'edges.no = "repairing"', "Cannot overwrite a value"),
     "duplicate state": ("[won]\n", "[lost]\n", "Cannot declare ('lost',) twice"),
     # Names that nothing has
+    "action": ('action  = "TEST"', 'action = "test"', "action: 'test' is none of STATUS, START, TEST, FORCE_RESYNC"),
+    "no action": ('action  = "TEST"', "", "action: None is none of STATUS"),
+    "paragraph": ('action  = "TEST"', 'action  = "TEST"\nabout = 1', "about: 1 is not a text"),
     "top-level key": ('title   = "a small chart"', "version = 1", "version: unknown key"),
     "state's key": ("tries = 3", "tires = 3", "asking: unknown key 'tires'"),
     "effect": ('does = "take_baseline"', 'does = "take_base"', "looking: does: unknown effect 'take_base'"),
@@ -430,7 +467,7 @@ def test_unsound_chart_is_refused(good: str, instead: str, expected: str) -> Non
 
 def test_shared_must_be_a_table() -> None:
     """Groups that are no tables are refused like everything else, by name."""
-    found = faults('shared = 1\ninitial = "won"\n[won]\nexit = 0')
+    found = faults('action = "TEST"\nshared = 1\ninitial = "won"\n[won]\nexit = 0')
 
     assert found == ["some.toml: shared: 1 is not a table"]
 

@@ -1,0 +1,60 @@
+"""Why a step took the edge that it took: the rule that turned what happened into an event."""
+
+from orchestrator import documents
+from orchestrator.chart import Chart, Kind
+from orchestrator.driver import Step
+from orchestrator.effects import CHOICES, EFFECTS, Call
+from orchestrator.events import SIGNALS, Event
+from orchestrator.exchange import Answer
+from orchestrator.facts import Facts
+from orchestrator.progress import decide
+from orchestrator.settings import Settings
+from orchestrator.texts import duration
+from orchestrator.vocabulary import meaning_of
+
+__all__ = ["why"]
+
+
+def why(settings: Settings, chart: Chart, before: Facts, step: Step) -> str:
+    """The rule that decided a step, in words.
+
+    Args:
+        settings: The job's settings.
+        chart: The chart that the step is of.
+        before: The facts before the step.
+        step: The step.
+    """
+    state = chart.states[step.source]
+    if state.kind is Kind.CHOOSES:
+        summary = meaning_of(state.operand)
+        value = CHOICES[state.operand].of(settings, before) or "nothing"
+        return f"{summary} It is {value}." if value == step.event else f"{summary} It is {value}: {step.event}."
+    if step.event in SIGNALS:
+        return f"{meaning_of(step.event)}."
+    if step.failure is not None:
+        return _failed(step)
+    if step.answer is not None and state.operand in EFFECTS:
+        return _answered(before, step, step.answer, state.operand)
+    effect = EFFECTS.get(state.operand)
+    if isinstance(effect, Call):
+        return f"{meaning_of(step.event)}: nothing was sent any more."
+    return f"{meaning_of(step.event)}."
+
+
+def _failed(step: Step) -> str:
+    said = f"{step.failure}: {meaning_of(step.failure.event)}" if step.failure else ""
+    if step.failure is not None and step.event != step.failure.event:
+        said += f"; {meaning_of(step.event)}"
+    if step.pause:
+        said += f"; the next attempt is in {duration(step.pause)}"
+    return f"{said}."
+
+
+def _answered(before: Facts, step: Step, answer: Answer, effect: str) -> str:
+    """The rule of an effect that had an answer."""
+    if Event.RUNNING in EFFECTS[effect].outcomes or Event.UNCLEAR in EFFECTS[effect].outcomes:
+        _, _, rule = decide(before, answer.data, answer.date)
+        return f"{rule}: {meaning_of(step.event)}."
+    state, setup = documents.sync_state(answer.data), documents.setup_state(answer.data)
+    seen = f"sync_state is {state}, setup_state is {setup}: " if state or setup else ""
+    return f"{seen}{meaning_of(step.event)}."

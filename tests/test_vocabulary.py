@@ -1,0 +1,39 @@
+"""The vocabulary: every word that a chart can use has a meaning."""
+
+import pytest
+
+from orchestrator import loader
+from orchestrator.effects import CHOICES, EFFECTS
+from orchestrator.events import Event
+from orchestrator.vocabulary import MEANINGS, PAUSES, meaning_of, raised_by
+
+
+def test_every_event_has_a_meaning() -> None:
+    """Each event is described, in a line of its own."""
+    assert set(MEANINGS) == set(Event)
+    assert len(set(MEANINGS.values())) == len(Event)
+
+
+@pytest.mark.parametrize("name", [*EFFECTS, *CHOICES, *loader.PAUSES, *Event])
+def test_every_word_is_known(name: str) -> None:
+    """Effects, choices, pauses and events have one line each that says what they mean."""
+    assert meaning_of(name)
+    assert "\n" not in meaning_of(name)
+
+
+def test_pauses_are_those_of_the_charts() -> None:
+    """The described pauses are the ones that the loader knows."""
+    assert tuple(PAUSES) == loader.PAUSES
+
+
+def test_values_of_choices_have_no_meaning_of_their_own() -> None:
+    """What a choice branches on is a value: the choice says what it means."""
+    assert (meaning_of("attach"), raised_by("attach")) == ("", "choice")
+
+
+@pytest.mark.parametrize(
+    ("event", "raiser"), [("waited", "driver"), ("refused", "client"), ("ready", "effect"), ("gave_up", "driver")]
+)
+def test_who_raises_an_event(event: str, raiser: str) -> None:
+    """An event comes from the driver, the client or an effect."""
+    assert raised_by(event) == raiser

@@ -1,0 +1,78 @@
+"""Why: each step of each scenario has its reason in words."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from stage import Played, Stage
+
+from orchestrator.driver import Run, Step
+from orchestrator.facts import Facts
+from orchestrator.simulator.scenario import names
+from orchestrator.why import why
+
+
+def reasons(
+    stage: Stage, arm: Callable[[Run], None] = lambda _: None, **variables: Any
+) -> tuple[Played, list[tuple[str, str]]]:
+    """A played START, and (event, why) of each of its steps."""
+    found = []
+    before = Facts()
+
+    def observe(run: Run, step: Step | None) -> None:
+        nonlocal before
+        if step is not None:
+            found.append((step.event, why(run.settings, run.chart, before, step)))
+        before = run.facts
+        arm(run)
+
+    return stage.play("START", observe, **variables), found
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_step_has_a_reason(stage: Callable[..., Stage], name: str) -> None:
+    """Each step of a run is explained by one line that ends like a sentence."""
+    played, found = reasons(stage(name))
+
+    assert len(found) == len(played.steps)
+    assert [line for _, line in found if not line.endswith(".") or "\n" in line or len(line) < 10] == []
+
+
+@pytest.mark.parametrize(
+    ("scenario", "event", "words"),
+    [
+        ("succeeds", "succeeded", "succeeded_at moved since the baseline"),
+        ("succeeds", "running", "sync_state is syncing: nothing is over"),
+        ("fails", "sync_failed", "failed_at moved since the baseline"),
+        ("cancelled", "cancelled", "neither date moved in 5 s: it was cancelled"),
+        ("lost_answer", "answer_lost", "a POST that may have been carried out had no answer"),
+        ("rescheduled_twice", "rescheduled", "and not by a reschedule that was known before"),
+        ("paused", "paused", "sync_state is paused, setup_state is connected: the connection is paused."),
+        ("paused", "no", "FIVETRAN_UNPAUSE. It is no."),
+        ("rate_limited", "rate_limited", "the next attempt is in"),
+        ("wrong_key", "refused", "401 Unauthorized: Invalid authorization credentials"),
+        ("unavailable", "gave_up", "the last attempt failed"),
+    ],
+)
+def test_reason(stage: Callable[..., Stage], scenario: str, event: str, words: str) -> None:
+    """The reason names the rule, the value or the answer that decided."""
+    _, found = reasons(stage(scenario))
+
+    assert [line for taken, line in found if taken == event and words in line]
+
+
+def test_value_without_an_edge_of_its_own(stage: Callable[..., Stage]) -> None:
+    """A choice that takes the edge for everything else says what the value was."""
+    _, found = reasons(stage("rescheduled_twice"), FIVETRAN_DONT_DISABLE_SYNC="1")
+
+    assert ("otherwise", "The freshest document's schedule type. It is auto: otherwise.") in found
+
+
+def test_call_that_was_not_made(stage: Callable[..., Stage]) -> None:
+    """A deadline that strikes before a request says that nothing was sent."""
+    here = stage()
+
+    _, found = reasons(here, lambda run: here.clock.sleep(10_000 if run.state.name == "disabling_schedule" else 0))
+
+    line = "the deadline struck; behind the conclusion, the grace ended: nothing was sent any more."
+    assert ("timed_out", line) in found
