@@ -291,7 +291,7 @@ class Run:
 
     def _regretted(self, state: State, event: Event, request: Request, why: str, facts: Facts) -> Facts:
         """A failure for good that does not end the run: say what will be missing."""
-        if self.chart.states[state.edges[event]].concludes:
+        if request.optional or self.chart.states[state.edges[event]].concludes:
             return facts
         return _warned(facts, f"could not {request.purpose} ({request}): {why}")
 

@@ -8,17 +8,19 @@ A function's return annotation declares its events: mypy proves that the body re
 else, and the loader compares the declaration with the chart's edges in both directions.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 from orchestrator import documents
-from orchestrator.events import Event
+from orchestrator.events import SIGNALS, Event
 from orchestrator.exchange import Answer, Request
 from orchestrator.facts import Facts
 from orchestrator.progress import judge
 from orchestrator.report import Files, Story, compose_report
 from orchestrator.settings import Settings
+from orchestrator.texts import iso
 from orchestrator.verdicts import resync_failed, trigger_unanswered
 
 __all__ = ["CHOICES", "EFFECTS", "Call", "Choice", "Pure", "Writing"]
@@ -191,6 +193,26 @@ def _post_test(settings: Settings, _: Facts) -> Request:
 
 def _get_schemas(settings: Settings, _: Facts) -> Request:
     return Request("GET", f"{_connection(settings)}/schemas", "look for names like the one given")
+
+
+# An hour earlier than what is looked for, since it is not documented whether a sync's start or
+# its end must lie in the window; a window of more than seven days is refused.
+HISTORY_MARGIN, HISTORY_MOST = 3600.0, 7 * 86_400.0
+
+
+def _get_sync_history(settings: Settings, facts: Facts) -> Request:
+    # https://fivetran.com/docs/rest-api/api-reference/connections/retrieve-connection-sync-history
+    until = facts.connection_date or 0.0
+    since = max(_since(facts) - HISTORY_MARGIN, until - HISTORY_MOST + 1)
+    window = f"start_time={iso(since)}&end_time={iso(until + 1)}"
+    return Request(
+        "GET", f"{_connection(settings)}/sync-history?{window}", "find the sync in the history", optional=True
+    )
+
+
+def _get_errors(settings: Settings, _: Facts) -> Request:
+    # https://fivetran.com/docs/rest-api/api-reference/connections/connection-errors (private preview)
+    return Request("GET", f"{_connection(settings)}/errors", "list the connection's active errors", optional=True)
 
 
 # --- What the answer means: before the trigger ------------------------------------------------
@@ -383,6 +405,26 @@ def find_near_matches(settings: Settings, facts: Facts, answer: Answer) -> tuple
     return Event.COMPARED, facts.but(near_matches=near_matches(answer.data, settings.schema, settings.table))
 
 
+@_call("GET", _get_sync_history)
+def find_sync(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.LOOKED_UP], Facts]:
+    """Keep the history's record of the sync that this run was about."""
+    since = int(_since(facts))  # Fivetran's `Date` has whole seconds
+    found: dict[tuple[float, float], Mapping[str, Any]] = {}  # by start and end
+    for item in _items(answer):
+        start, end = (documents.parse_time(item.get(name)) for name in ("start", "end"))
+        # One that was attached to had started before: then it must not have ended before.
+        ours = start is not None and start >= since if facts.triggered_at is not None else end is None or end >= since
+        if ours and start is not None:
+            found[start, math.inf if end is None else end] = item
+    return Event.LOOKED_UP, facts.but(sync=found[max(found)] if found else None)
+
+
+@_call("GET", _get_errors)
+def list_errors(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.LOOKED_UP], Facts]:
+    """Keep the active errors, with Fivetran's remedies."""
+    return Event.LOOKED_UP, facts.but(errors=_items(answer))
+
+
 EFFECTS["write_report"] = Writing("write_report", compose_report)
 
 
@@ -434,10 +476,29 @@ CHOICES["restore_schedule"] = Choice("restore_schedule", ("no", "yes"), _restore
 
 
 @_choice
-def evidence(settings: Settings, facts: Facts) -> Literal["none", "near_matches"]:
-    """FIVETRAN_EVIDENCE: is there something to look up about the verdict?"""
+def names_to_compare(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """FIVETRAN_EVIDENCE, where Fivetran does not know the schema or the table."""
     unknown_table = facts.verdict == Event.NOT_FOUND and resync_failed(facts)
-    return "near_matches" if settings.evidence and unknown_table else "none"
+    return "yes" if settings.evidence and unknown_table else "no"
+
+
+@_choice
+def sync_to_find(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """FIVETRAN_EVIDENCE, where a sync of this run was seen or accepted."""
+    return "yes" if _has_sync(settings, facts) and _may_ask_more(settings, facts) else "no"
+
+
+@_choice
+def errors_to_list(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """FIVETRAN_EVIDENCE, where something is wrong with the sync or the connection."""
+    document = facts.connection or {}
+    ill = documents.setup_state(document) in {"incomplete", "broken"} or documents.problems(document)
+    wrong = (
+        facts.verdict in _ILLS
+        or (facts.verdict == Event.TIMED_OUT and _has_sync(settings, facts))
+        or (facts.verdict == Event.SHOWN and ill)
+    )
+    return "yes" if wrong and _may_ask_more(settings, facts) else "no"
 
 
 @_choice
@@ -472,6 +533,35 @@ def _observed(settings: Settings, facts: Facts, answer: Answer) -> Facts:
         schedule_after=known if tried else None,
         warnings=facts.warned(*warnings),
     )
+
+
+# Verdicts that Fivetran's active errors may explain.
+_ILLS = {Event.SYNC_FAILED, Event.CANCELLED, Event.INCOMPLETE, Event.BROKEN, Event.TESTS_FAILED}
+
+
+def _may_ask_more(settings: Settings, facts: Facts) -> bool:
+    """Whether optional requests are wanted, and Fivetran answers this key at all."""
+    hopeless = {Event.REFUSED, Event.GAVE_UP, *SIGNALS}
+    return settings.evidence and facts.failure is None and facts.verdict not in hopeless
+
+
+def _has_sync(settings: Settings, facts: Facts) -> bool:
+    """Whether a sync of this run was accepted, seen, or attached to."""
+    attached = facts.syncing_seen and dict(settings.policies).get("on_running") == "attach"
+    return facts.triggered_at is not None or facts.started or attached
+
+
+def _since(facts: Facts) -> float:
+    """Fivetran's time from which on the sync of this run happened."""
+    at_baseline = facts.baseline.get("date") if facts.baseline else None
+    since = at_baseline if facts.triggered_at is None else facts.triggered_at
+    return (facts.connection_date or 0.0) if since is None else float(since)
+
+
+def _items(answer: Answer) -> tuple[Mapping[str, Any], ...]:
+    """The objects of an answer that is a list."""
+    items = answer.data.get("items")
+    return tuple(item for item in (items if isinstance(items, list) else []) if isinstance(item, Mapping))
 
 
 def _accepted(facts: Facts, answer: Answer) -> Facts:

@@ -37,6 +37,7 @@ class Event(StrEnum):
     TESTS_FAILED = "tests_failed"
     RESTORED = "restored"
     COMPARED = "compared"
+    LOOKED_UP = "looked_up"
     REPORTED = "reported"
     UNWRITABLE = "unwritable"
 

@@ -48,6 +48,7 @@ class Request:
         purpose: What it is for, as the log and the report say it.
         patient: It may take all the time that is left (setup tests), not FIVETRAN_HTTP_TIMEOUT.
         wants_data: The documented answer has an object under `data`.
+        optional: Nothing depends on it, and not every account can ask for it.
     """
 
     method: str
@@ -56,6 +57,7 @@ class Request:
     body: Mapping[str, Json] | None = None
     patient: bool = False
     wants_data: bool = True
+    optional: bool = False
 
     @property
     def changes(self) -> bool:

@@ -35,6 +35,8 @@ class Facts:
         looking_since: Fivetran's now at the first of them.
         setup_tests: Results of the setup tests.
         near_matches: Names at the source close to the ones given.
+        sync: The sync of this run as Fivetran's history has it, or None where that is not known.
+        errors: Fivetran's active errors of the connection, or None where they are not known.
         attempted: Names of the effects whose request was sent at least once.
         answered: Names of the effects whose request had an answer.
         unanswered: A changing request whose outcome is unknown ("POST /v1/…"), or None.
@@ -60,6 +62,8 @@ class Facts:
     looking_since: float | None = None
     setup_tests: tuple[Mapping[str, Any], ...] | None = None
     near_matches: tuple[str, ...] | None = None
+    sync: Mapping[str, Any] | None = None
+    errors: tuple[Mapping[str, Any], ...] | None = None
     attempted: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
     unanswered: str | None = None

@@ -63,7 +63,8 @@ class Narrator:
             told["again_in"] = f"{step.pause:.1f} s"
         elif run.wake > run.now:
             told["next_in"] = duration(run.wake - run.now)
-        say = self._log.warning if step.failure else self._log.info
+        optional = step.request is not None and step.request.optional  # evidence: its absence is no news
+        say = self._log.warning if step.failure and not optional else self._log.info
         if step.event == Event.WAITED:  # that it would be over then was said when it began
             say = self._log.debug
         say(f"{step.source} -> {step.target}", on=step.event, **told)

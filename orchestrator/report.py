@@ -81,6 +81,8 @@ def result(settings: Settings, facts: Facts, story: Story) -> dict[str, Any]:
         "problems": documents.problems(document),
         "setup_tests": list(facts.setup_tests) if facts.setup_tests is not None else None,
         "near_matches": list(facts.near_matches) if facts.near_matches is not None else None,
+        "sync": facts.sync,
+        "errors": list(facts.errors) if facts.errors is not None else None,
         "failure": facts.failure,
         "resumed": story.resumed,
         "steps": story.trail.entries(),

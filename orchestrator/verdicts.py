@@ -95,9 +95,9 @@ def explain(settings: Settings, facts: Facts) -> Explanation:
     return Explanation(
         headline=headline,
         reasons=_reasons(settings, facts, document),
-        at_fivetran=_at_fivetran(facts, document, running),
+        at_fivetran=(*_at_fivetran(facts, document, running), *_evidence(facts)),
         still_running=running,
-        advice=tuple(_ADVICE[verdict](settings, facts)) if verdict in _ADVICE else (),
+        advice=(*_remedies(facts), *(_ADVICE[verdict](settings, facts) if verdict in _ADVICE else ())),
     )
 
 
@@ -210,6 +210,21 @@ def _at_fivetran(facts: Facts, document: Mapping[str, Any], running: bool | None
             "FIVETRAN_RESTORE_SCHEDULE puts it back at a job's end"
         )
     return tuple(found)
+
+
+def _evidence(facts: Facts) -> Iterator[str]:
+    """What Fivetran's history says of the sync."""
+    if sync := facts.sync:
+        ended = f"to {sync['end']}" if sync.get("end") else "and not ended"
+        status = f": {sync['status']}" if sync.get("status") else ""
+        reason = f" ({sync['reason']})" if sync.get("reason") else ""
+        yield f"its history has this sync as {sync.get('sync_id')}, from {sync.get('start')} {ended}{status}{reason}"
+
+
+def _remedies(facts: Facts) -> Iterator[str]:
+    """What Fivetran itself advises on the connection's active errors."""
+    for error in facts.errors or ():
+        yield f"Fivetran on {error.get('title') or error.get('type')}: {error.get('message') or error.get('reason')}"
 
 
 def _key_advice(_: Settings, facts: Facts) -> list[str]:

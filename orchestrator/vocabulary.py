@@ -34,6 +34,7 @@ MEANINGS: dict[Event, str] = {
     Event.TESTS_FAILED: "a setup test failed",
     Event.RESTORED: "the schedule is as it was found",
     Event.COMPARED: "the names at the source were compared with the ones given",
+    Event.LOOKED_UP: "what Fivetran keeps about it was read, for the report alone",
     Event.REPORTED: "the results are written",
     Event.UNWRITABLE: "the results could not be written",
     Event.RATE_LIMITED: "429: the limit of calls is used up",

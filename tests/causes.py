@@ -25,7 +25,10 @@ OPERATION = {
     "restoring": "patch",
     "testing": "test",
     "looking_up_table": "schemas",
+    "looking_up_sync": "history",
+    "looking_up_errors": "errors",
 }
+READING = {"get", "schemas", "history", "errors"}
 TRIGGER = {"START": "sync", "FORCE_RESYNC": "resync"}
 
 BRIEF = SyncPlan(lasts=25)
@@ -65,6 +68,17 @@ def operation(action: str, state: str) -> str:
     return TRIGGER.get(action, "") if state == "triggering" else OPERATION.get(state, "")
 
 
+def _ill(action: str) -> Scenario:
+    """A connection on which an action ends with something to explain."""
+    match action:
+        case "TEST":
+            return Scenario(setup_tests=_tests("FAILED"))
+        case "STATUS":
+            return Scenario(connection={"status": {"setup_state": "broken"}})
+        case _:
+            return Scenario(syncs=(SyncPlan(lasts=25, ends="fails"),))
+
+
 # --- The ways -------------------------------------------------------------------------------------
 
 
@@ -90,6 +104,8 @@ def _way(action: str, state: str) -> Case:
             return Case(brief, {"FIVETRAN_RESTORE_SCHEDULE": "1"})
         case "looking_up_table":
             return Case(brief, {"TABLE": "Orders"})
+        case "looking_up_errors":
+            return Case(_ill(action))
         case _:
             return Case(brief)
 
@@ -134,8 +150,8 @@ def _signal(on: str, number: int) -> Arm:
 
 
 def _call_cause(on: str, event: str) -> Arm | None:
-    changes = on not in {"get", "schemas"}
-    posts = on not in {"get", "schemas", "patch"}
+    changes = on not in READING
+    posts = changes and on != "patch"
     causes: dict[str, Arm] = {
         "rate_limited": _answer(on, 429, "TooManyRequests"),
         # A POST is only unavailable where it surely was not carried out: a proxy's 403.
@@ -220,8 +236,12 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
             return Case(scenario, {"FIVETRAN_DONT_DISABLE_SYNC": "1"})
         case "concluding", "yes":
             return Case(scenario, {"FIVETRAN_RESTORE_SCHEDULE": "1"})
-        case "considering_evidence", "near_matches":
-            return Case(scenario, {"TABLE": "Orders"})
+        case "considering_names", "yes":
+            return _way(action, "looking_up_table")
+        case "considering_sync", "no":
+            return Case(replace(scenario, connection={"paused": True}))
+        case "considering_errors", "yes":
+            return _way(action, "looking_up_errors")
         case "reporting", "unwritable":
             return replace(way, arm=_unwritable)
         case "testing", "tests_failed":

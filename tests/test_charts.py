@@ -214,7 +214,7 @@ def test_force_resync_is_start_with_another_trigger() -> None:
 
     assert differences == ONLY_IN
     assert start.states.keys() - resync.states.keys() == {"restarting"}
-    assert resync.states.keys() - start.states.keys() == {"considering_evidence", "looking_up_table"}
+    assert resync.states.keys() - start.states.keys() == {"considering_names", "looking_up_table"}
 
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(ACTIONS, 2)))

@@ -104,9 +104,9 @@ def test_choice_copes_with_any_fact_missing(name: str) -> None:
         ("STATUS", {}, {"schedule_type": "manual"}, ["get"]),
         ("STATUS", {"FIVETRAN_DONT_DISABLE_SYNC": "1"}, {}, ["get"]),
         ("TEST", {}, {}, ["get", "patch", "test"]),
-        ("START", {}, {}, ["get", "patch", "sync", "get", "get", "get"]),
-        ("START", {}, {"schedule_type": "manual"}, ["get", "sync", "get", "get", "get"]),
-        ("FORCE_RESYNC", {}, {}, ["get", "patch", "resync", "get", "get", "get"]),
+        ("START", {"FIVETRAN_EVIDENCE": "0"}, {}, ["get", "patch", "sync", "get", "get", "get"]),
+        ("START", {}, {"schedule_type": "manual"}, ["get", "sync", "get", "get", "get", "history"]),
+        ("FORCE_RESYNC", {}, {}, ["get", "patch", "resync", "get", "get", "get", "history"]),
     ],
 )
 def test_never_a_request_whose_answer_is_known(
@@ -116,7 +116,7 @@ def test_never_a_request_whose_answer_is_known(
     connection: Mapping[str, Any],
     expected: list[str],
 ) -> None:
-    """STATUS asks twice, or once if the schedule needs nothing; START three times and once a poll."""
+    """STATUS asks twice, or once if the schedule needs nothing; START three times, once a poll and for the history."""
     here = stage(Scenario(connection=connection, syncs=(SyncPlan(lasts=25),)))
 
     played = here.play(action, **variables)
@@ -173,7 +173,7 @@ def test_a_rescheduled_resync_is_sent_again_as_a_resync(stage: Callable[..., Sta
     played = here.play("FORCE_RESYNC")
 
     assert played.code == 0
-    assert [name for name in played.requests if name != "get"] == ["patch", "resync", "resync"]
+    assert [name for name in played.requests if name != "get"] == ["patch", "resync", "resync", "history"]
 
 
 @pytest.mark.parametrize(
@@ -199,6 +199,113 @@ def test_unknown_table_is_answered_with_near_matches(
     matches = played.report["near_matches"]
     assert (None if matches is None else matches[:1]) == (expected[:1] if expected else expected)
     assert ("schemas" in played.requests) == (evidence == "1")
+
+
+# --- Evidence: what Fivetran keeps about the sync -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scenario", "variables", "status"),
+    [
+        (Scenario(syncs=(SyncPlan(lasts=25),)), {}, "COMPLETED"),
+        (Scenario(syncs=(SyncPlan(lasts=25, ends="fails"),)), {}, "FAILURE"),
+        (Scenario(syncs=(SyncPlan(lasts=25, ends="vanishes"),)), {}, "CANCELED"),
+        (Scenario(running=SyncPlan(lasts=25)), {"FIVETRAN_ON_RUNNING": "attach"}, "COMPLETED"),
+        (Scenario(running=SyncPlan(lasts=900)), {"FIVETRAN_ON_RUNNING": "restart"}, "COMPLETED"),
+        (Scenario(syncs=(SyncPlan(lasts=900),)), {}, None),
+        (Scenario(running=SyncPlan(lasts=900)), {"FIVETRAN_ON_RUNNING": "attach"}, None),
+        (Scenario(faults=(Fault(on="sync", does="reset", acts=True),)), {}, "COMPLETED"),
+        # The last of several: the one that was put off is there, too.
+        (Scenario(syncs=(SyncPlan(lasts=25, ends="reschedules", again_in=30), SyncPlan(lasts=25))), {}, "COMPLETED"),
+    ],
+)
+def test_the_sync_is_found_in_the_history(
+    stage: Callable[..., Stage], scenario: Scenario, variables: dict[str, Any], status: str | None
+) -> None:
+    """The report has the history's record of the very sync that the run was about."""
+    here = stage(scenario)
+
+    played = here.play(**variables)
+
+    assert played.report is not None
+    newest = here.connection.syncs(0.0, here.clock.wall())[0]
+    assert (played.report["sync"]["sync_id"], played.report["sync"]["status"]) == (newest["sync_id"], status)
+    assert f"its history has this sync as {newest['sync_id']}, from {newest['start']}" in played.stderr
+
+
+def test_somebody_elses_sync_is_no_evidence(stage: Callable[..., Stage]) -> None:
+    """A history that does not list the sync yet says nothing about the one before it."""
+    here = stage(Scenario(running=SyncPlan(lasts=25), syncs=(SyncPlan(queued=900),)))
+
+    played = here.play()
+
+    assert played.report is not None
+    assert (played.code, played.report["sync"]) == (5, None)
+    assert played.requests[-2:] == ["history", "errors"]
+
+
+def test_remedies_are_told(stage: Callable[..., Stage]) -> None:
+    """Fivetran's active errors are in the report, and its remedies among what to do."""
+    played = stage("fails").play()
+
+    assert played.report is not None
+    (error,) = played.report["errors"]
+    assert played.report["advice"][0] == f"Fivetran on {error['title']}: {error['message']}"
+    assert played.report["advice"][0] in played.stderr
+
+
+@pytest.mark.parametrize("history", [True, False])
+def test_an_account_without_evidence_costs_a_quiet_line(stage: Callable[..., Stage], history: bool) -> None:  # noqa: FBT001  # parametrized
+    """403 to what only helps to explain changes neither the verdict nor the warnings."""
+    rich = Scenario(syncs=(SyncPlan(lasts=25, ends="fails"),))
+
+    with_all, without = (stage(each).play() for each in (rich, replace(rich, history=history, errors=False)))
+
+    assert with_all.report is not None
+    assert without.report is not None
+    assert (without.code, without.report["errors"]) == (1, None)
+    assert without.requests == with_all.requests
+    assert without.report["notes"] == with_all.report["notes"]
+    assert "warning" not in without.stderr.partition("looking_up_errors")[2]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "variables"),
+    [
+        ("fails", {"FIVETRAN_EVIDENCE": "0"}),
+        ("wrong_key", {}),
+        ("unavailable", {}),
+        ("paused", {}),
+        ("unknown_connector", {}),
+        ("somebody_elses", {"FIVETRAN_ON_RUNNING": "fail"}),
+    ],
+)
+def test_no_evidence_is_asked_for(stage: Callable[..., Stage], scenario: str, variables: dict[str, Any]) -> None:
+    """Where it is not wanted, would be refused or explains nothing, no optional request is made."""
+    played = stage(scenario).play(**variables)
+
+    assert {"history", "errors"}.isdisjoint(played.requests)
+
+
+@pytest.mark.parametrize("does", ["hang", "reset", "truncate"])
+def test_evidence_is_asked_for_once(stage: Callable[..., Stage], does: str) -> None:
+    """An optional request that fails is not repeated, and ends within the grace."""
+    here = stage(Scenario(syncs=(SyncPlan(lasts=25, ends="fails"),), faults=(Fault("history", does=does, times=0),)))
+
+    played = here.play()
+
+    assert (played.code, played.requests.count("history")) == (1, 1)
+
+
+def test_history_of_a_long_run_is_asked_for_in_a_window_that_fivetran_takes(stage: Callable[..., Stage]) -> None:
+    """The time range of the history is never longer than the seven days that Fivetran allows."""
+    week = 7 * 86_400
+    here = stage(Scenario(syncs=(SyncPlan(lasts=week + 40_000),)))
+
+    played = here.play(FIVETRAN_TIMEOUT=str(week + 86_400), FIVETRAN_POLL_INTERVAL="3600")
+
+    assert [seen.outcome for seen in here.simulator.seen if seen.operation == "history"] == ["200"]
+    assert played.code == 0
 
 
 def test_no_table_resync_is_said(stage: Callable[..., Stage]) -> None:

@@ -420,3 +420,34 @@ def test_taken_port() -> None:
         pytest.raises(OSError, match="in use"),
     ):
         bind(Simulator(Scenario(), VirtualClock()), taken.getsockname()[1])
+
+
+# --- What is kept about a connection ----------------------------------------------------------------
+
+
+def test_history_has_each_sync_of_the_window() -> None:
+    """The history has the syncs that lie in the time range, newest first, and what became of each."""
+    caller = Caller(Scenario(syncs=(SyncPlan(lasts=20, ends="fails"), SyncPlan(queued=10, lasts=20))))
+    caller.trigger()
+    caller.look(3600)
+    caller.trigger()
+    window = "/sync-history?start_time=2027-01-15T08:00:00Z&end_time=2027-01-15T"
+
+    _, early = caller.ask("GET", f"{window}08:30:00Z")
+    _, late = caller.ask("GET", f"{window}10:00:00Z")
+
+    assert [item["status"] for item in early["data"]["items"]] == ["FAILURE"]
+    assert [(item["status"], item["start"]) for item in late["data"]["items"]] == [
+        (None, None),
+        ("FAILURE", "2027-01-15T08:00:00.000000Z"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?start_time=2027-01-15T08:00:00Z", "?start_time=2027-01-01&end_time=2027-01-15"]
+)
+def test_history_of_an_impossible_window(query: str) -> None:
+    """A time range that is incomplete or longer than seven days is rejected."""
+    status, document = Caller(Scenario()).ask("GET", f"/sync-history{query}")
+
+    assert (status, document["code"]) == (400, "InvalidInput")

@@ -13,6 +13,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from orchestrator.clock import SystemClock
+from orchestrator.documents import parse_time
 from orchestrator.simulator import faults
 from orchestrator.simulator.connection import Connection
 from orchestrator.simulator.scenario import Fault, Scenario
@@ -33,8 +34,11 @@ _ROUTES = Map(
         Rule(f"{_CONNECTION}/schemas/tables/resync", methods=["POST"], endpoint="resync"),
         Rule(f"{_CONNECTION}/test", methods=["POST"], endpoint="test"),
         Rule(f"{_CONNECTION}/schemas", methods=["GET"], endpoint="schemas"),
+        Rule(f"{_CONNECTION}/sync-history", methods=["GET"], endpoint="history"),
+        Rule(f"{_CONNECTION}/errors", methods=["GET"], endpoint="errors"),
     ]
 )
+LONGEST_HISTORY = 7 * 86_400.0  # seconds that one request may ask for
 _PERSISTENT = {"schedule_type", "paused", "sync_frequency", "config", "auth"}
 
 
@@ -43,7 +47,7 @@ class Seen:
     """A request that arrived.
 
     Attributes:
-        operation: get, patch, sync, resync, test, schemas; "" for a path that there is none at.
+        operation: get, patch, sync, resync, test, schemas, history, errors; "" for a path that there is none at.
         method: HTTP method.
         path: Path.
         body: JSON body, or None.
@@ -127,7 +131,7 @@ class Simulator:
             struck = [armed.fault for armed in self.armed if armed.strikes(operation)]
             fault = struck[0] if struck else None
             # What only reads is carried out in any case: a broken answer is one of Fivetran's, broken.
-            if fault is None or fault.acts or operation in {"get", "schemas"}:
+            if fault is None or fault.acts or request.method == "GET":
                 response = self._answer(operation, request, body, **arguments)
             else:
                 response = self._failed(fault.status, fault.code, fault.message)
@@ -184,7 +188,10 @@ class Simulator:
         content = _json(body)
         if request.method != "GET" and not isinstance(content, dict):
             return self._failed(400, "InvalidInput", "The request has no JSON object as its body")
-        connection = self.connection(identity)
+        return self._carry_out(operation, self.connection(identity), content, request.args)
+
+    def _carry_out(self, operation: str, connection: Connection, content: Any, query: Mapping[str, str]) -> Response:  # noqa: ANN401  # any JSON
+        """The answer to a request that is in order."""
         match operation:
             case "get":
                 return self._success(connection.document())
@@ -200,6 +207,10 @@ class Simulator:
             case "test":
                 tests = [dict(test) for test in self.scenario.setup_tests]
                 return self._success({**connection.document(), "setup_tests": tests}, "Setup tests were completed")
+            case "history":
+                return self._history(connection, query)
+            case "errors":
+                return self._evidence(connection.errors(), available=self.scenario.errors)
             case _:
                 return self._success({"schemas": self._schemas()})
 
@@ -217,6 +228,17 @@ class Simulator:
         if not connection.resync():
             return self._failed(409, "Conflict", "A sync is running and cannot be completed first")
         return self._success(None, "Re-sync has been triggered successfully")
+
+    def _history(self, connection: Connection, window: Mapping[str, str]) -> Response:
+        since, until = (parse_time(window.get(name)) for name in ("start_time", "end_time"))
+        if since is None or until is None or not 0 < until - since <= LONGEST_HISTORY:
+            return self._failed(400, "InvalidInput", "The time range is not one of up to 7 days")
+        return self._evidence(connection.syncs(since, until), available=self.scenario.history)
+
+    def _evidence(self, items: list[dict[str, Any]], *, available: bool) -> Response:
+        if not available:
+            return self._failed(403, "Forbidden", "This feature is not available for your account")
+        return self._success({"items": items})
 
     def _schemas(self) -> dict[str, Any]:
         return {

@@ -1,5 +1,6 @@
 """One simulated connection: what it is asked changes it, and time does."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,6 +10,18 @@ from orchestrator.clock import SystemClock
 from orchestrator.simulator.scenario import Scenario, SyncPlan
 
 __all__ = ["Connection", "Sync"]
+
+# How a sync ended, as the history calls it; None while it runs.
+_STATUSES = {
+    "": None,
+    "succeeds": "COMPLETED",
+    "fails": "FAILURE",
+    "breaks": "FAILURE",
+    "vanishes": "CANCELED",
+    "stopped": "CANCELED",
+    "reschedules": "RESCHEDULED",
+    "pauses": "PAUSED",
+}
 
 
 @dataclass(slots=True)
@@ -39,6 +52,11 @@ class Sync:
     def ends_at(self) -> float:
         """When it ends by itself, in seconds since the epoch."""
         return self.starts_at + self.plan.lasts
+
+    def stages(self) -> list[dict[str, Any]]:
+        """Its stages with volumes in bytes, made up: as much a second as a middling database gives."""
+        volume = int((self.ended_at - self.starts_at) * 250_000) if self.ended_at and self.outcome == "succeeds" else 0
+        return [{"name": name, "volume": volume} for name in ("EXTRACT", "PROCESS", "LOAD")]
 
 
 @dataclass(slots=True)
@@ -149,6 +167,38 @@ class Connection:
             return False
         self._start("resync")
         return True
+
+    # --- What is kept about it ----------------------------------------------------------------
+
+    def syncs(self, since: float, until: float) -> list[dict[str, Any]]:
+        """The history between two times, in seconds since the epoch, as GET /sync-history has it: newest first."""
+        self._live()
+        return [
+            {
+                "sync_id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.identity}/{number}")),
+                "start": _iso(sync.starts_at) if sync.starts_at <= self.clock.wall() else None,
+                "end": None if sync.ended_at is None else _iso(sync.ended_at),
+                "status": _STATUSES[sync.outcome],
+                "reason": sync.plan.reason if sync.outcome == "fails" else None,
+                "stages": sync.stages(),
+            }
+            for number, sync in reversed([*enumerate(self.history)])
+            if since <= sync.starts_at < until
+        ]
+
+    def errors(self) -> list[dict[str, Any]]:
+        """The active errors, as GET /errors has them: one a task."""
+        self._live()
+        return [
+            {
+                "type": task["code"],
+                "title": str(task["code"]).replace("_", " ").capitalize(),
+                "reason": task["message"],
+                "message": f"{task['message']}. Check the source's settings, then test the connection on its page.",
+                "created_at": self.members["failed_at"],
+            }
+            for task in self.document()["status"]["tasks"]
+        ]
 
     # --- Its life ---------------------------------------------------------------------------
 

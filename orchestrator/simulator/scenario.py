@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar, get_args, get_origin
 __all__ = ["Fault", "Scenario", "ScenarioError", "SyncPlan", "load_scenario", "names", "parse_scenario"]
 
 ENDS = ("succeeds", "fails", "vanishes", "reschedules", "pauses", "breaks")
-OPERATIONS = ("any", "get", "patch", "sync", "resync", "test", "schemas")
+OPERATIONS = ("any", "get", "patch", "sync", "resync", "test", "schemas", "history", "errors")
 DOINGS = ("answer", "reset", "hang", "trickle", "truncate", "short")
 
 
@@ -58,7 +58,7 @@ class Fault:
     """A fault, a real one: an answer of that status, or something done to the socket.
 
     Attributes:
-        on: Which requests: any, get, patch, sync, resync, test or schemas.
+        on: Which requests: any, get, patch, sync, resync, test, schemas, history or errors.
         skip: How many of them pass before.
         times: How many of them it meets; 0 for all that follow.
         does: answer, reset, hang, trickle, truncate (the connection ends inside the body) or
@@ -101,6 +101,8 @@ class Scenario:
         faults: Faults, each with its own count.
         setup_tests: What the setup tests find.
         test_seconds: How long they take.
+        history: The account has a sync history.
+        errors: The account can list active errors.
         schemas: Schema -> tables at the source.
     """
 
@@ -123,6 +125,8 @@ class Scenario:
         {"title": "Checking Replication Lag", "status": "SKIPPED", "message": "Not needed", "details": None},
     )
     test_seconds: float = 20.0
+    history: bool = True
+    errors: bool = True
     schemas: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"public": ("orders", "customers")})
 
     def faster(self, speed: float) -> Self:
