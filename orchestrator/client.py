@@ -5,6 +5,7 @@ not retry, wait or follow redirects. The one module that imports `requests`.
 """
 
 import json
+import queue
 import socket
 import ssl
 import sys
@@ -19,7 +20,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
 from orchestrator import __version__
@@ -43,6 +46,58 @@ __all__ = ["Client"]
 # https://fivetran.com/docs/rest-api: version 2 of the documents.
 ACCEPT = "application/json;version=2"
 LONGEST_EXCERPT = 200  # characters of a body that is not Fivetran's
+
+
+class _Shelf:
+    """What urllib3 keeps idle connections in, without a lock.
+
+    A limit or a signal is an exception at any instruction. In Python's own queue it can come
+    between the taking of the lock and the block that gives it back, and then whatever touches
+    the pool next, its finaliser for one, waits for ever. One thread needs no lock.
+    """
+
+    def __init__(self, maxsize: int) -> None:
+        self._maxsize = maxsize
+        self._kept: list[Any] = []
+
+    def put(self, connection: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ANN401, FBT001, FBT002  # queue's form
+        del block, timeout
+        if len(self._kept) >= self._maxsize:
+            raise queue.Full
+        self._kept.append(connection)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ANN401, FBT001, FBT002  # likewise
+        del block, timeout
+        if not self._kept:
+            raise queue.Empty
+        return self._kept.pop()
+
+    def qsize(self) -> int:
+        return len(self._kept)
+
+
+class _Pool(HTTPConnectionPool):
+    QueueCls = _Shelf  # type: ignore[assignment]  # all of a queue that a pool uses
+
+
+class _TLSPool(HTTPSConnectionPool):
+    QueueCls = _Shelf  # type: ignore[assignment]  # likewise
+
+
+class _Adapter(HTTPAdapter):
+    """requests' own, with pools that can be cut off at any instruction."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # requests' form
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # likewise
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+_POOLS = {"http": _Pool, "https": _TLSPool}
 
 
 class Client:
@@ -77,6 +132,8 @@ class Client:
 
     def _open(self) -> requests.Session:
         session = requests.Session()
+        session.mount("https://", _Adapter())
+        session.mount("http://", _Adapter())
         session.auth = self._auth  # set, so that no .netrc takes its place
         session.headers.update({"Accept": ACCEPT, "User-Agent": f"fivetran-orchestrator/{__version__}"})
         return session

@@ -1,4 +1,5 @@
 import json
+import queue
 import re
 import shutil
 import socket
@@ -11,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
+from itertools import count
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -20,7 +23,7 @@ from stage import CONNECTOR, Stage
 from werkzeug import Response
 
 from orchestrator import __version__
-from orchestrator.client import Client
+from orchestrator.client import Client, _Shelf
 from orchestrator.clock import SystemClock
 from orchestrator.exchange import (
     Answer,
@@ -645,3 +648,65 @@ def test_malformed_proxy_is_said_at_once(monkeypatch: pytest.MonkeyPatch, capsys
         client.send(GET, 5)
 
     assert capsys.readouterr().err == ""
+
+
+# --- Cut off ------------------------------------------------------------------------------------
+
+
+def _cut_off_at(client: Client, instruction: int) -> bool:
+    """Whether a request was cut off at that instruction among those that keep and fetch idle connections."""
+    passed = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal passed
+        frame.f_trace_opcodes = frame.f_code.co_filename.endswith(("/queue.py", "/threading.py", "/client.py"))
+        inside = any(name in frame.f_code.co_qualname for name in ("Shelf.", "Queue.", "Condition."))
+        if event == "opcode" and inside:
+            passed += 1
+            if passed > instruction:
+                raise LimitReached
+        return trace
+
+    try:
+        sys.settrace(trace)
+        client.send(GET, 10)
+    except LimitReached:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
+
+
+def test_a_request_can_be_cut_off_at_any_instruction(stage: Callable[..., Stage], make: Make) -> None:
+    """Wherever a limit or a signal strikes the keeping of connections, nothing stays locked for the next request."""
+    url = stage().url
+    answered: list[int] = []
+
+    def cut_off() -> None:
+        for instruction in count():
+            client = make(url)
+            client.send(GET, 10)
+            was_cut_off = _cut_off_at(client, instruction)
+            answered.append(client.send(GET, 10).status)
+            if not was_cut_off:
+                break
+
+    thread = threading.Thread(target=cut_off, daemon=True)  # what hangs here must not hang the tests
+    thread.start()
+    thread.join(60)
+
+    assert not thread.is_alive(), f"hangs after having been cut off at instruction {len(answered)}"
+    assert len(answered) > 20
+
+
+def test_no_more_connections_are_kept_than_there_is_room_for() -> None:
+    """A full shelf refuses, as a queue does, and an empty one has none to give."""
+    shelf = _Shelf(1)
+
+    shelf.put(1)
+
+    with pytest.raises(queue.Full):
+        shelf.put(2, block=False)
+    assert (shelf.qsize(), shelf.get()) == (1, 1)
+    with pytest.raises(queue.Empty):
+        shelf.get(block=False)
