@@ -9,10 +9,10 @@ SCENARIO ?= succeeds
 PIP      := -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check documents coverage bench wheel image clean
+.PHONY: help demo test check documents coverage bench wheel image image-test clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo
 	@echo "  make demo SCENARIO=rescheduled_twice     PYTHON=python3.13 names another Python"
 
@@ -32,7 +32,7 @@ test: $(STAMP) ## the tests; Python is all that they need
 	$(BIN)/pytest -n auto $(PYTEST_ARGS)
 	@echo
 	@echo "Left out: linters and types (make check), coverage of every branch (make coverage), the wheel"
-	@echo "installed elsewhere (make wheel), benchmarks (make bench), the container image (make image)."
+	@echo "installed elsewhere (make wheel), benchmarks (make bench), the container image (make image-test)."
 
 documents: $(STAMP) ## write the generated documents anew
 	@$(BIN)/fivetran-orchestrator draw > statecharts/README.md.new && mv statecharts/README.md.new statecharts/README.md
@@ -65,8 +65,11 @@ wheel: $(STAMP) ## build the wheel; install it elsewhere, without the sources, a
 	venv/bin/fivetran-orchestrator demo; \
 	echo; echo "$$wheel runs without its sources"
 
-image: ## build the container image and check it (buildah)
+image: ## build the container image (with Docker, or buildah)
 	@bash .ci/image
+
+image-test: $(STAMP) image ## build it and check it as a pipeline uses it: user, signals, size, no secret
+	@bash .ci/image-test $(BIN)/fivetran-orchestrator
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
