@@ -50,15 +50,22 @@ def read(archive: tarfile.TarFile, member: str | tarfile.TarInfo) -> bytes:
     return stream.read() if stream else b""
 
 
+def within(path: str, removed: str | None) -> bool:
+    """Whether it goes with what is removed."""
+    return removed is not None and (path == removed or path.startswith(f"{removed}/"))
+
+
 def files_of(archive: tarfile.TarFile, layers: list[str]) -> dict[str, File]:
-    """What those layers hold, by path; of two with one path the later one."""
-    found = {}
+    """What those layers hold, by path: what a later one replaces or removes is gone, and the mark of that there."""
+    found: dict[str, File] = {}
     for name in layers:
         with tarfile.open(fileobj=archive.extractfile(name)) as layer:
             for member in layer:
                 if not member.isdir():
-                    content = read(layer, member) if member.isfile() else b""
-                    found[os.path.normpath(member.name).lstrip("/")] = File(member, content)
+                    path = os.path.normpath(member.name).lstrip("/")
+                    removed = path.replace(".wh.", "") if "/.wh." in path else None
+                    found = {name: file for name, file in found.items() if not within(name, removed)}
+                    found[path] = File(member, read(layer, member) if member.isfile() else b"")
     return found
 
 
