@@ -4,10 +4,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from orchestrator.cli import EXIT_CODES
 from orchestrator.diagram import happy_path, overview, to_mermaid
@@ -77,33 +75,6 @@ def test_diagram_has_every_edge(action: str) -> None:
 
 def _taking_time(action: str) -> set[str]:
     return {name for name, state in load(action).states.items() if state.kind in {"does", "waits"}}
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yml")), ids=lambda path: path.stem)
-def test_example_is_a_job_that_we_know(path: Path) -> None:
-    """Each example is one GitLab job whose variables are ours and whose time limit is longer than the run's."""
-    (job,) = yaml.safe_load(path.read_text("utf-8")).values()
-
-    assert set(job["variables"]) <= set(VARIABLES)
-    assert job["variables"]["FIVETRAN_ACTION"] in ACTIONS
-    assert job["resource_group"] == f"fivetran/{job['variables']['CONNECTOR_ID']}"
-    assert job["retry"]["exit_codes"] == [6]
-    assert _seconds(job["timeout"]) > float(job["variables"].get("FIVETRAN_TIMEOUT", 300)) + 60
-    assert "allow_failure" in job
-
-
-def _seconds(text: str) -> int:
-    number, unit = text.split()
-    return int(number) * {"minutes": 60, "hours": 3600}[unit]
-
-
-def test_there_is_an_example_for_each_action() -> None:
-    """Every action has a job to copy."""
-    jobs: list[dict[str, Any]] = [
-        next(iter(yaml.safe_load(path.read_text("utf-8")).values())) for path in (ROOT / "examples").glob("*.yml")
-    ]
-
-    assert sorted(job["variables"]["FIVETRAN_ACTION"] for job in jobs) == sorted(ACTIONS)
 
 
 def test_stepping_in_the_documentation_works() -> None:

@@ -1,0 +1,171 @@
+"""The jobs that are there to be copied are valid, and agree with what runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.cli import EXIT_CODES
+from orchestrator.configuration import report_dir
+from orchestrator.loader import ACTIONS
+from orchestrator.variables import VARIABLES
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "examples").glob("*.yml"))}
+DOCUMENTS = ("README.md", "docs/pipeline.md")
+RUNNERS_FLAG = "FF_USE_NEW_BASH_EVAL_STRATEGY"  # GitLab's; without it every failure is a 1
+KILLED = 137
+KEYWORDS_OF_FILES = {"stages"}
+
+
+def _blocks(document: str) -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", (ROOT / document).read_text("utf-8"), re.DOTALL)
+
+
+def _jobs() -> dict[str, dict[str, Any]]:
+    """The jobs of examples and documents that are ours."""
+    texts = EXAMPLES | {f"{document} {i}": text for document in DOCUMENTS for i, text in enumerate(_blocks(document))}
+    return {
+        f"{source}: {name}": job
+        for source, text in texts.items()
+        for name, job in yaml.safe_load(text).items()
+        if name not in KEYWORDS_OF_FILES and any("/dataops" in line for line in job["script"])
+    }
+
+
+JOBS = _jobs()
+
+
+def _check(folder: Path, texts: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Hold files to GitLab's own schema, as check-jsonschema brings it along."""
+    for name, text in texts.items():
+        (folder / name).write_text(text, "utf-8")
+    schema = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", "--regex-variant", "nonunicode")
+    command = (sys.executable, "-m", "check_jsonschema", *schema, *(str(folder / name) for name in texts))
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_examples_follow_gitlabs_schema(tmp_path: Path) -> None:
+    """Every example and every YAML of the documents is valid for GitLab; `icon` alone is DataOps.live's."""
+    blocks = {
+        f"{Path(document).stem}-{i}.yml": text for document in DOCUMENTS for i, text in enumerate(_blocks(document))
+    }
+    texts = {name: re.sub(r"(?m)^  icon: .*\n", "", text) for name, text in (EXAMPLES | blocks).items()}
+
+    done = _check(tmp_path, texts)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [name for name, text in EXAMPLES.items() if texts[name] != text] == ["dataops.gitlab-ci.yml"]
+
+
+def test_the_schema_refuses_a_typo(tmp_path: Path) -> None:
+    """What GitLab does not know is found: the test above can fail."""
+    text = EXAMPLES["start.gitlab-ci.yml"].replace("resource_group:", "ressource_group:")
+
+    done = _check(tmp_path, {"typo.yml": text})
+
+    assert done.returncode == 1
+    assert "ressource_group" in done.stdout
+
+
+def test_documents_show_the_examples_themselves() -> None:
+    """docs/pipeline.md has the text of each example that it introduces, and no other YAML."""
+    text = (ROOT / "docs" / "pipeline.md").read_text("utf-8")
+
+    shown = re.findall(r"\(\.\./examples/([a-z-]+\.gitlab-ci\.yml)\):\n\n```yaml\n(.*?)```", text, re.DOTALL)
+
+    assert [block for _, block in shown] == _blocks("docs/pipeline.md")
+    for name, block in shown:
+        assert block == EXAMPLES[name], f"docs/pipeline.md: copy examples/{name} into it"
+
+
+def test_every_example_is_introduced() -> None:
+    """docs/pipeline.md leads to every example."""
+    text = (ROOT / "docs" / "pipeline.md").read_text("utf-8")
+
+    assert set(re.findall(r"\(\.\./examples/([^)]+)\)", text)) == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_variables_are_known(name: str) -> None:
+    """An example sets variables that the job reads, with an action that there is."""
+    variables = JOBS[name]["variables"]
+    matrix = JOBS[name].get("parallel", {}).get("matrix", [{}])
+
+    assert set(variables).union(*matrix) <= {*VARIABLES, RUNNERS_FLAG}
+    assert variables["FIVETRAN_ACTION"] in ACTIONS
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_job_outlasts_its_run(name: str) -> None:
+    """The job's time limit leaves a minute more than FIVETRAN_TIMEOUT, so that the run ends by itself."""
+    job = JOBS[name]
+    settings = [job["variables"], *job.get("parallel", {}).get("matrix", [])]
+    longest = max(float(setting.get("FIVETRAN_TIMEOUT", 300)) for setting in settings)
+
+    assert _seconds(job["timeout"]) > longest + 60
+
+
+def _seconds(text: str) -> int:
+    number, unit = text.split()
+    return int(number) * {"minutes": 60, "hours": 3600}[unit]
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_exit_codes_reach_gitlab(name: str) -> None:
+    """A job retries what is worth it, by codes that there are, and has the runner hand them on."""
+    job = JOBS[name]
+    allowed = job.get("allow_failure", False)
+    tolerated = set() if isinstance(allowed, bool) else set(allowed["exit_codes"])
+
+    assert {6} <= set(job["retry"]["exit_codes"]) <= {6, KILLED}
+    assert tolerated <= {8} <= set(EXIT_CODES)
+    assert job["variables"][RUNNERS_FLAG] == "true"
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_killed_job_is_retried_with_its_state(name: str) -> None:
+    """A retry after a kill is asked for where the state file comes along, and only there."""
+    job = JOBS[name]
+    file = job["variables"].get("FIVETRAN_STATE_FILE", "")
+    kept = job.get("cache", {"paths": []})["paths"]
+
+    assert (KILLED in job["retry"]["exit_codes"]) == any(file.startswith(path) for path in kept)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_one_job_a_connection(name: str) -> None:
+    """Two jobs never work on one connection at once."""
+    assert JOBS[name]["resource_group"] == "fivetran/$CONNECTOR_ID"
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_reports_are_where_the_job_writes_them(name: str) -> None:
+    """The results are kept however the job ends, under a path and a name that GitLab and DataOps.live can show."""
+    artifacts = JOBS[name]["artifacts"]
+    folder = f"{report_dir({'CI': 'true'})}/"
+
+    assert artifacts["when"] == "always"
+    assert artifacts["expose_as"] == "DataOpsReport"
+    assert artifacts["paths"] == [folder]
+    names = {kind: path.removeprefix(folder) for kind, path in artifacts["reports"].items()}
+    one_of_many = "parallel" in JOBS[name]  # they would set each other's variables
+    dotenv = {} if one_of_many else {"dotenv": "fivetran.env"}
+    assert names == {"junit": "junit.xml", "annotations": "annotations.json", **dotenv}
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "dataops.gitlab-ci.yml"])
+def test_example_declares_its_stages(name: str) -> None:
+    """An example can be run as it stands: its jobs' stages are all there, and no other."""
+    file = yaml.safe_load(EXAMPLES[name])
+
+    assert {job["stage"] for key, job in file.items() if key not in KEYWORDS_OF_FILES} == set(file["stages"])
+
+
+def test_there_is_an_example_for_each_action() -> None:
+    """Every action has a job to copy."""
+    assert {job["variables"]["FIVETRAN_ACTION"] for job in JOBS.values()} == set(ACTIONS)
