@@ -1,5 +1,7 @@
 """Why: each step of each scenario has its reason in words."""
 
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -76,3 +78,10 @@ def test_call_that_was_not_made(stage: Callable[..., Stage]) -> None:
 
     line = "the deadline struck; behind the conclusion, the grace ended: nothing was sent any more."
     assert ("timed_out", line) in found
+
+
+def test_signal(stage: Callable[..., Stage]) -> None:
+    """A signal is named for what it is."""
+    _, found = reasons(stage("slow"), lambda run: os.kill(os.getpid(), signal.SIGTERM) if run.number == 6 else None)
+
+    assert ("terminated", "SIGTERM: the runner ends the job.") in found
