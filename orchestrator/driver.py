@@ -10,9 +10,11 @@
 So an event is raised only where the chart has an edge for it: a state without `gave_up` never
 gives up, one without signal edges is shielded, and there are no flags and no special cases.
 `Run.step()` never sleeps; `drive()` is the loop over it. Exhausting the generator is running,
-pulling it is stepping.
+pulling it is stepping. A step is reckoned at the moment it begins and, once it has asked, at the
+moment the answer came: so the same answers at the same moments make the same run again.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
@@ -49,12 +51,13 @@ class Step(NamedTuple):
         target: The state that was entered.
         kind: What the state that was left is.
         facts: The facts after the step.
-        at: Seconds since the run began.
+        at: When it ended, in seconds since the run began.
         request: What was asked, if anything.
         answer: What was answered.
         failure: Or how that failed.
         took: Seconds that asking took.
         pause: Seconds that the back-off lasts which follows, 0 if none does.
+        due: When the next step is due, in seconds since the run began.
     """
 
     number: int
@@ -69,6 +72,7 @@ class Step(NamedTuple):
     failure: Failure | None = None
     took: float = 0.0
     pause: float = 0.0
+    due: float = 0.0
 
     @property
     def detail(self) -> str:
@@ -106,11 +110,11 @@ class Run:
         self.facts = facts or Facts()
         self.trail = Trail()
         self.number = 0
-        self.resumed = False
         self.started_at = world.clock.wall()
+        self.resumed_at: float | None = None  # by the wall clock, too
         self._world = world
         self._position = Position(chart)
-        self._began = world.clock.monotonic()
+        self._began = self._moment = world.clock.monotonic()  # what a step is reckoned at
         self._deadline = self._began + settings.timeout
         self._failures: dict[str, int] = {}
         self._last_event = ""
@@ -139,9 +143,19 @@ class Run:
         return self._world.clock.monotonic()
 
     @property
+    def began(self) -> float:
+        """When the run began, on the clock of `now`."""
+        return self._began
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the run began."""
         return self.now - self._began
+
+    @property
+    def resumed(self) -> bool:
+        """Whether it was taken up again from a state file."""
+        return self.resumed_at is not None
 
     @property
     def deadline(self) -> float:
@@ -172,7 +186,7 @@ class Run:
         """
         if self.ended or (self._wake > self.now and self.wake > self.now):
             raise NotDue(f"{self.state.name}: not before {self.wake - self.now:.3f} s from now")
-        source = self.state
+        source, self._moment = self.state, self.now
         exchange = self._perform()
         self._answer_was_lost = False
         self._position.fire(exchange.event)
@@ -191,12 +205,13 @@ class Run:
             target=target.name,
             kind=source.kind,
             facts=self.facts,
-            at=self.elapsed,
+            at=self._moment - self._began,
             request=exchange.request,
             answer=exchange.answer,
             failure=exchange.failure,
             took=exchange.took,
             pause=pause,
+            due=(min(self._wake, self._deadline) if self._concluded else self._wake) - self._began,
         )
         self.trail.add(step.source, step.event, step.target, round(step.at, 3), step.detail)
         return step
@@ -234,23 +249,22 @@ class Run:
         if self._answer_was_lost and Event.ANSWER_LOST in state.edges:
             failure = unanswered(request, "the run stopped while this was under way, and was taken up again")
             return self._failed(state, request, failure, _Exchange("", self.facts, request, failure=failure))
-        past = self.now >= self._deadline
+        past = self._moment >= self._deadline
         if self._hopeless or (past and (request.changes or self._concluded)):
             return self._struck(state, request, _Exchange("", self.facts))
         limit, by_deadline = self._limit(request)
         facts = self.facts.but(attempted=_with(self.facts.attempted, effect.name))
-        began = self.now
         try:
             answer = self._world.send(request, limit, not SIGNALS.isdisjoint(state.edges))
         except SignalReceived:
             facts = facts.but(unanswered=str(request)) if request.changes else facts
-            return _Exchange(str(self._heed_signal()), facts, request, took=self.now - began)
+            return _Exchange(str(self._heed_signal()), facts, request, took=self._lapse())
         except LimitReached:
-            failure = unanswered(request, f"no answer within {limit:g} s")
-            tried = _Exchange("", facts, request, failure=failure, took=self.now - began)
+            failure = unanswered(request, f"no answer within {round(limit, 2):g} s")
+            tried = _Exchange("", facts, request, failure=failure, took=self._lapse())
             return self._struck(state, request, tried) if by_deadline else self._failed(state, request, failure, tried)
         except Failure as failure:
-            tried = _Exchange("", facts, request, failure=failure, took=self.now - began)
+            tried = _Exchange("", facts, request, failure=failure, took=self._lapse())
             return self._failed(state, request, failure, tried)
         self._failures.pop(state.name, None)
         facts = facts.but(
@@ -258,8 +272,9 @@ class Run:
             unanswered=facts.unanswered if facts.unanswered and facts.unanswered != str(request) else None,
             failure=facts.failure if self._concluded else None,  # behind it the one that decided is kept
         )
+        took = self._lapse()
         event, facts = effect.mean(self.settings, facts, answer)
-        return _Exchange(event, facts, request, answer, took=self.now - began)
+        return _Exchange(event, facts, request, answer, took=took)
 
     def _failed(self, state: State, request: Request, failure: Failure, tried: _Exchange) -> _Exchange:
         """Count a failure, and name its event: its own, or `gave_up` after the last attempt."""
@@ -297,9 +312,14 @@ class Run:
 
     # --- Time -------------------------------------------------------------------------------
 
+    def _lapse(self) -> float:
+        """Seconds that asking took; the step goes on at the moment at which that is over."""
+        began, self._moment = self._moment, self.now
+        return self._moment - began
+
     def _limit(self, request: Request) -> tuple[float, bool]:
         """Seconds that a call gets, and whether it is the deadline that cuts it off."""
-        left = self._deadline - self.now
+        left = self._deadline - self._moment
         if not self._concluded:
             left = max(left, LAST_CALL)
         own = left if request.patient else self.settings.http_timeout
@@ -314,18 +334,18 @@ class Run:
         else:
             doubled = BACKOFF_FIRST * 2.0 ** min(self._failures.get(self.state.name, 1) - 1, 32)
             seconds = min(doubled, BACKOFF_MOST) * (1 - self._world.jitter() / 2)
-        left = self._deadline - self.now
+        left = self._deadline - self._moment
         # A wait known to end too late is not sat through. A back-off is cut at the deadline, where a
         # GET is still made, and nothing else.
         pointless = asked is not None or (exchange.request is not None and exchange.request.changes)
         self._hopeless = left <= 0 or (pointless and seconds > left)
         seconds = 0.0 if self._hopeless else min(seconds, left)
-        self._wake = self.now + seconds
+        self._wake = self._moment + seconds
         return seconds
 
     def _enter(self) -> None:
         """Take up the state just entered: when is it due, and does the run conclude here?"""
-        state, now = self.state, self.now
+        state, now = self.state, self._moment
         self._wake, self._hopeless = now, False
         if state.concludes:
             self._concluded = True
@@ -389,23 +409,41 @@ class Run:
         """
         run = cls(chart, settings, world, Facts.from_json(snapshot["facts"]))
         state = chart.states[snapshot["state"]]
+        now, wall = run._moment, run.started_at
+
+        def on_our_clock(moment: float) -> float:
+            return now + float(moment) - wall
+
         run._position = Position(chart, state.name)
         run._failures = {str(name): int(count) for name, count in snapshot["failures"].items()}
         run._last_event = str(snapshot["last_event"])
         run.started_at = float(snapshot["started_at"])
+        run.resumed_at = wall
         run.number = int(snapshot["number"])
         run.trail = Trail(snapshot["trail"], dropped=int(snapshot["trail_dropped"]))
-        run._answer_was_lost = run.resumed = True
-        run._began = run.now - max(0.0, world.clock.wall() - run.started_at)
+        run._answer_was_lost = True
+        run._began = now - max(0.0, wall - run.started_at)
         run._concluded = run.facts.verdict is not None
-        run._deadline = run.now + GRACE if run._concluded else run._on_our_clock(snapshot["deadline_at"])
-        run._wake = max(run.now, run._on_our_clock(snapshot["wake_at"]))
+        run._deadline = now + GRACE if run._concluded else on_our_clock(snapshot["deadline_at"])
+        run._wake = max(now, on_our_clock(snapshot["wake_at"]))
         run._hopeless = bool(snapshot["hopeless"])
         return run
 
-    def _on_our_clock(self, wall: float) -> float:
-        """A moment of the wall clock on the clock of `now`."""
-        return self.now + float(wall) - self._world.clock.wall()
+    def fork(self, world: World) -> Self:
+        """This run as it stands, going on in another world; in this one nothing has changed.
+
+        However late or early it is there: what has passed has passed, and the deadline is as far off.
+        """
+        run: Self = copy.copy(self)
+        run._world = world
+        run._position = Position(self.chart, self.state.name)
+        run._failures = dict(self._failures)
+        run.trail = copy.deepcopy(self.trail)
+        run.started_at = world.clock.wall() - (self._world.clock.wall() - self.started_at)
+        later = world.clock.monotonic() - self.now
+        run._began, run._moment = self._began + later, self._moment + later
+        run._deadline, run._wake = self._deadline + later, self._wake + later
+        return run
 
 
 def drive(run: Run, pause: Callable[[float], None]) -> Iterator[Step]:
