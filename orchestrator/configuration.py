@@ -116,6 +116,7 @@ class _Reader:
             unpause=self._flag("FIVETRAN_UNPAUSE"),
             restore_schedule=self._flag("FIVETRAN_RESTORE_SCHEDULE"),
             evidence=self._one_of("FIVETRAN_EVIDENCE", ("1", "0")) == "1",
+            journal=self._one_of("FIVETRAN_JOURNAL", ("1", "0")) == "1",
             state_file=self._value("FIVETRAN_STATE_FILE"),
             api_url=self._url(),
             report_dir=self._report_dir(),

@@ -93,10 +93,23 @@ class Facts:
         Raises:
             TypeError: `document` is not an object.
         """
-        known = {field.name for field in fields(cls)}
+        return cls().updated(document)
+
+    def updated(self, document: Mapping[str, Any]) -> Self:
+        """These facts with those that a document has, as `as_json` writes them.
+
+        Raises:
+            TypeError: `document` is not an object.
+        """
+        known = {field.name for field in fields(self)}
         members: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in dict(document).items()
             if name in known
         }
-        return cls(**members)
+        return replace(self, **members)
+
+    def changed_from(self, before: Self) -> dict[str, Any]:
+        """The facts that are others than before, by name."""
+        now = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: value for name, value in now if value != getattr(before, name)}

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from structlog.typing import FilteringBoundLogger
 
@@ -22,13 +22,16 @@ from orchestrator.log import LiveLine, coloured, make_log
 from orchestrator.masking import Mask
 from orchestrator.narrator import Narrator
 from orchestrator.output import render
-from orchestrator.report import RESULT, Files, Story, as_text
+from orchestrator.report import JOURNAL, RESULT, Files, Story, as_text
 from orchestrator.settings import Settings
 from orchestrator.snapshot import SnapshotError, compose_snapshot, read_snapshot, why_stale
 from orchestrator.texts import iso
 from orchestrator.variables import VARIABLES
 from orchestrator.watch import Watch
 from orchestrator.world import World
+
+if TYPE_CHECKING:
+    from orchestrator.recorder import Recorder
 
 __all__ = ["Job"]
 
@@ -114,12 +117,18 @@ class Job:
         client = Client(
             settings.api_url, settings.api_key, settings.api_secret, now=self.clock.wall, hide=self.mask.add
         )
-        run = self._begin(configured, self._world(settings, client, watch))
+        world = self._world(settings, client, watch)
+        recorder = self._recorder(settings, world)
+        run, snapshot = self._begin(configured, recorder.world if recorder else world)
+        if recorder:
+            recorder.snapshot = snapshot
         watch.tick = lambda: self.narrator.tick(run)
         keep = self._keeper(settings, run)
         self.observe(run, None)
         for step in drive(run, watch.pause):
             self.narrator.step(run, step)
+            if recorder:
+                recorder.record(run, step)  # first: the journal knows of all that the state file knows of
             keep()
             self.observe(run, step)
         client.close()
@@ -141,7 +150,16 @@ class Job:
 
         return World(self.clock, send, write, self.jitter, watch.signal)
 
-    def _begin(self, configured: Configured, world: World) -> Run:
+    def _recorder(self, settings: Settings, world: World) -> "Recorder | None":
+        """What writes the journal, where there is to be one."""
+        if not settings.journal or not settings.report_dir:
+            return None
+        from orchestrator.recorder import Recorder  # noqa: PLC0415  # only with a report folder
+
+        return Recorder(world, Path(settings.report_dir, JOURNAL), self.mask, self.log.warning)
+
+    def _begin(self, configured: Configured, world: World) -> tuple[Run, Mapping[str, Any] | None]:
+        """The run, and what it was taken up from, if it was."""
         settings, chart = configured.settings, configured.chart
         file = settings.state_file
         try:
@@ -152,7 +170,7 @@ class Job:
             elif snapshot is not None:
                 run = Run.resume(chart, settings, world, snapshot)
                 self.log.info("taken up again", state_file=file, state=run.state.name, since=iso(run.started_at))
-                return run
+                return run, snapshot
         except SnapshotError as error:
             raise ConfigurationError([f"FIVETRAN_STATE_FILE: {error}: {error.mend}"], []) from error
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
@@ -163,7 +181,7 @@ class Job:
         if self.must_resume:
             problem = f"FIVETRAN_STATE_FILE: {file} holds no unfinished run: start one without --resume"
             raise ConfigurationError([problem], [])
-        return Run(chart, settings, world)
+        return Run(chart, settings, world), None
 
     def _keeper(self, settings: Settings, run: Run) -> Callable[[], None]:
         """What writes the run down on entering a state; a disk that fails later costs a warning."""

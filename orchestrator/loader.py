@@ -25,7 +25,7 @@ from orchestrator.exchange import (
     Unavailable,
 )
 
-__all__ = ["ACTIONS", "PAUSES", "ChartError", "load", "load_file", "parse"]
+__all__ = ["ACTIONS", "PAUSES", "ChartError", "load", "load_file", "packaged_source", "parse"]
 
 ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")
 PAUSES = ("next_poll", "rescheduled_for")
@@ -48,8 +48,12 @@ def load(action: str) -> Chart:
     Raises:
         ChartError: It is not sound.
     """
-    name = f"{action.lower()}.toml"
-    return parse(files("statecharts").joinpath(name).read_text("utf-8"), name, action)
+    return parse(packaged_source(action), f"{action.lower()}.toml", action)
+
+
+def packaged_source(action: str) -> str:
+    """The text of an action's chart, as it comes with the program."""
+    return files("statecharts").joinpath(f"{action.lower()}.toml").read_text("utf-8")
 
 
 def load_file(path: str, action: str | None = None) -> Chart:

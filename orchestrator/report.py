@@ -12,9 +12,9 @@ from orchestrator.texts import iso
 from orchestrator.trail import Trail
 from orchestrator.verdicts import explain
 
-__all__ = ["RESULT", "Files", "Story", "as_text", "compose_report", "result"]
+__all__ = ["JOURNAL", "RESULT", "Files", "Story", "as_text", "compose_report", "result"]
 
-RESULT = "result.json"
+RESULT, JOURNAL = "result.json", "journal.jsonl"  # in FIVETRAN_REPORT_DIR
 
 Files = Mapping[str, str]  # file name -> text
 

@@ -27,6 +27,7 @@ class Settings:
         unpause: Un-pause a paused connection.
         restore_schedule: Put the schedule back at the end.
         evidence: Optional requests behind the conclusion are allowed.
+        journal: Write a journal into `report_dir`.
         state_file: Where the run is written down, or "".
         api_url: Base of the API.
         report_dir: Where results are written, or "".
@@ -48,6 +49,7 @@ class Settings:
     unpause: bool = False
     restore_schedule: bool = False
     evidence: bool = True
+    journal: bool = True
     state_file: str = ""
     api_url: str = "https://api.fivetran.com"
     report_dir: str = ""

@@ -7,7 +7,7 @@ from orchestrator.events import Event
 from orchestrator.exchange import Answer, Request
 from orchestrator.report import Files
 
-__all__ = ["GRACE_AFTER_SIGNAL", "Clock", "LimitReached", "SignalReceived", "World"]
+__all__ = ["GRACE_AFTER_SIGNAL", "Clock", "LimitReached", "Noted", "SignalReceived", "World"]
 
 GRACE_AFTER_SIGNAL = 1.5  # seconds behind the conclusion, once somebody wants us gone: 2 s in all
 
@@ -49,3 +49,23 @@ class World(NamedTuple):
     write: Callable[[Files], None]
     jitter: Callable[[], float]
     signal: Callable[[], Event | None] = lambda: None
+
+
+class Noted(NamedTuple):
+    """What the world did to a run in one step, beside answering it.
+
+    Attributes:
+        limit: Seconds that the request was given; None where none was sent.
+        cut_off: What ended the request before an answer or a failure did: "limit", "signal" or "".
+        unwritable: Why the files could not be written, or None.
+        jitter: The number drawn for a back-off, or None.
+        signal: The signal that had arrived, or None.
+        signalled: When the run first saw it, on the clock of the world.
+    """
+
+    limit: float | None = None
+    cut_off: str = ""
+    unwritable: str | None = None
+    jitter: float | None = None
+    signal: Event | None = None
+    signalled: float | None = None
