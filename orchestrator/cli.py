@@ -26,7 +26,7 @@ exit codes:
 {codes}
 """
 
-COMMANDS = ("run", "demo", "simulate", "draw")  # modules of orchestrator.commands
+COMMANDS = ("run", "demo", "simulate", "draw", "replay")  # modules of orchestrator.commands
 
 EXIT_CODES = {
     0: "done: the sync succeeded, the tests passed, the connection was shown",

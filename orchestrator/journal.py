@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, MutableMapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 from orchestrator import __version__
 from orchestrator.chart import Chart, Kind
@@ -28,7 +28,7 @@ from orchestrator.exchange import (
     Unavailable,
 )
 from orchestrator.facts import Facts
-from orchestrator.loader import packaged_source
+from orchestrator.loader import ACTIONS, packaged_source
 from orchestrator.settings import Settings
 from orchestrator.texts import iso
 from orchestrator.why import why
@@ -44,6 +44,7 @@ __all__ = [
     "as_line",
     "compose_header",
     "compose_record",
+    "compose_request",
     "compose_resumption",
     "is_of",
     "missing_end",
@@ -127,7 +128,7 @@ def compose_record(
         "state": step.source,
         "kind": str(step.kind),
         "operand": state.operand,
-        "request": None if step.request is None else _told_request(step.request),
+        "request": None if step.request is None else compose_request(step.request),
         "limit": None if noted.limit is None else _seconds(noted.limit),
         "took": None if noted.limit is None else _seconds(step.took),
         "answer": None if step.answer is None else _told_answer(step.answer),
@@ -136,6 +137,7 @@ def compose_record(
         "unwritable": noted.unwritable,
         "event": str(step.event),
         "target": step.target,
+        "exit": chart.states[step.target].exit,
         "pause": _seconds(step.pause) or None,
         "jitter": noted.jitter,
         "due": _seconds(step.due),
@@ -181,7 +183,8 @@ def _seconds(seconds: float) -> float:
     return round(seconds, DIGITS)
 
 
-def _told_request(request: Request) -> dict[str, Any]:
+def compose_request(request: Request) -> dict[str, Any]:
+    """What was asked."""
     return _known({"method": request.method, "path": request.path, "purpose": request.purpose, "body": request.body})
 
 
@@ -400,6 +403,12 @@ def _header(document: Mapping[str, Any]) -> Header:
     said, chart = dict(document["settings"]), document["chart"]
     policies = tuple(dict(said.pop("policies")).items())
     settings = Settings(**said, policies=policies, api_key="", api_secret="")
+    for name, kind in get_type_hints(Settings).items():
+        value = getattr(settings, name)
+        if kind in {str, bool, int, float} and not isinstance(value, int | float if kind is float else kind):
+            raise TypeError(f"{name}: {value!r}")
+    if settings.action not in ACTIONS:
+        raise ValueError(f"action: {settings.action!r}")
     return Header(
         version=str(document["version"]),
         started_at=str(document["started_at"]),
@@ -430,6 +439,8 @@ def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resum
         data[number] = answer["data"]
     if "connection" in changed:
         changed["connection"] = _resolved(changed["connection"], data)
+    if "limit" in document and {"answer", "failure", "cut_off"}.isdisjoint(document):
+        raise ValueError("a request was sent, and nothing came of it")
     told = {**document, "facts": changed, **({} if answer is None else {"answer": answer})}
     step = Step(
         number=number,

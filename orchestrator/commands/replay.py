@@ -1,0 +1,65 @@
+"""`replay`: recorded runs again, on the code and charts of today."""
+
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Mapping
+
+__all__ = ["HELP", "add_to", "execute"]
+
+HELP = "do recorded runs again, with the code and charts of today"
+
+REPEATS, DIFFERS, NO_JOURNAL = 0, 1, 2
+
+DESCRIPTION = """\
+Feed what a run recorded (journal.jsonl, beside its results) to the code and charts of today:
+every answer, time, signal and random number of then. Nothing is sent, written or waited for.
+It stops at the first step that differs, and says what was recorded, what happens today and why.
+
+exit codes: 0 every run repeats; 1 one differs; 2 a file is no journal
+"""
+
+
+def add_to(parser: ArgumentParser) -> None:
+    """Give the parser the arguments."""
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.description = DESCRIPTION
+    parser.add_argument("journals", nargs="+", metavar="JOURNAL", help="a journal.jsonl")
+    parser.add_argument(
+        "--chart",
+        choices=("today", "recorded"),
+        default="today",
+        help="the chart that comes with this version (default; a user's own one is taken from the journal), "
+        "or the one that the journal carries: today's code alone is tried then",
+    )
+
+
+def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
+    """Replay them, one after the other.
+
+    Returns:
+        The exit code.
+    """
+    del environ
+    return max(_replay(file, recorded=arguments.chart == "recorded") for file in arguments.journals)
+
+
+def _replay(file: str, *, recorded: bool) -> int:
+    from orchestrator.journal import JournalError, read_journal  # noqa: PLC0415
+    from orchestrator.loader import ChartError  # noqa: PLC0415
+    from orchestrator.replay import Divergence, chart_of, replay, summary  # noqa: PLC0415
+
+    try:
+        journal = read_journal(file)
+        chart = chart_of(journal, recorded=recorded)
+    except (JournalError, ChartError) as error:
+        print(error, file=sys.stderr)
+        return NO_JOURNAL
+    told = f"{file}: {summary(journal)}"
+    try:
+        run = replay(journal, chart)
+    except Divergence as divergence:
+        print(f"{told}: DIFFERS\n  {'  '.join(str(divergence).splitlines(keepends=True))}")
+        return DIFFERS
+    changed = "" if chart.digest == journal.header.digest else "; the chart has changed, but not on this way"
+    print(f"{told}: repeats{'' if run.ended else ' as far as it goes'}{changed}")
+    return REPEATS

@@ -1,0 +1,371 @@
+"""A journal played again: the answers, times, signals and numbers of then, the code and charts of today.
+
+Deterministic, and without any effect: nothing is sent, written or waited for. It ends at the
+first step that differs from the recorded one.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from orchestrator import documents
+from orchestrator.chart import Chart, State
+from orchestrator.driver import NotDue, Run, Step
+from orchestrator.events import Event
+from orchestrator.exchange import Answer, Request
+from orchestrator.facts import Facts
+from orchestrator.journal import Journal, Record, Resumption, compose_record, compose_request
+from orchestrator.loader import ChartError, load, parse
+from orchestrator.machine import IllegalMove
+from orchestrator.masking import Mask
+from orchestrator.report import Files
+from orchestrator.texts import duration
+from orchestrator.world import LimitReached, Noted, SignalReceived, World
+
+__all__ = ["Clock", "Difference", "Divergence", "Replay", "Replayed", "chart_of", "replay", "run_at", "summary"]
+
+TOLERANCE = 0.001  # seconds: times are written with six digits, and sums of them differ in the last
+LONGEST = 160  # characters of a value in a message
+
+_MASK = Mask()  # no secrets: it makes values what they are in a journal
+# What a step is compared by, in the order in which it is told. What follows from another is left out.
+_EXACT = ("state", "kind", "operand", "request", "failure", "event", "target", "exit")
+_TIMES = ("limit", "pause", "due")
+
+
+class Difference(NamedTuple):
+    """One thing that is not as it was recorded.
+
+    Attributes:
+        what: Its name in a record; `facts.NAME` for a fact.
+        recorded: As it was, for people.
+        now: As it is, for people.
+    """
+
+    what: str
+    recorded: str
+    now: str
+
+
+class Divergence(Exception):  # noqa: N818  # what it finds may be just what was wanted
+    """A step that is not as it was recorded; its text tells it to people.
+
+    Attributes:
+        record: The step as it was recorded.
+        differences: What is not as it was.
+        step: What it is today; None where it did not come to a step.
+        why: The rule that decides today, in words; "" where none does.
+        edges: What has changed about the state in the chart, a line an edge.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        differences: tuple[Difference, ...],
+        *,
+        step: Step | None = None,
+        why: str = "",
+        edges: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(record.step.number)
+        self.record = record
+        self.differences = differences
+        self.step = step
+        self.why = why
+        self.edges = edges
+
+    def __str__(self) -> str:
+        then = self.record.step
+        lines = [f"step {then.number}, {duration(then.at)} after the start, differs"]
+        if then.request is not None:
+            lines.append(f"  asked:    {then.detail}")
+        if then.answer is not None and (seen := _seen(then.answer.data)):
+            lines.append(f"  document: {seen}")
+        lines += [f"  recorded: {_move(then)}", f"            {self.record.why}"]
+        if self.step is not None:
+            lines += [f"  today:    {_move(self.step)}", f"            {self.why}"]
+        lines += [f"  {one.what}: recorded {one.recorded}; today {one.now}" for one in self.differences]
+        if self.edges:
+            lines += [f"  the chart has changed, at {then.source}:", *(f"    {edge}" for edge in self.edges)]
+        return "\n".join(lines)
+
+
+class Clock:
+    """A clock that stands still until it is set.
+
+    Attributes:
+        now: Seconds since the run began.
+        began_at: When that was, in seconds since the epoch.
+    """
+
+    def __init__(self, began_at: float) -> None:
+        self.now = 0.0
+        self.began_at = began_at
+
+    def monotonic(self) -> float:
+        """Seconds since the run began."""
+        return self.now
+
+    def wall(self) -> float:
+        """Seconds since the epoch."""
+        return self.began_at + self.now
+
+
+class Replayed(NamedTuple):
+    """A step that is as it was recorded.
+
+    Attributes:
+        record: As it was recorded.
+        before: The facts before it.
+        step: As it is today.
+    """
+
+    record: Record
+    before: Facts
+    step: Step
+
+
+class Replay:
+    """A journal, played step by step.
+
+    Args:
+        journal: The journal.
+        chart: The chart to run; that of `chart_of` when None.
+
+    Attributes:
+        run: The run, as far as it has been played; `Run.fork` goes on from there in another world.
+        clock: The run's clock; it may be set later between two steps.
+        position: How many of the journal's records have been played.
+
+    Raises:
+        ChartError: The journal carries its own chart, and it is not sound today.
+    """
+
+    def __init__(self, journal: Journal, chart: Chart | None = None) -> None:
+        self.journal = journal
+        self.chart = chart_of(journal) if chart is None else chart
+        self.clock = Clock(documents.parse_time(journal.header.started_at) or 0.0)
+        self.position = 0
+        self._noted = Noted()
+        self._record: Record | None = None
+        self.run = self._begin(journal.header.resumed)
+
+    def __iter__(self) -> Iterator[Replayed]:
+        """Play what is left, and yield each step.
+
+        Raises:
+            Divergence: A step is not as it was recorded.
+        """
+        while self.position < len(self.journal.records):
+            yield self.step()
+
+    def step(self) -> Replayed:
+        """Play the next step.
+
+        Raises:
+            Divergence: It is not as it was recorded.
+            IndexError: There is none.
+        """
+        record = self._record = self.journal.records[self.position]
+        if record.resumed is not None:
+            self.run = self._begin(record.resumed)
+        self._noted = Noted()
+        before = self.run.facts
+        self._check_start(record)
+        try:
+            step = self.run.step()
+        except (IllegalMove, LookupError, NotDue) as error:
+            raise self._divergence(record, Difference("way", _move(record.step), str(error))) from error
+        self._compare(record, before, step)
+        self.position += 1
+        return Replayed(record, before, step)
+
+    def _begin(self, resumed: Resumption | None) -> Run:
+        world = World(self.clock, self._send, self._write, self._jitter, self._signal)
+        if resumed is None:
+            return Run(self.chart, self.journal.header.settings, world)
+        self.clock.now = max(0.0, resumed.wall - float(resumed.snapshot["started_at"]))
+        self.clock.began_at = resumed.wall - self.clock.now
+        return Run.resume(self.chart, self.journal.header.settings, world, resumed.snapshot)
+
+    # --- Is it as it was? ---------------------------------------------------------------------
+
+    def _check_start(self, record: Record) -> None:
+        """Set the clock to the step's beginning; the run must stand there, and be ready for it."""
+        state = self.run.state.name
+        if state != record.step.source:
+            raise self._divergence(record, Difference("state", record.step.source, state))
+        self._advance(record.began)
+        late = self.run.wake - self.clock.now
+        if late > TOLERANCE:
+            raise self._divergence(
+                record, Difference("due", f"{record.began:g} s", f"{self.run.wake:g} s after the start")
+            )
+        self.clock.now += max(0.0, late)
+
+    def _compare(self, record: Record, before: Facts, step: Step) -> None:
+        noted = self._noted
+        now = _MASK.value(
+            compose_record(self.run.settings, self.chart, before, step, noted, began=self.run.began, at=record.at)
+        )
+        differing = [name for name in _EXACT if record.told.get(name) != now.get(name)]
+        differing += [name for name in _TIMES if abs(record.told.get(name, -1.0) - now.get(name, -1.0)) > TOLERANCE]
+        differences = [Difference(name, _shown(record.told.get(name)), _shown(now.get(name))) for name in differing]
+        facts, facts_now = record.told["facts"], now["facts"]
+        differences += [
+            Difference(f"facts.{name}", _fact(facts, name), _fact(facts_now, name))
+            for name in {**facts, **facts_now}
+            if facts.get(name, ...) != facts_now.get(name, ...)
+        ]
+        if differences:
+            raise self._divergence(record, *differences, step=step, why=now["why"])
+
+    def _divergence(
+        self, record: Record, *differences: Difference, step: Step | None = None, why: str = ""
+    ) -> Divergence:
+        return Divergence(record, differences, step=step, why=why, edges=tuple(self._changed_edges(record.step.source)))
+
+    def _changed_edges(self, state: str) -> Iterator[str]:
+        """What has changed about a state between the journal's chart and this one."""
+        header = self.journal.header
+        if header.digest == self.chart.digest:
+            return
+        try:
+            recorded = chart_of(self.journal, recorded=True).states.get(state)
+        except ChartError:
+            yield "the recorded chart is not sound today: --chart recorded says why"
+            return
+        then, now = _said(recorded), _said(self.chart.states.get(state))
+        yield from (f"- {line}" for line in then if line not in now)
+        yield from (f"+ {line}" for line in now if line not in then)
+
+    # --- The world of then --------------------------------------------------------------------
+
+    def _advance(self, moment: float) -> None:
+        """Set the clock; a signal that arrived on the way was seen at its time."""
+        signalled = self._record.noted.signalled if self._record else None
+        if signalled is not None and self.clock.now < signalled <= moment:
+            self.clock.now = signalled
+            _ = self.run.deadline  # it heeds the signal
+        self.clock.now = max(self.clock.now, moment)
+
+    def _send(self, request: Request, seconds: float, _: bool) -> Answer:  # noqa: FBT001  # World's form
+        record = self._record
+        assert record is not None  # noqa: S101  # only a step sends
+        asked = _MASK.value(compose_request(request))
+        then = record.told.get("request") if record.noted.limit is not None else None
+        if asked != then:
+            raise self._divergence(record, Difference("request", _shown(then), _shown(asked)))
+        self._noted = self._noted._replace(limit=seconds, cut_off=record.noted.cut_off)
+        self._advance(record.step.at)
+        if record.noted.cut_off:
+            raise LimitReached if record.noted.cut_off == "limit" else SignalReceived
+        if record.step.failure is not None:
+            raise record.step.failure.with_traceback(None)
+        assert record.step.answer is not None  # noqa: S101  # the reader has seen to it
+        return record.step.answer
+
+    def _write(self, _: Files) -> None:
+        if self._record is not None and self._record.noted.unwritable is not None:
+            raise OSError(self._record.noted.unwritable)
+
+    def _jitter(self) -> float:
+        drawn = self._record.noted.jitter if self._record else None
+        return 0.0 if drawn is None else drawn
+
+    def _signal(self) -> Event | None:
+        noted = self._record.noted if self._record else Noted()
+        return noted.signal if noted.signalled is not None and noted.signalled <= self.clock.now else None
+
+
+def chart_of(journal: Journal, *, recorded: bool = False) -> Chart:
+    """The chart that a journal is played on: that of today, or its own where it was a user's own.
+
+    Args:
+        journal: The journal.
+        recorded: Its own in any case.
+
+    Raises:
+        ChartError: That chart is not sound today.
+    """
+    header = journal.header
+    if header.packaged and not recorded:
+        return load(header.settings.action)
+    return parse(header.source, f"{journal.name}: its chart", header.settings.action)
+
+
+def replay(journal: Journal, chart: Chart | None = None) -> Run:
+    """Play a journal to its end.
+
+    Returns:
+        The run as it is then.
+
+    Raises:
+        ChartError: As for `Replay`.
+        Divergence: A step is not as it was recorded.
+    """
+    return run_at(journal, len(journal.records), chart)
+
+
+def run_at(journal: Journal, position: int, chart: Chart | None = None) -> Run:
+    """The run as it was after so many of the journal's records.
+
+    Raises:
+        ChartError: As for `Replay`.
+        Divergence: A step up to there is not as it was recorded.
+        IndexError: The journal has fewer records.
+    """
+    played = Replay(journal, chart)
+    for _ in range(position):
+        played.step()
+    return played.run
+
+
+# --- For people -------------------------------------------------------------------------------
+
+
+def _move(step: Step) -> str:
+    return f"{step.source} --{step.event}--> {step.target}"
+
+
+def _seen(document: Mapping[str, Any]) -> str:
+    """What a document has of what decides."""
+    told = {
+        "sync_state": documents.sync_state(document) or None,
+        "setup_state": documents.setup_state(document) or None,
+        **{name: document.get(name) for name in ("succeeded_at", "failed_at", "schedule_type")},
+        "rescheduled_for": documents.rescheduled_for(document),
+    }
+    return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401  # any JSON
+    if value is None:
+        return "nothing"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _fact(changed: Mapping[str, Any], name: str) -> str:
+    return _shown(changed[name]) if name in changed else "unchanged"
+
+
+def _said(state: State | None) -> list[str]:
+    """What a chart says of a state, a line each."""
+    if state is None:
+        return ["no such state"]
+    tries = [] if state.tries is None else [f"tries {state.tries}"]
+    return [f"{state.kind} {state.operand or state.exit}", *tries, *(f"{on} -> {to}" for on, to in state.edges.items())]
+
+
+def summary(journal: Journal) -> str:
+    """What was recorded, in a line."""
+    settings, records = journal.header.settings, journal.records
+    if not records:
+        return f"{settings.action} of {settings.connector_id}, killed in its first step"
+    last = records[-1]
+    code = last.told.get("exit")
+    end = f"broken off in {last.step.target}" if code is None else f"{last.step.target} ({code})"
+    torn = "; killed while it wrote its last line" if journal.torn else ""
+    steps = f"{len(records)} step{'s' if len(records) > 1 else ''} in {duration(last.step.at)}"
+    return f"{settings.action} of {settings.connector_id}, {steps}, {end}{torn}"
