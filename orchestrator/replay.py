@@ -84,7 +84,12 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
         lines += [f"  recorded: {_move(then)}", f"            {self.record.why}"]
         if self.step is not None:
             lines += [f"  today:    {_move(self.step)}", f"            {self.why}"]
-        lines += [f"  {one.what}: recorded {one.recorded}; today {one.now}" for one in self.differences]
+        told = {"event", "target"} if self.step is not None else set()
+        lines += [
+            f"  {one.what}: recorded {one.recorded}; today {one.now}"
+            for one in self.differences
+            if one.what not in told  # the move says it
+        ]
         if self.edges:
             lines += [f"  the chart has changed, at {then.source}:", *(f"    {edge}" for edge in self.edges)]
         return "\n".join(lines)

@@ -249,8 +249,10 @@ def test_resume_without_a_run(
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_demo_ends_as_promised(capsys: Capture) -> None:
+def test_demo_ends_as_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """`demo` ends with 0 when the job ended as the scenario says, whatever the job's own exit code."""
+    monkeypatch.chdir(tmp_path)
+
     code = main(["demo", "--scenario", "paused"], {"FIVETRAN_LOG_FORMAT": "json", "CONNECTOR_ID": "not mine"})
 
     told = capsys.readouterr()
@@ -261,8 +263,39 @@ def test_demo_ends_as_promised(capsys: Capture) -> None:
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_demo_that_ends_otherwise(tmp_path: Path, capsys: Capture) -> None:
+def test_demo_leaves_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """`demo` leaves results where CI's go, and says how to replay the journal among them; the run repeats."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["bin/fivetran orchestrator"])
+
+    main(["demo", "--scenario", "paused"], {})
+
+    told = "\nthe run's journal: dataops/report/fivetran/journal.jsonl; to do it again, step by step: "
+    assert (
+        f"{told}'bin/fivetran orchestrator' replay dataops/report/fivetran/journal.jsonl\n" in capsys.readouterr().err
+    )
+    assert main(["replay", "dataops/report/fivetran/journal.jsonl"], {}) == 0
+    assert {path.name for path in tmp_path.glob("**/*") if path.is_file()} == {"journal.jsonl", "result.json"}
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("off", [{"FIVETRAN_REPORT_DIR": ""}, {"FIVETRAN_JOURNAL": "0"}])
+def test_demo_without_a_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, off: dict[str, str]
+) -> None:
+    """Without results, or told to write none, `demo` leaves no journal and speaks of none."""
+    monkeypatch.chdir(tmp_path)
+
+    main(["demo", "--scenario", "paused"], off)
+
+    assert "journal" not in capsys.readouterr().err.replace("FIVETRAN_JOURNAL=", "")
+    assert list(tmp_path.glob("**/journal.jsonl")) == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_demo_that_ends_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """`demo` ends with 70 when the job ended otherwise than the scenario says."""
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "wrong.toml"
     file.write_text("verdict = 'sync_failed'\nexit_code = 1\n", "utf-8")
 
@@ -272,8 +305,9 @@ def test_demo_that_ends_otherwise(tmp_path: Path, capsys: Capture) -> None:
     assert "ended as succeeded, exit code 0; the scenario says sync_failed, exit code 1" in capsys.readouterr().err
 
 
-def test_demo_is_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_demo_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """Ctrl-C in `demo` is no failure of the scenario: the job's own exit code is the command's."""
+    monkeypatch.chdir(tmp_path)
 
     class Interrupted(VirtualClock):
         def sleep(self, seconds: float) -> None:

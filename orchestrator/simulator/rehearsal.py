@@ -3,10 +3,13 @@
 import shlex
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from orchestrator.clock import FastClock, SystemClock
+from orchestrator.configuration import report_dir
 from orchestrator.events import SIGNALS
 from orchestrator.job import Job
+from orchestrator.report import JOURNAL
 from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
 from orchestrator.simulator.scenario import Scenario, load_scenario, names
 from orchestrator.simulator.server import bind, served
@@ -15,6 +18,7 @@ __all__ = ["PortError", "demo", "scenarios", "simulate", "variables"]
 
 CONNECTOR = "speak_inexpensive"
 DEMO_SPEED = 20.0
+HOW = ("FIVETRAN_LOG_FORMAT", "FIVETRAN_JOURNAL", "NO_COLOR", "DATAOPS_DEBUG")
 
 
 class PortError(ValueError):
@@ -38,7 +42,8 @@ def demo(name: str, environ: Mapping[str, str], speed: float = DEMO_SPEED, clock
 
     Args:
         name: The scenario.
-        environ: Only how to log is taken from it.
+        environ: Only how to log and where results go is taken from it; they go where CI's go
+            when it does not say.
         speed: Simulated seconds a real second.
         clock: Another clock than one of that speed.
 
@@ -51,11 +56,16 @@ def demo(name: str, environ: Mapping[str, str], speed: float = DEMO_SPEED, clock
     """
     scenario = load_scenario(name)
     clock = clock or FastClock(speed)
-    how = {name: environ[name] for name in ("FIVETRAN_LOG_FORMAT", "NO_COLOR", "DATAOPS_DEBUG") if name in environ}
+    how = {name: environ[name] for name in HOW if name in environ}
+    how["FIVETRAN_REPORT_DIR"] = report_dir({**environ, "CI": "as there"})
     print(f"scenario {name}: {scenario.title} (simulated Fivetran, {speed:g} s in a second)\n", file=sys.stderr)
     with served(Simulator(scenario, clock)) as url:
         job = Job({**variables(scenario, url), **how}, clock=clock)
         code = job.run()
+    journal = Path(how["FIVETRAN_REPORT_DIR"], JOURNAL)
+    if how["FIVETRAN_REPORT_DIR"] and journal.is_file():
+        command = f"{shlex.quote(sys.argv[0])} replay {shlex.quote(str(journal))}"
+        print(f"\nthe run's journal: {journal}; to do it again, step by step: {command}", file=sys.stderr)
     if job.verdict in SIGNALS:
         return code
     promised = f"{scenario.verdict}, exit code {scenario.exit_code}"
