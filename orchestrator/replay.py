@@ -280,6 +280,8 @@ class Replay:
 
     def _signal(self) -> Event | None:
         noted = self._record.noted if self._record else Noted()
+        if noted.cut_off == "signal" and self._noted.limit is None:  # it came once the request was sent
+            return None
         return noted.signal if noted.signalled is not None and noted.signalled <= self.clock.now else None
 
 
