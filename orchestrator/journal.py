@@ -61,6 +61,14 @@ _SETTINGS = (
     *("timeout", "poll_interval", "http_timeout", "retry_limit", "policies"),
     *("unpause", "restore_schedule", "evidence"),
 )
+# What `Run.resume` needs of a snapshot.
+_SNAPSHOT = {
+    **dict.fromkeys(("state", "last_event"), str),
+    **dict.fromkeys(("facts", "failures"), dict),
+    **dict.fromkeys(("started_at", "deadline_at", "wake_at", "number", "trail_dropped"), int | float),
+    "trail": list,
+    "hopeless": bool,
+}
 # Of a connection's document: what a source is reached with, and what its holder can set it up with.
 _LEFT_OUT = ("config", "connect_card")
 _FAILURES = {kind.event: kind for kind in (RateLimited, Unavailable, AnswerLost, Conflict, Refused, NotFound, Rejected)}
@@ -294,7 +302,7 @@ class Journal(NamedTuple):
     Attributes:
         name: Name of the file.
         header: What it says of the run.
-        records: The steps. The numbers of some may be there twice: a job that was killed before
+        records: The steps, one at least. The numbers of some may be there twice: a job that was killed before
             it could write its state file did not know of its last step when it was taken up.
         torn: The last line is broken: the job was killed while it wrote it.
     """
@@ -372,6 +380,8 @@ def read_journal(file: str | Path) -> Journal:
             raise JournalError(f"{file}: line {number} is damaged ({type(error).__name__}: {error})") from error
         facts, resumed = record.step.facts, None
         records.append(record)
+    if not records:
+        raise JournalError(f"{file}: holds no whole step: the job was killed while it wrote the first")
     return Journal(str(file), header, tuple(records), torn)
 
 
@@ -421,7 +431,11 @@ def _header(document: Mapping[str, Any]) -> Header:
 
 
 def _resumption(document: Mapping[str, Any]) -> Resumption:
-    return Resumption(float(document["wall"]), dict(document["snapshot"]))
+    snapshot = document["snapshot"]
+    for name, kind in _SNAPSHOT.items():
+        if not isinstance(snapshot[name], kind):
+            raise TypeError(f"{name}: {snapshot[name]!r}")
+    return Resumption(float(document["wall"]), snapshot)
 
 
 def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resumed: Resumption | None) -> Record:

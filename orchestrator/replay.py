@@ -144,6 +144,7 @@ class Replay:
 
     Raises:
         ChartError: The journal carries its own chart, and it is not sound today.
+        Divergence: It begins in a state that the chart does not have.
     """
 
     def __init__(self, journal: Journal, chart: Chart | None = None) -> None:
@@ -189,6 +190,9 @@ class Replay:
         world = World(self.clock, self._send, self._write, self._jitter, self._signal)
         if resumed is None:
             return Run(self.chart, self.journal.header.settings, world)
+        state = str(resumed.snapshot["state"])
+        if state not in self.chart.states:
+            raise self._divergence(self.journal.records[self.position], Difference("state", state, "no such state"))
         self.clock.now = max(0.0, resumed.wall - float(resumed.snapshot["started_at"]))
         self.clock.began_at = resumed.wall - self.clock.now
         return Run.resume(self.chart, self.journal.header.settings, world, resumed.snapshot)
@@ -368,8 +372,6 @@ def _said(state: State | None) -> list[str]:
 def summary(journal: Journal) -> str:
     """What was recorded, in a line."""
     settings, records = journal.header.settings, journal.records
-    if not records:
-        return f"{settings.action} of {settings.connector_id}, killed in its first step"
     last = records[-1]
     code = last.told.get("exit")
     end = f"broken off in {last.step.target}" if code is None else f"{last.step.target} ({code})"

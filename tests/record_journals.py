@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from stage import Stage
 
@@ -71,7 +72,7 @@ class Recording:
 
     scenario: Scenario = field(default_factory=lambda: Scenario(syncs=(BRIEF,)))
     action: str = "START"
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
     signal_in: tuple[str, int] = ("", 0)
     signal_at: tuple[str, int] = ("", 0)
     dies_in: str = ""
@@ -94,7 +95,7 @@ class Recording:
                     over.set()
             return Path(name, "elsewhere" if self.elsewhere else "report", "journal.jsonl").read_text("utf-8")
 
-    def _play(self, stage: Stage, observe: Callable[[Run, Step | None], None], **more: str) -> None:
+    def _play(self, stage: Stage, observe: Callable[[Run, Step | None], None], **more: Any) -> None:
         stage.play(self.action, observe, jitter=JITTER, **self.variables, **more)
 
     def _observer(self) -> Callable[[Run, Step | None], None]:
