@@ -9,7 +9,7 @@ SCENARIO ?= succeeds
 PIP      := -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check documents coverage bench wheel image image-test clean
+.PHONY: help demo test check documents journals coverage bench wheel image image-test clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -36,6 +36,9 @@ test: $(STAMP) ## the tests; Python is all that they need
 
 documents: $(STAMP) ## write the generated documents anew
 	@$(BIN)/fivetran-orchestrator draw > statecharts/README.md.new && mv statecharts/README.md.new statecharts/README.md
+
+journals: $(STAMP) ## record the runs of tests/journals anew
+	@$(BIN)/python tests/record_journals.py
 
 check: $(STAMP) ## linters, format, types; charts load, generated documents are up to date
 	$(BIN)/ruff check .

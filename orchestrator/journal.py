@@ -447,14 +447,14 @@ def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resum
         data: Step -> `data` of its answer; kept up to date.
         resumed: The run was taken up again before this step.
     """
+    if "limit" in document and {"answer", "failure", "cut_off"}.isdisjoint(document):
+        raise ValueError("a request was sent, and nothing came of it")
     answer, changed, number = document.get("answer"), dict(document["facts"]), int(document["step"])
     if answer is not None:
         answer = {**answer, "data": _resolved(answer["data"], data)}
         data[number] = answer["data"]
     if "connection" in changed:
         changed["connection"] = _resolved(changed["connection"], data)
-    if "limit" in document and {"answer", "failure", "cut_off"}.isdisjoint(document):
-        raise ValueError("a request was sent, and nothing came of it")
     told = {**document, "facts": changed, **({} if answer is None else {"answer": answer})}
     step = Step(
         number=number,

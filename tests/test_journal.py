@@ -1,0 +1,485 @@
+"""The journal: what is in it, what is not, and that no run fails of it."""
+
+import base64
+import gc
+import json
+import re
+import tracemalloc
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from record_journals import FOLDER, Killed, recordings
+from stage import Stage
+
+from orchestrator.driver import Run, Step, drive
+from orchestrator.exchange import Answer, Request
+from orchestrator.facts import Facts
+from orchestrator.journal import Journal, JournalError, read_journal
+from orchestrator.loader import load
+from orchestrator.masking import Mask
+from orchestrator.recorder import Recorder
+from orchestrator.settings import Settings
+from orchestrator.simulator.app import KEY, SECRET
+from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
+from orchestrator.world import World
+
+MakeStage = Callable[..., Stage]
+
+DOCS = Path(__file__).parent.parent / "docs"
+SCHEMA: dict[str, Any] = json.loads((DOCS / "journal.schema.json").read_text("utf-8"))
+BRIEF = Scenario(syncs=(SyncPlan(lasts=25),))
+
+
+def _file(stage: Stage) -> Path:
+    return stage.folder / "report" / "journal.jsonl"
+
+
+def _read(stage: Stage) -> Journal:
+    return read_journal(_file(stage))
+
+
+def _lines(stage: Stage) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in _file(stage).read_text("utf-8").splitlines()]
+
+
+def _die_in(state: str) -> Callable[[Run, Step | None], None]:
+    def observe(run: Run, _: Step | None) -> None:
+        if run.state.name == state:
+            raise Killed
+
+    return observe
+
+
+# --- What is in it --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", recordings())
+def test_recorded_journals_have_the_form(name: str) -> None:
+    """Every line of every recorded journal is one of the JSON Schema's."""
+    validator = Draft202012Validator(SCHEMA)
+    lines = (FOLDER / f"{name}.jsonl").read_text("utf-8").splitlines()
+
+    wrong = [(number, error.message) for number, line in enumerate(lines, 1) for error in _faults(validator, line)]
+
+    assert wrong == []
+
+
+def _faults(validator: Any, line: str) -> Any:
+    return validator.iter_errors(json.loads(line))
+
+
+def test_fresh_journal_has_the_form(stage: MakeStage) -> None:
+    """So is every line of a journal that has just been written, of a run with nearly everything in it."""
+    here = stage(Scenario(syncs=BRIEF.syncs, faults=(Fault(on="any", does="reset", acts=True, times=3),)))
+    here.play(FIVETRAN_RESTORE_SCHEDULE="1")
+    validator = Draft202012Validator(SCHEMA)
+
+    wrong = [error.message for line in _lines(here) for error in validator.iter_errors(line)]
+
+    assert wrong == []
+
+
+def test_schema_refuses_what_is_no_line() -> None:
+    """The schema is no rubber stamp: a line with a name too many, or one too few, is not one of its lines."""
+    header, first, *_ = (FOLDER / "status.jsonl").read_text("utf-8").splitlines()
+    validator = Draft202012Validator(SCHEMA)
+    whole = [json.loads(header), json.loads(first)]
+
+    more = [{**line, "more": 1} for line in whole]
+    less = [{name: value for name, value in line.items() if name not in {"chart", "why"}} for line in whole]
+
+    assert [validator.is_valid(line) for line in (*whole, *more, *less)] == [True, True, False, False, False, False]
+
+
+def _properties(schema: Any) -> set[str]:
+    found: set[str] = set()
+    if isinstance(schema, Mapping):
+        found |= set(schema.get("properties", {}))
+        found = found.union(*(_properties(part) for part in schema.values()))
+    return found
+
+
+def test_page_describes_every_name() -> None:
+    """docs/journal.md describes every name that the schema has."""
+    page = (DOCS / "journal.md").read_text("utf-8")
+
+    missing = [name for name in sorted(_properties(SCHEMA)) if not re.search(rf"[`\"]{name}[`\"]", page)]
+
+    assert missing == []
+
+
+def test_what_is_read_is_what_was_done(stage: MakeStage) -> None:
+    """Reading a journal gives the very steps, and the facts before each."""
+    here = stage("lost_answer")
+    played = here.play(jitter=0.5)
+
+    journal = _read(here)
+
+    assert [_plain(record.step) for record in journal.records] == [_plain(step) for step in played.steps]
+    assert [record.before for record in journal.records[1:]] == [record.step.facts for record in journal.records[:-1]]
+    assert journal.records[0].before == Facts()
+    assert [record.told.get("exit") for record in journal.records[-2:]] == [None, 0]
+
+
+def _plain(step: Step) -> dict[str, Any]:
+    """A step as JSON, without what no journal holds."""
+    answer = step.answer and {"data": _without_config(step.answer.data), "status": step.answer.status}
+    failure = step.failure and (type(step.failure), str(step.failure), step.failure.retry_after)
+    request = step.request and (str(step.request), step.request.body)
+    facts = {**step.facts.as_json(), "connection": _without_config(step.facts.connection)}
+    return {**step._asdict(), "answer": answer, "failure": failure, "request": request, "facts": facts}
+
+
+def _without_config(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    return None if document is None else {name: value for name, value in document.items() if name != "config"}
+
+
+def test_header_tells_the_run(stage: MakeStage) -> None:
+    """The header has what decides something, the chart's text and what it says as a number."""
+    here = stage(BRIEF)
+    here.play("FORCE_RESYNC", FIVETRAN_TIMEOUT="200", FIVETRAN_RESTORE_SCHEDULE="1")
+    chart = load("FORCE_RESYNC")
+
+    header = _read(here).header
+
+    assert (header.source, header.digest, header.packaged) == (chart.source, chart.digest, True)
+    assert header.started_at == "2027-01-15T08:00:00.000Z"
+    assert header.settings == Settings(
+        action="FORCE_RESYNC",
+        connector_id="speak_inexpensive",
+        api_key="",
+        api_secret="",
+        schema="public",
+        table="orders",
+        timeout=200.0,
+        policies=(("on_running", "wait"), ("on_reschedule", "wait")),
+        restore_schedule=True,
+    )
+
+
+def test_same_document_is_not_told_twice(stage: MakeStage) -> None:
+    """A document that has not changed is named by the step that had it first, in answers and in facts."""
+    here = stage("succeeds")
+    here.play()
+
+    polls = [line for line in _lines(here) if line.get("state") == "polling"]
+
+    first = polls[0]["step"]
+    assert polls[0]["facts"]["connection"] == {"same_as": first}
+    assert {str(poll["answer"]["data"]) for poll in polls[1:-1]} == {f"{{'same_as': {first}}}"}
+    assert all("connection" not in poll["facts"] for poll in polls[1:-1])
+
+
+def test_a_new_run_replaces_the_journal(stage: MakeStage) -> None:
+    """One journal, one run."""
+    here = stage(BRIEF)
+    here.play("STATUS")
+    here.play("TEST")
+
+    journal = _read(here)
+
+    assert journal.header.settings.action == "TEST"
+    assert [record.step.number for record in journal.records] == list(range(1, len(journal.records) + 1))
+
+
+@pytest.mark.parametrize("off", [{"FIVETRAN_JOURNAL": "0"}, {"FIVETRAN_REPORT_DIR": ""}])
+def test_no_journal_where_none_is_wanted(
+    stage: MakeStage, monkeypatch: pytest.MonkeyPatch, off: dict[str, Any]
+) -> None:
+    """Told to write none, or without a folder for results, a run leaves no journal anywhere."""
+    here = stage(BRIEF)
+    monkeypatch.chdir(here.folder)
+
+    here.play(**off)
+
+    assert list(here.folder.glob("**/journal.jsonl")) == []
+
+
+# --- What is not in it ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ["STATUS", "START", "TEST"])
+def test_nothing_secret_gets_in(stage: MakeStage, action: str) -> None:
+    """Key and secret in any form, `config` and the Connect Card are in no journal, not even to debug."""
+    pair = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
+    card = {"token": "card-token", "uri": "https://fivetran.com/connect-card/setup?auth=card-token"}
+    echo = f"who is {KEY} with {SECRET}?\x1b[2J\nBasic {pair}"
+    here = stage(
+        Scenario(
+            connection={"config": {"password": "deep-in-the-config"}, "connect_card": card, "schema": f"of {KEY}"},
+            syncs=BRIEF.syncs,
+            faults=(
+                Fault(on="patch", status=403, code="Forbidden", message=echo),
+                Fault(on="get", status=429, code="TooManyRequests", message=echo),
+            ),
+            setup_tests=({"title": echo, "status": "FAILED", "message": echo, "details": {"seen": echo}},),
+        )
+    )
+    here.play(action, DATAOPS_DEBUG="1", FIVETRAN_STATE_FILE=str(here.folder / "run.json"))
+
+    text = _file(here).read_text("utf-8")
+
+    secrets = (KEY, SECRET, pair.rstrip("="), *(base64.b64encode(one.encode()).decode() for one in (KEY, SECRET)))
+    hidden = (*secrets, "card-token", "connect_card", "deep-in-the-config", '"config"', "\\u001b", "\x1b")
+    assert [word for word in hidden if word in text] == []
+    assert "who is *** with ***?[2J Basic ***" in text
+
+
+def test_nothing_secret_gets_in_with_a_resumed_run(stage: MakeStage) -> None:
+    """Nor does it come with the snapshot of a run that is taken up again."""
+    here = stage(Scenario(connection={"config": {"password": "deep-in-the-config"}}, syncs=BRIEF.syncs))
+    file = str(here.folder / "run.json")
+    with pytest.raises(Killed):
+        here.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
+    here.play(FIVETRAN_STATE_FILE=file)
+
+    text = _file(here).read_text("utf-8")
+
+    assert "deep-in-the-config" in Path(file).read_text("utf-8")
+    assert [word for word in ("deep-in-the-config", '"config"') if word in text] == []
+
+
+# --- Taken up again ---------------------------------------------------------------------------------
+
+
+def test_resumed_run_goes_on_in_its_journal(stage: MakeStage) -> None:
+    """A run that is taken up again goes on in its journal, from the facts of its snapshot."""
+    here = stage(BRIEF)
+    file = str(here.folder / "run.json")
+    with pytest.raises(Killed):
+        here.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
+    died_after = len(_read(here).records)
+    here.clock.sleep(3)
+    here.play(FIVETRAN_STATE_FILE=file)
+
+    journal = _read(here)
+
+    again = journal.records[died_after]
+    assert [record.step.number for record in journal.records] == list(range(1, len(journal.records) + 1))
+    assert [number for number, record in enumerate(journal.records) if record.resumed] == [died_after]
+    assert again.resumed is not None
+    assert again.resumed.wall == 1_800_000_003.0
+    assert again.before == journal.records[died_after - 1].step.facts
+    assert not journal.torn
+
+
+@pytest.mark.parametrize("left", ['{"step": 99, "at": "2027', "\n"])
+def test_resumed_run_passes_over_a_torn_line(stage: MakeStage, left: str) -> None:
+    """What was torn when the job was killed keeps nobody from going on behind it, or from reading it."""
+    here = stage(BRIEF)
+    file = str(here.folder / "run.json")
+    with pytest.raises(Killed):
+        here.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
+    with _file(here).open("a", encoding="utf-8") as journal:
+        journal.write(left)
+    here.play(FIVETRAN_STATE_FILE=file)
+
+    journal_now = _read(here)
+
+    assert [record.step.number for record in journal_now.records] == list(range(1, len(journal_now.records) + 1))
+    assert not journal_now.torn
+
+
+@pytest.mark.parametrize("before", ["nothing", "another run's", "of another chart", "no journal"])
+def test_resumed_run_without_its_journal(stage: MakeStage, before: str) -> None:
+    """A run that is taken up where its journal is not begins one, whose header has the snapshot."""
+    here = stage(BRIEF)
+    file = str(here.folder / "run.json")
+    with pytest.raises(Killed):
+        here.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
+    own = _file(here).read_text("utf-8")
+    text = {
+        "another run's": own.replace("08:00:00.000Z", "07:00:00.000Z", 1),
+        "of another chart": re.sub('"digest": "[0-9a-f]+"', '"digest": "0"', own),
+        "no journal": "what is this?\n",
+    }
+    _file(here).unlink()
+    if before != "nothing":
+        _file(here).write_text(text[before], "utf-8")
+    here.play(FIVETRAN_STATE_FILE=file)
+
+    journal = _read(here)
+
+    assert journal.header.resumed is not None
+    assert journal.header.resumed.snapshot["state"] == "waiting"
+    assert journal.records[0].step.source == "waiting"
+    assert journal.records[0].before.triggered_at == 1_800_000_000.0
+
+
+# --- What no run fails of ---------------------------------------------------------------------------
+
+
+def test_unwritable_journal_costs_one_warning(stage: MakeStage) -> None:
+    """A journal that cannot be written costs one warning; the run and its result do not care."""
+    here = stage(BRIEF)
+    _file(here).mkdir(parents=True)
+
+    played = here.play()
+
+    assert (played.code, played.report and played.report["verdict"]) == (0, "succeeded")
+    assert played.stderr.count("the journal ") == 1
+    assert re.search(r"the journal \S+journal\.jsonl could not be written, and ends here: .*directory", played.stderr)
+
+
+def test_journal_that_fails_later_stays_readable(stage: MakeStage) -> None:
+    """When the disk fails in the middle, what was written before stays, and nothing is written behind the gap."""
+    here = stage(BRIEF)
+    kept = here.folder / "kept.jsonl"
+
+    def take_away(run: Run, _: Step | None) -> None:
+        if run.number == 3:
+            _file(here).rename(kept)
+            _file(here).mkdir()
+        if run.number == 4:
+            _file(here).rmdir()
+
+    played = here.play("START", take_away)
+
+    assert (played.code, played.stderr.count("the journal ")) == (0, 1)
+    assert len(read_journal(kept).records) == 3
+    assert not _file(here).exists()
+
+
+def test_document_nested_beyond_measure(stage: MakeStage) -> None:
+    """A document that is nested too deeply to be masked ends the journal, and not the run."""
+    nested: Any = "core"
+    for _ in range(600):
+        nested = [nested]
+    here = stage(Scenario(connection={"nested": nested}, syncs=BRIEF.syncs))
+
+    played = here.play()
+
+    assert (played.code, played.stderr.count("the journal ")) == (0, 1), played.stderr
+
+
+def test_long_run_stays_small(tmp_path: Path) -> None:
+    """However many steps a run has, the recorder keeps the same little of them."""
+    now = iter(range(1_000_000))
+
+    class Counter:
+        def monotonic(self) -> float:
+            return float(next(now))
+
+        def wall(self) -> float:
+            return 1_800_000_000.0
+
+    def send(request: Request, _: float, __: bool) -> Answer:  # noqa: FBT001  # World's form
+        date = float(next(now))  # another document each time
+        status = {"setup_state": "connected", "sync_state": "syncing" if request.changes or date > 50 else "scheduled"}
+        return Answer(data={"id": str(date), "schedule_type": "manual", "status": status}, date=date)
+
+    settings = Settings("START", "id", "", "", timeout=1e6, policies=(("on_running", "wait"),))
+    recorder = Recorder(World(Counter(), send, lambda _: None, lambda: 0.5), tmp_path / "j.jsonl", Mask(), pytest.fail)
+    run = Run(load("START"), settings, recorder.world)
+
+    done = drive(run, lambda _: None)  # the clock goes on whenever it is asked
+
+    def traced_after(steps: int) -> int:
+        for step in islice(done, steps):
+            recorder.record(run, step)
+        gc.collect()  # Python keeps some freed tuples otherwise
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    grown = -traced_after(150) + traced_after(500)
+    tracemalloc.stop()
+
+    assert grown < 16 * 1024  # the lines alone have 300,000 bytes
+    assert len(read_journal(tmp_path / "j.jsonl").records) == 650
+
+
+# --- Reading ----------------------------------------------------------------------------------------
+
+
+def _recorded(tmp_path: Path, change: Callable[[list[str]], None]) -> Path:
+    """A recorded journal with other lines."""
+    lines = (FOLDER / "start-resumed.jsonl").read_text("utf-8").splitlines()
+    change(lines)
+    file = tmp_path / "journal.jsonl"
+    file.write_text("\n".join(lines), "utf-8")
+    return file
+
+
+def test_torn_last_line_is_passed_over(tmp_path: Path) -> None:
+    """A job that was killed while it wrote left a line torn: the rest is read, and that is said."""
+
+    def tear(lines: list[str]) -> None:
+        lines[-1] = lines[-1][:50]
+
+    whole = read_journal(FOLDER / "start-resumed.jsonl")
+
+    journal = read_journal(_recorded(tmp_path, tear))
+
+    assert (len(journal.records), journal.torn) == (len(whole.records) - 1, True)
+
+
+def _with(number: int, old: str, new: str) -> Callable[[list[str]], None]:
+    def change(lines: list[str]) -> None:
+        assert old in lines[number]
+        lines[number] = lines[number].replace(old, new)
+
+    return change
+
+
+def _cut(lines: list[str]) -> None:
+    lines[1:] = ['{"step": 1, "at']
+
+
+def _empty(lines: list[str]) -> None:
+    lines[:] = []
+
+
+NO_HEADER = "is no journal: its first line is not the header of one"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (_empty, NO_HEADER),
+        (_with(0, '"format"', '"other"'), NO_HEADER),
+        (lambda lines: lines.insert(0, "[]"), NO_HEADER),
+        (
+            _with(0, '"format": 1, "version": "0.1.0"', '"format": 2, "version": "9.0"'),
+            "is a journal of format 2, written by version 9.0; version 0.1.0 reads format 1",
+        ),
+        (_with(0, '"packaged"', '"pack"'), "its header is damaged (KeyError: 'packaged')"),
+        (_with(0, '"retry_limit": 8', '"retry_limit": 8.5'), "its header is damaged (TypeError: retry_limit: 8.5)"),
+        (
+            _with(0, '"settings": {"action": "START"', '"settings": {"action": "DANCE"'),
+            "its header is damaged (ValueError: action: 'DANCE')",
+        ),
+        (_with(2, '"kind": "does"', '"kind": "sings"'), "line 3 is damaged (ValueError: 'sings' is not a valid Kind)"),
+        (_with(2, '"step"', '"stop"'), "line 3 is damaged (KeyError: 'step')"),
+        (
+            _with(2, '"answer"', '"answers"'),
+            "line 3 is damaged (ValueError: a request was sent, and nothing came of it",
+        ),
+        (lambda lines: lines.insert(2, "{"), "line 3 is damaged (JSONDecodeError: "),
+        (lambda lines: lines.insert(2, "7"), "line 3 is damaged (TypeError: it is no JSON object)"),
+        (lambda lines: lines.insert(2, '{"resumed": {"snapshot": {"state": 1}}}'), "line 3 is damaged (TypeError: "),
+        (_cut, "holds no whole step: the job was killed while it wrote the first"),
+    ],
+)
+def test_what_is_no_journal_is_refused(tmp_path: Path, change: Callable[[list[str]], None], problem: str) -> None:
+    """What is no journal, one of another format, or damaged is refused with one line that says so."""
+    file = _recorded(tmp_path, change)
+
+    with pytest.raises(JournalError) as refused:
+        read_journal(file)
+
+    assert str(refused.value).startswith(f"{file}: {problem}")
+    assert "\n" not in str(refused.value)
+
+
+def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """A file that is not there, or is no text, is refused by name."""
+    binary = tmp_path / "picture.png"
+    binary.write_bytes(b"\x89PNG\xff")
+
+    for file in (tmp_path / "none.jsonl", binary):
+        with pytest.raises(JournalError, match=f"{file}: cannot be read: "):
+            read_journal(file)
