@@ -207,9 +207,7 @@ class Replay:
         self._advance(record.began)
         late = self.run.wake - self.clock.now
         if late > TOLERANCE:
-            raise self._divergence(
-                record, Difference("due", f"{record.began:g} s", f"{self.run.wake:g} s after the start")
-            )
+            raise self._divergence(record, Difference("due", _time(record.began), _time(self.run.wake)))
         self.clock.now += max(0.0, late)
 
     def _compare(self, record: Record, before: Facts, step: Step) -> None:
@@ -217,10 +215,20 @@ class Replay:
         now = _MASK.value(
             compose_record(self.run.settings, self.chart, before, step, noted, began=self.run.began, at=record.at)
         )
-        differing = [name for name in _EXACT if record.told.get(name) != now.get(name)]
-        differing += [name for name in _TIMES if abs(record.told.get(name, -1.0) - now.get(name, -1.0)) > TOLERANCE]
-        differences = [Difference(name, _shown(record.told.get(name)), _shown(now.get(name))) for name in differing]
-        facts, facts_now = record.told["facts"], now["facts"]
+        then = record.told
+        differences = [
+            *(
+                Difference(name, _shown(then.get(name)), _shown(now.get(name)))
+                for name in _EXACT
+                if then.get(name) != now.get(name)
+            ),
+            *(
+                Difference(name, _time(then.get(name)), _time(now.get(name)))
+                for name in _TIMES
+                if abs(then.get(name, -1.0) - now.get(name, -1.0)) > TOLERANCE
+            ),
+        ]
+        facts, facts_now = then["facts"], now["facts"]
         differences += [
             Difference(f"facts.{name}", _fact(facts, name), _fact(facts_now, name))
             for name in {**facts, **facts_now}
@@ -355,6 +363,10 @@ def _shown(value: Any) -> str:  # noqa: ANN401  # any JSON
         return "nothing"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _time(seconds: float | None) -> str:
+    return "nothing" if seconds is None else f"{seconds:.10g} s"
 
 
 def _fact(changed: Mapping[str, Any], name: str) -> str:

@@ -153,6 +153,7 @@ def recordings() -> dict[str, Recording]:
         "start-resumed": Recording(dies_in="waiting"),
         "start-resumed-elsewhere": Recording(dies_in="awaiting_sign", elsewhere=True, scenario=_lost()),
         "start-resumed-in-a-request": Recording(dies_in="triggering"),
+        "start-resumed-in-its-first-request": Recording(dies_in="validating"),
         "start-dead-behind-the-conclusion": Recording(
             dies_in="restoring", variables={"FIVETRAN_RESTORE_SCHEDULE": "1"}
         ),

@@ -77,11 +77,25 @@ def _taking_time(action: str) -> set[str]:
     return {name for name, state in load(action).states.items() if state.kind in {"does", "waits"}}
 
 
+def _python_of(page: str) -> subprocess.CompletedProcess[str]:
+    """The Python of a page, run as it stands."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL)
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+
+
+def test_replay_in_the_documentation_works() -> None:
+    """The Python of docs/journal.md runs as it stands."""
+    done = _python_of("journal.md")
+
+    assert done.stderr == ""
+    assert " 60.0 s  ending --succeeded--> done\n" in done.stdout
+    assert done.stdout.splitlines()[-1] == "awaiting_sign POST /v1/connections/speak_inexpensive/sync"
+
+
 def test_stepping_in_the_documentation_works() -> None:
     """The Python of docs/stepping.md runs as it stands, to the end of the run."""
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "stepping.md").read_text("utf-8"), re.DOTALL)
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = _python_of("stepping.md")
 
     assert done.stderr == ""
     assert "awaiting_sign --waited--> confirming" in done.stdout
