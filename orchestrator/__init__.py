@@ -5,6 +5,9 @@ The modules import in one direction, from the top of this list to the bottom:
     cli            the command line; without arguments, the container's job
     commands       its commands, a module each
     job            one job from its variables to its exit code
+    replay         a journal played again, up to the first difference
+    recorder       stands between a run and its world, and writes the journal
+    journal        its lines, and what reads them
     configuration  variables -> Settings, everything wrong reported at once
     driver         Run and drive: time, signals, failures, one step after another
     world          clock, network, disk and signals, as the driver sees them

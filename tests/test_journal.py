@@ -4,6 +4,8 @@ import base64
 import gc
 import json
 import re
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -354,6 +356,15 @@ def test_document_nested_beyond_measure(stage: MakeStage) -> None:
     played = here.play()
 
     assert (played.code, played.stderr.count("the journal ")) == (0, 1), played.stderr
+
+
+def test_nothing_is_imported_for_it_before_the_first_request() -> None:
+    """What makes a journal's lines is not imported with the job: that is not worth a start."""
+    code = "import sys, orchestrator.job, orchestrator.recorder; print(*sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert {"orchestrator.journal", "orchestrator.why"}.isdisjoint(done.stdout.split())
 
 
 def test_long_run_stays_small(tmp_path: Path) -> None:
