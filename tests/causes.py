@@ -168,7 +168,7 @@ def _call_cause(on: str, event: str) -> Arm | None:
 
 
 def _unwritable(stage: Stage) -> None:
-    (stage.folder / "report").write_text("a file where the directory should be")
+    (stage.folder / "report" / "result.json").mkdir(parents=True)  # where the file should be
 
 
 def _tests(*results: str) -> tuple[Mapping[str, Any], ...]:

@@ -6,6 +6,7 @@ Each promise is checked on a few hundred made-up worlds. The worlds are the same
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from pytest_httpserver import HTTPServer
 from stage import CONNECTOR, Played, Stage
 
 from orchestrator.driver import GRACE, LAST_CALL
+from orchestrator.journal import read_journal
 from orchestrator.loader import load
+from orchestrator.replay import replay
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
@@ -84,6 +87,11 @@ class World:
     variables: dict[str, str]
     played: Played
     began: float
+
+    @property
+    def journal(self) -> Path:
+        """The run's journal."""
+        return self.stage.folder / "report" / "journal.jsonl"
 
     def posted(self, operation: str) -> list[Any]:
         """The bodies of the requests of one operation."""
@@ -209,12 +217,22 @@ def test_never_runs_setup_tests_by_the_way(worlds: list[World]) -> None:
 
 
 def test_never_a_secret_and_never_a_traceback(worlds: list[World]) -> None:
-    """Neither key nor secret nor a traceback is in the log, the result or the report."""
+    """Neither key nor secret nor a traceback is in the log, the result, the report or the journal."""
     for world in worlds:
         shown = world.played.stdout + world.played.stderr + json.dumps(world.played.report)
+        shown += world.journal.read_text("utf-8")
         assert KEY not in shown
         assert SECRET not in shown
         assert "Traceback" not in shown
+
+
+def test_always_the_same_again(worlds: list[World]) -> None:
+    """The journal of every run can be replayed, step by step, to the same end."""
+    chart = load("START")
+
+    for world in worlds:
+        run = replay(read_journal(world.journal), chart)
+        assert (run.state.exit, run.facts.verdict) == (world.played.code, (world.played.report or {})["verdict"])
 
 
 @pytest.mark.parametrize("action", ["STATUS", "TEST"])
