@@ -26,22 +26,7 @@ exit codes:
 {codes}
 """
 
-COMMANDS = ("run", "demo", "simulate", "draw", "replay")  # modules of orchestrator.commands
-
-EXIT_CODES = {
-    0: "done: the sync succeeded, the tests passed, the connection was shown",
-    1: "failed: the sync failed or was cancelled, or a setup test failed",
-    2: "a variable is missing or wrong; nothing was asked of Fivetran",
-    3: "refused: the API key (401, 403)",
-    4: "not found: connector, schema or table",
-    5: "timed out; the sync may still be running",
-    6: "Fivetran was unavailable; a retry may help",
-    7: "cannot sync: paused, incomplete, broken, busy or rejected",
-    8: "rescheduled past the deadline, or told not to wait",
-    70: "a bug of fivetran-orchestrator",
-    130: "interrupted (SIGINT)",
-    143: "terminated (SIGTERM)",
-}
+COMMANDS = ("run", "demo", "simulate", "draw", "check", "replay")  # modules of orchestrator.commands
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -78,6 +63,7 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     from importlib import import_module  # noqa: PLC0415
 
     from orchestrator import __version__  # noqa: PLC0415
+    from orchestrator.exit_codes import EXIT_CODES  # noqa: PLC0415
 
     codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())
     parser = argparse.ArgumentParser(

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 from orchestrator import documents
+from orchestrator.deeds import Deed
 from orchestrator.events import SIGNALS, Event
 from orchestrator.exchange import Answer, Request
 from orchestrator.facts import Facts
@@ -40,6 +41,7 @@ class Call(NamedTuple):
         method: HTTP method of the request.
         ask: Makes the request.
         mean: Says what the answer means.
+        deeds: What promises about charts speak of.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Call(NamedTuple):
     method: str
     ask: Ask
     mean: Meaning
+    deeds: frozenset[Deed] = frozenset()
 
 
 class Pure(NamedTuple):
@@ -56,11 +59,13 @@ class Pure(NamedTuple):
         name: As the charts have it.
         outcomes: Events that it may have.
         conclude: Says which, and the new facts.
+        deeds: What promises about charts speak of.
     """
 
     name: str
     outcomes: tuple[Event, ...]
     conclude: Conclusion
+    deeds: frozenset[Deed] = frozenset()
 
 
 class Writing(NamedTuple):
@@ -101,19 +106,22 @@ def _outcomes(function: Callable[..., Any]) -> tuple[Event, ...]:
     return get_args(literal)
 
 
-def _call(method: str, ask: Ask) -> Callable[[Meaning], Meaning]:
+def _call(method: str, ask: Ask, *deeds: Deed) -> Callable[[Meaning], Meaning]:
     def register(mean: Meaning) -> Meaning:
         name = mean.__name__
-        EFFECTS[name] = Call(name, _outcomes(mean), method, ask, mean)
+        EFFECTS[name] = Call(name, _outcomes(mean), method, ask, mean, frozenset(deeds))
         return mean
 
     return register
 
 
-def _pure(conclude: Conclusion) -> Conclusion:
-    name = conclude.__name__
-    EFFECTS[name] = Pure(name, _outcomes(conclude), conclude)
-    return conclude
+def _pure(*deeds: Deed) -> Callable[[Conclusion], Conclusion]:
+    def register(conclude: Conclusion) -> Conclusion:
+        name = conclude.__name__
+        EFFECTS[name] = Pure(name, _outcomes(conclude), conclude, frozenset(deeds))
+        return conclude
+
+    return register
 
 
 def _choice(of: Callable[[Settings, Facts], str]) -> Callable[[Settings, Facts], str]:
@@ -218,7 +226,7 @@ def _get_errors(settings: Settings, _: Facts) -> Request:
 # --- What the answer means: before the trigger ------------------------------------------------
 
 
-@_call("GET", _get_connection)
+@_call("GET", _get_connection, Deed.READS)
 def read_connection(
     settings: Settings, facts: Facts, answer: Answer
 ) -> tuple[Literal[Event.READY, Event.SCHEDULE_KEPT], Facts]:
@@ -227,7 +235,7 @@ def read_connection(
     return (Event.SCHEDULE_KEPT if _schedule_is_settled(settings, facts) else Event.READY), facts
 
 
-@_call("GET", _get_connection)
+@_call("GET", _get_connection, Deed.READS)
 def validate_connection(
     settings: Settings, facts: Facts, answer: Answer
 ) -> tuple[Literal[Event.READY, Event.SCHEDULE_KEPT, Event.PAUSED, Event.INCOMPLETE, Event.BROKEN], Facts]:
@@ -243,19 +251,19 @@ def validate_connection(
     return (Event.SCHEDULE_KEPT if _schedule_is_settled(settings, facts) else Event.READY), facts
 
 
-@_call("PATCH", _patch_schedule)
+@_call("PATCH", _patch_schedule, Deed.READS, Deed.CHANGES_SCHEDULE)
 def disable_schedule(settings: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.DISABLED], Facts]:
     """The connection is off its own schedule."""
     return Event.DISABLED, _observed(settings, facts, answer)
 
 
-@_call("PATCH", _patch_paused)
+@_call("PATCH", _patch_paused, Deed.READS, Deed.CHANGES_SCHEDULE, Deed.UNPAUSES)
 def unpause_connection(settings: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.UNPAUSED], Facts]:
     """The connection is no longer paused."""
     return Event.UNPAUSED, _observed(settings, facts, answer)
 
 
-@_pure
+@_pure(Deed.TAKES_BASELINE)
 def take_baseline(_: Settings, facts: Facts) -> tuple[Literal[Event.IDLE, Event.BUSY], Facts]:
     """Remember the dates of the freshest document: a sync of ours will move one of them."""
     document = facts.connection or {}
@@ -286,19 +294,19 @@ def take_baseline(_: Settings, facts: Facts) -> tuple[Literal[Event.IDLE, Event.
 # --- The trigger --------------------------------------------------------------------------------
 
 
-@_call("POST", _post_sync)
+@_call("POST", _post_sync, Deed.STARTS_SYNC)
 def trigger_sync(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.TRIGGERED], Facts]:
     """Fivetran accepted the sync."""
     return Event.TRIGGERED, _accepted(facts, answer)
 
 
-@_call("POST", _post_forced_sync)
+@_call("POST", _post_forced_sync, Deed.RESTARTS_SYNC)
 def restart_sync(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.TRIGGERED], Facts]:
     """Fivetran stops the running sync and starts ours."""
     return Event.TRIGGERED, _accepted(facts, answer).but(restarted=True)
 
 
-@_call("POST", _post_resync)
+@_call("POST", _post_resync, Deed.STARTS_RESYNC)
 def resync_table(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.TRIGGERED], Facts]:
     """Fivetran accepted the re-sync of the table."""
     return Event.TRIGGERED, _accepted(facts, answer)
@@ -310,7 +318,7 @@ LOOKS = 3
 LOOK_SECONDS = 15.0
 
 
-@_call("GET", _get_connection)
+@_call("GET", _get_connection, Deed.READS, Deed.LOOKS)
 def confirm_start(
     settings: Settings, facts: Facts, answer: Answer
 ) -> tuple[Literal[Event.STARTED, Event.UNCLEAR, Event.NOT_STARTED], Facts]:
@@ -337,7 +345,7 @@ def confirm_start(
 # --- Its end ------------------------------------------------------------------------------------
 
 
-@_call("GET", _get_connection)
+@_call("GET", _get_connection, Deed.READS, Deed.JUDGES)
 def poll_sync(
     settings: Settings, facts: Facts, answer: Answer
 ) -> tuple[
@@ -356,7 +364,7 @@ def poll_sync(
     return judge(_observed(settings, facts, answer), answer.data, answer.date)
 
 
-@_pure
+@_pure()
 def show_connection(_: Settings, facts: Facts) -> tuple[Literal[Event.SHOWN], Facts]:
     """Point out what stands in the way of a sync."""
     document = facts.connection or {}
@@ -368,7 +376,7 @@ def show_connection(_: Settings, facts: Facts) -> tuple[Literal[Event.SHOWN], Fa
     return Event.SHOWN, facts.but(warnings=facts.warned(*notes, *documents.problems(document)))
 
 
-@_call("POST", _post_test)
+@_call("POST", _post_test, Deed.READS, Deed.RUNS_TESTS)
 def run_setup_tests(
     settings: Settings, facts: Facts, answer: Answer
 ) -> tuple[Literal[Event.PASSED, Event.TESTS_FAILED], Facts]:
@@ -391,7 +399,7 @@ def run_setup_tests(
 # --- Behind the conclusion ----------------------------------------------------------------------
 
 
-@_call("PATCH", _patch_schedule_back)
+@_call("PATCH", _patch_schedule_back, Deed.READS, Deed.RESTORES_SCHEDULE)
 def restore_schedule(settings: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.RESTORED], Facts]:
     """The schedule is as it was found."""
     return Event.RESTORED, _observed(settings, facts, answer)

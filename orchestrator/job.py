@@ -17,6 +17,7 @@ from orchestrator.clock import SystemClock
 from orchestrator.configuration import ConfigurationError, Configured, configure, report_dir
 from orchestrator.driver import Run, Step, drive
 from orchestrator.exchange import Answer, Request
+from orchestrator.exit_codes import BUG, MISCONFIGURED
 from orchestrator.files import write_atomically
 from orchestrator.log import LiveLine, coloured, make_log
 from orchestrator.masking import Mask
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Job"]
 
-MISCONFIGURED, BUG = 2, 70  # the two exit codes that arise outside any chart
 MARGIN = 1.0  # seconds by which the client's own limit is the longer one: the watch's decides
 LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
 

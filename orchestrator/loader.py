@@ -25,7 +25,17 @@ from orchestrator.exchange import (
     Unavailable,
 )
 
-__all__ = ["ACTIONS", "PAUSES", "ChartError", "load", "load_file", "packaged_source", "parse"]
+__all__ = [
+    "ACTIONS",
+    "PAUSES",
+    "ChartError",
+    "UnreadableChartError",
+    "load",
+    "load_file",
+    "packaged_source",
+    "parse",
+    "prove",
+]
 
 ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")
 PAUSES = ("next_poll", "rescheduled_for")
@@ -40,6 +50,10 @@ _POST_EVENTS = frozenset({failure.event for failure in (AnswerLost, Conflict)})
 
 class ChartError(ValueError):
     """A chart that must not run; the message names file, state and key, a line a fault."""
+
+
+class UnreadableChartError(ChartError):
+    """A file that cannot be read, or is no text."""
 
 
 def load(action: str) -> Chart:
@@ -64,12 +78,14 @@ def load_file(path: str, action: str | None = None) -> Chart:
         action: The action that it must be the chart of; any when None.
 
     Raises:
-        ChartError: It cannot be read, or is not sound.
+        UnreadableChartError: It cannot be read.
+        ChartError: It is not sound.
     """
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ChartError(f"{path}: cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise UnreadableChartError(f"{path}: cannot be read: {why}") from error
     return parse(text, path, action)
 
 
@@ -90,10 +106,19 @@ def parse(text: str, name: str, action: str | None = None) -> Chart:
         raise ChartError(f"{name}: {error}") from error
     builder = _Builder(name, action, document)
     chart = replace(builder.build(), source=text)
-    faults = builder.faults or list(_prove(chart))
+    faults = builder.faults or prove(chart)
     if faults:
         raise ChartError("\n".join(f"{name}: {fault}" for fault in faults))
     return chart
+
+
+def prove(chart: Chart) -> list[str]:
+    """What is unsound about a well-formed chart, a line a fault; [] where it may run.
+
+    Args:
+        chart: A chart whose edges lead to states of its own.
+    """
+    return list(_prove(chart))
 
 
 class _Builder:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli import EXIT_CODES
 from orchestrator.diagram import happy_path, overview, to_mermaid
+from orchestrator.exit_codes import EXIT_CODES
 from orchestrator.loader import ACTIONS, load
 from orchestrator.variables import VARIABLES
 

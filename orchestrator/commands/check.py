@@ -1,0 +1,85 @@
+"""`check`: the loader's laws and the promises, held against charts."""
+
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Mapping
+from functools import partial
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.chart import Chart
+
+__all__ = ["HELP", "add_to", "execute"]
+
+UNSOUND, UNREADABLE = 1, 2  # exit codes
+
+HELP = "prove charts: the loader's laws, and the promises about all their paths"
+
+DESCRIPTION = """\
+Prove charts: those that come with this, or your own.
+
+The laws are about a chart's form: every outcome has an edge, every edge a state, every loop a
+wait. The promises are about all paths through it; where one is broken, the shortest path that
+breaks it is printed. A job that is given a chart (FIVETRAN_CHART) holds the same against it.
+"""
+
+CODES = """\
+exit codes:
+  0  all of it holds
+  1  a chart is refused, or breaks a promise
+  2  a file cannot be read, or wrong usage
+"""
+
+
+def add_to(parser: ArgumentParser) -> None:
+    """Give the parser the arguments."""
+    parser.description, parser.epilog = DESCRIPTION, CODES
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.add_argument(
+        "charts", nargs="*", metavar="CHART.toml", help="a chart of your own (default: the four that come with this)"
+    )
+
+
+def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
+    """Prove them, all of them, whatever one of them comes to.
+
+    Returns:
+        The exit code.
+    """
+    from orchestrator.loader import ACTIONS, load, load_file  # noqa: PLC0415
+
+    del environ
+    if not arguments.charts:
+        return max(_check(action, partial(load, action)) for action in ACTIONS)
+    return max(_check(path, partial(load_file, path)) for path in arguments.charts)
+
+
+def _check(name: str, read: Callable[[], "Chart"]) -> int:
+    """Prove one chart, and print what came of it."""
+    from orchestrator.loader import ChartError, UnreadableChartError  # noqa: PLC0415
+    from orchestrator.promises import PROMISES, broken  # noqa: PLC0415
+
+    try:
+        chart = read()
+    except UnreadableChartError as error:
+        print(error, file=sys.stderr)
+        return UNREADABLE
+    except ChartError as error:
+        print(f"{name}\n  REFUSED by the laws")
+        for fault in str(error).splitlines():
+            print(f"          {fault.removeprefix(f'{name}: ')}")
+        return UNSOUND
+    paths = broken(chart)
+    print(chart.title if name == chart.action else f"{name}: {chart.title}")
+    print(f"  holds   the laws: {len(chart.states)} states, {len([*chart.edges()])} edges")
+    for promise in PROMISES:
+        path = paths.get(promise.name)
+        print(f"  {'BROKEN' if path else 'holds '}  {promise.name}")
+        if path:
+            print(_indented(promise.statement), _indented(str(path)), sep="\n")
+    return UNSOUND if paths else 0
+
+
+def _indented(text: str) -> str:
+    return fill(text, 100, initial_indent=" " * 10, subsequent_indent=" " * 10, break_on_hyphens=False)

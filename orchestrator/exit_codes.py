@@ -1,0 +1,20 @@
+"""The exit codes, each with its meaning: the contract with the pipeline."""
+
+__all__ = ["BUG", "EXIT_CODES", "MISCONFIGURED"]
+
+MISCONFIGURED, BUG = 2, 70  # the two that arise outside any chart
+
+EXIT_CODES = {
+    0: "done: the sync succeeded, the tests passed, the connection was shown",
+    1: "failed: the sync failed or was cancelled, or a setup test failed",
+    MISCONFIGURED: "a variable is missing or wrong; nothing was asked of Fivetran",
+    3: "refused: the API key (401, 403)",
+    4: "not found: connector, schema or table",
+    5: "timed out; the sync may still be running",
+    6: "Fivetran was unavailable; a retry may help",
+    7: "cannot sync: paused, incomplete, broken, busy or rejected",
+    8: "rescheduled past the deadline, or told not to wait",
+    BUG: "a bug of fivetran-orchestrator",
+    130: "interrupted (SIGINT)",
+    143: "terminated (SIGTERM)",
+}

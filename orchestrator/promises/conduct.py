@@ -1,0 +1,55 @@
+"""What states do and edges say, as the promises speak of them."""
+
+from orchestrator.chart import Kind, State
+from orchestrator.deeds import TRIGGERS, Deed
+from orchestrator.effects import EFFECTS, Call, Writing
+from orchestrator.promises.paths import Edge
+
+__all__ = ["asks", "changes", "chosen", "deeds", "done", "leads_on", "reports", "takes_time", "triggers"]
+
+
+def asks(state: State) -> bool:
+    """Whether the state asks Fivetran."""
+    return state.kind is Kind.DOES and isinstance(EFFECTS[state.operand], Call)
+
+
+def changes(state: State) -> bool:
+    """Whether the state's request may change something at Fivetran."""
+    effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
+    return isinstance(effect, Call) and effect.method != "GET"
+
+
+def takes_time(state: State) -> bool:
+    """Whether the state asks or waits."""
+    return state.kind is Kind.WAITS or asks(state)
+
+
+def reports(state: State) -> bool:
+    """Whether the state writes the results."""
+    return state.kind is Kind.DOES and isinstance(EFFECTS[state.operand], Writing)
+
+
+def deeds(state: State) -> frozenset[Deed]:
+    """What the state's effect does."""
+    effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
+    return frozenset() if effect is None or isinstance(effect, Writing) else effect.deeds
+
+
+def triggers(state: State) -> bool:
+    """Whether the state has Fivetran start something."""
+    return not TRIGGERS.isdisjoint(deeds(state))
+
+
+def done(edge: Edge, deed: Deed) -> bool:
+    """Whether the edge says that a deed was done: its event is one of the effect's own outcomes."""
+    return deed in deeds(edge.source) and edge.event in EFFECTS[edge.source.operand].outcomes
+
+
+def chosen(edge: Edge, choice: str) -> str:
+    """The value that a choice has on this edge, or ""."""
+    return edge.event if edge.source.kind is Kind.CHOOSES and edge.source.operand == choice else ""
+
+
+def leads_on(edge: Edge) -> bool:
+    """Whether the edge leads to another state."""
+    return edge.target.name != edge.source.name

@@ -1,0 +1,84 @@
+"""Promises about what is done to the connection, the trigger aside."""
+
+from collections.abc import Iterable
+
+from orchestrator.chart import Chart, Kind, State
+from orchestrator.deeds import Deed
+from orchestrator.events import Event
+from orchestrator.promises.conduct import changes, chosen, deeds, done, leads_on
+from orchestrator.promises.paths import Edge, Path, Promise, shortest
+
+__all__ = ["PROMISES"]
+
+
+def _read_first(chart: Chart) -> Path | None:
+    def after(read: str, edge: Edge) -> Iterable[str]:
+        return ("read" if done(edge, Deed.READS) else read,)
+
+    def at(read: str, state: State) -> bool:
+        # What was never changed is never put back: the choice `restore_schedule` knows that.
+        return changes(state) and Deed.RESTORES_SCHEDULE not in deeds(state) and not read
+
+    return shortest(chart, "", after, at=at)
+
+
+def _policy(chart: Chart) -> Path | None:
+    def after(chose: str, edge: Edge) -> Iterable[str]:
+        return (f"{edge.source.operand} {edge.event}" if leads_on(edge) else chose,)
+
+    def at(chose: str, state: State) -> bool:
+        return (Deed.RESTARTS_SYNC in deeds(state) and chose != "on_running restart") or (
+            Deed.UNPAUSES in deeds(state) and chose != "unpause yes"
+        )
+
+    return shortest(chart, "", after, at=at)
+
+
+def _kept(chart: Chart) -> Path | None:
+    def after(said: str, edge: Edge) -> Iterable[str]:
+        return (edge.event if done(edge, Deed.READS) else said,)
+
+    def at(said: str, state: State) -> bool:
+        # Un-pausing heeds by itself what it was told about the schedule.
+        return Deed.CHANGES_SCHEDULE in deeds(state) and Deed.UNPAUSES not in deeds(state) and said != Event.READY
+
+    return shortest(chart, "", after, at=at)
+
+
+def _restored(chart: Chart) -> Path | None:
+    def after(owed: str, edge: Edge) -> Iterable[str]:
+        """What is still to come: the choice, or the call that its `yes` leads to."""
+        if Deed.CHANGES_SCHEDULE in deeds(edge.source):
+            return ("choice",)
+        if value := chosen(edge, "restore_schedule"):
+            return ("call" if value == "yes" else "",)
+        return ("" if Deed.RESTORES_SCHEDULE in deeds(edge.source) and leads_on(edge) else owed,)
+
+    def at(owed: str, state: State) -> bool:
+        if Deed.RESTORES_SCHEDULE in deeds(state):
+            return owed != "call"
+        return state.kind is Kind.EXIT and bool(owed)
+
+    return shortest(chart, "", after, at=at)
+
+
+PROMISES = (
+    Promise("nothing is changed unread", "Before the connection has been read, nothing is changed.", _read_first),
+    Promise(
+        "harm needs a policy",
+        "A running sync is stopped only straight after `on_running` chose `restart`, a connection un-paused only "
+        "straight after `unpause` chose `yes`.",
+        _policy,
+    ),
+    Promise(
+        "a kept schedule is left alone",
+        "The schedule is changed only where the last reading of the connection said `ready`, not `schedule_kept`.",
+        _kept,
+    ),
+    Promise(
+        "the schedule is restored",
+        "What changed the schedule is followed by the choice `restore_schedule`; its `yes`, and nothing else, leads "
+        "to the call that puts it back.",
+        _restored,
+    ),
+)

@@ -1,0 +1,107 @@
+"""Paths through a chart: the shortest one on which something happens that must not.
+
+A promise about all paths is a search: the states of a chart times a small memory of the way
+there. Both are finite, so the search ends, and what it does not find cannot happen.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import NamedTuple, TypeVar
+
+from orchestrator.chart import Chart, State
+
+__all__ = ["Edge", "Path", "Promise", "nothing", "shortest"]
+
+Memory = TypeVar("Memory", bound=Hashable)
+
+
+class Edge(NamedTuple):
+    """One edge: `source` is left by `event`, `target` is entered."""
+
+    source: State
+    event: str
+    target: State
+
+
+class Path(NamedTuple):
+    """A way through a chart from its initial state.
+
+    Attributes:
+        initial: Where it begins.
+        edges: What follows: (event, state).
+    """
+
+    initial: str
+    edges: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return self.initial + "".join(f" --{event}--> {state}" for event, state in self.edges)
+
+
+class Promise(NamedTuple):
+    """A promise about all paths through a chart.
+
+    Attributes:
+        name: A few words.
+        statement: What is promised, in one sentence.
+        counterexample: The shortest path that breaks it, or None where it holds.
+    """
+
+    name: str
+    statement: str
+    counterexample: Callable[[Chart], Path | None]
+
+
+def nothing(_: str, __: Edge) -> tuple[str]:
+    """What a promise remembers that needs no memory."""
+    return ("",)
+
+
+def shortest(
+    chart: Chart,
+    memory: Memory,
+    after: Callable[[Memory, Edge], Iterable[Memory]],
+    *,
+    at: Callable[[Memory, State], bool] = lambda _, __: False,
+    along: Callable[[Memory, Edge], bool] = lambda _, __: False,
+) -> Path | None:
+    """The shortest path that breaks a promise, or None where none does.
+
+    Args:
+        chart: A chart that the loader has proved.
+        memory: What is remembered at the initial state.
+        after: What may be remembered after an edge; nothing, where the search goes no further.
+        at: Whether it is broken by being in a state.
+        along: Whether it is broken by taking an edge.
+    """
+    first = chart.states[chart.initial]
+    if at(memory, first):
+        return Path(first.name)
+    edges = {
+        name: [Edge(state, event, chart.states[target]) for event, target in state.edges.items()]
+        for name, state in chart.states.items()
+    }
+    came: dict[tuple[str, Memory], tuple[tuple[str, Memory], Edge] | None] = {(first.name, memory): None}
+    todo = [(first.name, memory)]
+    for here in todo:  # grows while it is gone through: breadth first
+        for edge in edges[here[0]]:
+            if along(here[1], edge):
+                return _path(came, here, edge)
+            for then in after(here[1], edge):
+                if at(then, edge.target):
+                    return _path(came, here, edge)
+                there = (edge.target.name, then)
+                if there not in came:
+                    came[there] = (here, edge)
+                    todo.append(there)
+    return None
+
+
+def _path(
+    came: Mapping[tuple[str, Memory], tuple[tuple[str, Memory], Edge] | None], here: tuple[str, Memory], last: Edge
+) -> Path:
+    """The way that led here, and the edge that follows."""
+    edges = [last]
+    while before := came[here]:
+        here = before[0]
+        edges.append(before[1])
+    return Path(here[0], tuple((edge.event, edge.target.name) for edge in reversed(edges)))

@@ -1,0 +1,179 @@
+"""Promises about the trigger: one sync where one was asked for, and its end told from every other's."""
+
+from collections.abc import Iterable
+
+from orchestrator.chart import Chart, Kind, State
+from orchestrator.deeds import TRIGGERS, Deed
+from orchestrator.events import SIGNALS, Event
+from orchestrator.promises.conduct import asks, chosen, deeds, done, leads_on, takes_time, triggers
+from orchestrator.promises.paths import Edge, Path, Promise, nothing, shortest
+
+__all__ = ["PROMISES"]
+
+OF_ACTION = {
+    "START": {Deed.STARTS_SYNC, Deed.RESTARTS_SYNC},
+    "FORCE_RESYNC": {Deed.STARTS_RESYNC},
+}
+
+
+def _own_trigger(chart: Chart) -> Path | None:
+    foreign = TRIGGERS - OF_ACTION.get(chart.action, set())
+    return shortest(chart, "", nothing, at=lambda _, state: not foreign.isdisjoint(deeds(state)))
+
+
+# --- The baseline -----------------------------------------------------------------------------
+
+UNREAD = ("", "")  # no document since the last wait, and no baseline
+
+
+def _worth(memory: tuple[str, str], edge: Edge) -> Iterable[tuple[str, str]]:
+    """The document since the last wait, and what the baseline is worth: idle, busy, stale, kept or nothing.
+
+    It is idle or busy as it was taken, stale as soon as time passes, and kept while the sync that
+    it was taken for is followed.
+    """
+    document, baseline = memory
+    source, event = edge.source, edge.event
+    if source.kind is Kind.WAITS:
+        document = ""
+    elif done(edge, Deed.READS):
+        document = "read"
+    if done(edge, Deed.TAKES_BASELINE):
+        baseline = event if document else "stale"
+    elif triggers(source) and leads_on(edge):
+        baseline = "stale" if event == Event.CONFLICT else "kept"
+    elif chosen(edge, "on_running") == "attach" or chosen(edge, "own_trigger_unanswered") == "yes":
+        baseline = "kept"
+    elif takes_time(source) and not triggers(source) and baseline in {Event.IDLE, Event.BUSY}:
+        baseline = "stale"
+    return ((document, baseline),)
+
+
+def _baseline(chart: Chart) -> Path | None:
+    return shortest(chart, UNREAD, _worth, at=lambda memory, state: triggers(state) and not memory[1])
+
+
+def _fresh(chart: Chart) -> Path | None:
+    return shortest(chart, UNREAD, _worth, at=lambda memory, state: triggers(state) and memory[1] == "stale")
+
+
+def _beside(chart: Chart) -> Path | None:
+    def at(memory: tuple[str, str], state: State) -> bool:
+        return triggers(state) and Deed.RESTARTS_SYNC not in deeds(state) and memory[1] == Event.BUSY
+
+    return shortest(chart, UNREAD, _worth, at=at)
+
+
+# --- What became of the trigger ---------------------------------------------------------------
+
+MAYBE = {Event.ANSWER_LOST, Event.GAVE_UP, Event.TIMED_OUT, *SIGNALS}  # it may have been carried out
+
+
+def _became(trigger: str, edge: Edge) -> Iterable[str]:
+    """What became of the trigger after an edge: accepted, lost, lost restart, put off or due.
+
+    "" means that nothing of ours is under way: none was accepted yet, or another one is needed.
+    """
+    source, event = edge.source, edge.event
+    if triggers(source):
+        if event in MAYBE:
+            trigger = "lost restart" if Deed.RESTARTS_SYNC in deeds(source) else "lost"
+        elif event == Event.TRIGGERED:
+            trigger = "accepted"
+    elif done(edge, Deed.LOOKS):
+        trigger = {Event.STARTED: "accepted", Event.NOT_STARTED: ""}.get(Event(event), trigger)
+    elif chosen(edge, "on_running") == "attach":
+        trigger = "accepted"
+    elif done(edge, Deed.JUDGES) and event == Event.RESCHEDULED:
+        trigger = "put off"
+    elif trigger == "put off" and source.operand == "rescheduled_for" and event == Event.WAITED:
+        trigger = "due"
+    elif (trigger == "due" and chosen(edge, "schedule_type") == "manual") or (
+        trigger == "lost restart" and done(edge, Deed.TAKES_BASELINE)
+    ):
+        trigger = ""
+    return (trigger,)
+
+
+def _one(chart: Chart) -> Path | None:
+    under_way = {"accepted", "put off", "due"}
+    return shortest(chart, "", _became, at=lambda trigger, state: triggers(state) and trigger in under_way)
+
+
+def _blindly(chart: Chart) -> Path | None:
+    def at(trigger: str, state: State) -> bool:
+        again = Deed.RESTARTS_SYNC in deeds(state)
+        return triggers(state) and (trigger == "lost" or (trigger == "lost restart" and not again))
+
+    return shortest(chart, "", _became, at=at)
+
+
+def _bad_hour(chart: Chart) -> Path | None:
+    behind = chart.behind()
+
+    def along(trigger: str, edge: Edge) -> bool:
+        waiting = trigger in {"accepted", "lost", "put off", "due"} and edge.source.name not in behind
+        transient = edge.event in {Event.RATE_LIMITED, Event.UNAVAILABLE, Event.GAVE_UP}
+        return waiting and asks(edge.source) and transient and leads_on(edge)
+
+    return shortest(chart, "", _became, along=along)
+
+
+def _judged(chart: Chart) -> Path | None:
+    def after(memory: tuple[str, str], edge: Edge) -> Iterable[tuple[str, str]]:
+        """Whether there is a baseline, and whose sync is followed."""
+        baseline, whose = memory
+        if done(edge, Deed.TAKES_BASELINE):
+            return (("taken", ""),)
+        if triggers(edge.source):
+            whose = "ours" if edge.event == Event.TRIGGERED else ""
+        elif done(edge, Deed.LOOKS) and edge.event == Event.STARTED:
+            whose = "ours"
+        elif chosen(edge, "on_running") == "attach" and chart.action != "FORCE_RESYNC":
+            whose = "somebody's"
+        return ((baseline, whose),)
+
+    return shortest(chart, ("", ""), after, at=lambda memory, state: Deed.JUDGES in deeds(state) and not all(memory))
+
+
+PROMISES = (
+    Promise(
+        "each action has its own trigger",
+        "START never asks for a re-sync, FORCE_RESYNC never for a plain sync, STATUS and TEST for neither.",
+        _own_trigger,
+    ),
+    Promise("no trigger without a baseline", "Nothing is triggered before a baseline is taken.", _baseline),
+    Promise(
+        "no trigger with a stale baseline",
+        "Between the baseline and the trigger nothing is asked or waited for, and before it the connection is read.",
+        _fresh,
+    ),
+    Promise(
+        "no trigger beside a running sync",
+        "Where the baseline finds a sync running nothing is triggered but a forced restart.",
+        _beside,
+    ),
+    Promise(
+        "one trigger",
+        "After a sync was accepted or attached to another is triggered only when Fivetran has put it off, its time has "
+        "come, and the schedule is manual: nobody else resumes it.",
+        _one,
+    ),
+    Promise(
+        "no blind repetition",
+        "A trigger that may have been carried out is followed by another only when looks at the connection found no "
+        "sign of it; a forced restart may be repeated as such, and a plain trigger follow it after a new baseline.",
+        _blindly,
+    ),
+    Promise(
+        "a bad hour ends nothing",
+        "Between the trigger and the conclusion no number of transient failures ends the wait.",
+        _bad_hour,
+    ),
+    Promise(
+        "only the right sync is judged",
+        "A poll judges against a baseline, and only a sync that was accepted, shows a sign after a lost answer or, in "
+        "START, was attached to.",
+        _judged,
+    ),
+)
