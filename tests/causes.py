@@ -141,6 +141,7 @@ def _signal(on: str, number: int) -> Arm:
 
         def kill(seen: Seen) -> None:
             if seen.operation == on:
+                stage.on_request = lambda _: None  # a second signal would end this very process
                 os.kill(os.getpid(), number)
 
         stage.simulator.add_fault(Fault(on=on, does="hang"))

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from orchestrator.chart import Chart, Kind, State
 from orchestrator.deeds import Deed
 from orchestrator.events import Event
-from orchestrator.promises.conduct import changes, chosen, deeds, done, leads_on
-from orchestrator.promises.paths import Edge, Path, Promise, shortest
+from orchestrator.promises.conduct import asks, changes, chosen, deeds, done, leads_on
+from orchestrator.promises.paths import Edge, Path, Promise, nothing, shortest
 
 __all__ = ["PROMISES"]
 
@@ -22,6 +22,16 @@ def _read_first(chart: Chart) -> Path | None:
     return shortest(chart, "", after, at=at)
 
 
+def _patience(chart: Chart) -> Path | None:
+    behind = chart.behind()
+
+    def along(_: str, edge: Edge) -> bool:
+        failed = asks(edge.source) and edge.event in {Event.RATE_LIMITED, Event.UNAVAILABLE}
+        return failed and edge.source.name not in behind and leads_on(edge)
+
+    return shortest(chart, "", nothing, along=along)
+
+
 def _policy(chart: Chart) -> Path | None:
     def after(chose: str, edge: Edge) -> Iterable[str]:
         return (f"{edge.source.operand} {edge.event}" if leads_on(edge) else chose,)
@@ -34,15 +44,21 @@ def _policy(chart: Chart) -> Path | None:
     return shortest(chart, "", after, at=at)
 
 
-def _kept(chart: Chart) -> Path | None:
-    def after(said: str, edge: Edge) -> Iterable[str]:
-        return (edge.event if done(edge, Deed.READS) else said,)
+def _said(said: str, edge: Edge) -> Iterable[str]:
+    """What the last reading of the connection said."""
+    return (edge.event if done(edge, Deed.READS) else said,)
 
+
+def _unpaused(chart: Chart) -> Path | None:
+    return shortest(chart, "", _said, at=lambda said, state: Deed.UNPAUSES in deeds(state) and said != Event.PAUSED)
+
+
+def _kept(chart: Chart) -> Path | None:
     def at(said: str, state: State) -> bool:
         # Un-pausing heeds by itself what it was told about the schedule.
         return Deed.CHANGES_SCHEDULE in deeds(state) and Deed.UNPAUSES not in deeds(state) and said != Event.READY
 
-    return shortest(chart, "", after, at=at)
+    return shortest(chart, "", _said, at=at)
 
 
 def _restored(chart: Chart) -> Path | None:
@@ -65,11 +81,18 @@ def _restored(chart: Chart) -> Path | None:
 PROMISES = (
     Promise("nothing is changed unread", "Before the connection has been read, nothing is changed.", _read_first),
     Promise(
+        "failures are tried again",
+        "Before the conclusion `rate_limited` and `unavailable` lead back to their own state: only there is the next "
+        "attempt put off as Fivetran asks, and counted.",
+        _patience,
+    ),
+    Promise(
         "harm needs a policy",
         "A running sync is stopped only straight after `on_running` chose `restart`, a connection un-paused only "
         "straight after `unpause` chose `yes`.",
         _policy,
     ),
+    Promise("only what is paused is un-paused", "The last reading of the connection said `paused`.", _unpaused),
     Promise(
         "a kept schedule is left alone",
         "The schedule is changed only where the last reading of the connection said `ready`, not `schedule_kept`.",

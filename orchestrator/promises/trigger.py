@@ -70,29 +70,35 @@ MAYBE = {Event.ANSWER_LOST, Event.GAVE_UP, Event.TIMED_OUT, *SIGNALS}  # it may 
 
 
 def _became(trigger: str, edge: Edge) -> Iterable[str]:
-    """What became of the trigger after an edge: accepted, lost, lost restart, put off or due.
+    """What became of the trigger after an edge.
 
-    "" means that nothing of ours is under way: none was accepted yet, or another one is needed.
+    "": none was accepted yet. accepted: or attached to. lost: it may have been carried out; so may
+    a lost restart, which may be repeated. put off: Fivetran rescheduled it, and due: until now.
+    again: there is no sign of it, or nobody resumes it.
     """
     source, event = edge.source, edge.event
     if triggers(source):
         if event in MAYBE:
-            trigger = "lost restart" if Deed.RESTARTS_SYNC in deeds(source) else "lost"
-        elif event == Event.TRIGGERED:
-            trigger = "accepted"
-    elif done(edge, Deed.LOOKS):
-        trigger = {Event.STARTED: "accepted", Event.NOT_STARTED: ""}.get(Event(event), trigger)
-    elif chosen(edge, "on_running") == "attach":
-        trigger = "accepted"
-    elif done(edge, Deed.JUDGES) and event == Event.RESCHEDULED:
-        trigger = "put off"
-    elif trigger == "put off" and source.operand == "rescheduled_for" and event == Event.WAITED:
-        trigger = "due"
-    elif (trigger == "due" and chosen(edge, "schedule_type") == "manual") or (
-        trigger == "lost restart" and done(edge, Deed.TAKES_BASELINE)
-    ):
-        trigger = ""
-    return (trigger,)
+            return ("lost restart" if Deed.RESTARTS_SYNC in deeds(source) else "lost",)
+        if event == Event.TRIGGERED:
+            return ("accepted",)
+        return ("" if event == Event.CONFLICT and trigger == "again" else trigger,)
+    match chosen(edge, "own_trigger_unanswered"):
+        case "yes":
+            return ("lost",)
+        case "no" if trigger in {"lost", "lost restart"}:
+            return ()  # it cannot say so then
+    if chosen(edge, "on_running") == "attach" or (done(edge, Deed.LOOKS) and event == Event.STARTED):
+        return ("accepted",)
+    if done(edge, Deed.JUDGES) and event == Event.RESCHEDULED:
+        return ("put off",)
+    if trigger == "put off" and source.operand == "rescheduled_for" and event == Event.WAITED:
+        return ("due",)
+    if trigger == "lost restart" and done(edge, Deed.TAKES_BASELINE):
+        return ("",)
+    missed = trigger == "lost" and done(edge, Deed.LOOKS) and event == Event.NOT_STARTED
+    unattended = trigger == "due" and chosen(edge, "schedule_type") == "manual"
+    return ("again" if missed or unattended else trigger,)
 
 
 def _one(chart: Chart) -> Path | None:
@@ -108,13 +114,23 @@ def _blindly(chart: Chart) -> Path | None:
     return shortest(chart, "", _became, at=at)
 
 
+def _sign(chart: Chart) -> Path | None:
+    return shortest(chart, "", _became, at=lambda trigger, state: Deed.LOOKS in deeds(state) and trigger != "lost")
+
+
+def _keeps(chart: Chart) -> Path | None:
+    def at(trigger: str, state: State) -> bool:
+        return Deed.TAKES_BASELINE in deeds(state) and trigger not in {"", "lost restart"}
+
+    return shortest(chart, "", _became, at=at)
+
+
 def _bad_hour(chart: Chart) -> Path | None:
     behind = chart.behind()
 
     def along(trigger: str, edge: Edge) -> bool:
         waiting = trigger in {"accepted", "lost", "put off", "due"} and edge.source.name not in behind
-        transient = edge.event in {Event.RATE_LIMITED, Event.UNAVAILABLE, Event.GAVE_UP}
-        return waiting and asks(edge.source) and transient and leads_on(edge)
+        return waiting and asks(edge.source) and edge.event == Event.GAVE_UP
 
     return shortest(chart, "", _became, along=along)
 
@@ -164,6 +180,16 @@ PROMISES = (
         "A trigger that may have been carried out is followed by another only when looks at the connection found no "
         "sign of it; a forced restart may be repeated as such, and a plain trigger follow it after a new baseline.",
         _blindly,
+    ),
+    Promise(
+        "a sign is looked for only after a lost answer",
+        "What was accepted may show no sign for long: a look that finds none must not have it triggered again.",
+        _sign,
+    ),
+    Promise(
+        "our sync keeps its baseline",
+        "Once a trigger may have been carried out no new baseline is taken: our sync would pass for somebody else's.",
+        _keeps,
     ),
     Promise(
         "a bad hour ends nothing",

@@ -1,0 +1,176 @@
+"""Mutate the charts: every edge taken away and led elsewhere, one at a time. Every mutant must die.
+
+A mutant is a chart with one edge of one state changed, groups written out. It is held against
+
+  laws       what the loader refuses of itself
+  promises   what is proved of all paths (fivetran-orchestrator check)
+  ledger     the run that takes this very edge, over HTTP: its requests, exit code and report
+  target     where the ledger says, by hand, that the edge leads; this alone means that the world
+             saw no difference, so these are listed
+
+in this order, and counted where it dies. What survives is listed, and makes the exit code 1.
+"""
+
+import argparse
+import multiprocessing
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+from conftest import mount
+from ledger import LEDGER, Entry, play
+from pytest_httpserver import HTTPServer
+from stage import Stage
+
+from orchestrator.chart import Chart
+from orchestrator.driver import Run, Step
+from orchestrator.loader import ACTIONS, load, prove
+from orchestrator.promises import PROMISES
+from orchestrator.simulator.scenario import Scenario
+from orchestrator.simulator.server import Handler
+
+MOST_STEPS = 400  # more than any run of the ledger takes: what takes more runs for ever
+CHUNK = 16  # mutants that a process is handed at a time
+
+
+class Mutant(NamedTuple):
+    """One edge changed: led to `target`, or taken away where that is ""."""
+
+    action: str
+    state: str
+    event: str
+    target: str
+
+    def __str__(self) -> str:
+        what = f"leads to {self.target}" if self.target else "is taken away"
+        return f"{self.action}: {self.state} --{self.event}--> {what}"
+
+    @property
+    def chart(self) -> Chart:
+        """The chart with that edge changed."""
+        chart = _chart(self.action)
+        state = chart.states[self.state]
+        edges = {**state.edges, self.event: self.target}
+        if not self.target:
+            del edges[self.event]
+        return replace(chart, states={**chart.states, self.state: replace(state, edges=edges)})
+
+
+class EndlessError(Exception):
+    """A mutant's run takes more steps than any run should."""
+
+
+_chart = cache(load)
+
+
+def mutants(actions: tuple[str, ...]) -> Iterator[Mutant]:
+    """Every mutant of the actions' charts."""
+    for action in actions:
+        chart = _chart(action)
+        for state, event, target in chart.edges():
+            yield from (Mutant(action, state, event, other) for other in ("", *chart.states) if other != target)
+
+
+# --- In a process of its own ----------------------------------------------------------------------
+
+_entries = {(entry.action, entry.state, entry.event): entry for entry in LEDGER}
+
+
+@cache
+def _server() -> HTTPServer:
+    server = HTTPServer(host="127.0.0.1", port=0, threaded=True)
+    server.start()  # ends with its process
+    assert server.server is not None
+    server.server.RequestHandlerClass = Handler
+    return server
+
+
+def played(entry: Entry, chart: Chart, folder: Path) -> str:
+    """Run a ledger's entry with a chart in place of the action's own.
+
+    Returns:
+        "ledger" where the world saw a difference, "target" where the ledger's target alone tells one, else "".
+    """
+
+    def make(scenario: Scenario) -> Stage:
+        stage = Stage(scenario, _server().url_for("").rstrip("/"), folder)
+        mount(_server(), stage)
+        return stage
+
+    def observe(run: Run, _: Step | None) -> None:
+        if run.number > MOST_STEPS:
+            raise EndlessError
+
+    with mock.patch("orchestrator.configuration.load", return_value=chart):
+        _, world, target = play(entry, make, observe)
+    if world != entry.world:
+        return "ledger"
+    return "" if target == entry.target else "target"
+
+
+def judged(mutant: Mutant) -> str:
+    """What a mutant dies of: "laws", a promise's name, "ledger" or "target"; "" where it survives."""
+    chart = mutant.chart
+    if prove(chart):
+        return "laws"
+    for promise in PROMISES:
+        if promise.counterexample(chart) is not None:
+            return promise.name
+    with tempfile.TemporaryDirectory() as folder:
+        return played(_entries[mutant[:3]], chart, Path(folder))
+
+
+# --- All of them ----------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """Mutate, and tell.
+
+    Returns:
+        The exit code: 1 where a mutant survives.
+    """
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-j", "--jobs", type=int, default=multiprocessing.cpu_count(), metavar="N", help="processes")
+    parser.add_argument("--action", choices=ACTIONS, help="this action's chart only")
+    parser.add_argument("--sample", type=int, metavar="N", help="so many of the mutants, the same ones every time")
+    given = parser.parse_args()
+    every = list(mutants((given.action,) if given.action else ACTIONS))
+    chosen = random.Random(0).sample(every, min(given.sample or len(every), len(every)))  # noqa: S311  # no secret
+    began, found = time.monotonic(), dict[Mutant, str]()
+    with ProcessPoolExecutor(given.jobs, multiprocessing.get_context("spawn")) as pool:
+        for mutant, death in zip(chosen, pool.map(judged, chosen, chunksize=CHUNK), strict=True):
+            found[mutant] = death
+            if sys.stderr.isatty() and len(found) % CHUNK == 0:
+                print(f"\r{len(found)} of {len(chosen)}", end="", file=sys.stderr, flush=True)
+    seconds = time.monotonic() - began
+    print(f"{len(every)} mutants{'' if len(chosen) == len(every) else f', {len(chosen)} of them'}: {seconds:.0f} s")
+    return told(found)
+
+
+def told(found: dict[Mutant, str]) -> int:
+    """Print what the mutants died of; the exit code."""
+    deaths = Counter(found.values())
+    names = [promise.name for promise in PROMISES]
+    print(f"{deaths['laws']:7}  killed by the loader's laws")
+    print(f"{sum(deaths[name] for name in names):7}  by the promises:")
+    for name in names:
+        print(f"{deaths[name]:15}  {name}")
+    print(f"{deaths['ledger']:7}  by the ledger's run: requests, exit code or report")
+    for death, what in (("target", "by the ledger's target alone: the world saw no difference"), ("", "SURVIVED")):
+        print(f"{deaths[death]:7}  {what}")
+        for mutant in sorted(mutant for mutant in found if found[mutant] == death):
+            print(f"         {mutant}")
+    return 1 if deaths[""] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
