@@ -42,6 +42,7 @@ class Call(NamedTuple):
         ask: Makes the request.
         mean: Says what the answer means.
         deeds: What promises about charts speak of.
+        needs: The choice that it must come straight after, and the value that tells it to; or None.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Call(NamedTuple):
     ask: Ask
     mean: Meaning
     deeds: frozenset[Deed] = frozenset()
+    needs: tuple[str, str] | None = None
 
 
 class Pure(NamedTuple):
@@ -106,10 +108,10 @@ def _outcomes(function: Callable[..., Any]) -> tuple[Event, ...]:
     return get_args(literal)
 
 
-def _call(method: str, ask: Ask, *deeds: Deed) -> Callable[[Meaning], Meaning]:
+def _call(method: str, ask: Ask, *deeds: Deed, needs: tuple[str, str] | None = None) -> Callable[[Meaning], Meaning]:
     def register(mean: Meaning) -> Meaning:
         name = mean.__name__
-        EFFECTS[name] = Call(name, _outcomes(mean), method, ask, mean, frozenset(deeds))
+        EFFECTS[name] = Call(name, _outcomes(mean), method, ask, mean, frozenset(deeds), needs)
         return mean
 
     return register
@@ -257,7 +259,7 @@ def disable_schedule(settings: Settings, facts: Facts, answer: Answer) -> tuple[
     return Event.DISABLED, _observed(settings, facts, answer)
 
 
-@_call("PATCH", _patch_paused, Deed.READS, Deed.CHANGES_SCHEDULE, Deed.UNPAUSES)
+@_call("PATCH", _patch_paused, Deed.READS, Deed.CHANGES_SCHEDULE, Deed.UNPAUSES, needs=("unpause", "yes"))
 def unpause_connection(settings: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.UNPAUSED], Facts]:
     """The connection is no longer paused."""
     return Event.UNPAUSED, _observed(settings, facts, answer)
@@ -300,7 +302,7 @@ def trigger_sync(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Eve
     return Event.TRIGGERED, _accepted(facts, answer)
 
 
-@_call("POST", _post_forced_sync, Deed.RESTARTS_SYNC)
+@_call("POST", _post_forced_sync, Deed.RESTARTS_SYNC, needs=("on_running", "restart"))
 def restart_sync(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.TRIGGERED], Facts]:
     """Fivetran stops the running sync and starts ours."""
     return Event.TRIGGERED, _accepted(facts, answer).but(restarted=True)
@@ -399,13 +401,13 @@ def run_setup_tests(
 # --- Behind the conclusion ----------------------------------------------------------------------
 
 
-@_call("PATCH", _patch_schedule_back, Deed.READS, Deed.RESTORES_SCHEDULE)
+@_call("PATCH", _patch_schedule_back, Deed.READS, Deed.RESTORES_SCHEDULE, needs=("restore_schedule", "yes"))
 def restore_schedule(settings: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.RESTORED], Facts]:
     """The schedule is as it was found."""
     return Event.RESTORED, _observed(settings, facts, answer)
 
 
-@_call("GET", _get_schemas)
+@_call("GET", _get_schemas, needs=("names_to_compare", "yes"))
 def find_near_matches(settings: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.COMPARED], Facts]:
     """Keep the names at the source that are close to the ones given."""
     from orchestrator.names import near_matches  # noqa: PLC0415  # difflib: only after a typo
@@ -413,7 +415,7 @@ def find_near_matches(settings: Settings, facts: Facts, answer: Answer) -> tuple
     return Event.COMPARED, facts.but(near_matches=near_matches(answer.data, settings.schema, settings.table))
 
 
-@_call("GET", _get_sync_history)
+@_call("GET", _get_sync_history, needs=("sync_to_find", "yes"))
 def find_sync(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.LOOKED_UP], Facts]:
     """Keep the history's record of the sync that this run was about."""
     since = int(_since(facts))  # Fivetran's `Date` has whole seconds
@@ -427,7 +429,7 @@ def find_sync(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.
     return Event.LOOKED_UP, facts.but(sync=found[max(found)] if found else None)
 
 
-@_call("GET", _get_errors)
+@_call("GET", _get_errors, needs=("errors_to_list", "yes"))
 def list_errors(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.LOOKED_UP], Facts]:
     """Keep the active errors, with Fivetran's remedies."""
     return Event.LOOKED_UP, facts.but(errors=_items(answer))

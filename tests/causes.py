@@ -235,12 +235,14 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
             return Case(replace(scenario, syncs=(SyncPlan(lasts=25, ends="reschedules", again_in=4000),)))
         case "considering_schedule", "otherwise":
             return Case(scenario, {"FIVETRAN_DONT_DISABLE_SYNC": "1"})
+        case "concluding", "no":  # with something to look up behind it
+            return _way(action, "looking_up_table" if action == "FORCE_RESYNC" else "looking_up_errors")
         case "concluding", "yes":
             return Case(scenario, {"FIVETRAN_RESTORE_SCHEDULE": "1"})
         case "considering_names", "yes":
             return _way(action, "looking_up_table")
         case "considering_sync", "no":
-            return Case(replace(scenario, connection={"paused": True}))
+            return Case(replace(scenario, connection={"status": {"setup_state": "broken"}}))
         case "considering_errors", "yes":
             return _way(action, "looking_up_errors")
         case "reporting", "unwritable":

@@ -1,10 +1,8 @@
 """Promises about what lies behind the conclusion: the verdict stands, and nothing else begins."""
 
-from collections.abc import Iterable
-
 from orchestrator.chart import Chart, State
 from orchestrator.deeds import Deed
-from orchestrator.promises.conduct import asks, changes, chosen, deeds, leads_on
+from orchestrator.promises.conduct import asks, changes, deeds, leads_on, needs
 from orchestrator.promises.paths import Edge, Path, Promise, nothing, shortest
 
 __all__ = ["PROMISES"]
@@ -21,15 +19,9 @@ def _unchanged(chart: Chart) -> Path | None:
 
 def _evidence(chart: Chart) -> Path | None:
     behind = chart.behind()
-
-    def after(wanted: str, edge: Edge) -> Iterable[str]:
-        return (chosen(edge, "evidence") or wanted,)
-
-    def at(wanted: str, state: State) -> bool:
-        optional = asks(state) and Deed.RESTORES_SCHEDULE not in deeds(state)
-        return optional and state.name in behind and wanted in {"", "none"}
-
-    return shortest(chart, "", after, at=at)
+    return shortest(
+        chart, "", nothing, at=lambda _, state: state.name in behind and asks(state) and needs(state) is None
+    )
 
 
 def _one_way(chart: Chart) -> Path | None:
@@ -51,7 +43,7 @@ PROMISES = (
     ),
     Promise(
         "evidence is optional",
-        "Behind the conclusion nothing else is asked unless the choice `evidence` has a value other than `none`.",
+        "Behind the conclusion nothing is asked that no choice decides on: FIVETRAN_EVIDENCE can turn it off.",
         _evidence,
     ),
     Promise(

@@ -5,12 +5,18 @@ from orchestrator.deeds import TRIGGERS, Deed
 from orchestrator.effects import EFFECTS, Call, Writing
 from orchestrator.promises.paths import Edge
 
-__all__ = ["asks", "changes", "chosen", "deeds", "done", "leads_on", "reports", "takes_time", "triggers"]
+__all__ = ["asks", "changes", "chosen", "deeds", "done", "leads_on", "needs", "reports", "takes_time", "triggers"]
 
 
 def asks(state: State) -> bool:
     """Whether the state asks Fivetran."""
     return state.kind is Kind.DOES and isinstance(EFFECTS[state.operand], Call)
+
+
+def needs(state: State) -> tuple[str, str] | None:
+    """The choice, and its value, that the state's request must come straight after."""
+    effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
+    return effect.needs if isinstance(effect, Call) else None
 
 
 def changes(state: State) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from orchestrator.chart import Chart, Kind, State
 from orchestrator.deeds import Deed
 from orchestrator.events import Event
-from orchestrator.promises.conduct import asks, changes, chosen, deeds, done, leads_on
+from orchestrator.promises.conduct import asks, changes, chosen, deeds, done, leads_on, needs
 from orchestrator.promises.paths import Edge, Path, Promise, nothing, shortest
 
 __all__ = ["PROMISES"]
@@ -32,16 +32,14 @@ def _patience(chart: Chart) -> Path | None:
     return shortest(chart, "", nothing, along=along)
 
 
-def _policy(chart: Chart) -> Path | None:
-    def after(chose: str, edge: Edge) -> Iterable[str]:
-        return (f"{edge.source.operand} {edge.event}" if leads_on(edge) else chose,)
+def _told(chart: Chart) -> Path | None:
+    def after(chose: tuple[str, str], edge: Edge) -> Iterable[tuple[str, str]]:
+        return ((edge.source.operand, edge.event) if leads_on(edge) else chose,)
 
-    def at(chose: str, state: State) -> bool:
-        return (Deed.RESTARTS_SYNC in deeds(state) and chose != "on_running restart") or (
-            Deed.UNPAUSES in deeds(state) and chose != "unpause yes"
-        )
+    def at(chose: tuple[str, str], state: State) -> bool:
+        return needs(state) not in {None, chose}
 
-    return shortest(chart, "", after, at=at)
+    return shortest(chart, ("", ""), after, at=at)
 
 
 def _said(said: str, edge: Edge) -> Iterable[str]:
@@ -70,12 +68,7 @@ def _restored(chart: Chart) -> Path | None:
             return ("call" if value == "yes" else "",)
         return ("" if Deed.RESTORES_SCHEDULE in deeds(edge.source) and leads_on(edge) else owed,)
 
-    def at(owed: str, state: State) -> bool:
-        if Deed.RESTORES_SCHEDULE in deeds(state):
-            return owed != "call"
-        return state.kind is Kind.EXIT and bool(owed)
-
-    return shortest(chart, "", after, at=at)
+    return shortest(chart, "", after, at=lambda owed, state: state.kind is Kind.EXIT and bool(owed))
 
 
 PROMISES = (
@@ -87,10 +80,10 @@ PROMISES = (
         _patience,
     ),
     Promise(
-        "harm needs a policy",
-        "A running sync is stopped only straight after `on_running` chose `restart`, a connection un-paused only "
-        "straight after `unpause` chose `yes`.",
-        _policy,
+        "nothing is done untold",
+        "What a variable must ask for (a restart, un-pausing, putting the schedule back, evidence) comes straight "
+        "after the choice that says so.",
+        _told,
     ),
     Promise("only what is paused is un-paused", "The last reading of the connection said `paused`.", _unpaused),
     Promise(
@@ -100,8 +93,8 @@ PROMISES = (
     ),
     Promise(
         "the schedule is restored",
-        "What changed the schedule is followed by the choice `restore_schedule`; its `yes`, and nothing else, leads "
-        "to the call that puts it back.",
+        "What changed the schedule is followed by the choice `restore_schedule`, and its `yes` by the call that puts "
+        "it back.",
         _restored,
     ),
 )
