@@ -122,10 +122,12 @@ class Chart:
     def values(self, choice: str) -> tuple[str, ...]:
         """The values that the chart has an edge for, where it makes that choice; else ()."""
         return tuple(
-            value
-            for state in self.states.values()
-            if state.kind is Kind.CHOOSES and state.operand == choice
-            for value in state.edges
+            dict.fromkeys(
+                value
+                for state in self.states.values()
+                if state.kind is Kind.CHOOSES and state.operand == choice
+                for value in state.edges
+            )
         )
 
     def exit_of(self, verdict: str) -> tuple[str, int]:

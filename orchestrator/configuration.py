@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from orchestrator.chart import Chart
 from orchestrator.documents import parse_time
-from orchestrator.loader import ACTIONS, load
+from orchestrator.loader import ACTIONS, ChartError, load, load_file
 from orchestrator.masking import STARS
 from orchestrator.settings import LOOPBACK, Settings
 from orchestrator.variables import VARIABLES
@@ -225,7 +225,22 @@ class _Reader:
             self._error(name, problem, f"set it to one of {', '.join(ACTIONS)}")
             return None
         self.inputs[name] = action
-        return load(action)
+        own = self._value("FIVETRAN_CHART")
+        return self._own_chart(own, action) if own else load(action)
+
+    def _own_chart(self, path: str, action: str) -> Chart | None:
+        from orchestrator.promises import broken  # noqa: PLC0415  # only with a chart of somebody's own
+
+        name, mend = "FIVETRAN_CHART", f"`fivetran-orchestrator check {path}` has the details"
+        try:
+            chart = load_file(path, action)
+        except ChartError as error:
+            for fault in str(error).splitlines():
+                self._error(name, fault, mend)
+            return None
+        for promise, counterexample in broken(chart).items():
+            self._error(name, f"{path}: breaks the promise {promise!r}: {counterexample}", mend)
+        return chart
 
     def _connector(self) -> str:
         name = "CONNECTOR_ID"

@@ -328,7 +328,8 @@ def _possible(chart: Chart, state: State) -> tuple[set[str], set[str]]:
             return set(chart.verdicts()), set()
         if state.operand == "schedule_type":  # Fivetran may name a new one any day
             return {*edges, OTHERWISE}, set()
-        return set(CHOICES[state.operand].values) or edges, set()
+        # A policy has the values that the chart has edges for: wherever it is chosen by, the same ones.
+        return set(CHOICES[state.operand].values or chart.values(state.operand)), set()
     effect = EFFECTS[state.operand]
     if not isinstance(effect, Call):
         return set(effect.outcomes), set()

@@ -43,6 +43,7 @@ def compose_snapshot(settings: Settings, run: Run) -> str:
         "version": __version__,
         **_subject(settings),
         "pipeline": settings.pipeline,
+        "chart": run.chart.digest,
         "ended": run.ended,
         "run": run.snapshot(),
     }
@@ -55,7 +56,7 @@ def read_snapshot(file: str, settings: Settings, chart: Chart) -> Mapping[str, A
     Args:
         file: Path of the file.
         settings: The job's settings, which must be about the same connection and action.
-        chart: The action's chart.
+        chart: The job's chart, which must be the one that the run was of.
 
     Raises:
         SnapshotError: The file is another job's, another version's, or damaged.
@@ -76,6 +77,8 @@ def read_snapshot(file: str, settings: Settings, chart: Chart) -> Mapping[str, A
             raise SnapshotError(
                 f"{file} holds an unfinished run with {name} {document.get(name)!r}, not {value!r}", another
             )
+    if document.get("chart") != chart.digest:
+        raise SnapshotError(f"{file} holds an unfinished run of another chart than {settings.action} has now", another)
     run = document.get("run")
     if not isinstance(run, dict) or run.get("state") not in chart.states:
         raise SnapshotError(f"{file} holds a run in a state that this version's chart does not have", another)

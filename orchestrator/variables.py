@@ -55,6 +55,7 @@ VARIABLES: dict[str, Variable] = {
         Variable("FIVETRAN_RESTORE_SCHEDULE", "put the schedule back at the end", any_value=True),
         Variable("FIVETRAN_EVIDENCE", "0: no optional requests behind the conclusion", "1"),
         Variable("FIVETRAN_JOURNAL", "0: no journal of the run where results go", "1"),
+        Variable("FIVETRAN_CHART", "a chart of your own for FIVETRAN_ACTION, a TOML file"),
         Variable("FIVETRAN_STATE_FILE", "the run is written there, and taken up again from there"),
         Variable("FIVETRAN_API_URL", "base of the API", "https://api.fivetran.com"),
         Variable("FIVETRAN_VAULT_FILE", "the DataOps vault", "${DATAOPS_SECRETS_DIR:-/secrets}/vault.yml"),

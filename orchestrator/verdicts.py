@@ -77,7 +77,7 @@ def explain(settings: Settings, facts: Facts) -> Explanation:
     verdict = facts.verdict or ""
     document = facts.connection or {}
     running = _still_running(facts, document)
-    headline = HEADLINES.get(verdict, verdict)
+    headline = HEADLINES.get(verdict, f"the chart ends the run on {verdict}" if verdict else "")
     if verdict == Event.TIMED_OUT and facts.failure:
         headline = "time ran out while Fivetran did not answer"
     elif verdict == Event.GAVE_UP:

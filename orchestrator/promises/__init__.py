@@ -6,17 +6,15 @@ state's name, so they hold for a chart of somebody's own as for the four that co
 """
 
 from orchestrator.chart import Chart
-from orchestrator.promises import conclusion, connection, ending, trigger
+from orchestrator.promises.conclusion import CONCLUSION
+from orchestrator.promises.connection import CONNECTION
+from orchestrator.promises.ending import ENDING
 from orchestrator.promises.paths import Path, Promise
+from orchestrator.promises.trigger import TRIGGER
 
 __all__ = ["PROMISES", "broken"]
 
-PROMISES: tuple[Promise, ...] = (
-    *ending.PROMISES,
-    *connection.PROMISES,
-    *trigger.PROMISES,
-    *conclusion.PROMISES,
-)
+PROMISES: tuple[Promise, ...] = (*ENDING, *CONNECTION, *TRIGGER, *CONCLUSION)
 
 
 def broken(chart: Chart) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from orchestrator.deeds import Deed
 from orchestrator.promises.conduct import asks, changes, deeds, leads_on, needs
 from orchestrator.promises.paths import Edge, Path, Promise, nothing, shortest
 
-__all__ = ["PROMISES"]
+__all__ = ["CONCLUSION"]
 
 
 def _unchanged(chart: Chart) -> Path | None:
@@ -35,7 +35,7 @@ def _one_way(chart: Chart) -> Path | None:
     return shortest(chart, "", nothing, along=along)
 
 
-PROMISES = (
+CONCLUSION = (
     Promise(
         "the conclusion ends the work",
         "Behind the conclusion nothing is changed but the schedule put back.",

@@ -8,7 +8,7 @@ from orchestrator.events import Event
 from orchestrator.promises.conduct import asks, changes, chosen, deeds, done, leads_on, needs
 from orchestrator.promises.paths import Edge, Path, Promise, nothing, shortest
 
-__all__ = ["PROMISES"]
+__all__ = ["CONNECTION"]
 
 
 def _read_first(chart: Chart) -> Path | None:
@@ -71,7 +71,7 @@ def _restored(chart: Chart) -> Path | None:
     return shortest(chart, "", after, at=lambda owed, state: state.kind is Kind.EXIT and bool(owed))
 
 
-PROMISES = (
+CONNECTION = (
     Promise("nothing is changed unread", "Before the connection has been read, nothing is changed.", _read_first),
     Promise(
         "failures are tried again",

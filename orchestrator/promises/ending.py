@@ -8,7 +8,7 @@ from orchestrator.exit_codes import BUG, EXIT_CODES, MISCONFIGURED
 from orchestrator.promises.conduct import asks, changes, leads_on, reports, takes_time
 from orchestrator.promises.paths import Edge, Path, Promise, nothing, shortest
 
-__all__ = ["PROMISES"]
+__all__ = ["ENDING"]
 
 # What an action is for, as a verdict.
 DONE = {"STATUS": Event.SHOWN, "TEST": Event.PASSED, "START": Event.SUCCEEDED, "FORCE_RESYNC": Event.SUCCEEDED}
@@ -75,7 +75,7 @@ def _green(chart: Chart) -> Path | None:
     )
 
 
-PROMISES = (
+ENDING = (
     Promise(
         "every run ends", "When the deadline has struck, or the grace at the end, nothing comes round again.", _ends
     ),

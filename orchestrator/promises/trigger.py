@@ -8,7 +8,7 @@ from orchestrator.events import SIGNALS, Event
 from orchestrator.promises.conduct import asks, chosen, deeds, done, leads_on, takes_time, triggers
 from orchestrator.promises.paths import Edge, Path, Promise, nothing, shortest
 
-__all__ = ["PROMISES"]
+__all__ = ["TRIGGER"]
 
 OF_ACTION = {
     "START": {Deed.STARTS_SYNC, Deed.RESTARTS_SYNC},
@@ -152,7 +152,7 @@ def _judged(chart: Chart) -> Path | None:
     return shortest(chart, ("", ""), after, at=lambda memory, state: Deed.JUDGES in deeds(state) and not all(memory))
 
 
-PROMISES = (
+TRIGGER = (
     Promise(
         "each action has its own trigger",
         "START never asks for a re-sync, FORCE_RESYNC never for a plain sync, STATUS and TEST for neither.",
