@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
         return _dispatch(arguments, environ) if arguments else _job(environ)
     except KeyboardInterrupt:  # before the job's own handlers are there
         return 130
+    except BrokenPipeError:  # `| head`: whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return 0
 
 
 def _job(environ: Mapping[str, str]) -> int:
@@ -82,4 +85,5 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         module.add_to(command)
     given = parser.parse_args(arguments)
     code: int = given.execute(given, environ)
+    sys.stdout.flush()
     return code

@@ -16,8 +16,9 @@ def _read_first(chart: Chart) -> Path | None:
         return ("read" if done(edge, Deed.READS) else read,)
 
     def at(read: str, state: State) -> bool:
-        # What was never changed is never put back: the choice `restore_schedule` knows that.
-        return changes(state) and Deed.RESTORES_SCHEDULE not in deeds(state) and not read
+        # What was never changed is never put back, and setup tests change nothing.
+        harmless = {Deed.RESTORES_SCHEDULE, Deed.RUNS_TESTS}
+        return changes(state) and harmless.isdisjoint(deeds(state)) and not read
 
     return shortest(chart, "", after, at=at)
 
@@ -43,8 +44,8 @@ def _told(chart: Chart) -> Path | None:
 
 
 def _said(said: str, edge: Edge) -> Iterable[str]:
-    """What the last reading of the connection said."""
-    return (edge.event if done(edge, Deed.READS) else said,)
+    """What the last reading said that looks at the connection's condition."""
+    return (edge.event if done(edge, Deed.READS) and Event.READY in edge.source.edges else said,)
 
 
 def _unpaused(chart: Chart) -> Path | None:

@@ -5,9 +5,9 @@ there. Both are finite, so the search ends, and what it does not find cannot hap
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from orchestrator.chart import Chart, State
+from orchestrator.chart import Chart, Kind, State
 
 __all__ = ["Edge", "Path", "Promise", "nothing", "shortest"]
 
@@ -56,6 +56,21 @@ def nothing(_: str, __: Edge) -> tuple[str]:
     return ("",)
 
 
+class _Place(NamedTuple, Generic[Memory]):
+    """Where a search stands.
+
+    Attributes:
+        state: The state.
+        said: The last event that was not a choice, where it matters: in a choice, and from the
+            conclusion on, where it is the verdict.
+        memory: What the promise remembers.
+    """
+
+    state: str
+    said: str
+    memory: Memory
+
+
 def shortest(
     chart: Chart,
     memory: Memory,
@@ -73,35 +88,59 @@ def shortest(
         at: Whether it is broken by being in a state.
         along: Whether it is broken by taking an edge.
     """
+    # Verdicts multiply the places, and hardly a promise needs to tell them apart to hold.
+    if _search(chart, memory, after, at, along, tell_verdicts=False) is None:
+        return None
+    return _search(chart, memory, after, at, along, tell_verdicts=True)
+
+
+def _search(
+    chart: Chart,
+    memory: Memory,
+    after: Callable[[Memory, Edge], Iterable[Memory]],
+    at: Callable[[Memory, State], bool],
+    along: Callable[[Memory, Edge], bool],
+    *,
+    tell_verdicts: bool,
+) -> Path | None:
     first = chart.states[chart.initial]
     if at(memory, first):
         return Path(first.name)
+    behind = chart.behind()
     edges = {
         name: [Edge(state, event, chart.states[target]) for event, target in state.edges.items()]
         for name, state in chart.states.items()
     }
-    came: dict[tuple[str, Memory], tuple[tuple[str, Memory], Edge] | None] = {(first.name, memory): None}
-    todo = [(first.name, memory)]
+    came: dict[_Place[Memory], tuple[_Place[Memory], Edge] | None] = {_Place(first.name, "", memory): None}
+    todo = [*came]
     for here in todo:  # grows while it is gone through: breadth first
-        for edge in edges[here[0]]:
-            if along(here[1], edge):
+        for edge in edges[here.state]:
+            if tell_verdicts and edge.source.operand == "verdict" and edge.event != here.said:
+                continue  # the choice that leads to the final states takes the edge of the verdict
+            if along(here.memory, edge):
                 return _path(came, here, edge)
-            for then in after(here[1], edge):
+            said = _said(here.said, edge, behind) if tell_verdicts else ""
+            for then in after(here.memory, edge):
                 if at(then, edge.target):
                     return _path(came, here, edge)
-                there = (edge.target.name, then)
+                there = _Place(edge.target.name, said, then)
                 if there not in came:
                     came[there] = (here, edge)
                     todo.append(there)
     return None
 
 
-def _path(
-    came: Mapping[tuple[str, Memory], tuple[tuple[str, Memory], Edge] | None], here: tuple[str, Memory], last: Edge
-) -> Path:
+def _said(said: str, edge: Edge, behind: set[str]) -> str:
+    """What was said last, in the state that an edge leads to."""
+    if edge.target.name in behind or edge.source.kind is Kind.CHOOSES or edge.target is edge.source:
+        return said
+    return edge.event if edge.target.kind is Kind.CHOOSES or edge.target.concludes else ""
+
+
+def _path(came: Mapping[_Place[Memory], tuple[_Place[Memory], Edge] | None], here: _Place[Memory], last: Edge) -> Path:
     """The way that led here, and the edge that follows."""
     edges = [last]
     while before := came[here]:
         here = before[0]
         edges.append(before[1])
-    return Path(here[0], tuple((edge.event, edge.target.name) for edge in reversed(edges)))
+    return Path(here.state, tuple((edge.event, edge.target.name) for edge in reversed(edges)))
