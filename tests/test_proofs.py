@@ -211,9 +211,8 @@ SEEDS = {
             ('edges.no  = "reporting"', 'edges.no  = "looking_again"'),
             (
                 "[reporting]",
-                '[looking_again]\ndoes = "read_connection"\nedges.ready = "reporting"\nedges.schedule_kept = "reporting"\n'
-                + ALL_OF_A_CALL
-                + "\n[reporting]",
+                '[looking_again]\ndoes = "read_connection"\nedges.ready = "reporting"\n'
+                'edges.schedule_kept = "reporting"\n' + ALL_OF_A_CALL + "\n[reporting]",
             ),
         ),
         "validating --gave_up--> concluding --no--> considering_errors --no--> looking_again",
