@@ -9,7 +9,7 @@ SCENARIO ?= succeeds
 PIP      := -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check documents journals coverage bench wheel image image-test clean
+.PHONY: help demo test check documents journals coverage mutate bench wheel image image-test clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -36,20 +36,27 @@ test: $(STAMP) ## the tests; Python is all that they need
 
 documents: $(STAMP) ## write the generated documents anew
 	@$(BIN)/fivetran-orchestrator draw > statecharts/README.md.new && mv statecharts/README.md.new statecharts/README.md
+	@$(BIN)/python -m orchestrator.vocabulary_page > docs/vocabulary.md.new && mv docs/vocabulary.md.new docs/vocabulary.md
 
 journals: $(STAMP) ## record the runs of tests/journals anew
 	@$(BIN)/python tests/record_journals.py
 
-check: $(STAMP) ## linters, format, types; charts load, generated documents are up to date
+check: $(STAMP) ## linters, format, types; charts are proved, generated documents are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@$(BIN)/python -c 'from orchestrator.loader import ACTIONS, load; print("charts:", *(load(action).title for action in ACTIONS), sep="\n  ")'
+	@$(BIN)/fivetran-orchestrator check
+	@$(BIN)/fivetran-orchestrator check examples/charts/*.toml
 	@$(BIN)/fivetran-orchestrator draw | diff -u statecharts/README.md - || \
 	  { echo "statecharts/README.md is out of date: make documents"; exit 1; }
+	@$(BIN)/python -m orchestrator.vocabulary_page | diff -u docs/vocabulary.md - || \
+	  { echo "docs/vocabulary.md is out of date: make documents"; exit 1; }
 
 coverage: $(STAMP) ## the tests again: every branch of the package must run
 	@$(MAKE) --no-print-directory test PYTEST_ARGS="--cov --cov-report=term $(PYTEST_ARGS)"
+
+mutate: $(STAMP) ## take away and redirect every edge of every chart: every mutant must die
+	$(BIN)/python tests/mutate.py $(MUTATE_ARGS)
 
 bench: $(STAMP) ## start-up beside ten lines of requests; steps a second
 	@rm -rf dist/bench

@@ -10,10 +10,12 @@ The modules import in one direction, from the top of this list to the bottom:
     journal        its lines, and what reads them
     configuration  variables -> Settings, everything wrong reported at once
     driver         Run and drive: time, signals, failures, one step after another
+    promises       what every chart keeps on every path
     world          clock, network, disk and signals, as the driver sees them
     loader         statecharts/*.toml -> Chart, refusing a bad one by name
     effects        what to ask Fivetran, and what its answer means
     why            the rule that decided a step, in words
+    deeds          what an effect does, as promises speak of it
     vocabulary     what each event, effect, pause and choice means
     progress       what a polled document says about our sync
     client         one request, one answer or one failure

@@ -1,10 +1,14 @@
 """The vocabulary: every word that a chart can use has a meaning."""
 
+import runpy
+from pathlib import Path
+
 import pytest
 
 from orchestrator import loader
 from orchestrator.effects import CHOICES, EFFECTS
 from orchestrator.events import Event
+from orchestrator.promises import PROMISES
 from orchestrator.vocabulary import MEANINGS, PAUSES, meaning_of, raised_by
 
 
@@ -37,3 +41,24 @@ def test_values_of_choices_have_no_meaning_of_their_own() -> None:
 def test_who_raises_an_event(event: str, raiser: str) -> None:
     """An event comes from the driver, the client or an effect."""
     assert raised_by(event) == raiser
+
+
+def test_page_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    """`docs/vocabulary.md` is what `make documents` would write."""
+    written = (Path(__file__).parent.parent / "docs" / "vocabulary.md").read_text("utf-8")
+
+    runpy.run_module("orchestrator.vocabulary_page", run_name="__main__")
+
+    assert capsys.readouterr().out == written
+
+
+def test_page_has_every_word() -> None:
+    """The page has each effect, pause, choice, event and promise once, as what it is."""
+    page = (Path(__file__).parent.parent / "docs" / "vocabulary.md").read_text("utf-8")
+
+    for heads in (
+        *([f"\n### {name}\n"] for name in EFFECTS),
+        *([f"\n| `{name}` | "] for name in (*loader.PAUSES, *CHOICES, *Event)),
+        *([f"\n| {promise.name} | "] for promise in PROMISES),
+    ):
+        assert [page.count(head) for head in heads] == [1], heads
