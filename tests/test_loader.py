@@ -465,6 +465,20 @@ def test_unsound_chart_is_refused(good: str, instead: str, expected: str) -> Non
     assert any(fault.startswith(f"some.toml: {expected}") for fault in found), found
 
 
+def test_policy_has_the_same_values_everywhere() -> None:
+    """Where two states choose by one policy, each has an edge for every value that is accepted for it."""
+    second = '[again]\nchooses = "on_running"\nedges.wait = "resting"\n\n[looking]'
+    text = bad('edges.idle = "resting"', 'edges.idle = "again"').replace("[looking]", second)
+
+    found = faults(text)
+
+    assert found == ["some.toml: again: chooses 'on_running' may have the outcome 'attach', which has no edge"]
+    whole = parse(
+        text.replace('edges.wait = "resting"', 'edges.attach = "resting"\nedges.wait = "resting"'), "some.toml"
+    )
+    assert whole.values("on_running") == ("wait", "attach")
+
+
 def test_shared_must_be_a_table() -> None:
     """Groups that are no tables are refused like everything else, by name."""
     found = faults('action = "TEST"\nshared = 1\ninitial = "won"\n[won]\nexit = 0')

@@ -320,14 +320,21 @@ def test_only_the_baseline_is_taken_without_asking(name: str) -> None:
     assert effect.deeds == ({Deed.TAKES_BASELINE} if facts.baseline else set())
 
 
-@pytest.mark.parametrize("call", [call for call in CALLS if call.needs], ids=lambda call: call.name)
-def test_needs_are_choices(call: Call) -> None:
-    """What a call needs is a value of a choice that some chart makes."""
-    assert call.needs is not None
-    choice, value = call.needs
+def test_needs_are_choices() -> None:
+    """What must be asked for by a variable is declared to need the choice that says so, and some chart makes it."""
+    needs = {call.name: call.needs for call in CALLS if call.needs}
 
-    assert choice in CHOICES
-    assert value in {each for action in ACTIONS for each in load(action).values(choice)}
+    assert needs == {
+        "restart_sync": ("on_running", "restart"),
+        "unpause_connection": ("unpause", "yes"),
+        "restore_schedule": ("restore_schedule", "yes"),
+        "find_near_matches": ("names_to_compare", "yes"),
+        "find_sync": ("sync_to_find", "yes"),
+        "list_errors": ("errors_to_list", "yes"),
+    }
+    for choice, value in needs.values():
+        assert choice in CHOICES
+        assert value in {each for action in ACTIONS for each in load(action).values(choice)}
 
 
 def test_triggers_have_one_list() -> None:
