@@ -82,7 +82,8 @@ def play(
 
     variables: dict[str, Any] = dict(cause.variables)
     played = here.play(entry.action, both, **variables)
-    reported = (played.report["exit_code"], played.report["state"]) if played.report and played.steps else None
+    report = played.report
+    reported = (report["exit_code"], report.get("state", "")) if report is not None else None  # a bug's has no state
     world = World(_collapsed(played.requests), played.code, reported)
     taken = [step.target for step in played.steps if (step.source, step.event) == (entry.state, entry.event)]
     return played, world, taken[0] if taken else ""
