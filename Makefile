@@ -6,6 +6,7 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 SCENARIO ?= succeeds
+VOCABULARY = $(BIN)/python -c 'from orchestrator.vocabulary_page import page; print(page(), end="")'
 PIP      := -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -36,7 +37,7 @@ test: $(STAMP) ## the tests; Python is all that they need
 
 documents: $(STAMP) ## write the generated documents anew
 	@$(BIN)/fivetran-orchestrator draw > statecharts/README.md.new && mv statecharts/README.md.new statecharts/README.md
-	@$(BIN)/python -m orchestrator.vocabulary_page > docs/vocabulary.md.new && mv docs/vocabulary.md.new docs/vocabulary.md
+	@$(VOCABULARY) > docs/vocabulary.md.new && mv docs/vocabulary.md.new docs/vocabulary.md
 
 journals: $(STAMP) ## record the runs of tests/journals anew
 	@$(BIN)/python tests/record_journals.py
@@ -49,7 +50,7 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	@$(BIN)/fivetran-orchestrator check examples/charts/*.toml
 	@$(BIN)/fivetran-orchestrator draw | diff -u statecharts/README.md - || \
 	  { echo "statecharts/README.md is out of date: make documents"; exit 1; }
-	@$(BIN)/python -m orchestrator.vocabulary_page | diff -u docs/vocabulary.md - || \
+	@$(VOCABULARY) | diff -u docs/vocabulary.md - || \
 	  { echo "docs/vocabulary.md is out of date: make documents"; exit 1; }
 
 coverage: $(STAMP) ## the tests again: every branch of the package must run

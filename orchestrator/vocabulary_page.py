@@ -1,7 +1,4 @@
-"""docs/vocabulary.md: every word that a chart can be made of, drawn from the code.
-
-`python -m orchestrator.vocabulary_page` prints it.
-"""
+"""docs/vocabulary.md: every word that a chart can be made of, drawn from the code."""
 
 from collections.abc import Iterable, Iterator
 from textwrap import fill
@@ -119,7 +116,3 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[s
     for cells in (head, ("---",) * len(head), *rows):
         yield f"| {' | '.join(cells)} |"
     yield ""
-
-
-if __name__ == "__main__":
-    print(page(), end="")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.cli import EXIT_CODES
 from orchestrator.configuration import report_dir
+from orchestrator.exit_codes import EXIT_CODES
 from orchestrator.loader import ACTIONS
 from orchestrator.variables import VARIABLES
 
