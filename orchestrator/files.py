@@ -6,21 +6,22 @@ from pathlib import Path
 __all__ = ["write_atomically"]
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write to a temporary name beside the file, then rename; make the directory if need be.
 
     Args:
         path: The file.
-        text: Its whole content; what UTF-8 cannot say is replaced.
+        content: All of it; of a text, what UTF-8 cannot say is replaced.
 
     Raises:
         OSError: It could not be written; what was there before is untouched.
     """
+    data = content.encode(errors="replace") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", errors="replace") as stream:
-            stream.write(text)
+        with temporary.open("wb") as stream:
+            stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)

@@ -86,3 +86,12 @@ def test_file_in_place_of_a_directory_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="report"):
         write_atomically(tmp_path / "report" / "result.json", "new")
+
+
+def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
+    """A picture is written byte by byte."""
+    path = tmp_path / "drawing.png"
+
+    write_atomically(path, b"\x89PNG\r\n\xff")
+
+    assert path.read_bytes() == b"\x89PNG\r\n\xff"
