@@ -14,7 +14,7 @@ import pytest
 from process import Process, Rehearsal, rehearsed
 
 from orchestrator import __version__
-from orchestrator.cli import main
+from orchestrator.cli import COMMANDS, main
 from orchestrator.loader import ACTIONS, load
 from orchestrator.simulator import rehearsal
 from orchestrator.simulator.clock import VirtualClock
@@ -71,7 +71,7 @@ def test_help_names_commands_and_exit_codes(capsys: Capture) -> None:
     listed = told.partition("exit codes:\n")[2].splitlines()
     assert code == 0
     assert {int(line.split()[0]) for line in listed} == {*codes, 2, 70}
-    assert [name for name in ("run", "demo", "simulate") if f"\n    {name} " not in told] == []
+    assert [name for name in COMMANDS if f"\n    {name} " not in told] == []
 
 
 def test_version(capsys: Capture) -> None:
@@ -369,13 +369,3 @@ def test_arguments_and_variables_are_those_of_the_process(monkeypatch: pytest.Mo
 
     assert code == 2
     assert "'DANCE' is not an action" in capsys.readouterr().err
-
-
-def test_draw_prints_a_chart_or_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
-    """`draw ACTION` prints one flowchart, `draw` alone the page with all of them."""
-    one, all_of_them = main(["draw", "start"], {}), main(["draw"], {})
-
-    shown = capsys.readouterr().out
-    assert (one, all_of_them) == (0, 0)
-    assert shown.startswith('flowchart TD\n  start(("START")) ==> validating\n')
-    assert shown.count("```mermaid") == 4

@@ -1,0 +1,208 @@
+"""`diagram`: the charts, drawn."""
+
+import shlex
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.chart import Chart
+
+__all__ = ["HELP", "add_to", "execute"]
+
+HELP = "draw the charts: Mermaid, DOT, svg, png, or a table"
+
+ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")  # the loader's, which is not imported for --help
+SUFFIXES = {"mermaid": ".mmd", "dot": ".dot", "svg": ".svg", "png": ".png", "table": ".md", "page": ".md"}
+
+EPILOG = """\
+PAGE is Markdown: about each chart a paragraph, the drawing, every edge and every exit code.
+examples:
+  fivetran-orchestrator diagram START -o start.svg
+  fivetran-orchestrator diagram -o docs/charts/ --format svg
+  fivetran-orchestrator diagram START --into docs/pipeline.md --check
+"""
+
+
+class UsageError(Exception):
+    """What was asked for cannot be; the message says why, and what can."""
+
+
+def add_to(parser: ArgumentParser) -> None:
+    """Give the parser the arguments."""
+    parser.description = "Draw the charts of actions, or of all of them where none is named."
+    parser.add_argument("actions", nargs="*", type=_action, metavar="ACTION", help=", ".join(ACTIONS))
+    parser.add_argument(
+        "--format", choices=SUFFIXES, help="default: what the name after -o says, else mermaid (several: page)"
+    )
+    parser.add_argument(
+        "--view", choices=("main", "full"), default="main", help="main leaves what states share to a note (default)"
+    )
+    parser.add_argument("--highlight", metavar="STATE", default="", help="mark this state")
+    parser.add_argument("--chart", metavar="FILE", help="draw the chart in this file")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("-o", "--output", metavar="PATH", help="write a file; several: a directory")
+    place.add_argument(
+        "--into",
+        metavar="FILE",
+        help="write into a Markdown file, between its lines <!-- diagram ACTION --> and <!-- end of diagram ACTION -->",
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 if the file is out of date")
+
+
+def _action(text: str) -> str:
+    if text.upper() not in ACTIONS:
+        raise ArgumentTypeError(f"{text!r} is none of {', '.join(ACTIONS)}")
+    return text.upper()
+
+
+def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
+    """Draw them.
+
+    Returns:
+        0; 1 if a file that was to be checked is out of date; 2 if it cannot be drawn or written.
+    """
+    from orchestrator.diagram.graphviz import GraphvizError  # noqa: PLC0415  # the drawing's imports, for it alone
+    from orchestrator.loader import ChartError  # noqa: PLC0415
+
+    del environ
+    try:
+        return _draw(arguments)
+    except (ChartError, GraphvizError, UsageError) as error:
+        print(error, file=sys.stderr)
+    except BrokenPipeError:
+        raise  # it is no file of ours
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+    return 2
+
+
+def _draw(arguments: Namespace) -> int:
+    charts = _charts(arguments)
+    form = _format(arguments, len(charts))
+    _highlighted(charts, arguments.highlight)
+    if arguments.output is None and arguments.into is None:
+        return _print(arguments, charts, form)
+    stale = []
+    for path, content in _files(arguments, charts, form):
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path}: is no regular file, and is left as it is: name another one")
+        if not path.exists() or path.read_bytes() != content:
+            stale.append(path)
+            if not arguments.check:
+                _write(path, content)
+    if not arguments.check:
+        return 0
+    for path in stale:
+        print(f"{path}: is {'out of date' if path.exists() else 'not there'}", file=sys.stderr)
+    if stale:
+        print(f"to mend: {_command(arguments)}", file=sys.stderr)
+    return 1 if stale else 0
+
+
+def _charts(arguments: Namespace) -> "list[Chart]":
+    from orchestrator.loader import load, load_file  # noqa: PLC0415
+
+    if arguments.chart is None:
+        return [load(action) for action in dict.fromkeys(arguments.actions or ACTIONS)]
+    if arguments.actions:
+        raise UsageError(f"--chart {arguments.chart}: the file says itself which action it is for: name none")
+    return [load_file(arguments.chart)]
+
+
+def _format(arguments: Namespace, number: int) -> str:
+    if arguments.format:
+        return str(arguments.format)
+    if arguments.into is not None:
+        return "mermaid"
+    suffix = Path(arguments.output or "").suffix
+    known = {suffix: form for form, suffix in SUFFIXES.items()}  # .md is a page
+    return known.get(suffix, "mermaid" if number == 1 else "page")
+
+
+def _highlighted(charts: "Sequence[Chart]", name: str) -> None:
+    """Refuse a state that a chart does not have."""
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    for chart in charts:
+        if name and name not in chart.states:
+            near = get_close_matches(name, chart.states, 1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(chart.states)}"
+            raise UsageError(f"--highlight {name}: the chart of {chart.action} has no such state; {hint}")
+
+
+def _print(arguments: Namespace, charts: "list[Chart]", form: str) -> int:
+    from orchestrator.diagram.formats import draw  # noqa: PLC0415
+    from orchestrator.diagram.model import View  # noqa: PLC0415
+
+    if arguments.check:
+        raise UsageError("--check: of which file? Name it with -o or --into")
+    if len(charts) > 1 and form != "page":
+        raise UsageError(f"{form} is a file for each action: name one action, or a directory with -o")
+    if form == "png" and sys.stdout.isatty():
+        raise UsageError("png is nothing for a terminal: name a file with -o")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(draw(charts, form, View(arguments.view), arguments.highlight))
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _files(arguments: Namespace, charts: "list[Chart]", form: str) -> "Iterator[tuple[Path, bytes]]":
+    """Each file and what belongs in it."""
+    from orchestrator.diagram.formats import draw  # noqa: PLC0415
+    from orchestrator.diagram.model import View  # noqa: PLC0415
+
+    view, here = View(arguments.view), arguments.highlight
+    if arguments.into is not None:
+        path = Path(arguments.into)
+        yield path, _inserted(path, {chart.action: draw([chart], form, view, here) for chart in charts}, form)
+        return
+    path = Path(arguments.output)
+    directory = path.is_dir() or arguments.output.endswith("/")
+    if form == "page":
+        yield (path / "README.md" if directory else path), draw(charts, form, view, here)
+        return
+    if len(charts) > 1 and not directory:
+        raise UsageError(f"-o {path}: {form} is a file for each action: name a directory, as in -o {path.parent}/")
+    for chart in charts:
+        name = f"{chart.action.lower()}{SUFFIXES[form]}"
+        yield (path / name if directory else path), draw([chart], form, view, here)
+
+
+def _inserted(path: Path, drawings: dict[str, bytes], form: str) -> bytes:
+    """A Markdown file with drawings between their markers."""
+    from orchestrator.diagram.page import fenced  # noqa: PLC0415
+
+    if form not in {"mermaid", "dot", "table"}:
+        raise UsageError(f"--into {path}: {form} is no text within Markdown: mermaid, dot and table are")
+    text = path.read_text("utf-8")
+    for action, drawing in drawings.items():
+        opening, closing = f"<!-- diagram {action} -->\n", f"<!-- end of diagram {action} -->"
+        before, found, rest = text.partition(opening)
+        _, ended, after = rest.partition(closing)
+        if not found or not ended:
+            raise UsageError(
+                f"{path}: has no lines {opening.strip()} and {closing}: write them where the drawing shall stand"
+            )
+        block = drawing.decode() if form == "table" else fenced(form, drawing.decode())
+        text = f"{before}{opening}\n{block}\n{closing}{after}"
+    return text.encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    from orchestrator.files import write_atomically  # noqa: PLC0415
+
+    write_atomically(path, content)
+
+
+def _command(arguments: Namespace) -> str:
+    """The command that writes what is checked."""
+    words = ["fivetran-orchestrator", "diagram", *arguments.actions]
+    for flag in ("format", "highlight", "chart", "output", "into"):
+        if value := getattr(arguments, flag):
+            words += [f"--{flag}", value]
+    if arguments.view != "main":
+        words += ["--view", arguments.view]
+    return shlex.join(words)

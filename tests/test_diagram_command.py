@@ -1,0 +1,235 @@
+"""The command `diagram`: what it prints, writes, checks and refuses."""
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import main
+from orchestrator.diagram import dot, mermaid
+from orchestrator.diagram.model import View, diagram
+from orchestrator.diagram.page import page
+from orchestrator.diagram.table import table
+from orchestrator.loader import ACTIONS, load
+
+Capture = pytest.CaptureFixture[str]
+
+STATECHARTS = Path(__file__).parent.parent / "statecharts"
+MARKERS = "<!-- diagram START -->\nan old drawing\n<!-- end of diagram START -->"
+
+needs_graphviz = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
+
+
+def draw(*arguments: str | Path) -> int:
+    """Run the command."""
+    return main(["diagram", *map(str, arguments)], {})
+
+
+# --- What it prints -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("start",), mermaid.render(diagram(load("START")))),
+        (("START", "--view", "full"), mermaid.render(diagram(load("START"), view=View.FULL))),
+        (("START", "--highlight", "polling"), mermaid.render(diagram(load("START"), here="polling"))),
+        (("TEST", "--format", "dot"), dot.render(diagram(load("TEST")))),
+        (("TEST", "--format", "table"), table(load("TEST"))),
+        (("TEST", "--format", "page"), page([load("TEST")])),
+        (("TEST", "START", "TEST"), page([load("TEST"), load("START")])),
+        ((), page([load(action) for action in ACTIONS])),
+        (("--chart", STATECHARTS / "test.toml"), mermaid.render(diagram(load("TEST")))),
+    ],
+)
+def test_prints(capsys: Capture, arguments: tuple[str, ...], expected: str) -> None:
+    """It prints Mermaid for one chart and a page for several, and whatever else it is told to."""
+    code = draw(*arguments)
+
+    assert (code, capsys.readouterr().out) == (0, expected)
+
+
+@needs_graphviz
+def test_picture_goes_to_a_pipe(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """A picture goes to stdout as it is, where that is no terminal."""
+    code = draw("STATUS", "--format", "png")
+
+    assert code == 0
+    assert capfdbinary.readouterr().out.startswith(b"\x89PNG")
+
+
+# --- What it writes -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("start.mmd", mermaid.render(diagram(load("START")))),
+        ("start.dot", dot.render(diagram(load("START")))),
+        ("start.md", page([load("START")])),
+        ("start.txt", mermaid.render(diagram(load("START")))),
+    ],
+)
+def test_name_says_the_format(tmp_path: Path, name: str, expected: str) -> None:
+    """The end of the file's name says what is written; a file is replaced as a whole, directories are made."""
+    path = tmp_path / "docs" / name
+
+    assert [draw("START", "-o", path), draw("START", "-o", path, "--check")] == [0, 0]
+    assert path.read_text("utf-8") == expected
+
+
+def test_several_go_to_a_directory(tmp_path: Path) -> None:
+    """With a directory each chart gets a file that is called like its action."""
+    code = draw("-o", f"{tmp_path}/drawings/", "--format", "dot")
+
+    written = {path.name: path.read_text("utf-8") for path in (tmp_path / "drawings").iterdir()}
+    assert code == 0
+    assert written == {f"{action.lower()}.dot": dot.render(diagram(load(action))) for action in ACTIONS}
+
+
+@pytest.mark.parametrize("arguments", [(), ("START",)])
+def test_page_in_a_directory(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """A page in a directory is its README.md."""
+    code = draw(*arguments, "--format", "page", "-o", tmp_path)
+
+    assert (code, [path.name for path in tmp_path.iterdir()]) == (0, ["README.md"])
+
+
+@pytest.mark.parametrize(
+    ("form", "block"),
+    [
+        ("mermaid", f"```mermaid\n{mermaid.render(diagram(load('START')))}```\n"),
+        ("dot", f"```dot\n{dot.render(diagram(load('START')))}```\n"),
+        ("table", table(load("START"))),
+    ],
+)
+def test_into_a_page_of_ones_own(tmp_path: Path, form: str, block: str) -> None:
+    """What stands between the markers is replaced, and nothing else."""
+    path = tmp_path / "pipeline.md"
+    path.write_text(f"before\n\n{MARKERS}\n\nafter\n", "utf-8")
+
+    codes = [draw("START", "--format", form, "--into", path) for _ in range(2)]
+
+    assert codes == [0, 0]
+    assert path.read_text("utf-8") == (
+        f"before\n\n<!-- diagram START -->\n\n{block}\n<!-- end of diagram START -->\n\nafter\n"
+    )
+
+
+# --- What it checks -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", ["main", "full"])
+@pytest.mark.parametrize(("content", "problem"), [(None, "not there"), ("old", "out of date")])
+def test_stale_file(tmp_path: Path, capsys: Capture, content: str | None, problem: str, view: str) -> None:
+    """`--check` ends with 1 where a file is stale, says which and how to mend it, and writes nothing."""
+    path = tmp_path / "a drawing.mmd"
+    if content is not None:
+        path.write_text(content)
+
+    code = draw("START", "-o", path, "--view", view, "--check")
+
+    told = capsys.readouterr().err.splitlines()
+    assert (code, told[0]) == (1, f"{path}: is {problem}")
+    assert (path.read_text() if path.exists() else None) == content
+    mend = shlex.split(told[1].removeprefix("to mend: fivetran-orchestrator "))
+    assert main(mend, {}) == 0
+    assert draw("START", "-o", path, "--view", view, "--check") == 0
+
+
+def test_drawing_that_is_up_to_date_is_left_alone(tmp_path: Path) -> None:
+    """A file that is as it should be is not written again: nothing that watches it is woken."""
+    path = tmp_path / "start.mmd"
+    draw("START", "-o", path)
+    before = path.stat()
+
+    code = draw("START", "-o", path)
+
+    assert (code, path.stat().st_ino, path.stat().st_mtime_ns) == (0, before.st_ino, before.st_mtime_ns)
+
+
+# --- What it refuses ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("START", "--highlight", "poling"), "--highlight poling: the chart of START has no such state; did you mean "),
+        (("START", "--highlight", "xyz"), "--highlight xyz: the chart of START has no such state; it has validating, "),
+        (("START", "--check"), "--check: of which file? Name it with -o or --into"),
+        (("--format", "dot"), "dot is a file for each action: name one action, or a directory with -o"),
+        (
+            ("--format", "svg", "-o", "all.svg"),
+            "-o all.svg: svg is a file for each action: name a directory, as in -o ./",
+        ),
+        (("START", "--chart", "my.toml"), "--chart my.toml: the file says itself which action it is for: name none"),
+        (("--chart", "nowhere.toml"), "nowhere.toml: cannot be read: No such file or directory"),
+        (("START", "-o", "/dev/null"), "/dev/null: is no regular file, and is left as it is: name another one"),
+        (("START", "-o", "pyproject.toml/start.mmd"), "pyproject.toml: File exists"),
+        (("START", "--into", "nowhere.md"), "nowhere.md: No such file or directory"),
+        (("TEST", "--into", "README.md"), "README.md: has no lines <!-- diagram TEST --> and <!-- end of diagram TEST"),
+        (("START", "--into", "README.md", "--format", "svg"), "--into README.md: svg is no text within Markdown: "),
+    ],
+)
+def test_refused(capsys: Capture, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], problem: str) -> None:
+    """What cannot be drawn is refused in one line that says why, with exit code 2."""
+    monkeypatch.chdir(STATECHARTS.parent)
+
+    code = draw(*arguments)
+
+    told = capsys.readouterr()
+    assert (code, told.out, told.err.count("\n")) == (2, "", 1)
+    assert told.err.startswith(problem)
+
+
+def test_unknown_action(capsys: Capture) -> None:
+    """An action that there is not is refused with those that there are."""
+    with pytest.raises(SystemExit) as ended:
+        draw("dance")
+
+    assert ended.value.code == 2
+    assert "'dance' is none of STATUS, START, TEST, FORCE_RESYNC" in capsys.readouterr().err
+
+
+def test_unsound_chart(tmp_path: Path, capsys: Capture) -> None:
+    """A chart of somebody's own that is not sound is not drawn: its faults are named."""
+    path = tmp_path / "my.toml"
+    path.write_text((STATECHARTS / "test.toml").read_text("utf-8").replace('"testing"', '"tasting"'))
+
+    code = draw("--chart", path)
+
+    assert code == 2
+    assert "unknown target 'tasting'" in capsys.readouterr().err
+
+
+def test_png_on_a_terminal(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A png is not poured over a terminal."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    code = draw("START", "--format", "png")
+
+    assert (code, *capsys.readouterr()) == (2, "", "png is nothing for a terminal: name a file with -o\n")
+
+
+def test_without_graphviz(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Graphviz a picture is refused in one line, and nothing is written."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    code = draw("START", "-o", tmp_path / "start.svg")
+
+    assert (code, [*tmp_path.iterdir()]) == (2, [])
+    assert capsys.readouterr().err.startswith("svg needs Graphviz")
+
+
+def test_reader_that_leaves_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that has seen enough (`| head`) ends the command without a traceback."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", closed)
+        code = draw("START")
+
+    assert code == 0
