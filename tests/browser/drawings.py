@@ -1,0 +1,55 @@
+"""Write every drawing of every chart into a directory, for the tests in a browser: python drawings.py DIRECTORY."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+
+from orchestrator.chart import Chart
+from orchestrator.diagram import graphviz, mermaid
+from orchestrator.diagram.model import View, diagram
+from orchestrator.loader import ACTIONS, load, parse
+
+# Names that a chart may have and that mean something to Mermaid, Graphviz or a browser.
+AWKWARD = {"validating": "end", "showing": 'a "b" <i>c</i> &amp; #35; `d`', "restoring": "call", "reporting": "x-y; z"}
+
+
+def charts() -> Iterator[tuple[str, Chart]]:
+    """The charts, and one whose states have awkward names."""
+    for action in ACTIONS:
+        yield action, load(action)
+    text = files("statecharts").joinpath("status.toml").read_text("utf-8")
+    for name, awkward in AWKWARD.items():
+        quoted = json.dumps(awkward)
+        text = text.replace(f'"{name}"', quoted).replace(f"[{name}]", f"[{quoted}]")
+    yield "awkward", parse(text, "awkward.toml")
+
+
+def main(directory: Path) -> None:
+    """Write them, and what each of them should show."""
+    drawings = []
+    for name, chart in charts():
+        for view in View:
+            here = chart.conclusion.name
+            drawing = diagram(chart, view=view, here=here, way={(chart.initial, here)})
+            plain = diagram(chart, view=view)
+            drawings.append(
+                {
+                    "name": f"{name}-{view}",
+                    "model": asdict(plain),
+                    "mermaid": mermaid.render(plain),
+                    "svg": graphviz.render(plain, "svg").decode(),
+                    "highlighted": {
+                        "mermaid": mermaid.render(drawing),
+                        "svg": graphviz.render(drawing, "svg").decode(),
+                        "here": here,
+                    },
+                }
+            )
+    (directory / "drawings.json").write_text(json.dumps(drawings), "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
