@@ -6,14 +6,15 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 SCENARIO ?= succeeds
+BROWSER  := tests/browser
 VOCABULARY = $(BIN)/python -c 'from orchestrator.vocabulary_page import page; print(page(), end="")'
 PIP      := -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check documents journals coverage mutate bench wheel image image-test clean
+.PHONY: help demo test test-browser check documents journals coverage mutate bench wheel image image-test clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 	@echo
 	@echo "  make demo SCENARIO=rescheduled_twice     PYTHON=python3.13 names another Python"
 
@@ -32,11 +33,22 @@ demo: $(STAMP) ## a START job against a simulated Fivetran, in seconds (SCENARIO
 test: $(STAMP) ## the tests; Python is all that they need
 	$(BIN)/pytest -n auto $(PYTEST_ARGS)
 	@echo
-	@echo "Left out: linters and types (make check), coverage of every branch (make coverage), the wheel"
-	@echo "installed elsewhere (make wheel), benchmarks (make bench), the container image (make image-test)."
+	@echo "Left out: linters and types (make check), coverage of every branch (make coverage), the drawings in"
+	@echo "a browser (make test-browser), the wheel installed elsewhere (make wheel), benchmarks (make bench),"
+	@echo "the container image (make image-test)."
+
+$(BROWSER)/node_modules/.installed: $(BROWSER)/package.json
+	npm install --prefix $(BROWSER) --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-browser: $(STAMP) $(BROWSER)/node_modules/.installed ## every drawing in a browser (node, npm, chromium, graphviz)
+	@set -eu; drawings=$$(mktemp -d); trap 'rm -rf "$$drawings"' EXIT; \
+	$(BIN)/python $(BROWSER)/drawings.py "$$drawings"; \
+	DRAWINGS="$$drawings" node --test --test-reporter=spec $(BROWSER)/*.test.mjs
 
 documents: $(STAMP) ## write the generated documents anew
-	@$(BIN)/fivetran-orchestrator draw > statecharts/README.md.new && mv statecharts/README.md.new statecharts/README.md
+	@$(BIN)/fivetran-orchestrator diagram -o statecharts/README.md
+	@$(BIN)/fivetran-orchestrator diagram START --into README.md
 	@$(VOCABULARY) > docs/vocabulary.md.new && mv docs/vocabulary.md.new docs/vocabulary.md
 
 journals: $(STAMP) ## record the runs of tests/journals anew
@@ -48,8 +60,8 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	$(BIN)/mypy
 	@$(BIN)/fivetran-orchestrator check
 	@$(BIN)/fivetran-orchestrator check examples/charts/*.toml
-	@$(BIN)/fivetran-orchestrator draw | diff -u statecharts/README.md - || \
-	  { echo "statecharts/README.md is out of date: make documents"; exit 1; }
+	@$(BIN)/fivetran-orchestrator diagram -o statecharts/README.md --check
+	@$(BIN)/fivetran-orchestrator diagram START --into README.md --check
 	@$(VOCABULARY) | diff -u docs/vocabulary.md - || \
 	  { echo "docs/vocabulary.md is out of date: make documents"; exit 1; }
 
@@ -83,5 +95,5 @@ image-test: $(STAMP) image ## build it and check it as a pipeline uses it: user,
 	@bash .ci/image-test $(BIN)/fivetran-orchestrator
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
+	rm -rf $(VENV) $(BROWSER)/node_modules dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
