@@ -26,7 +26,7 @@ exit codes:
 {codes}
 """
 
-COMMANDS = ("run", "demo", "simulate", "diagram", "check", "replay")  # modules of orchestrator.commands
+COMMANDS = ("run", "demo", "simulate", "diagram", "check", "replay", "report")  # modules of orchestrator.commands
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:

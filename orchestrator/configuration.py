@@ -13,10 +13,10 @@ from orchestrator.chart import Chart
 from orchestrator.documents import parse_time
 from orchestrator.loader import ACTIONS, ChartError, load, load_file
 from orchestrator.masking import STARS
-from orchestrator.settings import LOOPBACK, Settings
-from orchestrator.variables import VARIABLES
+from orchestrator.settings import CONNECTOR_ID, LOOPBACK, Settings
+from orchestrator.variables import RESULTS, VARIABLES
 
-__all__ = ["ConfigurationError", "Configured", "configure", "report_dir"]
+__all__ = ["ConfigurationError", "Configured", "configure", "report_dir", "subject_of"]
 
 CI_REPORT_DIR = "dataops/report/fivetran"
 CI_MARGIN = 60.0  # seconds of the job's own timeout that are left for its other work
@@ -68,6 +68,18 @@ def report_dir(environ: Mapping[str, str]) -> str:
     default = CI_REPORT_DIR if environ.get("CI") else ""
     text = environ.get("FIVETRAN_REPORT_DIR", default).strip()
     return "" if _UNRESOLVED.fullmatch(text) or "DATAOPS_VAULT(" in text else text
+
+
+def subject_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a job is about as its variables have it, right or wrong: action, connector_id, schema and table."""
+
+    def given(name: str) -> str:
+        names = (name, VARIABLES[name].alias)
+        return next(filter(None, (environ.get(name, "").strip() for name in names)), "")
+
+    action = given("FIVETRAN_ACTION").upper()
+    resync = {"schema": given("SCHEMA"), "table": given("TABLE")} if action == "FORCE_RESYNC" else {}
+    return {"action": action, "connector_id": given("CONNECTOR_ID"), **resync}
 
 
 def configure(environ: Mapping[str, str], now: Callable[[], float] = time.time) -> Configured:
@@ -247,7 +259,7 @@ class _Reader:
         text = self._value(name)
         if not text:
             self._error(name, "is not set", "set it to the id that the connection's Setup tab shows")
-        elif not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        elif not re.fullmatch(CONNECTOR_ID, text):
             self._error(
                 name,
                 f"{self._shown(name, text)} is not an id",
@@ -381,7 +393,7 @@ class _Reader:
 
     def _look_for_typos(self) -> None:
         known = {*VARIABLES, *(variable.alias for variable in VARIABLES.values())}
-        for name in sorted(set(self.environ) - known):
+        for name in sorted(set(self.environ) - known - RESULTS):
             if name.startswith("FIVETRAN_"):
                 import difflib  # noqa: PLC0415  # only after a typo
 

@@ -82,6 +82,11 @@ class Step(NamedTuple):
         outcome = self.answer or self.failure
         return f"{self.request} -> {outcome if outcome is not None else 'cut off'}"
 
+    @property
+    def entry(self) -> tuple[str, str, str, float, str]:
+        """The step as the trail takes it."""
+        return self.source, self.event, self.target, round(self.at, 3), self.detail
+
 
 class _Exchange(NamedTuple):
     """What performing a state's effect came to."""
@@ -213,7 +218,7 @@ class Run:
             pause=pause,
             due=(min(self._wake, self._deadline) if self._concluded else self._wake) - self._began,
         )
-        self.trail.add(step.source, step.event, step.target, round(step.at, 3), step.detail)
+        self.trail.add(*step.entry)
         return step
 
     def _perform(self) -> _Exchange:

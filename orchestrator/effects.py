@@ -19,7 +19,7 @@ from orchestrator.events import SIGNALS, Event
 from orchestrator.exchange import Answer, Request
 from orchestrator.facts import Facts
 from orchestrator.progress import judge
-from orchestrator.report import Files, Story, compose_report
+from orchestrator.report import Document, Story, result
 from orchestrator.settings import Settings
 from orchestrator.texts import iso
 from orchestrator.verdicts import resync_failed, trigger_unanswered
@@ -29,7 +29,7 @@ __all__ = ["CHOICES", "EFFECTS", "Call", "Choice", "Pure", "Writing"]
 Ask = Callable[[Settings, Facts], Request]
 Meaning = Callable[[Settings, Facts, Answer], tuple[Event, Facts]]
 Conclusion = Callable[[Settings, Facts], tuple[Event, Facts]]
-Composition = Callable[[Settings, Facts, Story], Files]
+Composition = Callable[[Settings, Facts, Story], Document]
 
 
 class Call(NamedTuple):
@@ -71,11 +71,11 @@ class Pure(NamedTuple):
 
 
 class Writing(NamedTuple):
-    """An effect that has files written: `reported`, or `unwritable`.
+    """An effect that has the result written: `reported`, or `unwritable`.
 
     Attributes:
         name: As the charts have it.
-        compose: The files, by name.
+        compose: The result.
         outcomes: Events that it may have.
     """
 
@@ -435,7 +435,7 @@ def list_errors(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Even
     return Event.LOOKED_UP, facts.but(errors=_items(answer))
 
 
-EFFECTS["write_report"] = Writing("write_report", compose_report)
+EFFECTS["write_report"] = Writing("write_report", result)
 
 
 # --- Choices --------------------------------------------------------------------------------------

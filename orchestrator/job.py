@@ -14,20 +14,22 @@ from structlog.typing import FilteringBoundLogger
 from orchestrator import __version__
 from orchestrator.client import Client
 from orchestrator.clock import SystemClock
-from orchestrator.configuration import ConfigurationError, Configured, configure, report_dir
+from orchestrator.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
 from orchestrator.driver import Run, Step, drive
 from orchestrator.exchange import Answer, Request
 from orchestrator.exit_codes import BUG, MISCONFIGURED
+from orchestrator.facts import Facts
 from orchestrator.files import write_atomically
-from orchestrator.log import LiveLine, coloured, make_log
+from orchestrator.log import LiveLine, Sections, coloured, make_log
 from orchestrator.masking import Mask
 from orchestrator.narrator import Narrator
 from orchestrator.output import render
-from orchestrator.report import JOURNAL, RESULT, Files, Story, as_text
+from orchestrator.report import JOURNAL, Story, result_outside
+from orchestrator.reporter import Reporter
 from orchestrator.settings import Settings
 from orchestrator.snapshot import SnapshotError, compose_snapshot, read_snapshot, why_stale
 from orchestrator.texts import iso
-from orchestrator.variables import VARIABLES
+from orchestrator.verdicts import Explanation
 from orchestrator.watch import Watch
 from orchestrator.world import World
 
@@ -81,16 +83,21 @@ class Job:
         self.mask = Mask(*("" if text.startswith("DATAOPS_VAULT(") else text for text in given))
         self.live = LiveLine(self.stderr)
         debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
+        json_lines = environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json"
         self.log: FilteringBoundLogger = make_log(
             self.mask,
-            json_lines=environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json",
+            json_lines=json_lines,
             debug=debug,
             colours=coloured(environ, self.stderr),
             stream=self.stderr,
             live=self.live,
         )
-        self.narrator = Narrator(self.log, self.live, debug=debug)
+        in_gitlab = bool(environ.get("GITLAB_CI")) and not json_lines
+        self.sections = Sections(self.stderr, self.clock.wall, shown=in_gitlab)
+        self.narrator = Narrator(self.log, self.live, self.sections, debug=debug)
         self.started_at = self.clock.wall()
+        self.reporter = Reporter(report_dir(environ), self.mask, self.log.warning, environ)
+        self.run_so_far: Run | None = None
 
     def run(self) -> int:
         """Do it.
@@ -111,52 +118,53 @@ class Job:
     def _run(self, watch: Watch) -> int:
         configured = configure(self.environ, self.clock.wall)
         settings = configured.settings
+        self.reporter.directory = settings.report_dir
         for secret in (settings.api_key, settings.api_secret, f"{settings.api_key}:{settings.api_secret}"):
             self.mask.add(secret)
         self.narrator.inputs(configured.inputs, configured.warnings, __version__)
         client = Client(
             settings.api_url, settings.api_key, settings.api_secret, now=self.clock.wall, hide=self.mask.add
         )
-        world = self._world(settings, client, watch)
+        world = self._world(client, watch)
         recorder = self._recorder(settings, world)
         run, snapshot = self._begin(configured, recorder.world if recorder else world)
         if recorder:
             recorder.snapshot = snapshot
         watch.tick = lambda: self.narrator.tick(run)
         keep = self._keeper(settings, run)
+        self.run_so_far = run
+        self.reporter.begin(run.chart, run.trail)
         self.observe(run, None)
         for step in drive(run, watch.pause):
             self.narrator.step(run, step)
             if recorder:
-                recorder.record(run, step)  # first: the journal knows of all that the state file knows of
+                # First: the journal knows of all that the state file knows of.
+                self.reporter.observe(step, recorder.record(run, step))
             keep()
             self.observe(run, step)
         client.close()
         self.verdict = run.facts.verdict
         story = Story(configured.chart, run.trail, run.started_at, self.clock.wall(), resumed=run.resumed)
         self._print(render(settings, run.facts, story, self.mask))
-        self.narrator.verdict(settings, run)  # last: it is what somebody looks for at the end of a job's log
+        # Last: it is what somebody looks for at the end of a job's log.
+        self.narrator.verdict(settings, run, self.reporter.place)
         return run.state.exit or 0
 
-    def _world(self, settings: Settings, client: Client, watch: Watch) -> World:
+    def _world(self, client: Client, watch: Watch) -> World:
         def send(request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
             real = min(self.clock.real(seconds) + MARGIN, LONGEST_READ)
             return watch.call(lambda: client.send(request, real), seconds, interruptible=interruptible)
 
-        def write(files: Files) -> None:
-            if settings.report_dir:
-                for name, text in files.items():
-                    write_atomically(Path(settings.report_dir, name), self.mask.text(text))
-
-        return World(self.clock, send, write, self.jitter, watch.signal)
+        return World(self.clock, send, self.reporter.write, self.jitter, watch.signal)
 
     def _recorder(self, settings: Settings, world: World) -> "Recorder | None":
-        """What writes the journal, where there is to be one."""
-        if not settings.journal or not settings.report_dir:
+        """What writes the journal, and keeps the page's steps, where there is to be one or the other."""
+        if not settings.report_dir:
             return None
         from orchestrator.recorder import Recorder  # noqa: PLC0415  # only with a report folder
 
-        return Recorder(world, Path(settings.report_dir, JOURNAL), self.mask, self.log.warning)
+        file = Path(settings.report_dir, JOURNAL) if settings.journal else None
+        return Recorder(world, file, self.mask, self.log.warning)
 
     def _begin(self, configured: Configured, world: World) -> tuple[Run, Mapping[str, Any] | None]:
         """The run, and what it was taken up from, if it was."""
@@ -207,10 +215,13 @@ class Job:
 
     def _print(self, text: str) -> None:
         """The result to stdout; a reader that went away (`| head`) is no failure of the sync."""
+        if not text:
+            return
         encoding = self.stdout.encoding or "utf-8"
         try:
-            self.stdout.write(text.encode(encoding, "replace").decode(encoding))
-            self.stdout.flush()
+            with self.sections.section("fivetran_result", "Result (stdout)", collapsed=text.startswith("{")):
+                self.stdout.write(text.encode(encoding, "replace").decode(encoding))
+                self.stdout.flush()
         except OSError as error:
             self.log.warning(f"the result could not be written to stdout: {error}")
             with suppress(OSError):  # else Python tries again at its end, and makes the exit code 120
@@ -227,7 +238,14 @@ class Job:
         self.log.error(
             f"{count} thing{'s' if count > 1 else ''} to mend; nothing was asked of Fivetran", exit_code=MISCONFIGURED
         )
-        self._report("misconfigured", MISCONFIGURED, "the job's variables are wrong", error.errors)
+        told = Explanation(
+            headline="the job's variables are wrong",
+            reasons=tuple(error.errors),
+            at_fivetran=("nothing was asked of Fivetran",),
+            still_running=None,
+            advice=("mend what is named above, and start the job again",),
+        )
+        self._report("misconfigured", MISCONFIGURED, told, tuple(error.warnings))
         return MISCONFIGURED
 
     def _bug(self, error: Exception) -> int:
@@ -239,31 +257,28 @@ class Job:
             "a sync that was triggered may still run",
             exit_code=BUG,
         )
-        self._report("bug", BUG, "a bug of fivetran-orchestrator", [f"{type(error).__name__}: {error}"])
+        told = Explanation(
+            headline="a bug of fivetran-orchestrator",
+            reasons=(f"{type(error).__name__}: {error}",),
+            at_fivetran=("a sync that was triggered may still run",),
+            still_running=None,
+            advice=("report it, with the last lines of the job's log", "look on the connection's page what is running"),
+        )
+        self._report("bug", BUG, told)
         return BUG
 
-    def _report(self, verdict: str, code: int, headline: str, reasons: list[str]) -> None:
+    def _report(self, verdict: str, code: int, told: Explanation, notes: tuple[str, ...] = ()) -> None:
         """The report of an end outside any chart."""
-        directory = report_dir(self.environ)
-        if not directory:
-            return
-        now = self.clock.wall()
-        connector = VARIABLES["CONNECTOR_ID"]
-        document: dict[str, Any] = {
-            "action": self.environ.get("FIVETRAN_ACTION", "").strip().upper() or None,
-            "connector_id": next(
-                filter(None, (self.environ.get(name, "").strip() for name in (connector.name, connector.alias))), None
-            ),
-            "verdict": verdict,
-            "exit_code": code,
-            "headline": headline,
-            "reasons": reasons,
-            "started_at": iso(self.started_at),
-            "ended_at": iso(now),
-            "elapsed_seconds": round(now - self.started_at, 3),
-            "version": __version__,
-        }
+        run, now = self.run_so_far, self.clock.wall()
+        facts = run.facts if run else Facts(warnings=notes)
+        story = Story(run.chart, run.trail, run.started_at, now, resumed=run.resumed) if run else None
+        began = run.started_at if run else self.started_at
         try:
-            write_atomically(Path(directory, RESULT), self.mask.text(as_text(document)))
+            document = result_outside(
+                verdict, code, told, subject_of(self.environ), (began, now), facts=facts, story=story
+            )
+            self.reporter.write(document)
+            if self.reporter.place:
+                self.log.info(f"report: {self.reporter.place}")
         except OSError as error:
             self.log.warning(f"the report could not be written: {error}")

@@ -1,15 +1,15 @@
 """The log, on stderr: structlog, for people or as JSON, masked in every part."""
 
 import sys
-from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 import structlog
 
 from orchestrator.masking import Mask
 
-__all__ = ["LiveLine", "coloured", "make_log"]
+__all__ = ["LiveLine", "Sections", "coloured", "make_log"]
 
 
 def coloured(environ: Mapping[str, str], stream: TextIO) -> bool:
@@ -55,6 +55,43 @@ def _width() -> int:
     import shutil  # noqa: PLC0415  # only on a terminal
 
     return shutil.get_terminal_size().columns
+
+
+class Sections:
+    """Parts of the log that GitLab folds away; nothing where it does not show the log.
+
+    The markers are those of https://docs.gitlab.com/ci/jobs/job_logs/.
+
+    Args:
+        stream: Where the log goes.
+        wall: The time, in seconds since the epoch.
+        shown: Whether GitLab shows it, and to people.
+    """
+
+    def __init__(self, stream: TextIO, wall: Callable[[], float], *, shown: bool) -> None:
+        self._stream = stream
+        self._wall = wall
+        self._shown = shown
+
+    @contextmanager
+    def section(self, name: str, title: str, *, collapsed: bool = True) -> Iterator[None]:
+        """What is written meanwhile belongs to a section.
+
+        Args:
+            name: Letters and underscores.
+            title: The line that stays when it is folded.
+            collapsed: It is folded at first.
+        """
+        self._mark("start", name + ("[collapsed=true]" if collapsed else ""), title)
+        try:
+            yield
+        finally:
+            self._mark("end", name)
+
+    def _mark(self, kind: str, name: str, title: str = "") -> None:
+        if self._shown:
+            line_end = "\n" if title else ""
+            _write(self._stream, f"\x1b[0Ksection_{kind}:{self._wall():.0f}:{name}\r\x1b[0K{title}{line_end}")
 
 
 class _Output:

@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
 from orchestrator import documents
 from orchestrator.driver import Run, Step
 from orchestrator.events import Event
-from orchestrator.log import LiveLine
-from orchestrator.report import RESULT
+from orchestrator.facts import Facts
+from orchestrator.log import LiveLine, Sections
 from orchestrator.settings import Settings
 from orchestrator.texts import duration
 from orchestrator.variables import VARIABLES
@@ -27,12 +28,14 @@ class Narrator:
     Args:
         log: Where to.
         live: The terminal's last line.
+        sections: What GitLab folds away.
         debug: Tell each request and answer in detail.
     """
 
-    def __init__(self, log: FilteringBoundLogger, live: LiveLine, *, debug: bool = False) -> None:
+    def __init__(self, log: FilteringBoundLogger, live: LiveLine, sections: Sections, *, debug: bool = False) -> None:
         self._log = log
         self._live = live
+        self._sections = sections
         self._debug = debug
         self._told: set[str] = set()
         self._last_beat = 0.0
@@ -42,8 +45,10 @@ class Narrator:
     def inputs(self, inputs: Mapping[str, str], warnings: tuple[str, ...], version: str) -> None:
         """The effective inputs: those that were given, and then what holds by default."""
         given = {name: value for name, value in inputs.items() if value and value != VARIABLES[name].default}
-        self._log.info(f"fivetran-orchestrator {version}", **given)
-        self._log.info("by default", **{name: value for name, value in inputs.items() if value and name not in given})
+        default = {name: value for name, value in inputs.items() if value and name not in given}
+        with self._sections.section("fivetran_inputs", f"fivetran-orchestrator {version}: inputs"):
+            self._log.info(f"fivetran-orchestrator {version}", **given)
+            self._log.info("by default", **default)
         for warning in warnings:
             self._log.warning(warning)
 
@@ -115,8 +120,18 @@ class Narrator:
             doing += f", waiting for the answer to {request}"
         return f"{duration(run.elapsed)}: {doing}; deadline in {duration(run.deadline - run.now)}"
 
-    def verdict(self, settings: Settings, run: Run) -> None:
-        """How it ended, why, what goes on at Fivetran, what to do."""
+    def verdict(self, settings: Settings, run: Run, report: str) -> None:
+        """How it ended, why, what goes on at Fivetran, what to do.
+
+        Args:
+            settings: The job's settings.
+            run: The run at its end.
+            report: Where there is more to read, or "".
+        """
+        document = run.facts.connection or {}
+        if document:
+            with self._sections.section("fivetran_facts", "What was learned"):
+                self._log.info("what was learned", **_learned(run.facts, document))
         told = explain(settings, run.facts)
         code = run.state.exit or 0
         say = self._log.error if code else self._log.info
@@ -127,6 +142,20 @@ class Narrator:
             self._log.info(f"at Fivetran: {line}")
         for line in told.advice:
             self._log.info(f"what to do: {line}")
-        if settings.report_dir:
-            self._log.info(f"report: {settings.report_dir}/{RESULT}")
+        if report:
+            self._log.info(f"report: {report}")
         self._log.info(f"page: {settings.page}")
+
+
+def _learned(facts: Facts, document: Mapping[str, Any]) -> dict[str, object]:
+    """What the last document said, and what the dates were before."""
+    told = {
+        "setup_state": documents.setup_state(document),
+        "sync_state": documents.sync_state(document),
+        "schedule_type": documents.schedule_type(document),
+        "succeeded_at": document.get("succeeded_at"),
+        "failed_at": document.get("failed_at"),
+        **{f"{name}_before": (facts.baseline or {}).get(name) for name in ("succeeded_at", "failed_at")},
+        "rescheduled_for": documents.rescheduled_for(document),
+    }
+    return {name: value for name, value in told.items() if value}

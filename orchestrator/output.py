@@ -1,6 +1,5 @@
 """stdout: the result alone. A document for STATUS, START and FORCE_RESYNC, a table for TEST."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from orchestrator.facts import Facts
 from orchestrator.masking import Mask
 from orchestrator.report import Story, as_text, result
 from orchestrator.settings import Settings
+from orchestrator.texts import plain
 
 __all__ = ["render", "table"]
 
@@ -42,8 +42,7 @@ def table(tests: Sequence[Mapping[str, Any]]) -> str:
         message = test.get("message")
         said = f": {message}" if message else ""
         lines.append(f"{test.get('status', '')!s:{width}}  {test.get('title', '')}{said}")
-        if details := test.get("details"):
-            shown = details if isinstance(details, str) else json.dumps(details, ensure_ascii=False)
+        if shown := plain(test.get("details")):
             lines.append(f"{'':{width}}    {shown}")
     counts = ", ".join(f"{sum(test.get('status') == name for test in tests)} {name}" for name in SETUP_TEST_RESULTS)
     lines.append(f"{len(tests)} setup tests: {counts}")

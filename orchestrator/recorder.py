@@ -13,7 +13,7 @@ from orchestrator.events import Event
 from orchestrator.exchange import Answer, Request
 from orchestrator.facts import Facts
 from orchestrator.masking import Mask
-from orchestrator.report import Files
+from orchestrator.report import Document
 from orchestrator.texts import iso
 from orchestrator.world import LimitReached, Noted, SignalReceived, World
 
@@ -21,11 +21,11 @@ __all__ = ["Recorder"]
 
 
 class Recorder:
-    """Writes a run's journal, a line a step.
+    """Makes a record of each step of a run, and writes the journal of them, a line a step.
 
     Args:
         world: The world that the run would have without it.
-        file: The journal; that of another run is replaced.
+        file: The journal; that of another run is replaced. None: there is to be none.
         mask: Takes the secrets out.
         warn: Told, once, that the journal cannot be written; no run fails of that.
 
@@ -34,7 +34,7 @@ class Recorder:
         snapshot: What the run was taken up from, or None.
     """
 
-    def __init__(self, world: World, file: Path, mask: Mask, warn: Callable[[str], object]) -> None:
+    def __init__(self, world: World, file: Path | None, mask: Mask, warn: Callable[[str], object]) -> None:
         self.world = World(world.clock, self._send, self._write, self._jitter, self._signal)
         self.snapshot: Mapping[str, Any] | None = None
         self._real = world
@@ -42,44 +42,49 @@ class Recorder:
         self._mask = mask
         self._warn = warn
         self._noted = Noted()
-        self._before: Facts | None = None  # None: nothing is written yet
+        self._before: Facts | None = None  # None: before the first step
         self._latest: dict[str, tuple[int, Any]] = {}  # request -> the step that had its latest `data`, and that
-        self._given_up = False
 
-    def record(self, run: Run, step: Step) -> None:
-        """Write down a step that the run has just done."""
-        noted = self._noted
-        self._noted = Noted(signal=noted.signal, signalled=noted.signalled)
-        if self._given_up:
-            return
-        try:
-            self._append(run, step, noted)
-        except (OSError, RecursionError) as error:  # a full disk; a document nested beyond measure
-            self._given_up = True
-            self._warn(f"the journal {self._file} could not be written, and ends here: {error}")
+    def record(self, run: Run, step: Step) -> Mapping[str, Any]:
+        """Write down a step that the run has just done.
 
-    def _append(self, run: Run, step: Step, noted: Noted) -> None:
+        Returns:
+            Its record, unmasked (`journal.compose_record`).
+        """
         from orchestrator import journal  # noqa: PLC0415  # after the first request
 
-        mode, beginning = "a", ""
+        noted, at = self._noted, iso(self._real.clock.wall())
+        self._noted = Noted(signal=noted.signal, signalled=noted.signalled)
+        first = self._before is None
         if self._before is None:
             self._before = Facts() if self.snapshot is None else Facts.from_json(self.snapshot["facts"])
-            mode, beginning = self._begin(run)
-        at = iso(self._real.clock.wall())
         record = journal.compose_record(run.settings, run.chart, self._before, step, noted, began=run.began, at=at)
-        line = journal.as_line(self._mask.value(journal.shortened(record, self._latest)))
-        with self._file.open(mode, encoding="utf-8", errors="replace") as stream:
-            stream.write(beginning + line)
         self._before = step.facts
+        if self._file is None:
+            return record
+        try:
+            self._append(self._file, run, record, first=first)
+        except (OSError, RecursionError) as error:  # a full disk; a document nested beyond measure
+            self._warn(f"the journal {self._file} could not be written, and ends here: {error}")
+            self._file = None
+        return record
 
-    def _begin(self, run: Run) -> tuple[str, str]:
+    def _append(self, file: Path, run: Run, record: Mapping[str, Any], *, first: bool) -> None:
+        from orchestrator import journal  # noqa: PLC0415  # likewise
+
+        mode, beginning = self._begin(file, run) if first else ("a", "")
+        line = journal.as_line(self._mask.value(journal.shortened(dict(record), self._latest)))
+        with file.open(mode, encoding="utf-8", errors="replace") as stream:
+            stream.write(beginning + line)
+
+    def _begin(self, file: Path, run: Run) -> tuple[str, str]:
         """How the journal is opened, and what it begins or goes on with."""
         from orchestrator import journal  # noqa: PLC0415  # likewise
 
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        if self.snapshot is not None and journal.is_of(self._file, run):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if self.snapshot is not None and journal.is_of(file, run):
             resumption = journal.compose_resumption(run, self.snapshot)
-            return "a", journal.missing_end(self._file) + journal.as_line(self._mask.value({"resumed": resumption}))
+            return "a", journal.missing_end(file) + journal.as_line(self._mask.value({"resumed": resumption}))
         header = self._mask.value(journal.compose_header(run, self.snapshot))
         header["chart"]["source"] = self._mask.block(run.chart.source)  # its lines are kept
         return "w", journal.as_line(header)
@@ -94,9 +99,9 @@ class Recorder:
             self._noted = self._noted._replace(cut_off="limit" if isinstance(cut, LimitReached) else "signal")
             raise
 
-    def _write(self, files: Files) -> None:
+    def _write(self, document: Document) -> None:
         try:
-            self._real.write(files)
+            self._real.write(document)
         except OSError as error:
             self._noted = self._noted._replace(unwritable=str(error))
             raise

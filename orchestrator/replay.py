@@ -18,7 +18,7 @@ from orchestrator.journal import Journal, Record, Resumption, compose_record, co
 from orchestrator.loader import ChartError, load, parse
 from orchestrator.machine import IllegalMove
 from orchestrator.masking import Mask
-from orchestrator.report import Files
+from orchestrator.report import Document
 from orchestrator.texts import duration
 from orchestrator.world import LimitReached, Noted, SignalReceived, World
 
@@ -282,7 +282,7 @@ class Replay:
         assert record.step.answer is not None  # noqa: S101  # the reader has seen to it
         return record.step.answer
 
-    def _write(self, _: Files) -> None:
+    def _write(self, _: Document) -> None:
         if self._record is not None and self._record.noted.unwritable is not None:
             raise OSError(self._record.noted.unwritable)
 

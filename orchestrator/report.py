@@ -1,22 +1,28 @@
-"""The result of a run as one JSON document, for stdout and for FIVETRAN_REPORT_DIR."""
+"""The result of a run as one JSON document, for stdout and for FIVETRAN_REPORT_DIR.
+
+`docs/result.schema.json` describes it. Whatever else is written about a run is drawn from it.
+"""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from orchestrator import __version__, documents
 from orchestrator.chart import Chart
+from orchestrator.exit_codes import EXIT_CODES
 from orchestrator.facts import Facts
-from orchestrator.settings import Settings
+from orchestrator.settings import CONNECTOR_ID, Settings, page_of
 from orchestrator.texts import iso
 from orchestrator.trail import Trail
-from orchestrator.verdicts import explain
+from orchestrator.verdicts import Explanation, explain
 
-__all__ = ["JOURNAL", "RESULT", "Files", "Story", "as_text", "compose_report", "result"]
+__all__ = ["FORMAT", "JOURNAL", "RESULT", "Document", "Story", "as_text", "result", "result_outside"]
 
+FORMAT = 1  # a new one where a member goes, or means something else; new members may come at any time
 RESULT, JOURNAL = "result.json", "journal.jsonl"  # in FIVETRAN_REPORT_DIR
 
-Files = Mapping[str, str]  # file name -> text
+Document = dict[str, Any]
 
 
 class Story(NamedTuple):
@@ -37,40 +43,116 @@ class Story(NamedTuple):
     resumed: bool = False
 
 
-def compose_report(settings: Settings, facts: Facts, story: Story) -> Files:
-    """The files of FIVETRAN_REPORT_DIR, by name."""
-    return {RESULT: as_text(result(settings, facts, story))}
-
-
-def result(settings: Settings, facts: Facts, story: Story) -> dict[str, Any]:
-    """The result as a JSON document.
+def result(settings: Settings, facts: Facts, story: Story) -> Document:
+    """The result of a run as a JSON document.
 
     Args:
         settings: The job's settings.
         facts: The facts at the end.
         story: The way there.
     """
-    state, code = story.chart.exit_of(facts.verdict or "")
-    document = facts.connection or {}
-    told = explain(settings, facts)
+    return _composed(
+        subject={
+            "action": settings.action,
+            "connector_id": settings.connector_id,
+            "schema": settings.schema or None,
+            "table": settings.table or None,
+        },
+        verdict=facts.verdict,
+        end=story.chart.exit_of(facts.verdict or ""),
+        told=explain(settings, facts),
+        page=settings.page,
+        facts=facts,
+        times=(story.started_at, story.now),
+        story=story,
+    )
+
+
+def result_outside(
+    verdict: str | None,
+    code: int | None,
+    told: Explanation,
+    subject: Mapping[str, str],
+    times: tuple[float, float],
+    *,
+    facts: Facts | None = None,
+    story: Story | None = None,
+) -> Document:
+    """The result of an end outside any chart.
+
+    Args:
+        verdict: What it is called; None where there is none.
+        code: Its exit code; None where that is not known.
+        told: It in words.
+        subject: What the job was about, as far as its variables say: action, connector_id, schema, table.
+        times: Begin and end, in seconds since the epoch.
+        facts: What was learned before.
+        story: The way so far.
+    """
+    connector = subject.get("connector_id", "")
+    return _composed(
+        subject={name: subject.get(name) or None for name in ("action", "connector_id", "schema", "table")},
+        verdict=verdict,
+        end=(None, code),
+        told=told,
+        page=page_of(connector) if re.fullmatch(CONNECTOR_ID, connector) else None,
+        facts=facts or Facts(),
+        times=times,
+        story=story,
+    )
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    """JSON text with a line end."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _composed(
+    *,
+    subject: Mapping[str, str | None],
+    verdict: str | None,
+    end: tuple[str | None, int | None],
+    told: Explanation,
+    page: str | None,
+    facts: Facts,
+    times: tuple[float, float],
+    story: Story | None,
+) -> Document:
+    """The document, whose members are the same however a run ended."""
+    began, ended = times
+    state, code = end
     return {
-        "action": settings.action,
-        "connector_id": settings.connector_id,
-        "verdict": facts.verdict,
+        "format": FORMAT,
+        **subject,
+        "verdict": verdict,
         "state": state,
         "exit_code": code,
+        "exit_meaning": None if code is None else EXIT_CODES.get(code, "a code of the chart's own"),
         "headline": told.headline,
         "reasons": list(told.reasons),
         "at_fivetran": list(told.at_fivetran),
         "still_running": told.still_running,
         "advice": list(told.advice),
         "notes": list(facts.warnings),
-        "page": settings.page,
-        "started_at": iso(story.started_at),
-        "ended_at": iso(story.now),
-        "elapsed_seconds": round(story.now - story.started_at, 3),
-        "succeeded_at": document.get("succeeded_at"),
-        "failed_at": document.get("failed_at"),
+        "page": page,
+        "started_at": iso(began),
+        "ended_at": iso(ended),
+        "elapsed_seconds": round(ended - began, 3),
+        **_learned(facts),
+        "resumed": story.resumed if story else False,
+        "chart": story.chart.digest if story else None,
+        "steps": story.trail.entries() if story else [],
+        "steps_dropped": story.trail.dropped if story else 0,
+        "version": __version__,
+    }
+
+
+def _learned(facts: Facts) -> Document:
+    """What was learned of the connection; null where it was not."""
+    document = facts.connection or {}
+    return {
+        "succeeded_at": _text(document.get("succeeded_at")),
+        "failed_at": _text(document.get("failed_at")),
         "baseline": _baseline(facts),
         "setup_state": documents.setup_state(document) or None,
         "sync_state": documents.sync_state(document) or None,
@@ -84,20 +166,17 @@ def result(settings: Settings, facts: Facts, story: Story) -> dict[str, Any]:
         "sync": facts.sync,
         "errors": list(facts.errors) if facts.errors is not None else None,
         "failure": facts.failure,
-        "resumed": story.resumed,
-        "steps": story.trail.entries(),
-        "steps_dropped": story.trail.dropped,
-        "version": __version__,
     }
 
 
-def as_text(document: Mapping[str, Any]) -> str:
-    """JSON text with a line end."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def _baseline(facts: Facts) -> dict[str, Any] | None:
+def _baseline(facts: Facts) -> Document | None:
     if facts.baseline is None:
         return None
     date = facts.baseline.get("date")
-    return {**facts.baseline, "date": None if date is None else iso(date)}
+    dates = {name: _text(facts.baseline.get(name)) for name in ("succeeded_at", "failed_at", "rescheduled_for")}
+    return {**dates, "date": None if date is None else iso(date)}
+
+
+def _text(value: object) -> str | None:
+    """A text of Fivetran's; what is none decides nothing, and is left out."""
+    return value if isinstance(value, str) else None

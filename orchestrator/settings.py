@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-__all__ = ["LOOPBACK", "Settings"]
+__all__ = ["CONNECTOR_ID", "LOOPBACK", "Settings", "page_of"]
 
+CONNECTOR_ID = r"[A-Za-z0-9_-]+"  # what an id may consist of
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})  # hosts for which plain http will do
 
 
@@ -66,4 +67,9 @@ class Settings:
     @property
     def page(self) -> str:
         """The connection's page on Fivetran's dashboard."""
-        return f"https://fivetran.com/dashboard/connections/{self.connector_id}"
+        return page_of(self.connector_id)
+
+
+def page_of(connector_id: str) -> str:
+    """A connection's page on Fivetran's dashboard."""
+    return f"https://fivetran.com/dashboard/connections/{connector_id}"

@@ -1,8 +1,9 @@
-"""Times, for people and for documents."""
+"""Times and values, for people and for documents."""
 
+import json
 from datetime import UTC, datetime
 
-__all__ = ["duration", "iso"]
+__all__ = ["duration", "iso", "plain"]
 
 
 def duration(seconds: float) -> str:
@@ -18,3 +19,8 @@ def duration(seconds: float) -> str:
 def iso(seconds: float) -> str:
     """Seconds since the epoch as an ISO 8601 time in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def plain(value: object) -> str:
+    """Any JSON in a line: a text as it is, nothing as ""."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if value else ""

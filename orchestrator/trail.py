@@ -13,15 +13,22 @@ LONGEST_LOOP = 4  # steps of a loop that is folded (wait, look, wait, look)
 
 
 class Trail:
-    """Steps in order; a loop that repeats itself is counted, not listed again."""
+    """Steps in order; a loop that repeats itself is counted, not listed again.
 
-    def __init__(self, entries: Iterable[Mapping[str, Any]] = (), *, dropped: int = 0) -> None:
+    Args:
+        entries: What `entries()` gave of a trail that is gone on with.
+        dropped: How many it had dropped.
+        keep: How many entries are kept of the beginning, and of the end.
+    """
+
+    def __init__(self, entries: Iterable[Mapping[str, Any]] = (), *, dropped: int = 0, keep: int = KEEP) -> None:
+        self._keep = keep
         self._entries: list[dict[str, Any]] = [dict(entry) for entry in entries]
         self.dropped = dropped
         self._cursor = 0  # while folding: where in the repeated loop the next step belongs
         self._loop: list[dict[str, Any]] = []
 
-    def add(self, source: str, event: str, target: str, at: float, detail: str = "") -> None:
+    def add(self, source: str, event: str, target: str, at: float, detail: str = "", **more: Any) -> None:  # noqa: ANN401  # any JSON
         """Add a step.
 
         Args:
@@ -30,20 +37,21 @@ class Trail:
             target: The state that was entered.
             at: When, in seconds since the run began.
             detail: The request and its answer, if there was one.
+            more: Further members of the entry; of a loop, the last ones are kept.
         """
         key = (source, event, target)
         if self._loop:
             entry = self._loop[self._cursor]
             if _key(entry) == key:
-                entry.update(times=entry["times"] + 1, until=at, detail=detail)
+                entry.update(more, times=entry["times"] + 1, until=at, detail=detail)
                 self._cursor = (self._cursor + 1) % len(self._loop)
                 return
             self._loop = []
         entry = {"from": source, "event": event, "to": target, "at": at, "until": at, "times": 1, "detail": detail}
-        self._entries.append(entry)
+        self._entries.append({**entry, **more})
         self._fold()
-        if len(self._entries) > 2 * KEEP:
-            del self._entries[KEEP]
+        if len(self._entries) > 2 * self._keep:
+            del self._entries[self._keep]
             self.dropped += 1
 
     def _fold(self) -> None:
@@ -52,9 +60,7 @@ class Trail:
             first, second = self._entries[-2 * size : -size], self._entries[-size:]
             if len(first) == size and [_key(entry) for entry in first] == [_key(entry) for entry in second]:
                 for kept, repeated in zip(first, second, strict=True):
-                    kept.update(
-                        times=kept["times"] + repeated["times"], until=repeated["until"], detail=repeated["detail"]
-                    )
+                    kept.update({**repeated, "at": kept["at"], "times": kept["times"] + repeated["times"]})
                 del self._entries[-size:]
                 self._loop, self._cursor = first, 0
                 return

@@ -2,7 +2,17 @@
 
 from typing import NamedTuple
 
-__all__ = ["VARIABLES", "Variable"]
+__all__ = ["RESULTS", "VARIABLES", "Variable"]
+
+# What the `fivetran.env` of an earlier job may have set: no setting, and no typing error either.
+RESULTS = frozenset(
+    {
+        *("FIVETRAN_VERDICT", "FIVETRAN_EXIT_CODE", "FIVETRAN_CONNECTION"),
+        *("FIVETRAN_SYNC_ID", "FIVETRAN_SYNC_STATE", "FIVETRAN_STILL_RUNNING"),
+        *("FIVETRAN_SUCCEEDED_AT", "FIVETRAN_FAILED_AT", "FIVETRAN_RESCHEDULED_FOR"),
+        *("FIVETRAN_STARTED_AT", "FIVETRAN_ENDED_AT", "FIVETRAN_SECONDS"),
+    }
+)
 
 
 class Variable(NamedTuple):

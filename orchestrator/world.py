@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from orchestrator.events import Event
 from orchestrator.exchange import Answer, Request
-from orchestrator.report import Files
+from orchestrator.report import Document
 
 __all__ = ["GRACE_AFTER_SIGNAL", "Clock", "LimitReached", "Noted", "SignalReceived", "World"]
 
@@ -39,14 +39,14 @@ class World(NamedTuple):
         clock: The time.
         send: Sends a request within so many seconds; `interruptible` says whether a signal
             may cut it off. Raises Failure, LimitReached or SignalReceived.
-        write: Writes files. Raises OSError.
+        write: Writes the result down. Raises OSError.
         jitter: A number in [0, 1), for back-offs.
         signal: The signal that has arrived, as its event, or None.
     """
 
     clock: Clock
     send: Callable[[Request, float, bool], Answer]
-    write: Callable[[Files], None]
+    write: Callable[[Document], None]
     jitter: Callable[[], float]
     signal: Callable[[], Event | None] = lambda: None
 

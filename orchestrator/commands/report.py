@@ -1,0 +1,83 @@
+"""`report`: the files of a run's report, drawn from its journal."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.journal import Journal
+
+__all__ = ["HELP", "add_to", "execute"]
+
+HELP = "draw the report of a run from its journal"
+
+
+def add_to(parser: ArgumentParser) -> None:
+    """Give the parser the arguments."""
+    parser.description = (
+        "Write result.json, index.html, junit.xml, fivetran.env and annotations.json of a run from its journal: "
+        "of one that was killed before it could, too."
+    )
+    parser.add_argument("journal", metavar="JOURNAL", help="the run's journal.jsonl")
+    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="where the files go")
+
+
+def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
+    """Write them.
+
+    Returns:
+        0; 2 if the journal cannot be read, or the files cannot be written.
+    """
+    from orchestrator.journal import JournalError, read_journal  # noqa: PLC0415  # for it alone
+    from orchestrator.loader import ChartError  # noqa: PLC0415
+
+    del environ
+    try:
+        _write(read_journal(arguments.journal), arguments.output)
+    except (ChartError, JournalError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{error.filename}: cannot be written: {error.strerror}: name another directory", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _write(journal: "Journal", directory: str) -> None:
+    from orchestrator.documents import parse_time  # noqa: PLC0415
+    from orchestrator.loader import parse  # noqa: PLC0415
+    from orchestrator.masking import Mask  # noqa: PLC0415
+    from orchestrator.report import Story, result, result_outside  # noqa: PLC0415
+    from orchestrator.reporter import Reporter  # noqa: PLC0415
+    from orchestrator.trail import Trail  # noqa: PLC0415
+    from orchestrator.verdicts import Explanation  # noqa: PLC0415
+
+    header, settings = journal.header, journal.header.settings
+    chart = parse(header.source, journal.name, settings.action)
+    reporter = Reporter(directory, Mask(), lambda warning: print(warning, file=sys.stderr), {})
+    trail = Trail()
+    if header.resumed:
+        before = header.resumed.snapshot
+        trail = Trail(before["trail"], dropped=before["trail_dropped"])
+    reporter.begin(chart, trail)
+    for record in journal.records:
+        trail.add(*record.step.entry)
+        reporter.observe(record.step, record.told)
+    last = journal.records[-1].step
+    facts, began = last.facts, parse_time(header.started_at) or 0.0
+    ended = began + last.at
+    resumed = header.resumed is not None or any(record.resumed for record in journal.records)
+    story = Story(chart, trail, began, ended, resumed=resumed)
+    if facts.verdict is not None:
+        reporter.write(result(settings, facts, story))
+        return
+    told = Explanation(
+        headline="the run has no end",
+        reasons=("its journal ends before the run did: the job was killed, or runs still",),
+        at_fivetran=("a sync that was triggered may still run",),
+        still_running=None,
+        advice=("look at the end of the job's log", "start the job again"),
+    )
+    subject = {name: getattr(settings, name) for name in ("action", "connector_id", "schema", "table")}
+    reporter.write(result_outside(None, None, told, subject, (began, ended), facts=facts, story=story))

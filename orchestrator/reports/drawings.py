@@ -1,0 +1,47 @@
+"""The files that are drawn from `result.json` when a run has ended, and where GitLab shows them."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from orchestrator.chart import Chart
+from orchestrator.reports import annotations, dotenv, junit, page
+
+__all__ = ["PAGE", "drawings", "report_url"]
+
+PAGE = page.NAME
+
+Document = Mapping[str, Any]
+
+
+def drawings(
+    document: Document, steps: Callable[[], tuple[Sequence[Document], int]], chart: Chart | None, url: str | None
+) -> Iterator[tuple[str, Callable[[], str]]]:
+    """The files by name, each as what draws it, so that a fault in one costs no other.
+
+    Args:
+        document: `result.json`, masked.
+        steps: Gives the steps (`Trail.entries()`), each with its `record` where there is one, masked; and how
+            many were dropped in their middle.
+        chart: The chart that ran, or None where none did.
+        url: Where GitLab will show the page, or None.
+    """
+    yield page.NAME, lambda: page.draw(document, *steps(), chart)
+    yield junit.NAME, lambda: junit.draw(document)
+    yield dotenv.NAME, lambda: dotenv.draw(document)
+    yield annotations.NAME, lambda: annotations.draw(document, url)
+
+
+def report_url(environ: Mapping[str, str], directory: str) -> str | None:
+    """Where GitLab shows the page once the job's artifacts are there, or None where that cannot be told.
+
+    Args:
+        environ: GitLab's variables: CI_JOB_URL and CI_PROJECT_DIR, below which artifacts lie.
+        directory: FIVETRAN_REPORT_DIR.
+    """
+    job, project = environ.get("CI_JOB_URL", "").strip(), environ.get("CI_PROJECT_DIR", "").strip()
+    path = os.path.relpath(directory, project or None)
+    if not job.startswith(("https://", "http://")) or path.startswith(os.pardir):
+        return None
+    return f"{job}/artifacts/file/{quote(path)}/{PAGE}"

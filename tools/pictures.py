@@ -1,0 +1,59 @@
+"""Draw the charts' pictures that the report's page shows, with Graphviz, and ship them with the package.
+
+The job itself needs no Graphviz. Each picture names the digest of its chart, so that a stale one
+is found without drawing it again.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from orchestrator.chart import Chart
+from orchestrator.diagram import graphviz
+from orchestrator.diagram.model import diagram
+from orchestrator.loader import ACTIONS, load
+from orchestrator.reports.picture import file_of, is_fresh
+
+FOLDER = Path(__file__).parent.parent / "orchestrator" / "reports" / "pictures"
+
+# What a page needs no more: prolog and comments, tooltips, the white ground, Graphviz's fonts.
+_SUPERFLUOUS = re.compile(
+    r"\A.*?(?=<svg)|<!--.*?-->\s*|<title>.*?</title>\s*|<polygon fill=\"white\"[^>]*/>\s*| font-family=\"[^\"]*\"",
+    re.DOTALL,
+)
+_SIZE = re.compile(r'<svg width="[\d.]+pt" height="[\d.]+pt"\s+viewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"[^>]*>')
+
+
+def drawn(chart: Chart) -> str:
+    """The picture of a chart, as SVG to stand in a page.
+
+    Raises:
+        GraphvizError: Graphviz is missing, or cannot draw.
+    """
+    svg = _SUPERFLUOUS.sub("", graphviz.render(diagram(chart), "svg").decode()).replace("&#45;", "-")
+    return _SIZE.sub(rf'<svg data-chart="{chart.digest}" viewBox="0 0 \1 \2">', svg, count=1)
+
+
+def main() -> int:
+    """Draw, or check.
+
+    Returns:
+        The exit code: 1 where a picture is stale.
+    """
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="draw nothing; fail if a picture is not its chart's")
+    given = parser.parse_args()
+    charts = [load(action) for action in ACTIONS]
+    if given.check:
+        stale = [chart.action for chart in charts if not is_fresh(chart)]
+        if stale:
+            print(f"the pictures of {', '.join(stale)} are out of date: make pictures")
+        return 1 if stale else 0
+    for chart in charts:
+        (FOLDER / file_of(chart.action)).write_text(drawn(chart), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
