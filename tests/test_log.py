@@ -1,16 +1,19 @@
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from stage import CONNECTOR, Stage
 
 from orchestrator.client import Client
 from orchestrator.driver import Run
+from orchestrator.job import Job
 from orchestrator.loader import load
-from orchestrator.log import LiveLine, coloured, make_log
+from orchestrator.log import LiveLine, Sections, coloured, make_log
 from orchestrator.masking import Mask
 from orchestrator.narrator import Narrator
 from orchestrator.settings import Settings
@@ -168,6 +171,67 @@ def test_real_terminal_is_live() -> None:
     assert live == [True, False, False]
 
 
+# --- Sections ---------------------------------------------------------------------------------
+
+
+def _parts(log: str) -> list[tuple[str, bool, str]]:
+    """Name, whether it is folded at first, and content of each section; sections do not overlap."""
+    found = re.findall(
+        r"\x1b\[0Ksection_start:\d+:(\w+)(\[collapsed=true\])?\r\x1b\[0K(.*?)\x1b\[0Ksection_end:\d+:\1\r\x1b\[0K",
+        log,
+        re.DOTALL,
+    )
+    assert log.count("section_start") == log.count("section_end") == len(found)
+    return [(name, bool(folded), content) for name, folded, content in found]
+
+
+def test_gitlab_folds_what_is_long(stage: Callable[..., Stage]) -> None:
+    """In GitLab inputs and facts are folded away; steps and verdict are not, and the verdict is last."""
+    played = stage("fails").play(GITLAB_CI="true", NO_COLOR="1")
+
+    inputs, _, facts = _parts(played.stderr)
+    assert inputs[:2] == ("fivetran_inputs", True)
+    assert inputs[2].startswith("fivetran-orchestrator")
+    assert "FIVETRAN_TIMEOUT=" in inputs[2]
+    assert facts[:2] == ("fivetran_facts", True)
+    assert facts[2].startswith("What was learned\n")
+    assert "failed_at_before=" in facts[2]
+    after = played.stderr.split("section_end")[-1]
+    assert "the sync failed" in after
+    assert "->" not in inputs[2] + facts[2]
+
+
+@pytest.mark.parametrize(("action", "folded"), [("START", True), ("STATUS", True), ("TEST", False)])
+def test_gitlab_folds_the_document(stage: Callable[..., Stage], action: str, folded: bool) -> None:  # noqa: FBT001
+    """Where GitLab shows stdout between the log's lines, a document is folded away, and the tests' table is not."""
+    here, both = stage(), io.StringIO()
+
+    Job(here.variables(action, GITLAB_CI="1"), clock=here.clock, stdout=both, stderr=both).run()
+
+    ((_, is_folded, content),) = [part for part in _parts(both.getvalue()) if part[0] == "fivetran_result"]
+    assert is_folded == folded
+    assert content.startswith("Result (stdout)\n")
+    assert (CONNECTOR in content) == folded
+
+
+@pytest.mark.parametrize("more", [{}, {"GITLAB_CI": "true", "FIVETRAN_LOG_FORMAT": "json"}])
+def test_no_sections_elsewhere(stage: Callable[..., Stage], more: dict[str, Any]) -> None:
+    """Elsewhere than in GitLab, and in JSON, there are no sections."""
+    assert "section_" not in stage().play(**more).stderr
+
+
+def test_section_ends_with_a_failure() -> None:
+    """A section is closed whatever happens in it: else GitLab would fold all the rest."""
+    out = io.StringIO()
+
+    with pytest.raises(BrokenPipeError), Sections(out, lambda: 7.4, shown=True).section("name", "Title"):
+        raise BrokenPipeError
+
+    assert out.getvalue() == (
+        "\x1b[0Ksection_start:7:name[collapsed=true]\r\x1b[0KTitle\n\x1b[0Ksection_end:7:name\r\x1b[0K"
+    )
+
+
 # --- The narrator -----------------------------------------------------------------------------
 
 
@@ -231,7 +295,8 @@ def tell(stage: Callable[..., Stage]) -> Iterator[Callable[..., Told]]:
             jitter=lambda: 0.0,
         )
         live = LiveLine(out)
-        narrator = Narrator(make_log(Mask(), stream=out, live=live), live)
+        sections = Sections(out, here.clock.wall, shown=False)
+        narrator = Narrator(make_log(Mask(), stream=out, live=live), live, sections)
         return Told(Run(load("START"), settings, world), narrator, here.clock, out)
 
     yield begin

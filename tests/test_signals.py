@@ -26,7 +26,7 @@ def _result(folder: Path) -> dict[str, Any]:
     ("number", "code", "verdict"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
 def test_signal_ends_a_pause(tmp_path: Path, number: int, code: int, verdict: str) -> None:
-    """A signal in a pause ends the job at once, and the report says that the sync may go on."""
+    """A signal in a pause ends the job at once, with its whole report, which says that the sync may go on."""
     with rehearsed(Scenario()) as fivetran:
         variables = fivetran.variables("START", FIVETRAN_POLL_INTERVAL="100", FIVETRAN_REPORT_DIR=str(tmp_path))
         with Process(variables=variables) as job:
@@ -38,6 +38,7 @@ def test_signal_ends_a_pause(tmp_path: Path, number: int, code: int, verdict: st
     assert (ended.code, result["verdict"]) == (code, verdict), ended.stderr
     assert ended.at - sent < AT_ONCE
     assert result["at_fivetran"][0] == "the sync was triggered and may still run; it was left alone"
+    assert {"index.html", "junit.xml", "fivetran.env", "annotations.json"} < {path.name for path in tmp_path.iterdir()}
     assert json.loads(ended.stdout)["verdict"] == verdict
 
 
