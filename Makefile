@@ -11,7 +11,7 @@ VOCABULARY = $(BIN)/python -c 'from orchestrator.vocabulary_page import page; pr
 PIP      := -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser check documents journals coverage mutate bench wheel image image-test clean
+.PHONY: help demo test test-browser check documents journals pictures coverage mutate bench wheel image image-test clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -41,10 +41,11 @@ $(BROWSER)/node_modules/.installed: $(BROWSER)/package.json
 	npm install --prefix $(BROWSER) --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test-browser: $(STAMP) $(BROWSER)/node_modules/.installed ## every drawing in a browser (node, npm, chromium, graphviz)
-	@set -eu; drawings=$$(mktemp -d); trap 'rm -rf "$$drawings"' EXIT; \
-	$(BIN)/python $(BROWSER)/drawings.py "$$drawings"; \
-	DRAWINGS="$$drawings" node --test --test-reporter=spec $(BROWSER)/*.test.mjs
+test-browser: $(STAMP) $(BROWSER)/node_modules/.installed ## every drawing and page in a browser (node, npm, chromium, graphviz)
+	@set -eu; made=$$(mktemp -d); trap 'rm -rf "$$made"' EXIT; \
+	$(BIN)/python $(BROWSER)/drawings.py "$$made"; \
+	$(BIN)/python $(BROWSER)/pages.py "$$made/pages"; \
+	DRAWINGS="$$made" PAGES="$$made/pages" node --test --test-reporter=spec $(BROWSER)/*.test.mjs
 
 documents: $(STAMP) ## write the generated documents anew
 	@$(BIN)/fivetran-orchestrator diagram -o statecharts/README.md
@@ -53,6 +54,9 @@ documents: $(STAMP) ## write the generated documents anew
 
 journals: $(STAMP) ## record the runs of tests/journals anew
 	@$(BIN)/python tests/record_journals.py
+
+pictures: $(STAMP) ## draw the charts for the report's page anew (needs Graphviz)
+	@$(BIN)/python tools/pictures.py
 
 check: $(STAMP) ## linters, format, types; charts are proved, generated documents are up to date
 	$(BIN)/ruff check .
@@ -64,6 +68,7 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	@$(BIN)/fivetran-orchestrator diagram START --into README.md --check
 	@$(VOCABULARY) | diff -u docs/vocabulary.md - || \
 	  { echo "docs/vocabulary.md is out of date: make documents"; exit 1; }
+	@$(BIN)/python tools/pictures.py --check
 
 coverage: $(STAMP) ## the tests again: every branch of the package must run
 	@$(MAKE) --no-print-directory test PYTEST_ARGS="--cov --cov-report=term $(PYTEST_ARGS)"
@@ -71,10 +76,11 @@ coverage: $(STAMP) ## the tests again: every branch of the package must run
 mutate: $(STAMP) ## take away and redirect every edge of every chart: every mutant must die
 	$(BIN)/python tests/mutate.py $(MUTATE_ARGS)
 
-bench: $(STAMP) ## start-up beside ten lines of requests; steps a second
+bench: $(STAMP) ## start-up beside ten lines of requests; what reports cost; steps a second
 	@rm -rf dist/bench
 	$(BIN)/python -m build --wheel --outdir dist/bench . > /dev/null
 	$(BIN)/python benchmarks/startup.py dist/bench/*.whl
+	$(BIN)/python benchmarks/reports.py dist/bench/*.whl
 	$(BIN)/python benchmarks/steps.py
 
 wheel: $(STAMP) ## build the wheel; install it elsewhere, without the sources, and run the demo there

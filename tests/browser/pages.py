@@ -1,0 +1,150 @@
+"""Make the pages that the browser's tests look at: a job an ending, on the virtual clock.
+
+python tests/browser/pages.py FOLDER      writes FOLDER/NAME/index.html for each
+"""
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.driver import Run, Step
+from orchestrator.job import Job
+from orchestrator.simulator.app import KEY, SECRET, Simulator
+from orchestrator.simulator.clock import VirtualClock
+from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, load_scenario
+from orchestrator.simulator.server import served
+
+__all__ = ["HOSTILE", "PAGES", "Page", "make"]
+
+CONNECTOR = "speak_inexpensive"
+
+# What a name from outside may be: markup, escape sequences, marks that turn the direction, and long.
+HOSTILE = f"<script>alert(1)</script>\x1b[31m]]>&amp;\u202e\u200f\"'><img src=x onerror=alert(2)>{'x' * 10_000}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """How a page comes about.
+
+    Attributes:
+        scenario: What happens at Fivetran.
+        action: FIVETRAN_ACTION.
+        variables: More variables.
+        interrupted_in: The state in which SIGINT arrives, or "".
+    """
+
+    scenario: Scenario = field(default_factory=Scenario)
+    action: str = "START"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    interrupted_in: str = ""
+
+
+_TESTS = (
+    {"title": "Validate Login", "status": "PASSED", "message": "", "details": None},
+    {
+        "title": "Connecting to Database",
+        "status": "FAILED",
+        "message": "Connection timed out",
+        "details": "Is 10.0.0.7 reachable?",
+    },
+    {"title": "Checking Replication Lag", "status": "WARNING", "message": "12 minutes", "details": None},
+    {"title": "Checking SSH Tunnel", "status": "SKIPPED", "message": "Not configured", "details": None},
+    {
+        "title": "Checking Permissions",
+        "status": "JOB_FAILED",
+        "message": "The test itself ended early",
+        "details": None,
+    },
+)
+_HOSTILE_TESTS = ({"title": HOSTILE, "status": HOSTILE, "message": HOSTILE, "details": [HOSTILE]},)
+_REVOKED = Fault(on="get", skip=3, times=0, status=401, code="Unauthorized", message="Invalid API key")
+
+PAGES: dict[str, Page] = {
+    "success": Page(),
+    "failed": Page(Scenario(syncs=(SyncPlan(ends="fails"),))),
+    "revoked": Page(Scenario(syncs=(SyncPlan(lasts=300),), faults=(_REVOKED,))),
+    "postponed": Page(load_scenario("rescheduled_too_late")),
+    "timed_out": Page(Scenario(syncs=(SyncPlan(lasts=100_000),))),
+    "misconfigured": Page(
+        variables={"FIVETRAN_TIMEOUT": "soon", "FIVETRAN_API_SECRET": "", "FIVETRAN_ON_RUNNING": "panic"}
+    ),
+    "tests": Page(Scenario(setup_tests=_TESTS), "TEST"),
+    "status": Page(action="STATUS"),
+    "typo": Page(
+        action="FORCE_RESYNC",
+        variables={"TABLE": "Orders"},
+        scenario=Scenario(faults=(Fault(on="resync", status=404, code="NotFound_Table", message="No such table"),)),
+    ),
+    "interrupted": Page(interrupted_in="waiting"),
+    "flapping": Page(load_scenario("flapping_network")),
+    "unavailable": Page(load_scenario("unavailable")),
+    "thousand_polls": Page(Scenario(syncs=(SyncPlan(lasts=10_000),)), variables={"FIVETRAN_TIMEOUT": "20000"}),
+    "hostile": Page(
+        Scenario(setup_tests=_HOSTILE_TESTS, connection={"status": {"tasks": [{"code": HOSTILE, "message": HOSTILE}]}}),
+        "TEST",
+    ),
+    "hostile_sync": Page(Scenario(syncs=(SyncPlan(ends="fails", reason=HOSTILE),))),
+    "hostile_id": Page(variables={"CONNECTOR_ID": HOSTILE.replace("\x1b", "")}),
+}
+
+
+def make(page: Page, folder: Path) -> int:
+    """Run the job with the reports in a folder.
+
+    Returns:
+        Its exit code.
+    """
+    clock = VirtualClock()
+    with served(Simulator(page.scenario, clock)) as url:
+        job = Job(
+            {
+                "FIVETRAN_ACTION": page.action,
+                "CONNECTOR_ID": CONNECTOR,
+                "FIVETRAN_API_KEY": KEY,
+                "FIVETRAN_API_SECRET": SECRET,
+                "FIVETRAN_API_URL": url,
+                "FIVETRAN_REPORT_DIR": str(folder),
+                "SCHEMA": "public",
+                "TABLE": "orders",
+                **page.scenario.variables,
+                **page.variables,
+            },
+            clock=clock,
+            jitter=lambda: 0.0,
+            stdout=io.StringIO(),
+            stderr=io.StringIO(),
+            observe=_interrupting(page.interrupted_in),
+        )
+        return job.run()
+
+
+def _interrupting(state: str) -> Callable[[Run, Step | None], None]:
+    done = not state
+
+    def observe(run: Run, _: Step | None) -> None:
+        nonlocal done
+        if not done and run.state.name == state:
+            done = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return observe
+
+
+def main() -> int:
+    """Make them all.
+
+    Returns:
+        0.
+    """
+    folder = Path(sys.argv[1])
+    for name, page in PAGES.items():
+        make(page, folder / name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
