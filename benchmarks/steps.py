@@ -15,7 +15,7 @@ from orchestrator.driver import Run
 from orchestrator.exchange import Answer, Request
 from orchestrator.loader import load
 from orchestrator.machine import Position
-from orchestrator.report import Files
+from orchestrator.report import Document
 from orchestrator.settings import Settings
 from orchestrator.world import World
 
@@ -79,7 +79,7 @@ class Fivetran:
 def started() -> Run:
     """A run of START that polls for ever."""
 
-    def write(_: Files) -> None:
+    def write(_: Document) -> None:
         """Write nothing."""
 
     settings = Settings(
