@@ -5,6 +5,7 @@ Documentation, the debugger and the reports say it in these words.
 
 from inspect import getdoc
 
+from orchestrator.chart import Kind
 from orchestrator.effects import CHOICES, EFFECTS, Call, Pure
 from orchestrator.events import Event
 
@@ -64,9 +65,14 @@ _CLIENT = (
 )
 
 
-def meaning_of(name: str) -> str:
-    """What an effect, a pause, a choice or an event means, in a line; "" for a value of a choice."""
-    if name in EFFECTS:
+def meaning_of(name: str, kind: Kind | None = None) -> str:
+    """What an effect, a pause, a choice or an event means, in a line; "" for a value of a choice.
+
+    Args:
+        name: Its name.
+        kind: That of the state that names it: a choice may have the name of an effect.
+    """
+    if name in EFFECTS and kind is not Kind.CHOOSES:
         effect = EFFECTS[name]
         function = effect.mean if isinstance(effect, Call) else effect.conclude if isinstance(effect, Pure) else None
         return _summary(function) if function else "Write the results."

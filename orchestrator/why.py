@@ -26,7 +26,7 @@ def why(settings: Settings, chart: Chart, before: Facts, step: Step) -> str:
     """
     state = chart.states[step.source]
     if state.kind is Kind.CHOOSES:
-        summary = meaning_of(state.operand)
+        summary = meaning_of(state.operand, state.kind)
         value = CHOICES[state.operand].of(settings, before) or "nothing"
         return f"{summary} It is {value}." if value == step.event else f"{summary} It is {value}: {step.event}."
     if step.event in SIGNALS:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import loader
+from orchestrator.chart import Kind
 from orchestrator.effects import CHOICES, EFFECTS
 from orchestrator.events import Event
 from orchestrator.promises import PROMISES
@@ -60,3 +61,9 @@ def test_page_has_every_word() -> None:
         *([f"\n| {promise.name} | "] for promise in PROMISES),
     ):
         assert [written.count(head) for head in heads] == [1], heads
+
+
+def test_a_choice_is_not_told_in_the_words_of_an_effect() -> None:
+    """A choice that has the name of an effect means what the choice means."""
+    assert meaning_of("restore_schedule", Kind.CHOOSES).startswith("FIVETRAN_RESTORE_SCHEDULE, ")
+    assert meaning_of("restore_schedule", Kind.DOES) == "The schedule is as it was found."
