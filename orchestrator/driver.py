@@ -191,10 +191,27 @@ class Run:
         """
         if self.ended or (self._wake > self.now and self.wake > self.now):
             raise NotDue(f"{self.state.name}: not before {self.wake - self.now:.3f} s from now")
-        source, self._moment = self.state, self.now
-        exchange = self._perform()
-        self._answer_was_lost = False
+        self._moment = self.now
+        return self._move(self._perform())
+
+    def take(self, event: str) -> Step:
+        """Take the present state's edge for an event, without doing what the state says.
+
+        Raises:
+            IllegalMove: There is no such edge. Nothing moved.
+        """
+        self._moment = self.now
+        return self._move(_Exchange(event, self.facts))
+
+    def hasten(self) -> None:
+        """Have the next step due now; no time passes."""
+        self._wake = min(self._wake, self.now)
+
+    def _move(self, exchange: _Exchange) -> Step:
+        """Take the edge that an outcome names."""
+        source = self.state
         self._position.fire(exchange.event)
+        self._answer_was_lost = False
         target = self.state
         if source.kind is not Kind.CHOOSES:
             self._last_event = exchange.event
@@ -441,7 +458,7 @@ class Run:
         """
         run: Self = copy.copy(self)
         run._world = world
-        run._position = Position(self.chart, self.state.name)
+        run._position = self._position.twin()
         run._failures = dict(self._failures)
         run.trail = copy.deepcopy(self.trail)
         run.started_at = world.clock.wall() - (self._world.clock.wall() - self.started_at)

@@ -28,15 +28,17 @@ class Position:
     Args:
         chart: A chart that the loader has proved.
         at: The state to stand in; the chart's initial one when None.
+        machine: The machine of another position in that chart; it is built when None, which takes its time.
 
     Attributes:
         state: The present state.
     """
 
-    def __init__(self, chart: Chart, at: str | None = None) -> None:
+    def __init__(self, chart: Chart, at: str | None = None, machine: Machine | None = None) -> None:
         self.chart = chart
         self._cursor = _Cursor()
-        self.machine = Machine(
+        self._cursor.state = at or chart.initial
+        self.machine = machine or Machine(
             model=self._cursor,
             states=list(chart.states),
             initial=at or chart.initial,
@@ -44,6 +46,10 @@ class Position:
             auto_transitions=False,
         )
         self.state: State = chart.states[self._cursor.state]
+
+    def twin(self) -> "Position":
+        """Another position at the same state, which moves by itself; the machine is one, for it holds no position."""
+        return Position(self.chart, self.state.name, self.machine)
 
     def fire(self, event: str) -> None:
         """Take the present state's edge for an event.

@@ -161,6 +161,17 @@ def test_position_at_a_state(action: str) -> None:
     assert Position(CHARTS[action], CHARTS[action].conclusion.name).state.concludes
 
 
+def test_twin_moves_by_itself() -> None:
+    """A position and its twin share a machine, and each moves alone."""
+    position = Position(CHARTS["START"])
+    twin = position.twin()
+
+    twin.fire("schedule_kept")
+
+    assert twin.machine is position.machine
+    assert (position.state.name, twin.state.name) == ("validating", "taking_baseline")
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 def test_run_begins_at_the_first_state(action: str) -> None:
     """A new position is the chart's initial state, which reads the connection and changes nothing."""

@@ -8,7 +8,9 @@ from stage import CONNECTOR, Stage
 
 from orchestrator.driver import NotDue, Run, Step, drive
 from orchestrator.exchange import Answer, RateLimited, Request, Unavailable
+from orchestrator.facts import Facts
 from orchestrator.loader import load
+from orchestrator.machine import IllegalMove
 from orchestrator.settings import Settings
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
@@ -163,6 +165,32 @@ def test_step_never_sleeps() -> None:
     bench.play()
     with pytest.raises(NotDue):
         bench.run.step()
+
+
+def test_edge_is_taken_without_doing() -> None:
+    """`take` moves along an edge, asks nothing and waits for nothing; without an edge nothing moves."""
+    bench = Bench(_failing(AssertionError("nothing is sent")))
+
+    step = bench.run.take("schedule_kept")
+
+    assert (step.source, step.event, step.request, step.facts) == ("validating", "schedule_kept", None, Facts())
+    with pytest.raises(IllegalMove, match="taking_baseline has no edge for 'ready'"):
+        bench.run.take("ready")
+    assert (bench.run.state.name, bench.run.number) == ("taking_baseline", 1)
+
+
+def test_pause_is_cut_short() -> None:
+    """`hasten` makes the next step due, and lets no time pass; what is due stays due."""
+    bench = Bench(_failing(Unavailable("gone")))
+    bench.run.step()
+
+    bench.run.hasten()
+
+    assert (bench.run.wake, bench.run.elapsed) == (bench.run.now, 0)
+    assert bench.run.step().pause == 2
+    bench.clock.sleep(50)
+    bench.run.hasten()
+    assert bench.run.wake == 2
 
 
 def test_four_hours_are_a_moment_and_a_short_report(stage: Callable[..., Stage]) -> None:
