@@ -4,6 +4,7 @@ It translates exceptions and statuses into the error tree of `orchestrator.excha
 not retry, wait or follow redirects. The one module that imports `requests`.
 """
 
+import io
 import json
 import queue
 import socket
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from http.client import responses
 from traceback import walk_tb
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,7 +43,7 @@ from orchestrator.exchange import (
 )
 from orchestrator.settings import LOOPBACK
 
-__all__ = ["Client"]
+__all__ = ["Client", "interpret"]
 
 # https://fivetran.com/docs/rest-api: version 2 of the documents.
 ACCEPT = "application/json;version=2"
@@ -173,7 +175,12 @@ class Client:
             self._session.close()
             self._session = self._open()
             raise
-        answer = self._read(request, response)
+        try:
+            answer = _read(request, response, self._now, self._hide)
+        except Failure:
+            if response.status_code < HTTPStatus.MULTIPLE_CHOICES:
+                self._session.close()  # its length may be wrong, and its rest is not the next answer
+            raise
         self._connected = True
         return answer
 
@@ -198,41 +205,74 @@ class Client:
         threading.Thread(target=look_up, daemon=True).start()
         done.wait()
 
-    def _read(self, request: Request, response: requests.Response) -> Answer:
-        body = _json(response)
-        code = str(body.get("code") or "")
-        message = str(body.get("message") or "")
-        request_id = response.headers.get("X-Request-Id", "")
-        if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
-            raise _refusal(request, response, code, message, request_id, self._now())
-        data = body.get("data")
-        if not code or (request.wants_data and not isinstance(data, dict)):
-            self._session.close()  # its length may be wrong, and its rest is not the next answer
-            said = "no JSON of Fivetran's" if not body else "JSON, but not the documented one"
-            raise unanswered(request, f"the answer is {said}: {_excerpt(response)}", status=response.status_code)
-        date = _date(response)
-        return Answer(
-            status=response.status_code,
-            code=code,
-            message=message,
-            data=self._scrub(data) if isinstance(data, dict) else {},
-            date=self._now() if date is None else date,
-            dated=date is not None,
-            request_id=request_id,
-        )
 
-    def _scrub(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """The document without the Connect Card's token, which lets its holder set the connection up."""
-        card = data.get("connect_card")
-        if not isinstance(card, dict):
-            return dict(data)
-        for name in ("token", "uri"):
-            if isinstance(card.get(name), str):
-                self._hide(card[name])
-        return {
-            **data,
-            "connect_card": {name: "***" if name in {"token", "uri"} else value for name, value in card.items()},
-        }
+def interpret(
+    request: Request,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    now: Callable[[], float] = time.time,
+    hide: Callable[[str], None] = lambda _: None,
+) -> Answer:
+    """What an answer would come to, wherever it is from: a test, a recording, a debugger.
+
+    Args:
+        request: What was asked.
+        status: HTTP status.
+        headers: HTTP headers.
+        body: The body.
+        now: Seconds since the epoch, where there is no `Date`.
+        hide: Told each secret that the answer carries.
+
+    Raises:
+        Failure: It is no usable answer; the class says what that means.
+    """
+    response = requests.Response()
+    response.status_code = status
+    response.reason = responses.get(status, "")
+    response.headers.update(headers)
+    response.raw = io.BytesIO(body)
+    return _read(request, response, now, hide)
+
+
+def _read(
+    request: Request, response: requests.Response, now: Callable[[], float], hide: Callable[[str], None]
+) -> Answer:
+    body = _json(response)
+    code = str(body.get("code") or "")
+    message = str(body.get("message") or "")
+    request_id = response.headers.get("X-Request-Id", "")
+    if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+        raise _refusal(request, response, code, message, request_id, now())
+    data = body.get("data")
+    if not code or (request.wants_data and not isinstance(data, dict)):
+        said = "no JSON of Fivetran's" if not body else "JSON, but not the documented one"
+        raise unanswered(request, f"the answer is {said}: {_excerpt(response)}", status=response.status_code)
+    date = _date(response)
+    return Answer(
+        status=response.status_code,
+        code=code,
+        message=message,
+        data=_scrub(data, hide) if isinstance(data, dict) else {},
+        date=now() if date is None else date,
+        dated=date is not None,
+        request_id=request_id,
+    )
+
+
+def _scrub(data: Mapping[str, Any], hide: Callable[[str], None]) -> dict[str, Any]:
+    """The document without the Connect Card's token, which lets its holder set the connection up."""
+    card = data.get("connect_card")
+    if not isinstance(card, dict):
+        return dict(data)
+    for name in ("token", "uri"):
+        if isinstance(card.get(name), str):
+            hide(card[name])
+    return {
+        **data,
+        "connect_card": {name: "***" if name in {"token", "uri"} else value for name, value in card.items()},
+    }
 
 
 def _refusal(

@@ -36,10 +36,20 @@ from orchestrator.world import World
 if TYPE_CHECKING:
     from orchestrator.recorder import Recorder
 
-__all__ = ["Job"]
+__all__ = ["Job", "bounded"]
 
 MARGIN = 1.0  # seconds by which the client's own limit is the longer one: the watch's decides
 LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
+
+
+def bounded(client: Client, clock: SystemClock, watch: Watch) -> Callable[[Request, float, bool], Answer]:
+    """A client's `send` as a world has it: the watch bounds the whole request, the client each read of it."""
+
+    def send(request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
+        real = min(clock.real(seconds) + MARGIN, LONGEST_READ)
+        return watch.call(lambda: client.send(request, real), seconds, interruptible=interruptible)
+
+    return send
 
 
 class Job:
@@ -151,10 +161,7 @@ class Job:
         return run.state.exit or 0
 
     def _world(self, client: Client, watch: Watch) -> World:
-        def send(request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
-            real = min(self.clock.real(seconds) + MARGIN, LONGEST_READ)
-            return watch.call(lambda: client.send(request, real), seconds, interruptible=interruptible)
-
+        send = bounded(client, self.clock, watch)
         return World(self.clock, send, self.reporter.write, self.jitter, watch.signal)
 
     def _recorder(self, settings: Settings, world: World) -> "Recorder | None":

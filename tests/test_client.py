@@ -23,7 +23,7 @@ from stage import CONNECTOR, Stage
 from werkzeug import Response
 
 from orchestrator import __version__
-from orchestrator.client import Client, _Shelf
+from orchestrator.client import Client, _Shelf, interpret
 from orchestrator.clock import SystemClock
 from orchestrator.exchange import (
     Answer,
@@ -710,3 +710,39 @@ def test_no_more_connections_are_kept_than_there_is_room_for() -> None:
     assert (shelf.qsize(), shelf.get()) == (1, 1)
     with pytest.raises(queue.Empty):
         shelf.get(block=False)
+
+
+# --- Answers from elsewhere -------------------------------------------------------------------------
+
+
+def test_answer_from_elsewhere_is_read_by_the_same_rules() -> None:
+    """An answer that came over no connection is what it would have been over one: secrets told, time filled in."""
+    hidden: list[str] = []
+    body = {"code": "Success", "data": {"connect_card": {"token": "card-token"}}}
+
+    answer = interpret(GET, 200, {}, json.dumps(body).encode(), now=lambda: 7.0, hide=hidden.append)
+
+    assert (answer.date, answer.dated, hidden) == (7.0, False, ["card-token"])
+    assert answer.data == {"connect_card": {"token": "***"}}
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "headers", "body", "expected"),
+    [
+        (GET, 429, {"Retry-After": "7"}, b"{}", RateLimited),
+        (SYNC, 503, {}, b"<html>", AnswerLost),
+        (GET, 200, {}, b"<html>", Unavailable),
+        (GET, 302, {"Location": "https://elsewhere"}, b"", Rejected),
+        (GET, 401, {}, b'{"code": "Unauthorized"}', Refused),
+    ],
+)
+def test_failure_from_elsewhere_is_read_by_the_same_rules(
+    request_: Request, status: int, headers: dict[str, str], body: bytes, expected: type[Failure]
+) -> None:
+    """A refusal that came over no connection has the class, the words and the wait that it would have had."""
+    with pytest.raises(expected) as raised:
+        interpret(request_, status, headers, body)
+
+    assert (type(raised.value), raised.value.status) == (expected, status)
+    assert raised.value.retry_after == (7.0 if status == 429 else None)
+    assert str(raised.value)
