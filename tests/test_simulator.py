@@ -451,3 +451,70 @@ def test_history_of_an_impossible_window(query: str) -> None:
     status, document = Caller(Scenario()).ask("GET", f"/sync-history{query}")
 
     assert (status, document["code"]) == (400, "InvalidInput")
+
+
+# --- For the debugger -------------------------------------------------------------------------------
+
+
+def test_no_fault_strikes_meanwhile() -> None:
+    """Without faults for a while, requests pass, and no fault is used up."""
+    caller = Caller(Scenario(faults=(Fault(on="get", status=503, code="Down"),)))
+
+    with caller.simulator.faultless():
+        passed = caller.ask("GET")[0]
+
+    assert (passed, caller.ask("GET")[0], caller.ask("GET")[0]) == (200, 503, 200)
+
+
+def test_twin_goes_on_by_itself() -> None:
+    """A twin stands where the simulator stood, syncs and faults alike; what becomes of it is not the other's."""
+    caller = Caller(
+        Scenario(syncs=(SyncPlan(lasts=60),), faults=(Fault(on="patch", status=503, code="Down", times=2),))
+    )
+    caller.ask("POST", "/sync", {"force": False})
+    caller.ask("PATCH", "", {"paused": True})
+    other = Caller(Scenario())
+    other.simulator = caller.simulator.twin(other.clock)
+    other._client = Client(other.simulator)
+
+    struck, passed = (other.ask("PATCH", "", {"paused": True})[0] for _ in range(2))
+    over = other.look(60)
+
+    assert (struck, passed) == (503, 200)
+    assert over["succeeded_at"] == "2027-01-15T08:01:00.000000Z"
+    assert caller.look()["status"]["sync_state"] == "syncing"
+    assert caller.ask("PATCH", "", {"paused": True})[0] == 503
+
+
+@pytest.mark.parametrize("state", ["scheduled", "syncing", "paused", "rescheduled"])
+def test_connection_adopts_a_document(state: str) -> None:
+    """A connection that adopts a document is as that says, and goes on from there with the scenario's syncs."""
+    caller = Caller(Scenario(syncs=(SyncPlan(lasts=60, queued=30),)))
+    until = {"rescheduled_for": "2027-01-15T09:00:00.000000Z"} if state == "rescheduled" else {}
+    document = {
+        "id": "speak_inexpensive",
+        "service": "snowflake",
+        "succeeded_at": "2027-01-15T07:00:00.000000Z",
+        "schedule_type": "manual",
+        "status": {"sync_state": state, "setup_state": "connected", **until},
+    }
+
+    caller.simulator.connection("speak_inexpensive").adopt(document, "sync" if state == "syncing" else "")
+
+    shown = caller.look()
+    assert {**shown, "status": {**shown["status"], **document["status"]}} == {
+        **shown,
+        **document,
+        "status": shown["status"],
+    }
+    assert (shown["status"]["sync_state"], shown["paused"]) == (state, state == "paused")
+    assert caller.look(60)["succeeded_at"][:16] == ("2027-01-15T08:01" if state == "syncing" else "2027-01-15T07:00")
+
+
+def test_connection_adopts_a_document_without_a_status() -> None:
+    """What a document does not say is as it was."""
+    caller = Caller(Scenario())
+
+    caller.simulator.connection("speak_inexpensive").adopt({"service": "snowflake", "status": None}, "")
+
+    assert (caller.look()["service"], caller.look()["status"]["sync_state"]) == ("snowflake", "scheduled")

@@ -3,7 +3,9 @@
 import base64
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +114,24 @@ class Simulator:
     def add_fault(self, fault: Fault) -> None:
         """Meet requests with this fault from now on."""
         self.armed.append(_Armed(fault))
+
+    @contextmanager
+    def faultless(self) -> Iterator[None]:
+        """Meanwhile no request meets a fault, and none is used up."""
+        armed, self.armed = self.armed, []
+        try:
+            yield
+        finally:
+            self.armed = armed
+
+    def twin(self, clock: SystemClock) -> "Simulator":
+        """Another simulator that stands where this one stands, and goes on by a clock of its own."""
+        other = Simulator(self.scenario, clock)
+        other._credentials = self._credentials
+        with self._lock:
+            known = {id(self.scenario): self.scenario, id(self.clock): clock}
+            other.connections, other.armed = deepcopy((self.connections, self.armed), known)
+        return other
 
     def connection(self, identity: str) -> Connection:
         """The connection of that id; every id is one, unless the scenario knows none."""

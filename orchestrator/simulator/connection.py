@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestrator import documents
 from orchestrator.clock import SystemClock
 from orchestrator.simulator.scenario import Scenario, SyncPlan
 
@@ -121,6 +122,25 @@ class Connection:
         self.members.update(given)
         if self.scenario.running is not None:
             self.history.append(Sync(self.scenario.running, "somebody", now))
+
+    def adopt(self, document: Mapping[str, Any], running: str) -> None:
+        """Be as a document says; from now on the scenario's syncs are the ones that follow.
+
+        Args:
+            document: A connection document, such as `document` gives.
+            running: What started the sync that is under way ("sync", "resync"); "" where none is.
+        """
+        members = {**self.members, **document}
+        status = {**self.status, **documents.status(document)}
+        members.pop("status", None)
+        state, put_off = status.pop("sync_state", ""), documents.parse_time(status.pop("rescheduled_for", None))
+        members["paused"] = members["paused"] or state == "paused"
+        self.members, self.status = members, status
+        self.history, self._late, self._plans_used = [], [], 0
+        self.rescheduled_for = put_off if state == "rescheduled" else None
+        if running:
+            self._start(running)
+            self.history[-1].asked_at -= self.history[-1].plan.queued if state == "syncing" else 0
 
     # --- What is asked of it ----------------------------------------------------------------
 
