@@ -35,7 +35,10 @@ from orchestrator.why import why
 from orchestrator.world import Noted
 
 __all__ = [
+    "ANSWERED",
     "FORMAT",
+    "HASTENED",
+    "INJECTED",
     "Header",
     "Journal",
     "JournalError",
@@ -53,6 +56,9 @@ __all__ = [
 ]
 
 FORMAT = 1
+
+# What a debugger may do to a step: take its edge without doing, let its call be answered, not wait for it.
+INJECTED, ANSWERED, HASTENED = "injected", "answered", "hastened"
 DIGITS = 6  # of a second
 
 # The settings that decide something; none is a secret.
@@ -289,6 +295,11 @@ class Record(NamedTuple):
     at: str
     told: Mapping[str, Any]
     resumed: Resumption | None = None
+
+    @property
+    def by_hand(self) -> str:
+        """What of the step was done by hand, in the debugger, and not by the world: one of the three, or ""."""
+        return str(self.told.get("by_hand", ""))
 
     @property
     def began(self) -> float:

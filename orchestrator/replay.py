@@ -14,7 +14,7 @@ from orchestrator.driver import NotDue, Run, Step
 from orchestrator.events import Event
 from orchestrator.exchange import Answer, Request
 from orchestrator.facts import Facts
-from orchestrator.journal import Journal, Record, Resumption, compose_record, compose_request
+from orchestrator.journal import INJECTED, Journal, Record, Resumption, compose_record, compose_request
 from orchestrator.loader import ChartError, load, parse
 from orchestrator.machine import IllegalMove
 from orchestrator.masking import Mask
@@ -177,9 +177,11 @@ class Replay:
             self.run = self._begin(record.resumed)
         self._noted = Noted()
         before = self.run.facts
+        if record.by_hand:
+            self.run.hasten()
         self._check_start(record)
         try:
-            step = self.run.step()
+            step = self.run.take(record.step.event) if record.by_hand == INJECTED else self.run.step()
         except (IllegalMove, LookupError, NotDue) as error:
             raise self._divergence(record, Difference("way", _move(record.step), str(error))) from error
         self._compare(record, before, step)
