@@ -4,6 +4,7 @@ The modules import in one direction, from the top of this list to the bottom:
 
     cli            the command line; without arguments, the container's job
     commands       its commands, a module each
+    debugger       a run step by step, forwards and backwards
     job            one job from its variables to its exit code
     replay         a journal played again, up to the first difference
     recorder       stands between a run and its world, and writes the journal

@@ -26,7 +26,8 @@ exit codes:
 {codes}
 """
 
-COMMANDS = ("run", "demo", "simulate", "diagram", "check", "replay", "report")  # modules of orchestrator.commands
+# Modules of orchestrator.commands.
+COMMANDS = ("run", "demo", "simulate", "diagram", "check", "debug", "replay", "report")
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:

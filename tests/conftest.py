@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from desk import Debugger
 from pytest_httpserver import HTTPServer
 from stage import Stage
 from werkzeug import Request, Response
@@ -61,3 +62,9 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the machine reaches a test."""
     for name in ("CI", "GITLAB_CI", "NO_COLOR", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def debug(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Debugger:
+    """Debug a run with commands from a file."""
+    return Debugger(tmp_path, capsys)

@@ -491,7 +491,7 @@ def test_connection_adopts_a_document(state: str) -> None:
     """A connection that adopts a document is as that says, and goes on from there with the scenario's syncs."""
     caller = Caller(Scenario(syncs=(SyncPlan(lasts=60, queued=30),)))
     until = {"rescheduled_for": "2027-01-15T09:00:00.000000Z"} if state == "rescheduled" else {}
-    document = {
+    document: dict[str, Any] = {
         "id": "speak_inexpensive",
         "service": "snowflake",
         "succeeded_at": "2027-01-15T07:00:00.000000Z",

@@ -1,0 +1,74 @@
+"""`debug`: step through a run, forwards and backwards."""
+
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import TextIO
+
+__all__ = ["HELP", "add_to", "execute"]
+
+HELP = "step through a run, forwards and backwards"
+EXAMPLES = """\
+examples:
+  fivetran-orchestrator debug START --scenario lost-answer     a simulated Fivetran: no account, no waiting
+  fivetran-orchestrator debug START --live                     the real one; asks before it changes something
+"""
+
+
+def add_to(parser: ArgumentParser) -> None:
+    """Give the parser the arguments."""
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.description = "Walk through a run step by step: see the request before it is sent, and why it went on so."
+    parser.epilog = EXAMPLES
+    parser.add_argument("action", nargs="?", type=_action, choices=("STATUS", "START", "TEST", "FORCE_RESYNC"))
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--scenario", metavar="NAME", help="how the simulated Fivetran behaves (default: succeeds); `demo --list` lists"
+    )
+    where.add_argument("--live", action="store_true", help="the real Fivetran, with the variables of the job")
+    where.add_argument("--replay", metavar="FILE", help="a journal; needs neither an account nor an action")
+    parser.add_argument("--commands", metavar="FILE", help="take the commands from a file, and print the transcript")
+
+
+def _action(text: str) -> str:
+    return text.upper().replace("-", "_")
+
+
+def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
+    """Debug a run.
+
+    Returns:
+        0; 2 where something is missing or wrong, or a command of a file was refused.
+    """
+    try:
+        from orchestrator.debugger import openings, shell  # noqa: PLC0415  # they need the extra
+    except ModuleNotFoundError as error:
+        if error.name not in {"prompt_toolkit", "rich", "werkzeug"}:
+            raise
+        print(
+            f"the debugger needs {error.name}: pip install {error.name}, or this with its extra debug", file=sys.stderr
+        )
+        return 2
+    with ExitStack() as stack:
+        try:
+            lines: TextIO | None = None
+            if arguments.commands is not None:
+                lines = stack.enter_context(open(arguments.commands, encoding="utf-8"))  # noqa: PTH123  # as it is given
+            elif not sys.stdin.isatty():
+                lines = sys.stdin
+            session = openings.opened(
+                arguments.action, arguments.scenario, arguments.replay, environ, live=arguments.live
+            )
+        except OSError as error:
+            print(
+                f"--commands {arguments.commands}: {error.strerror}: name a file with a command a line", file=sys.stderr
+            )
+            return 2
+        except openings.CannotOpen as error:
+            print(error, file=sys.stderr)
+            return 2
+        stack.callback(session.close)
+        if lines is None:
+            return shell.attended(session, environ)
+        return shell.unattended(session, lines, sys.stdout)

@@ -1,0 +1,199 @@
+"""Where the debugger's commands come from: somebody at a terminal, or a file."""
+
+import io
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.output import ColorDepth
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.debugger import screen
+from orchestrator.debugger.commands import Desk, Refusal, complete, perform
+from orchestrator.debugger.session import Session
+from orchestrator.events import Event
+from orchestrator.exchange import Request
+from orchestrator.log import LiveLine
+from orchestrator.texts import duration
+
+__all__ = ["attended", "unattended"]
+
+YES = {"y", "yes"}
+WIDTH = 100  # columns of a transcript
+REFUSED, TERMINATED = 2, 143
+GREETING = "`help` lists the commands, `step` takes the first step."
+
+
+def attended(session: Session, environ: Mapping[str, str]) -> int:
+    """Somebody types at a terminal.
+
+    Args:
+        session: What is debugged.
+        environ: NO_COLOR, and where the history of commands is kept (XDG_STATE_HOME).
+
+    Returns:
+        0, or 143 where it was told to end.
+    """
+    plain = bool(environ.get("NO_COLOR"))
+    console = Console(theme=screen.THEME, no_color=plain, highlight=False, markup=False, emoji=False)
+    desk, live = Desk(session, console), LiveLine(sys.stdout)
+    depth = ColorDepth.DEPTH_1_BIT if plain else None
+    asking: PromptSession[str] = PromptSession(color_depth=depth)
+    typing: PromptSession[str] = PromptSession(
+        history=_history(environ),
+        completer=_Words(session),
+        complete_while_typing=False,
+        bottom_toolbar=lambda: _toolbar(session),
+        refresh_interval=1.0 if session.live else 0.0,  # its time runs on
+        color_depth=depth,
+    )
+
+    def asked(request: Request) -> bool:
+        live.clear()
+        try:
+            return asking.prompt(_question(session, request)).strip().lower() in YES
+        except (EOFError, KeyboardInterrupt):
+            return False
+
+    def told(refusal: str) -> None:
+        live.clear()
+        desk.show(Text(refusal, "refusal"))
+
+    session.confirm = asked
+    desk.show(screen.standing(session))
+    desk.say(GREETING)
+    while not desk.left:
+        try:
+            text = typing.prompt([("ansired bold" if session.live else "ansicyan", screen.prompt(session))])
+            _do(desk, text or "look", told, lambda: _tick(session, live))
+        except KeyboardInterrupt:  # Ctrl-C at the prompt drops the line
+            continue
+        except EOFError:
+            break
+        finally:
+            live.clear()
+    return TERMINATED if desk.terminated else 0
+
+
+def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
+    """The commands come from a file, and what would have been on the screen goes to another.
+
+    A line that begins with # stands in the transcript as it is.
+
+    Returns:
+        0; 2 where a command was refused; 143 where it was told to end.
+    """
+    console = Console(
+        file=_Trimmed(out),
+        theme=screen.THEME,
+        width=WIDTH,
+        color_system=None,
+        force_terminal=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    desk, rest, refused = Desk(session, console), iter(lines), False
+
+    def asked(request: Request) -> bool:
+        said = next(rest, "").strip()
+        console.print(f"{_question(session, request)}{said}", soft_wrap=True)
+        return said.lower() in YES
+
+    def told(refusal: str) -> None:
+        nonlocal refused
+        refused = True
+        desk.say(refusal)
+
+    session.confirm = asked
+    desk.show(screen.standing(session))
+    while not desk.left and (line := next(rest, None)) is not None:
+        text = line.strip()
+        if not text:
+            continue
+        if text.startswith("#"):
+            console.print(f"\n{text}", soft_wrap=True)
+            continue
+        console.print(f"\n{screen.prompt(session)}{text}", soft_wrap=True)
+        _do(desk, text, told)
+    return TERMINATED if desk.terminated else REFUSED if refused else 0
+
+
+def _do(desk: Desk, text: str, told: Callable[[str], None], tick: Callable[[], None] = lambda: None) -> None:
+    """Do a command; what stands in its way is told."""
+    with desk.session.watched(tick if desk.session.live else lambda: None) as watch:
+        try:
+            perform(desk, text)
+        except Refusal as refusal:
+            told(desk.session.mask.line(str(refusal)))
+        if watch.noted is Event.TERMINATED:
+            desk.left = desk.terminated = True
+
+
+def _question(session: Session, request: Request) -> str:
+    return f"LIVE: send {session.mask.line(str(request))} to {request.purpose}? [y/N] "
+
+
+def _tick(session: Session, live: LiveLine) -> None:
+    """While a pause or a call at the real Fivetran lasts."""
+    run = session.line.run
+    left = run.wake - run.now if run is not None else 0.0
+    doing = f"{duration(left)} to wait" if left > 0 else "waiting for Fivetran's answer"
+    live.show(f"{doing}; Ctrl-C comes back to the prompt")
+
+
+def _toolbar(session: Session) -> StyleAndTextTuples:
+    run = session.here.run if session.line.run is None or session.in_the_past else session.line.run
+    due = f"next step in {duration(run.wake - run.now)}, " if run.wake > run.now else ""
+    standing = "ended" if run.ended else f"{due}deadline in {duration(run.deadline - run.now)}"
+    return [("", f" {session.chart.action} {session.line.settings.connector_id}: {standing}; help: ? ")]
+
+
+def _history(environ: Mapping[str, str]) -> History:
+    """The commands of former sessions, under XDG_STATE_HOME; kept in memory alone where no file can be."""
+    home = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME", ""), ".local", "state")
+    file = Path(home, "fivetran-orchestrator", "debug-history")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(file)
+
+
+class _Trimmed(io.StringIO):
+    """Text without the blanks that fill up the ends of lines."""
+
+    def __init__(self, out: TextIO) -> None:
+        super().__init__()
+        self._out = out
+
+    def write(self, text: str) -> int:
+        """Write it so, and let it be seen at once."""
+        encoding = self._out.encoding or "utf-8"
+        trimmed = re.sub(" +$", "", text, flags=re.MULTILINE)
+        self._out.write(trimmed.encode(encoding, "replace").decode(encoding))
+        self._out.flush()
+        return len(text)
+
+
+class _Words(Completer):
+    """Completion of the last word."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        """What the word before the cursor may become."""
+        del complete_event
+        text = document.text_before_cursor
+        for one in complete(self._session, text):
+            yield Completion(one, start_position=-len(text.split(" ")[-1]))
