@@ -15,7 +15,7 @@ from orchestrator.exchange import Answer, Failure, Request
 from orchestrator.files import write_atomically
 from orchestrator.job import bounded
 from orchestrator.masking import Mask
-from orchestrator.report import Files
+from orchestrator.report import RESULT, Document, as_text
 from orchestrator.settings import Settings
 from orchestrator.simulator.app import Simulator
 from orchestrator.simulator.server import served
@@ -174,10 +174,12 @@ class Rig:
             self.ahead = answer.date - self.clock.wall()
         return answer
 
-    def _write(self, files: Files) -> None:
+    def _write(self, document: Document) -> None:
+        """The result alone: what is drawn from it, `report` draws from the saved journal."""
+        if not self.live or not self.settings.report_dir:
+            return
         try:
-            for name, text in files.items() if self.live and self.settings.report_dir else ():
-                write_atomically(Path(self.settings.report_dir, name), self._mask.text(text))
+            write_atomically(Path(self.settings.report_dir, RESULT), self._mask.text(as_text(document)))
         except OSError as error:
             self.noted = self.noted._replace(unwritable=str(error))
             raise
