@@ -9,9 +9,11 @@ from desk import Debugger
 from orchestrator.debugger.commands import COMMANDS
 from orchestrator.debugger.openings import opened
 from orchestrator.debugger.rig import Ahead, Halted
+from orchestrator.diagram import mermaid
+from orchestrator.diagram.model import diagram
 from orchestrator.facts import Facts
 from orchestrator.journal import read_journal
-from orchestrator.loader import ACTIONS
+from orchestrator.loader import ACTIONS, load
 from orchestrator.replay import replay
 from orchestrator.simulator.clock import VirtualClock
 
@@ -567,6 +569,30 @@ def test_draw_marks_the_way(debug: Debugger) -> None:
     assert "* polling --running--> waiting (2 times)" in drawn
     assert "restarting" in drawn
     assert [line.split()[1] for line in drawn if line.startswith(">")] == ["waiting"]
+
+
+def test_draw_into_a_file_marks_the_way(debug: Debugger, tmp_path: Path) -> None:
+    """`draw FILE` draws the chart as the file's ending says, with the way so far and the present state."""
+    file = tmp_path / "here.mmd"
+    way = [("validating", "disabling_schedule"), ("disabling_schedule", "taking_baseline")]
+
+    shown = debug("START", "step 2", f"draw {file}").last
+
+    assert shown.text == f"drawn: {file}"
+    assert file.read_text("utf-8") == mermaid.render(diagram(load("START"), here="taking_baseline", way=way))
+
+
+def test_draw_needs_a_known_ending_and_graphviz(
+    debug: Debugger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`draw` refuses a file that does not say what it is, and a picture where Graphviz is missing."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    transcript = debug("START", "draw here.jpeg", "draw here.svg")
+
+    ending = "'here.jpeg' does not say what to draw: let it end in .svg, .png, .mmd, .dot"
+    assert transcript.of("draw here.jpeg").text == ending
+    assert transcript.of("draw here.svg").text.startswith("svg needs Graphviz")
 
 
 def test_help_lists_every_command(debug: Debugger) -> None:

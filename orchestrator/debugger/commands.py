@@ -18,6 +18,9 @@ from orchestrator.debugger import screen
 from orchestrator.debugger.rig import Halted
 from orchestrator.debugger.session import Session
 from orchestrator.debugger.timeline import Moment
+from orchestrator.diagram.formats import draw as picture
+from orchestrator.diagram.graphviz import GraphvizError
+from orchestrator.diagram.model import View
 from orchestrator.facts import Facts
 from orchestrator.files import write_atomically
 from orchestrator.simulator.scenario import ScenarioError, names
@@ -343,10 +346,29 @@ def last(desk: Desk) -> None:
     desk.show(screen.exchange(desk.session))
 
 
-@_command("d")
-def draw(desk: Desk) -> None:
-    """Draw the chart as text, with the way so far and the present state marked."""
-    desk.show(screen.way(desk.session))
+PICTURES = {".svg": "svg", ".png": "png", ".mmd": "mermaid", ".dot": "dot"}
+
+
+@_command("d", "[FILE]", _paths)
+def draw(desk: Desk, file: str = "") -> None:
+    """Draw the chart with the way so far and the present state marked; into FILE as a picture, else as text.
+
+    The file's ending says the form: .svg and .png (which need Graphviz), .mmd for Mermaid, .dot.
+    """
+    session = desk.session
+    if not file:
+        desk.show(screen.way(session))
+        return
+    form = PICTURES.get(Path(file).suffix)
+    if form is None:
+        raise Refusal(f"{file!r} does not say what to draw: let it end in {', '.join(PICTURES)}")
+    way = {(step.source, step.target) for step in session.way}
+    try:
+        content = picture([session.chart], form, View.MAIN, session.here.state.name, way)
+    except GraphvizError as error:
+        raise Refusal(str(error)) from error
+    _write(file, content)
+    desk.say(f"drawn: {file}")
 
 
 @_command("y")
@@ -453,7 +475,7 @@ def _stop(session: Session, name: str) -> str:
     return name.lower()
 
 
-def _write(file: str, content: str) -> None:
+def _write(file: str, content: str | bytes) -> None:
     try:
         write_atomically(Path(file), content)
     except (OSError, ValueError) as error:  # a ValueError: it names no file

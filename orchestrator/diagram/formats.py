@@ -1,6 +1,6 @@
 """A chart in any of the formats, as the bytes of a file."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, cast
 
 from orchestrator.chart import Chart
@@ -12,7 +12,9 @@ from orchestrator.diagram.table import table
 __all__ = ["draw"]
 
 
-def draw(charts: Sequence[Chart], form: str, view: View, here: str = "") -> bytes:
+def draw(
+    charts: Sequence[Chart], form: str, view: View, here: str = "", way: Collection[tuple[str, str]] = frozenset()
+) -> bytes:
     """A drawing as the bytes of a file.
 
     Args:
@@ -20,6 +22,7 @@ def draw(charts: Sequence[Chart], form: str, view: View, here: str = "") -> byte
         form: mermaid, dot, svg, png, table or page.
         view: How much is drawn.
         here: A state to highlight, or "".
+        way: The way so far: each (source, target) that a run went along.
 
     Raises:
         GraphvizError: The format needs Graphviz, and that is missing.
@@ -29,7 +32,7 @@ def draw(charts: Sequence[Chart], form: str, view: View, here: str = "") -> byte
     (chart,) = charts
     if form == "table":
         return table(chart).encode()
-    drawing = diagram(chart, view=view, here=here)
+    drawing = diagram(chart, view=view, here=here, way=way)
     match form:
         case "mermaid":
             return mermaid.render(drawing).encode()
