@@ -51,7 +51,7 @@ documents: $(STAMP) ## write the generated documents anew
 	@$(BIN)/fivetran-orchestrator diagram -o statecharts/README.md
 	@$(BIN)/fivetran-orchestrator diagram START --into README.md
 	@$(VOCABULARY) > docs/vocabulary.md.new && mv docs/vocabulary.md.new docs/vocabulary.md
-	@$(BIN)/python docs/transcripts.py > docs/debugging.md.new && mv docs/debugging.md.new docs/debugging.md
+	@$(BIN)/python tools/transcripts.py > docs/debugging.md.new && mv docs/debugging.md.new docs/debugging.md
 
 journals: $(STAMP) ## record the runs of tests/journals anew
 	@$(BIN)/python tests/record_journals.py
@@ -70,7 +70,7 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	@$(VOCABULARY) | diff -u docs/vocabulary.md - || \
 	  { echo "docs/vocabulary.md is out of date: make documents"; exit 1; }
 	@$(BIN)/python tools/pictures.py --check
-	@$(BIN)/python docs/transcripts.py | diff -u docs/debugging.md - || \
+	@$(BIN)/python tools/transcripts.py | diff -u docs/debugging.md - || \
 	  { echo "docs/debugging.md is out of date: make documents"; exit 1; }
 
 coverage: $(STAMP) ## the tests again: every branch of the package must run

@@ -270,10 +270,8 @@ def test_demo_leaves_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
     main(["demo", "--scenario", "paused"], {})
 
-    told = "\nthe run's journal: dataops/report/fivetran/journal.jsonl; to do it again, step by step: "
-    assert (
-        f"{told}'bin/fivetran orchestrator' replay dataops/report/fivetran/journal.jsonl\n" in capsys.readouterr().err
-    )
+    command, file = "'bin/fivetran orchestrator'", "dataops/report/fivetran/journal.jsonl"
+    assert f"\n  {command} replay {file}\n  {command} debug --replay {file}\n" in capsys.readouterr().err
     assert main(["replay", "dataops/report/fivetran/journal.jsonl"], {}) == 0
     assert {"journal.jsonl", "result.json", "index.html"} < {path.name for path in tmp_path.glob("**/*")}
 

@@ -64,8 +64,9 @@ def demo(name: str, environ: Mapping[str, str], speed: float = DEMO_SPEED, clock
         code = job.run()
     journal = Path(how["FIVETRAN_REPORT_DIR"], JOURNAL)
     if how["FIVETRAN_REPORT_DIR"] and journal.is_file():
-        command = f"{shlex.quote(sys.argv[0])} replay {shlex.quote(str(journal))}"
-        print(f"\nthe run's journal: {journal}; to do it again, step by step: {command}", file=sys.stderr)
+        command, file = shlex.quote(sys.argv[0]), shlex.quote(str(journal))
+        print("\nto see whether the run repeats, and to walk through it forwards and backwards:", file=sys.stderr)
+        print(f"  {command} replay {file}\n  {command} debug --replay {file}", file=sys.stderr)
     if job.verdict in SIGNALS:
         return code
     promised = f"{scenario.verdict}, exit code {scenario.exit_code}"
