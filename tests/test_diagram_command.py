@@ -205,6 +205,17 @@ def test_unsound_chart(tmp_path: Path, capsys: Capture) -> None:
     assert "unknown target 'tasting'" in capsys.readouterr().err
 
 
+def test_into_what_is_no_text(tmp_path: Path, capsys: Capture) -> None:
+    """A drawing goes into no file that is not text, and the file stays as it is."""
+    path = tmp_path / "picture.md"
+    path.write_bytes(b"\x89PNG\xff")
+
+    code = draw("START", "--into", path)
+
+    assert (code, path.read_bytes()) == (2, b"\x89PNG\xff")
+    assert capsys.readouterr().err == f"{path}: is no text in UTF-8\n"
+
+
 def test_png_on_a_terminal(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A png is not poured over a terminal."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +18,10 @@ ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")  # the loader's, which is 
 SUFFIXES = {"mermaid": ".mmd", "dot": ".dot", "svg": ".svg", "png": ".png", "table": ".md", "page": ".md"}
 
 EPILOG = """\
-PAGE is Markdown: about each chart a paragraph, the drawing, every edge and every exit code.
-examples:
+A page is Markdown: about each chart a paragraph, its drawing, every exit code and every edge.
+
   fivetran-orchestrator diagram START -o start.svg
-  fivetran-orchestrator diagram -o docs/charts/ --format svg
+  fivetran-orchestrator diagram -o drawings/ --format svg
   fivetran-orchestrator diagram START --into docs/pipeline.md --check
 """
 
@@ -33,6 +33,7 @@ class UsageError(Exception):
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description = "Draw the charts of actions, or of all of them where none is named."
+    parser.epilog, parser.formatter_class = EPILOG, RawDescriptionHelpFormatter
     parser.add_argument("actions", nargs="*", type=_action, metavar="ACTION", help=", ".join(ACTIONS))
     parser.add_argument(
         "--format", choices=SUFFIXES, help="default: what the name after -o says, else mermaid (several: page)"
@@ -177,7 +178,10 @@ def _inserted(path: Path, drawings: dict[str, bytes], form: str) -> bytes:
 
     if form not in {"mermaid", "dot", "table"}:
         raise UsageError(f"--into {path}: {form} is no text within Markdown: mermaid, dot and table are")
-    text = path.read_text("utf-8")
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is no text in UTF-8") from error
     for action, drawing in drawings.items():
         opening, closing = f"<!-- diagram {action} -->\n", f"<!-- end of diagram {action} -->"
         before, found, rest = text.partition(opening)
