@@ -12,6 +12,7 @@ HELP = "step through a run, forwards and backwards"
 EXAMPLES = """\
 examples:
   fivetran-orchestrator debug START --scenario lost-answer     a simulated Fivetran: no account, no waiting
+  fivetran-orchestrator debug --replay journal.jsonl           a run that was, on any machine
   fivetran-orchestrator debug START --live                     the real one; asks before it changes something
 """
 
@@ -21,7 +22,13 @@ def add_to(parser: ArgumentParser) -> None:
     parser.formatter_class = RawDescriptionHelpFormatter
     parser.description = "Walk through a run step by step: see the request before it is sent, and why it went on so."
     parser.epilog = EXAMPLES
-    parser.add_argument("action", nargs="?", type=_action, choices=("STATUS", "START", "TEST", "FORCE_RESYNC"))
+    parser.add_argument(
+        "action",
+        nargs="?",
+        type=_action,
+        choices=("STATUS", "START", "TEST", "FORCE_RESYNC"),
+        help="what is debugged; a journal says it itself",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--scenario", metavar="NAME", help="how the simulated Fivetran behaves (default: succeeds); `demo --list` lists"

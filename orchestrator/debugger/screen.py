@@ -265,7 +265,7 @@ def _next(session: Session) -> Text:
         return Text(f"{pause}the pause ends")
     if state.kind is Kind.CHOOSES:
         return Text.assemble("the edge ", (_chosen(session, state), "event"))
-    return Text(f"{meaning_of(state.operand)} Nothing is asked.")
+    return Text(f"{meaning_of(state.operand, state.kind)} Nothing is asked.")
 
 
 def _chosen(session: Session, state: State) -> str:

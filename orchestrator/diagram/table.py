@@ -46,7 +46,7 @@ def _rows(state: State) -> Iterator[tuple[str, ...]]:
 def _does(state: State) -> str:
     if state.kind is Kind.EXIT:
         return f"Ends with exit code {state.exit}."
-    request, meaning = request_of(state), meaning_of(state.operand)
+    request, meaning = request_of(state), meaning_of(state.operand, state.kind)
     if request is not None and request.changes:  # its meaning says what has happened when it is answered
         meaning = request.purpose
     verb = {Kind.WAITS: "waits ", Kind.CHOOSES: "chooses: "}.get(state.kind, "")
