@@ -13,7 +13,7 @@ from causes import case
 from stage import CONNECTOR, Stage
 
 from orchestrator.loader import ACTIONS, load
-from orchestrator.reports import page, picture, timeline
+from orchestrator.reports import page, picture, timeline, walk
 from orchestrator.reports.markup import Markup, cut, each, offset, row, said, tag
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
@@ -331,6 +331,18 @@ def test_steps_tell_all(stage: MakeStage) -> None:
     assert "triggered_at 2027-01-15T08:00:01.000Z" in text
     assert "connection sync_state: scheduled, setup_state: connected" in text
     assert "times, the last one at +" in text
+
+
+def test_request_id_is_shown() -> None:
+    """Fivetran's id of a request is there, for its support; an answer that is a number alone is one, too."""
+    request = {"method": "GET", "path": "/x", "purpose": "look"}
+    failure = {"event": "unavailable", "status": 502, "message": "Bad gateway", "request_id": "r-4711"}
+    entry = {**_entry("a", "unavailable", "a", 1.0), "record": {"request": request, "failure": failure, "took": 0.25}}
+
+    found = Page(walk.draw([entry]))
+
+    assert "GET /x to look" in found.text
+    assert "502 Bad gateway (request id r-4711) after 0.25 s" in found.text
 
 
 def test_cut_off_request(stage: MakeStage) -> None:
