@@ -142,7 +142,7 @@ def test_transcript_in_a_narrow_encoding() -> None:
 
 def test_transcripts_are_up_to_date() -> None:
     """`docs/debugging.md` is what `make documents` would write."""
-    command = [sys.executable, str(ROOT / "docs" / "transcripts.py")]
+    command = [sys.executable, str(ROOT / "tools" / "transcripts.py")]
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
