@@ -6,6 +6,7 @@ not retry, wait or follow redirects. The one module that imports `requests`.
 
 import io
 import json
+import math
 import queue
 import socket
 import ssl
@@ -48,6 +49,7 @@ __all__ = ["Client", "interpret"]
 # https://fivetran.com/docs/rest-api: version 2 of the documents.
 ACCEPT = "application/json;version=2"
 LONGEST_EXCERPT = 200  # characters of a body that is not Fivetran's
+DEEPEST = 64  # levels of a document; Fivetran's have some ten
 
 
 class _Shelf:
@@ -340,11 +342,31 @@ def _plain(causes: list[BaseException]) -> str:
 
 
 def _json(response: requests.Response) -> dict[str, Any]:
+    content = response.content
     try:
-        body = json.loads(response.content)
+        body = json.loads(content, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
         return {}
+    if content.count(b"[") + content.count(b"{") > DEEPEST:  # only then can it be
+        body = _cut(body, DEEPEST)
     return body if isinstance(body, dict) else {}
+
+
+def _finite(text: str) -> float | None:
+    """A number; None for one that JSON cannot say again."""
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _cut(value: Any, depth: int) -> Any:  # noqa: ANN401  # any JSON
+    """The value without what is nested deeper than that: what reads and writes it later need not cope."""
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        return "(nested too deeply)"
+    if isinstance(value, dict):
+        return {name: _cut(content, depth - 1) for name, content in value.items()}
+    return [_cut(content, depth - 1) for content in value]
 
 
 def _excerpt(response: requests.Response) -> str:

@@ -15,6 +15,7 @@ from orchestrator import __version__
 from orchestrator.client import Client
 from orchestrator.clock import SystemClock
 from orchestrator.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
+from orchestrator.documents import parse_time
 from orchestrator.driver import Run, Step, drive
 from orchestrator.exchange import Answer, Request
 from orchestrator.exit_codes import BUG, MISCONFIGURED
@@ -154,7 +155,9 @@ class Job:
             self.observe(run, step)
         client.close()
         self.verdict = run.facts.verdict
-        story = Story(configured.chart, run.trail, run.started_at, self.clock.wall(), resumed=run.resumed)
+        written = self.reporter.written or {}  # stdout tells the same end, however long the writing took
+        ended = parse_time(written.get("ended_at")) or self.clock.wall()
+        story = Story(configured.chart, run.trail, run.started_at, ended, resumed=run.resumed)
         self._print(render(settings, run.facts, story, self.mask))
         # Last: it is what somebody looks for at the end of a job's log.
         self.narrator.verdict(settings, run, self.reporter.place)
@@ -287,5 +290,5 @@ class Job:
             self.reporter.write(document)
             if self.reporter.place:
                 self.log.info(f"report: {self.reporter.place}")
-        except OSError as error:
-            self.log.warning(f"the report could not be written: {error}")
+        except Exception as error:  # noqa: BLE001  # nothing outranks the exit code that is told here
+            self.log.warning(f"the report could not be written: {type(error).__name__}: {error}")

@@ -233,7 +233,17 @@ def _stripped(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """A document without what nobody's journal should hold."""
     if document is None:
         return None
-    return {name: value for name, value in document.items() if name not in _LEFT_OUT}
+    kept = {name: value for name, value in document.items() if name not in _LEFT_OUT}
+    if "schemas" in kept:
+        kept["schemas"] = _without_columns(kept["schemas"])
+    return kept
+
+
+def _without_columns(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    """What GET /schemas has, as far as anything asks for it: a source may have a million columns."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _without_columns(content) for name, content in value.items() if name != "columns"}
 
 
 # --- Reading --------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ class Recorder:
             return record
         try:
             self._append(self._file, run, record, first=first)
-        except (OSError, RecursionError) as error:  # a full disk; a document nested beyond measure
+        except OSError as error:
             self._warn(f"the journal {self._file} could not be written, and ends here: {error}")
             self._file = None
         return record

@@ -17,10 +17,11 @@ from orchestrator.texts import iso
 from orchestrator.trail import Trail
 from orchestrator.verdicts import Explanation, explain
 
-__all__ = ["FORMAT", "JOURNAL", "RESULT", "Document", "Story", "as_text", "result", "result_outside"]
+__all__ = ["DRAWINGS", "FORMAT", "JOURNAL", "RESULT", "Document", "Story", "as_text", "result", "result_outside"]
 
 FORMAT = 1  # a new one where a member goes, or means something else; new members may come at any time
 RESULT, JOURNAL = "result.json", "journal.jsonl"  # in FIVETRAN_REPORT_DIR
+DRAWINGS = ("index.html", "junit.xml", "fivetran.env", "annotations.json")  # what is drawn from the result, there too
 
 Document = dict[str, Any]
 

@@ -24,7 +24,9 @@ class Trail:
     def __init__(self, entries: Iterable[Mapping[str, Any]] = (), *, dropped: int = 0, keep: int = KEEP) -> None:
         self._keep = keep
         self._entries: list[dict[str, Any]] = [dict(entry) for entry in entries]
-        self.dropped = dropped
+        beyond = self._entries[keep:-keep] if len(self._entries) > 2 * keep else []
+        del self._entries[keep : keep + len(beyond)]
+        self.dropped = dropped + len(beyond)
         self._cursor = 0  # while folding: where in the repeated loop the next step belongs
         self._loop: list[dict[str, Any]] = []
 
@@ -53,6 +55,11 @@ class Trail:
         if len(self._entries) > 2 * self._keep:
             del self._entries[self._keep]
             self.dropped += 1
+
+    @property
+    def gap(self) -> int:
+        """Before which entry steps were dropped; 0 if none were."""
+        return self._keep if self.dropped else 0
 
     def _fold(self) -> None:
         """Merge the last n entries into the n before them where they are the same steps."""

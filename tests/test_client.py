@@ -601,6 +601,25 @@ def test_odd_connect_card_is_no_trouble(
     assert expected == answer.data["connect_card"]
 
 
+@pytest.mark.parametrize(("number", "expected"), [("1.5", 1.5), ("1e999", None), ("Infinity", None), ("NaN", None)])
+def test_number_that_json_cannot_say_again(
+    answering: Callable[..., Client], number: str, expected: float | None
+) -> None:
+    """A number that is none of JSON's is as good as none: what is written of the answer stays JSON."""
+    answer = answering(f'{{"code": "Success", "data": {{"volume": {number}}}}}').send(GET, 10)
+
+    assert answer.data == {"volume": expected}
+
+
+def test_document_is_cut_where_it_is_nested_beyond_measure(answering: Callable[..., Client]) -> None:
+    """What is nested deeper than any document of Fivetran's is left out; the rest is as it was."""
+    deep = '{"a": [' * 60 + "1" + "]}" * 60
+    answer = answering(f'{{"code": "Success", "data": {{"deep": {deep}, "near": [{{"b": 2}}]}}}}').send(GET, 10)
+
+    assert answer.data["near"] == [{"b": 2}]
+    assert "(nested too deeply)" in json.dumps(answer.data["deep"])
+
+
 # --- Cut off ----------------------------------------------------------------------------------
 
 

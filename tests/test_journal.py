@@ -24,8 +24,9 @@ from orchestrator.journal import Journal, JournalError, read_journal
 from orchestrator.loader import load
 from orchestrator.masking import Mask
 from orchestrator.recorder import Recorder
+from orchestrator.replay import replay
 from orchestrator.settings import Settings
-from orchestrator.simulator.app import KEY, SECRET
+from orchestrator.simulator.app import KEY, SECRET, Simulator
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.world import World
 
@@ -347,15 +348,34 @@ def test_journal_that_fails_later_stays_readable(stage: MakeStage) -> None:
 
 
 def test_document_nested_beyond_measure(stage: MakeStage) -> None:
-    """A document that is nested too deeply to be masked ends the journal, and not the run."""
+    """What is nested beyond measure is cut, and costs neither verdict nor results, journal nor state file."""
     nested: Any = "core"
     for _ in range(600):
         nested = [nested]
-    here = stage(Scenario(connection={"nested": nested}, syncs=BRIEF.syncs))
+    test = {"title": "Validate", "status": "PASSED", "message": "", "details": nested}
+    here = stage(Scenario(connection={"nested": nested}, syncs=BRIEF.syncs, setup_tests=(test,)))
+    state = str(here.folder / "state.json")
 
-    played = here.play()
+    for action in ("START", "TEST", "STATUS"):
+        played = here.play(action, FIVETRAN_STATE_FILE=state)
 
-    assert (played.code, played.stderr.count("the journal ")) == (0, 1), played.stderr
+        assert played.code == 0, played.stderr
+        assert "[warning" not in played.stderr
+        assert played.report is not None
+        replay(read_journal(_file(here)))
+
+
+def test_columns_are_left_out(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a source's schemas the journal has what is compared, and no columns; the run repeats without them."""
+    table = {"enabled": True, "columns": {"id": {"enabled": True}, "secret_plan": {"enabled": False}}}
+    schemas = {"public": {"enabled": True, "tables": {"orders": table, "odd": 5}}}
+    monkeypatch.setattr(Simulator, "_schemas", lambda _: schemas)
+    here = stage()
+
+    here.play("FORCE_RESYNC", TABLE="Orders")
+
+    assert "secret_plan" not in _file(here).read_text("utf-8")
+    assert replay(read_journal(_file(here))).facts.near_matches == ("public.orders",)
 
 
 def test_nothing_is_imported_for_it_before_the_first_request() -> None:

@@ -1,6 +1,7 @@
 """The reports: what is in FIVETRAN_REPORT_DIR however a run ends."""
 
 import json
+import os
 import random
 import re
 import subprocess
@@ -22,7 +23,7 @@ from orchestrator.facts import Facts
 from orchestrator.journal import read_journal
 from orchestrator.loader import load
 from orchestrator.masking import Mask
-from orchestrator.report import RESULT, Story, result
+from orchestrator.report import DRAWINGS, RESULT, Story, result
 from orchestrator.reporter import Reporter
 from orchestrator.reports import page
 from orchestrator.reports.drawings import report_url
@@ -262,11 +263,67 @@ def test_secrets_are_in_no_file(stage: MakeStage) -> None:
         ),
         ({"CI_JOB_URL": "https://g/j/7", "CI_PROJECT_DIR": "/b/p"}, "/elsewhere/out", None),
         ({"CI_JOB_URL": "https://g/j/7"}, "a/b", "https://g/j/7/artifacts/file/a/b/index.html"),
+        ({"CI_JOB_URL": "https://g/j/7"}, "\udcff", "https://g/j/7/artifacts/file/%FF/index.html"),
     ],
 )
 def test_report_url(environ: dict[str, str], directory: str, expected: str | None) -> None:
     """The page's address is known where GitLab says the job's, and the folder lies where artifacts do."""
     assert expected == report_url(environ, directory)
+
+
+def test_report_url_without_a_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the working directory is gone, the page's address cannot be told."""
+
+    def gone() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "getcwd", gone)
+
+    assert report_url({"CI_JOB_URL": "https://g/j/7"}, "out") is None
+
+
+def test_page_that_was_not_drawn_is_not_named(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the page could not be drawn, neither the log nor GitLab's annotations lead to it."""
+    monkeypatch.setattr(page, "draw", lambda *_: 1 / 0)
+    here = stage()
+
+    played = here.play(CI_JOB_URL="https://g/j/7", CI_PROJECT_DIR=str(here.folder))
+
+    assert "index.html could not be written" in played.stderr
+    assert "report: " not in played.stderr
+    assert "index.html" not in report(here.folder)["annotations.json"]
+
+
+def test_results_of_an_older_run_go_when_one_begins(stage: MakeStage) -> None:
+    """A run that is killed has no results: those of an older one must not pass for its."""
+    here = stage()
+    here.play()
+
+    def die(run: Run, step: Step | None) -> None:
+        del run
+        if step is not None:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        here.play(observe=die)
+
+    assert [path.name for path in (here.folder / "report").iterdir()] == ["journal.jsonl"]
+    assert {RESULT, *DRAWINGS, "journal.jsonl"} == FILES
+
+
+def test_result_and_stdout_tell_the_same_end(stage: MakeStage) -> None:
+    """The document on stdout has the times of the one that was written, however long the writing took."""
+    here = stage()
+
+    def slowly(run: Run, step: Step | None) -> None:
+        del run
+        if step is not None and step.event == "reported":
+            here.clock.sleep(2.0)
+
+    played = here.play(observe=slowly)
+
+    assert played.report is not None
+    assert json.loads(played.stdout)["ended_at"] == played.report["ended_at"]
 
 
 def test_log_names_the_report(stage: MakeStage) -> None:
@@ -323,6 +380,22 @@ def test_report_of_a_run_that_was_killed(stage: MakeStage, tmp_path: Path) -> No
     again = (tmp_path / "again" / "index.html").read_text("utf-8")
     assert "Not finished: " in again
     assert "Exit code" not in again
+
+
+def test_report_of_a_run_that_was_killed_behind_its_conclusion(stage: MakeStage, tmp_path: Path) -> None:
+    """A run that had its verdict and not its end is told as one without an end."""
+
+    def observe(_: Run, step: Step | None) -> None:
+        if step is not None and step.event == "looked_up":
+            raise KilledError
+
+    here = stage()
+    with pytest.raises(KilledError):
+        here.play(observe=observe)
+
+    document = _drawn(here.folder / "report" / "journal.jsonl", tmp_path / "again")
+
+    assert (document["verdict"], document["exit_code"], document["state"]) == (None, None, None)
 
 
 def test_report_of_a_run_that_was_taken_up(stage: MakeStage, tmp_path: Path) -> None:

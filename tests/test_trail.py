@@ -110,3 +110,15 @@ def test_entries_are_copies() -> None:
     trail.entries()[0]["times"] = 99
 
     assert seen(trail) == [("ab", 1)]
+
+
+def test_trail_of_another_size_is_cut_in_its_middle() -> None:
+    """A trail that is gone on with is cut to what is kept here; what was cut counts as dropped, and where is known."""
+    before = Trail(keep=4)
+    for number in range(9):
+        before.add(f"s{number}", "went", f"s{number + 1}", float(number))
+
+    after = Trail(before.entries(), dropped=before.dropped, keep=2)
+
+    assert [entry["from"] for entry in after.entries()] == ["s0", "s1", "s7", "s8"]
+    assert (before.dropped, before.gap, after.dropped, after.gap, Trail().gap) == (1, 4, 5, 2, 0)

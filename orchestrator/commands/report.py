@@ -69,7 +69,7 @@ def _write(journal: "Journal", directory: str) -> None:
     ended = began + last.at
     resumed = header.resumed is not None or any(record.resumed for record in journal.records)
     story = Story(chart, trail, began, ended, resumed=resumed)
-    if facts.verdict is not None:
+    if journal.records[-1].told.get("exit") is not None:
         reporter.write(result(settings, facts, story))
         return
     told = Explanation(

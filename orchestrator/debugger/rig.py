@@ -12,10 +12,10 @@ from typing import NamedTuple
 from orchestrator.client import Client, interpret
 from orchestrator.clock import SystemClock
 from orchestrator.exchange import Answer, Failure, Request
-from orchestrator.files import write_atomically
 from orchestrator.job import bounded
 from orchestrator.masking import Mask
-from orchestrator.report import RESULT, Document, as_text
+from orchestrator.report import Document
+from orchestrator.reporter import write_result
 from orchestrator.settings import Settings
 from orchestrator.simulator.app import Simulator
 from orchestrator.simulator.server import served
@@ -179,7 +179,7 @@ class Rig:
         if not self.live or not self.settings.report_dir:
             return
         try:
-            write_atomically(Path(self.settings.report_dir, RESULT), self._mask.text(as_text(document)))
+            write_result(document, Path(self.settings.report_dir), self._mask)
         except OSError as error:
             self.noted = self.noted._replace(unwritable=str(error))
             raise

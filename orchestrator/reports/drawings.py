@@ -16,21 +16,24 @@ Document = Mapping[str, Any]
 
 
 def drawings(
-    document: Document, steps: Callable[[], tuple[Sequence[Document], int]], chart: Chart | None, url: str | None
+    document: Document,
+    steps: Callable[[], tuple[Sequence[Document], int, int]],
+    chart: Chart | None,
+    url: Callable[[], str | None],
 ) -> Iterator[tuple[str, Callable[[], str]]]:
     """The files by name, each as what draws it, so that a fault in one costs no other.
 
     Args:
         document: `result.json`, masked.
-        steps: Gives the steps (`Trail.entries()`), each with its `record` where there is one, masked; and how
-            many were dropped in their middle.
+        steps: Gives the steps (`Trail.entries()`), each with its `record` where there is one, masked; how many
+            were dropped in their middle; and before which of them.
         chart: The chart that ran, or None where none did.
-        url: Where GitLab will show the page, or None.
+        url: Where GitLab will show the page, or None; asked when the page has been drawn.
     """
     yield page.NAME, lambda: page.draw(document, *steps(), chart)
     yield junit.NAME, lambda: junit.draw(document)
     yield dotenv.NAME, lambda: dotenv.draw(document)
-    yield annotations.NAME, lambda: annotations.draw(document, url)
+    yield annotations.NAME, lambda: annotations.draw(document, url())
 
 
 def report_url(environ: Mapping[str, str], directory: str) -> str | None:
@@ -41,7 +44,10 @@ def report_url(environ: Mapping[str, str], directory: str) -> str | None:
         directory: FIVETRAN_REPORT_DIR.
     """
     job, project = environ.get("CI_JOB_URL", "").strip(), environ.get("CI_PROJECT_DIR", "").strip()
-    path = os.path.relpath(directory, project or None)
+    try:
+        path = os.path.relpath(directory, project or None)
+    except OSError:  # the working directory is gone
+        return None
     if not job.startswith(("https://", "http://")) or path.startswith(os.pardir):
         return None
-    return f"{job}/artifacts/file/{quote(path)}/{PAGE}"
+    return f"{job}/artifacts/file/{quote(os.fsencode(path))}/{PAGE}"

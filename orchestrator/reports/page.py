@@ -29,13 +29,14 @@ class _Asset(NamedTuple):
     digest: str
 
 
-def draw(document: Document, records: Sequence[Document], dropped: int, chart: Chart | None) -> str:
+def draw(document: Document, records: Sequence[Document], dropped: int, gap: int, chart: Chart | None) -> str:
     """The page's text.
 
     Args:
         document: `result.json`.
         records: The steps, each with its `record` where there is one.
         dropped: How many were dropped in their middle.
+        gap: Before which of them; 0 if none were.
         chart: The chart that ran, or None where none did.
     """
     style, script = _asset("page.css"), _asset("page.js")
@@ -58,7 +59,7 @@ def draw(document: Document, records: Sequence[Document], dropped: int, chart: C
         evidence.setup_tests(document),
         evidence.sync(document),
         evidence.errors(document),
-        section("time", "Where the time went", timeline.draw(records, gap=len(records) // 2 if dropped else 0)),
+        section("time", "Where the time went", timeline.draw(records, gap=gap)),
         _way(document, records, dropped, chart),
         evidence.facts(document),
     )
