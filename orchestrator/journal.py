@@ -9,7 +9,8 @@ import os
 from collections.abc import Mapping, MutableMapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from types import UnionType
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from orchestrator import __version__
 from orchestrator.chart import Chart, Kind
@@ -75,6 +76,7 @@ _SNAPSHOT = {
     "trail": list,
     "hopeless": bool,
 }
+_FACTS = get_type_hints(Facts)
 # Of a connection's document: what a source is reached with, and what its holder can set it up with.
 _LEFT_OUT = ("config", "connect_card")
 _FAILURES = {kind.event: kind for kind in (RateLimited, Unavailable, AnswerLost, Conflict, Refused, NotFound, Rejected)}
@@ -456,6 +458,7 @@ def _resumption(document: Mapping[str, Any]) -> Resumption:
     for name, kind in _SNAPSHOT.items():
         if not isinstance(snapshot[name], kind):
             raise TypeError(f"{name}: {snapshot[name]!r}")
+    _updated(Facts(), snapshot["facts"])
     return Resumption(float(document["wall"]), snapshot)
 
 
@@ -483,7 +486,7 @@ def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resum
         event=str(told["event"]),
         target=str(told["target"]),
         kind=Kind(told["kind"]),
-        facts=before.updated(changed),
+        facts=_updated(before, changed),
         at=float(told["ended"]),
         request=Request(**told["request"]) if "request" in told else None,
         answer=None if answer is None else Answer(**answer),
@@ -501,6 +504,30 @@ def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resum
         signalled=told.get("signalled"),
     )
     return Record(step, before, noted, str(told["operand"]), str(told["why"]), str(told["at"]), told, resumed)
+
+
+def _updated(before: Facts, document: Mapping[str, Any]) -> Facts:
+    """The facts with those that a document has.
+
+    Raises:
+        TypeError: One is not of its type.
+    """
+    facts = before.updated(document)
+    for name, kind in _FACTS.items():
+        if name in document and not _fits(getattr(facts, name), kind):
+            raise TypeError(f"{name}: {document[name]!r}")
+    return facts
+
+
+def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401  # a type, as a fact has it
+    """Whether a value is of a fact's type: of one of several, or a tuple of many of one."""
+    if isinstance(kind, UnionType):
+        return any(_fits(value, one) for one in get_args(kind))
+    if get_origin(kind) is tuple:
+        member, _ = get_args(kind)
+        return isinstance(value, tuple) and all(_fits(one, member) for one in value)
+    plain = get_origin(kind) or kind
+    return isinstance(value, int | float if plain is float else plain)
 
 
 def _resolved(document: Any, data: Mapping[int, Any]) -> Any:  # noqa: ANN401  # any JSON

@@ -187,6 +187,18 @@ def test_what_is_no_journal(debug: Debugger, tmp_path: Path, text: str | None, p
     assert told.count("\n") == 1
 
 
+def test_recording_that_begins_in_a_state_that_is_gone(debug: Debugger, tmp_path: Path) -> None:
+    """A run that was taken up in a state that the chart does not have cannot be walked through, which is told."""
+    elsewhere = LOST.parent / "start-resumed-elsewhere.jsonl"
+    file = tmp_path / "journal.jsonl"
+    file.write_text(elsewhere.read_text("utf-8").replace('"state": "awaiting_sign"', '"state": "nowhere"', 1), "utf-8")
+
+    told = debug.refused("--replay", str(file))
+
+    assert told.startswith(f"{file}: step ")
+    assert told.endswith("\n  state: recorded nowhere; today no such state\n")
+
+
 def test_journal_of_another_action(debug: Debugger) -> None:
     """An action that is not the journal's is refused; the journal's own may be given."""
     told = debug.refused("test", "--replay", str(LOST))

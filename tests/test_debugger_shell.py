@@ -69,6 +69,29 @@ def test_what_cannot_be_opened(debug: Debugger, arguments: list[str], problem: s
     assert told.count("\n") == 1
 
 
+def test_commands_that_are_no_text(debug: Debugger, tmp_path: Path) -> None:
+    """A file of commands that is no text is refused by name before anything is done."""
+    file = tmp_path / "commands.txt"
+    file.write_bytes(b"step\n\xff\n")
+
+    told = debug.refused("START", "--commands", str(file))
+
+    assert told == f"--commands {file}: is no text in UTF-8: name a file with a command a line\n"
+
+
+def test_machine_that_serves_nothing(debug: Debugger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the simulated Fivetran cannot be served that is told, and no file of commands is blamed."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("socket.create_server", refuse)
+
+    told = debug.refused("START")
+
+    assert told == "the session cannot begin: [Errno 1] Operation not permitted\n"
+
+
 def test_scenario_with_wrong_variables(debug: Debugger, tmp_path: Path) -> None:
     """A scenario whose variables are no job's is refused by the variable's name."""
     file = tmp_path / "own.toml"

@@ -506,6 +506,47 @@ def test_what_is_no_journal_is_refused(tmp_path: Path, change: Callable[[list[st
     assert "\n" not in str(refused.value)
 
 
+FACTS = [
+    ("setup_tests", ["a"]),
+    ("errors", [1]),
+    ("near_matches", [None]),
+    ("attempted", None),
+    ("warnings", "x"),
+    ("connection", 5),
+    ("baseline", []),
+    ("triggered_at", "noon"),
+    ("started", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), FACTS)
+@pytest.mark.parametrize(
+    ("recording", "number", "place", "damaged"),
+    [
+        ("start-resumed", 2, ("facts",), "line 3 is damaged"),
+        ("start-resumed", 5, ("resumed", "snapshot", "facts"), "line 6 is damaged"),
+        ("start-resumed-elsewhere", 0, ("resumed", "snapshot", "facts"), "its header is damaged"),
+    ],
+)
+def test_facts_of_another_type_are_refused(
+    tmp_path: Path, recording: str, number: int, place: tuple[str, ...], damaged: str, name: str, value: object
+) -> None:
+    """A fact that is not of its type is damage like any other, in a step and in what a run was taken up from."""
+    lines = (FOLDER / f"{recording}.jsonl").read_text("utf-8").splitlines()
+    facts = document = json.loads(lines[number])
+    for member in place:
+        facts = facts[member]
+    facts[name] = value
+    lines[number] = json.dumps(document)
+    file = tmp_path / "journal.jsonl"
+    file.write_text("\n".join(lines), "utf-8")
+
+    with pytest.raises(JournalError) as refused:
+        read_journal(file)
+
+    assert str(refused.value) == f"{file}: {damaged} (TypeError: {name}: {value!r})"
+
+
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     """A file that is not there, or is no text, is refused by name."""
     binary = tmp_path / "picture.png"

@@ -2,9 +2,9 @@
 
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from typing import TextIO
+from pathlib import Path
 
 __all__ = ["HELP", "add_to", "execute"]
 
@@ -57,25 +57,36 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
             f"the debugger needs {error.name}: pip install {error.name}, or this with its extra debug", file=sys.stderr
         )
         return 2
+    try:
+        lines = _commands(arguments.commands)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is no text in UTF-8"
+        print(f"--commands {arguments.commands}: {why}: name a file with a command a line", file=sys.stderr)
+        return 2
     with ExitStack() as stack:
         try:
-            lines: TextIO | None = None
-            if arguments.commands is not None:
-                lines = stack.enter_context(open(arguments.commands, encoding="utf-8"))  # noqa: PTH123  # as it is given
-            elif not sys.stdin.isatty():
-                lines = sys.stdin
             session = openings.opened(
                 arguments.action, arguments.scenario, arguments.replay, environ, live=arguments.live
             )
-        except OSError as error:
-            print(
-                f"--commands {arguments.commands}: {error.strerror}: name a file with a command a line", file=sys.stderr
-            )
-            return 2
         except openings.CannotOpen as error:
             print(error, file=sys.stderr)
+            return 2
+        except OSError as error:
+            print(f"the session cannot begin: {error}", file=sys.stderr)
             return 2
         stack.callback(session.close)
         if lines is None:
             return shell.attended(session, environ)
         return shell.unattended(session, lines, sys.stdout)
+
+
+def _commands(file: str | None) -> Iterable[str] | None:
+    """The lines of the file, or of stdin; None where somebody types.
+
+    Raises:
+        OSError: The file cannot be read.
+        UnicodeDecodeError: It is no text in UTF-8; nothing of it has been done then.
+    """
+    if file is not None:
+        return Path(file).read_text("utf-8").split("\n")
+    return None if sys.stdin.isatty() else sys.stdin

@@ -10,6 +10,7 @@ from orchestrator.debugger.timeline import Timeline
 from orchestrator.journal import JournalError, read_journal
 from orchestrator.loader import ChartError
 from orchestrator.masking import Mask
+from orchestrator.replay import Divergence
 from orchestrator.simulator.app import Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.rehearsal import variables
@@ -69,6 +70,8 @@ def _recorded(action: str | None, file: str) -> Session:
         line = Timeline.recorded(journal)
     except (JournalError, ChartError) as error:
         raise CannotOpen(str(error)) from error
+    except Divergence as error:  # at the very beginning: there is no moment to look at
+        raise CannotOpen(f"{file}: {error}") from error
     if action not in {None, line.chart.action}:
         raise CannotOpen(f"{file} is the journal of {line.chart.action}, not of {action}: leave the action out")
     return Session(line, Mask())

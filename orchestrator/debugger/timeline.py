@@ -124,6 +124,7 @@ class Timeline:
 
         Raises:
             ChartError: It was a user's own chart, and today's loader does not take it.
+            Divergence: It begins in a state that the chart does not have.
         """
         try:
             chart = chart_of(journal, recorded=True)
