@@ -18,6 +18,7 @@ from orchestrator.loader import ACTIONS, load
 Capture = pytest.CaptureFixture[str]
 
 STATECHARTS = Path(__file__).parent.parent / "statecharts"
+NO_FORMAT = "its ending says no format: end it with .mmd, .dot, .svg, .png or .md, or name one with --format"
 MARKERS = "<!-- diagram START -->\nan old drawing\n<!-- end of diagram START -->"
 
 needs_graphviz = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
@@ -70,7 +71,6 @@ def test_picture_goes_to_a_pipe(capfdbinary: pytest.CaptureFixture[bytes]) -> No
         ("start.mmd", mermaid.render(diagram(load("START")))),
         ("start.dot", dot.render(diagram(load("START")))),
         ("start.md", page([load("START")])),
-        ("start.txt", mermaid.render(diagram(load("START")))),
     ],
 )
 def test_name_says_the_format(tmp_path: Path, name: str, expected: str) -> None:
@@ -88,6 +88,34 @@ def test_several_go_to_a_directory(tmp_path: Path) -> None:
     written = {path.name: path.read_text("utf-8") for path in (tmp_path / "drawings").iterdir()}
     assert code == 0
     assert written == {f"{action.lower()}.dot": dot.render(diagram(load(action))) for action in ACTIONS}
+
+
+def test_format_needs_no_ending(tmp_path: Path) -> None:
+    """With --format a file may be called anything."""
+    path = tmp_path / "start.txt"
+
+    code = draw("START", "--format", "dot", "-o", path)
+
+    assert (code, path.read_text("utf-8")) == (0, dot.render(diagram(load("START"))))
+
+
+def test_directory_without_a_format(tmp_path: Path) -> None:
+    """In a directory one chart is Mermaid, and several are a page."""
+    codes = [draw("START", "-o", tmp_path), draw("-o", f"{tmp_path}/all/")]
+
+    assert codes == [0, 0]
+    assert (tmp_path / "start.mmd").read_text("utf-8") == mermaid.render(diagram(load("START")))
+    assert (tmp_path / "all" / "README.md").read_text("utf-8") == page([load(action) for action in ACTIONS])
+
+
+def test_highlight_in_the_charts_that_have_it(tmp_path: Path) -> None:
+    """A state is marked in each chart that has it; the others are drawn as they are."""
+    code = draw("TEST", "START", "--highlight", "polling", "--format", "dot", "-o", tmp_path)
+
+    test, start = ((tmp_path / f"{name}.dot").read_text("utf-8") for name in ("test", "start"))
+    assert code == 0
+    assert test == dot.render(diagram(load("TEST")))
+    assert start == dot.render(diagram(load("START"), here="polling")) != dot.render(diagram(load("START")))
 
 
 @pytest.mark.parametrize("arguments", [(), ("START",)])
@@ -167,7 +195,15 @@ def test_drawing_that_is_up_to_date_is_left_alone(tmp_path: Path) -> None:
         ),
         (("START", "--chart", "my.toml"), "--chart my.toml: the file says itself which action it is for: name none"),
         (("--chart", "nowhere.toml"), "nowhere.toml: cannot be read: No such file or directory"),
-        (("START", "-o", "/dev/null"), "/dev/null: is no regular file, and is left as it is: name another one"),
+        (("START", "-o", "x.pdf"), f"-o x.pdf: {NO_FORMAT}"),
+        (("START", "-o", "x"), f"-o x: {NO_FORMAT}"),
+        (("-o", "x.txt"), f"-o x.txt: {NO_FORMAT}"),
+        (("--highlight", "poling"), "--highlight poling: no chart has such a state; did you mean polling?"),
+        (("--highlight", "xyz"), "--highlight xyz: no chart has such a state; they have validating, "),
+        (
+            ("START", "--format", "dot", "-o", "/dev/null"),
+            "/dev/null: is no regular file, and is left as it is: name another one",
+        ),
         (("START", "-o", "pyproject.toml/start.mmd"), "pyproject.toml: File exists"),
         (("START", "--into", "nowhere.md"), "nowhere.md: No such file or directory"),
         (("TEST", "--into", "README.md"), "README.md: has no lines <!-- diagram TEST --> and <!-- end of diagram TEST"),

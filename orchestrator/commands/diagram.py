@@ -118,20 +118,36 @@ def _format(arguments: Namespace, number: int) -> str:
         return str(arguments.format)
     if arguments.into is not None:
         return "mermaid"
-    suffix = Path(arguments.output or "").suffix
+    usual = "mermaid" if number == 1 else "page"
+    if arguments.output is None:
+        return usual
+    suffix = Path(arguments.output).suffix
     known = {suffix: form for form, suffix in SUFFIXES.items()}  # .md is a page
-    return known.get(suffix, "mermaid" if number == 1 else "page")
+    if suffix not in known and not _is_directory(arguments.output):
+        *endings, last = known
+        raise UsageError(
+            f"-o {arguments.output}: its ending says no format: "
+            f"end it with {', '.join(endings)} or {last}, or name one with --format"
+        )
+    return known.get(suffix, usual)
+
+
+def _is_directory(output: str) -> bool:
+    return output.endswith("/") or Path(output).is_dir()
 
 
 def _highlighted(charts: "Sequence[Chart]", name: str) -> None:
-    """Refuse a state that a chart does not have."""
+    """Refuse a state that none of the charts has."""
     from difflib import get_close_matches  # noqa: PLC0415
 
-    for chart in charts:
-        if name and name not in chart.states:
-            near = get_close_matches(name, chart.states, 1)
-            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(chart.states)}"
-            raise UsageError(f"--highlight {name}: the chart of {chart.action} has no such state; {hint}")
+    known = list(dict.fromkeys(state for chart in charts for state in chart.states))
+    if not name or name in known:
+        return
+    near = get_close_matches(name, known, 1)
+    one = len(charts) == 1
+    where = f"the chart of {charts[0].action} has no such state" if one else "no chart has such a state"
+    hint = f"did you mean {near[0]}?" if near else f"{'it has' if one else 'they have'} {', '.join(known)}"
+    raise UsageError(f"--highlight {name}: {where}; {hint}")
 
 
 def _print(arguments: Namespace, charts: "list[Chart]", form: str) -> int:
@@ -160,8 +176,7 @@ def _files(arguments: Namespace, charts: "list[Chart]", form: str) -> "Iterator[
         path = Path(arguments.into)
         yield path, _inserted(path, {chart.action: draw([chart], form, view, here) for chart in charts}, form)
         return
-    path = Path(arguments.output)
-    directory = path.is_dir() or arguments.output.endswith("/")
+    path, directory = Path(arguments.output), _is_directory(arguments.output)
     if form == "page":
         yield (path / "README.md" if directory else path), draw(charts, form, view, here)
         return
