@@ -136,7 +136,9 @@ class _Builder:
     def _action(self, wanted: str | None) -> str:
         """The action that the document names."""
         named = self.document.get("action")
-        if named not in ACTIONS:
+        if named is None:
+            self.faults.append(f"action: is missing: say which of {', '.join(ACTIONS)} it is the chart of")
+        elif named not in ACTIONS:
             self.faults.append(f"action: {named!r} is none of {', '.join(ACTIONS)}")
         elif wanted not in {None, named}:
             self.faults.append(f"action: it is the chart of {named}, not of {wanted}")
@@ -151,7 +153,9 @@ class _Builder:
         initial = self.document.get("initial")
         texts = {"title": self.document.get("title", self.action), "about": self.document.get("about", "")}
         self.faults += [f"{key}: {text!r} is not a text" for key, text in texts.items() if not isinstance(text, str)]
-        if not isinstance(initial, str) or initial not in states:
+        if initial is None:
+            self.faults.append("initial: is missing: name the first state")
+        elif not isinstance(initial, str) or initial not in states:
             self.faults.append(f"initial: {initial!r} is not a state of this chart")
         taken = {SAME, *_EVENTS, *(event for state in states.values() for event in state.edges)}
         for state in states.values():

@@ -164,7 +164,11 @@ REFUSED = {
     "duplicate state": ("[won]\n", "[lost]\n", "Cannot declare ('lost',) twice"),
     # Names that nothing has
     "action": ('action  = "TEST"', 'action = "test"', "action: 'test' is none of STATUS, START, TEST, FORCE_RESYNC"),
-    "no action": ('action  = "TEST"', "", "action: None is none of STATUS"),
+    "no action": (
+        'action  = "TEST"',
+        "",
+        "action: is missing: say which of STATUS, START, TEST, FORCE_RESYNC it is the chart of",
+    ),
     "paragraph": ('action  = "TEST"', 'action  = "TEST"\nabout = 1', "about: 1 is not a text"),
     "top-level key": ('title   = "a small chart"', "version = 1", "version: unknown key"),
     "state's key": ("tries = 3", "tires = 3", "asking: unknown key 'tires'"),
@@ -194,7 +198,7 @@ REFUSED = {
         'also  = ["signals", "signals"]',
         "resting: interrupted comes from the group 'signals' and from elsewhere",
     ),
-    "no initial": ('initial = "asking"', "", "initial: None is not a state of this chart"),
+    "no initial": ('initial = "asking"', "", "initial: is missing: name the first state"),
     "initial nowhere": ('initial = "asking"', 'initial = "a"', "initial: 'a' is not a state of this chart"),
     "state named like an event": (
         "[lost]",
