@@ -6,6 +6,7 @@ holds all that the world did to a run, so that `orchestrator.replay` can do it a
 
 import json
 import os
+from codecs import getincrementaldecoder
 from collections.abc import Mapping, MutableMapping
 from itertools import pairwise
 from pathlib import Path
@@ -343,7 +344,7 @@ def is_of(file: Path, run: Run) -> bool:
         OSError: It is there and cannot be read.
     """
     try:
-        with file.open(encoding="utf-8") as stream:
+        with file.open("rb") as stream:  # whatever is torn further down
             header = json.loads(stream.readline())
         return {name: header[name] for name in ("format", "action", "connector_id", "started_at")} == {
             "format": FORMAT,
@@ -376,9 +377,10 @@ def read_journal(file: str | Path) -> Journal:
         JournalError: It cannot be read, is no journal, is one of another format, or is damaged.
     """
     try:
-        text = Path(file).read_text("utf-8")
+        text = _decoded(Path(file).read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        raise JournalError(f"{file}: cannot be read: {error}") from error
+        problem = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise JournalError(f"{file}: cannot be read: {problem}") from error
     first, *lines = text.removesuffix("\n").split("\n")
     try:
         header = _header(_parsed(first))
@@ -406,6 +408,13 @@ def read_journal(file: str | Path) -> Journal:
     if not records:
         raise JournalError(f"{file}: holds no whole step: the job was killed while it wrote the first")
     return Journal(str(file), header, tuple(records), torn)
+
+
+def _decoded(content: bytes) -> str:
+    """The text, without what is left of a character within which a line was torn."""
+    behind = '\n{"resumed"'  # a line is torn at the end, or where the run was taken up again
+    parts = content.split(behind.encode())
+    return behind.join(getincrementaldecoder("utf-8")().decode(part) for part in parts)
 
 
 def _parsed(line: str) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def test_recorded_chart_of_another_time(debug: Debugger, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (None, "{file}: cannot be read: [Errno 2] No such file or directory"),
+        (None, "{file}: cannot be read: No such file or directory"),
         ("{}", "{file}: is no journal: its first line is not the header of one"),
     ],
 )

@@ -270,14 +270,14 @@ def test_resumed_run_goes_on_in_its_journal(stage: MakeStage) -> None:
     assert not journal.torn
 
 
-@pytest.mark.parametrize("left", ['{"step": 99, "at": "2027', "\n"])
-def test_resumed_run_passes_over_a_torn_line(stage: MakeStage, left: str) -> None:
+@pytest.mark.parametrize("left", [b'{"step": 99, "at": "2027', b'{"step": 99, "why": "\xe2\x82', b"\n"])
+def test_resumed_run_passes_over_a_torn_line(stage: MakeStage, left: bytes) -> None:
     """What was torn when the job was killed keeps nobody from going on behind it, or from reading it."""
     here = stage(BRIEF)
     file = str(here.folder / "run.json")
     with pytest.raises(Killed):
         here.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
-    with _file(here).open("a", encoding="utf-8") as journal:
+    with _file(here).open("ab") as journal:
         journal.write(left)
     here.play(FIVETRAN_STATE_FILE=file)
 
@@ -285,6 +285,24 @@ def test_resumed_run_passes_over_a_torn_line(stage: MakeStage, left: str) -> Non
 
     assert [record.step.number for record in journal_now.records] == list(range(1, len(journal_now.records) + 1))
     assert not journal_now.torn
+
+
+def test_run_that_is_resumed_twice_keeps_its_journal(stage: MakeStage) -> None:
+    """A character that was torn when the job was killed first does not cost the journal when it is resumed again."""
+    here = stage(BRIEF)
+    file = str(here.folder / "run.json")
+    with pytest.raises(Killed):
+        here.play("START", _die_in("taking_baseline"), FIVETRAN_STATE_FILE=file)
+    with _file(here).open("ab") as journal:
+        journal.write(b'{"step": 99, "why": "\xe2\x82')
+    with pytest.raises(Killed):
+        here.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
+    here.play(FIVETRAN_STATE_FILE=file)
+
+    read = _read(here)
+
+    assert read.header.resumed is None
+    assert [record.step.number for record in read.records] == list(range(1, len(read.records) + 1))
 
 
 @pytest.mark.parametrize("before", ["nothing", "another run's", "of another chart", "no journal"])
@@ -448,6 +466,18 @@ def test_torn_last_line_is_passed_over(tmp_path: Path) -> None:
     assert (len(journal.records), journal.torn) == (len(whole.records) - 1, True)
 
 
+def test_line_torn_within_a_character_is_passed_over(tmp_path: Path) -> None:
+    """A line may be torn between the bytes of a character: the lines before it are read all the same."""
+    whole = read_journal(FOLDER / "start-resumed.jsonl")
+    file = _recorded(tmp_path, lambda _: None)
+    kept, last = file.read_bytes().rsplit(b"\n", 1)
+    file.write_bytes(kept + b"\n" + last[:50] + "\N{EURO SIGN}".encode()[:-1])
+
+    journal = read_journal(file)
+
+    assert (len(journal.records), journal.torn) == (len(whole.records) - 1, True)
+
+
 def _with(number: int, old: str, new: str) -> Callable[[list[str]], None]:
     def change(lines: list[str]) -> None:
         assert old in lines[number]
@@ -552,6 +582,16 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     binary = tmp_path / "picture.png"
     binary.write_bytes(b"\x89PNG\xff")
 
-    for file in (tmp_path / "none.jsonl", binary):
-        with pytest.raises(JournalError, match=f"{file}: cannot be read: "):
+    late = _recorded(tmp_path, _with(2, '"step"', '"st\xe9p"'))
+    late.write_bytes(late.read_bytes().replace("\xe9".encode(), b"\xe9"))
+
+    for file, why in (
+        (tmp_path / "none.jsonl", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (binary, "it is no text in UTF-8"),
+        (late, "it is no text in UTF-8"),
+    ):
+        with pytest.raises(JournalError) as refused:
             read_journal(file)
+
+        assert str(refused.value) == f"{file}: cannot be read: {why}"

@@ -483,7 +483,7 @@ def test_what_is_no_journal_ends_with_2(capsys: Capture, tmp_path: Path) -> None
 
     told = capsys.readouterr()
     assert code == 2
-    assert told.err == f"{files[0]}: cannot be read: [Errno 2] No such file or directory: '{files[0]}'\n"
+    assert told.err == f"{files[0]}: cannot be read: No such file or directory\n"
     assert told.out == f"{files[1]}: STATUS of speak_inexpensive, 7 steps in 0 s, done (0): repeats\n"
 
 
