@@ -16,7 +16,7 @@ PIP      := -m pip --quiet --disable-pip-version-check
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 	@echo
-	@echo "  make demo SCENARIO=rescheduled_twice     PYTHON=python3.13 names another Python"
+	@echo "  make demo SCENARIO=rescheduled-twice     PYTHON=python3.13 names another Python"
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

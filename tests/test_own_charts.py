@@ -225,15 +225,21 @@ def test_page_makes_the_example() -> None:
     assert parse(text, "made").digest == load_file(str(EXAMPLE)).digest
 
 
+def misplaced() -> tuple[tuple[str, str], ...]:
+    """What the page says to change in its chart, so that the tests come right before the trigger."""
+    (words,) = re.findall(r"^Or that the tests.*?\. The form is sound", PAGE, re.DOTALL | re.MULTILINE)
+    edits = []
+    for key, value in re.findall(r'`([\w.]+) = "(\w+)"`', words):
+        (line,) = re.findall(rf'^{re.escape(key)} *= "\w+"$', EXAMPLE.read_text("utf-8"), re.MULTILINE)
+        edits.append((line, f'{key} = "{value}"'))
+    return tuple(edits)
+
+
 @pytest.mark.parametrize(
     "edits",
     [
         (('edges.tests_failed = "failed"\n', ""),),
-        (
-            ('initial = "testing"', 'initial = "validating"'),
-            ('edges.idle = "triggering"', 'edges.idle = "testing"'),
-            ('edges.passed       = "validating"', 'edges.passed       = "triggering"'),
-        ),
+        misplaced(),
     ],
     ids=["no verdict", "too late"],
 )
@@ -256,6 +262,19 @@ def test_mistakes_on_the_page_are_real(
     assert [block.splitlines() for block in shown] == [wrong[-len(shown[0].splitlines()) :]]
     assert [line for line in wrong if "BROKEN" in line or "REFUSED" in line] == [
         line for line in shown[0].splitlines() if "BROKEN" in line or "REFUSED" in line
+    ]
+
+
+def test_mistake_with_the_first_state_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the tests as the first state still, two more promises are broken, as the page says."""
+    others = [edit for edit in misplaced() if not edit[0].startswith("initial")]
+
+    assert len(others) == len(misplaced()) - 1
+    assert main(["check", written(tmp_path, *others, text=EXAMPLE.read_text("utf-8"))], {}) == 1
+    assert [line.strip() for line in capsys.readouterr().out.splitlines() if "BROKEN" in line] == [
+        "BROKEN  no trigger without a baseline",
+        "BROKEN  no trigger with a stale baseline",
+        "BROKEN  only the right sync is judged",
     ]
 
 
