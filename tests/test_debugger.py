@@ -210,7 +210,9 @@ REFUSED = {
         "back": "this is the beginning: `step` or `forward` goes on",
         "forward": "no later step is known: `step` takes the next one",
         "back to polling": "no earlier step stands in polling: `history` lists them",
-        "back to pooling": "no state or event of START is called 'pooling': did you mean polling",
+        "back to pooling": "no state of START is called 'pooling': did you mean polling? `draw` shows them",
+        "back to running": "no state of START is called 'running': `draw` shows them",
+        "zebra": "no command is called 'zebra': `help` lists them",
         "back 2 polling": "write it so: back [N | to STATE]",
         "back to": "'to' is no count: give a whole number from 1",
         "step 0": "'0' is no count: give a whole number from 1",
@@ -232,7 +234,9 @@ REFUSED = {
         "unfork": "this run was not forked from another: there is nothing to go back to",
         "facts zebra": "no fact is called 'zebra': `facts` lists those that are known",
         "facts base_line": "no fact is called 'base_line': did you mean baseline? `facts` lists",
-        "save .": "'.' cannot be written (",
+        "save .": "'.' is no regular file: name another file",
+        "save nowhere/saved": "'nowhere/saved' cannot be written: there is no directory 'nowhere': make it first",
+        "draw nowhere/way.dot": "'nowhere/way.dot' cannot be written: there is no directory 'nowhere'",
         "save /proc/saved": "'/proc/saved' cannot be written (",
         "save": "write it so: save FILE",
         "save 'one": "No closing quotation: close the quotation",
@@ -593,6 +597,32 @@ def test_draw_needs_a_known_ending_and_graphviz(
     ending = "'here.jpeg' does not say what to draw: let it end in .svg, .png, .mmd, .dot"
     assert transcript.of("draw here.jpeg").text == ending
     assert transcript.of("draw here.svg").text.startswith("svg needs Graphviz")
+
+
+def test_draw_overwrites_nothing_but_files(debug: Debugger, tmp_path: Path) -> None:
+    """`draw FILE` draws over a file, and over nothing else."""
+    (tmp_path / "folder.dot").mkdir()
+    (tmp_path / "way.dot").write_text("something else", "utf-8")
+
+    transcript = debug("START", f"draw {tmp_path}/folder.dot", f"draw {tmp_path}/way.dot")
+
+    refused, drawn = (" ".join(told.text.split()) for told in transcript.told)
+    assert refused == f"'{tmp_path}/folder.dot' is no regular file: name another file"
+    assert drawn == f"drawn: {tmp_path}/way.dot"
+    assert (tmp_path / "way.dot").read_text("utf-8").startswith("digraph")
+
+
+@pytest.mark.parametrize("content", [b"", b"a letter\n", b"\xff\xfe", b"[1]", b'{"format": 1}'])
+def test_save_overwrites_journals_alone(debug: Debugger, tmp_path: Path, content: bytes) -> None:
+    """`save FILE` writes over a journal, and over no other file."""
+    (tmp_path / "own").write_bytes(content)
+
+    transcript = debug("START", f"save {tmp_path}/own", f"save {tmp_path}/new", "step", f"save {tmp_path}/new")
+
+    refused = " ".join(transcript.told[0].text.split())
+    assert refused == f"'{tmp_path}/own' is there and is no journal: name another file"
+    assert (tmp_path / "own").read_bytes() == content
+    assert len(read_journal(tmp_path / "new").records) == 1
 
 
 def test_help_lists_every_command(debug: Debugger) -> None:

@@ -36,6 +36,11 @@ from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parent.parent
+LEFT = "the run is left before its end. At Fivetran, as far as the run knows:"
+TRIGGERED = "the sync was triggered and may still run; it was left alone"
+MANUAL = "the schedule is now manual (it was auto): syncs happen only when a job asks for one;"
+ATTACH = "To wait for that sync, start the job, or this, with FIVETRAN_ON_RUNNING=attach."
+UNANSWERED = "had no answer: it may have been carried out"
 PATIENCE = 60.0  # seconds until something that should have been on the terminal is missed
 
 
@@ -129,7 +134,7 @@ def test_missing_extra(module: str) -> None:
     with Process(module, "debug", "START", command=(sys.executable, "-c", WITHOUT), variables={}) as command:
         ended = command.end()
 
-    told = f"the debugger needs {module}: pip install {module}, or this with its extra debug\n"
+    told = f"the debugger needs its extra debug ({module} is missing): pip install '.[debug]'\n"
     assert (ended.code, ended.stderr) == (2, told)
 
 
@@ -185,15 +190,17 @@ def test_live_asks_before_it_changes_something(debug: Debugger, fivetran: Rehear
         "start --live", "step", "step", "no", "step", "", "step", "yes", "until triggered", environ=variables
     )
 
-    question = "LIVE: send PATCH /v1/connections/speak_inexpensive to take the connection off its own schedule? [y/N] "
+    host = variables["FIVETRAN_API_URL"].removeprefix("http://")
     declined, again, agreed = transcript.told[1:4]
-    assert transcript.opening.startswith("START speak_inexpensive (LIVE Fivetran), the beginning ---")
-    assert declined.prompt == "(LIVE Fivetran) 1 disabling_schedule>"
+    assert transcript.opening.startswith(f"START speak_inexpensive (LIVE {host}), the beginning ---")
+    assert declined.prompt == f"(LIVE {host}) 1 disabling_schedule>"
     assert declined.text.splitlines() == [
-        f"{question}no",
+        f"LIVE {host}, to take the connection off its own schedule:",
+        'PATCH /v1/connections/speak_inexpensive {"schedule_type": "manual", "run_setup_tests": false}',
+        "send it? [y/N] no",
         "not sent: PATCH /v1/connections/speak_inexpensive; the run stands where it stood",
     ]
-    assert again.text.splitlines()[1] == declined.text.splitlines()[1]
+    assert again.text.splitlines()[3] == declined.text.splitlines()[3]
     assert agreed.state == "taking_baseline"
     assert "not sent: POST" in transcript.last.text  # the file had no more answers
     assert (transcript.code, _asked(fivetran)) == (2, ["get", "patch"])
@@ -212,6 +219,50 @@ def test_live_run_goes_to_its_end(debug: Debugger, fivetran: Rehearsal, tmp_path
     assert '"verdict": "succeeded"' in (report / "result.json").read_text("utf-8")
     assert read_journal(file).records[-1].step.target == "done"
     assert SECRET not in journal + transcript.opening + "".join(told.text for told in transcript.told)
+
+
+@pytest.mark.parametrize(
+    ("commands", "goes_on"),
+    [
+        (["step"], ["no sync of this run is running"]),
+        (["until triggered", "y", "y"], [TRIGGERED, MANUAL, ATTACH]),
+        (["until triggered", "y", "y", "fork", "step"], [TRIGGERED, MANUAL, ATTACH]),
+    ],
+)
+def test_leaving_a_live_run(debug: Debugger, fivetran: Rehearsal, commands: list[str], goes_on: list[str]) -> None:
+    """Whoever leaves a live run before its end, from a fork, too, is told what goes on at Fivetran."""
+    transcript = debug("START --live", *commands, "quit", environ=fivetran.variables("START", FIVETRAN_EVIDENCE="0"))
+
+    head, *told = transcript.last.text.splitlines()
+    assert (transcript.code, head) == (0, LEFT)
+    assert [line.removeprefix("- ") for line in told if not line.startswith("FIVETRAN_RESTORE")] == goes_on
+
+
+def test_leaving_a_live_run_that_has_ended(debug: Debugger, fivetran: Rehearsal) -> None:
+    """Behind a live run's end nothing is left to tell."""
+    variables = fivetran.variables("START", FIVETRAN_EVIDENCE="0")
+
+    transcript = debug("START --live", "continue", "y", "y", "quit", environ=variables)
+
+    assert (transcript.code, transcript.last.command, transcript.last.text) == (0, "quit", "")
+
+
+def test_leaving_after_a_trigger_that_was_cut_off(debug: Debugger) -> None:
+    """A trigger that Ctrl-C cut off may have been carried out: whoever leaves then is told so."""
+    with rehearsed(Scenario(faults=(Fault(on="sync", does="hang"),))) as fivetran:
+
+        def interrupt() -> None:
+            fivetran.await_request("sync")
+            os.kill(os.getpid(), signal.SIGINT)
+
+        waiting = threading.Thread(target=interrupt)
+        waiting.start()
+        transcript = debug("START --live", "c", "y", "y", "quit", environ=fivetran.variables("START"))
+        waiting.join()
+
+    told = transcript.last.text.splitlines()
+    assert told[:2] == [LEFT, f"- POST /v1/connections/speak_inexpensive/sync {UNANSWERED}"]
+    assert told[-1] == ATTACH
 
 
 def test_report_that_cannot_be_written(debug: Debugger, fivetran: Rehearsal, tmp_path: Path) -> None:
@@ -274,7 +325,8 @@ def test_pause_is_interrupted(debug: Debugger, fivetran: Rehearsal, monkeypatch:
 
     interrupted = transcript.of("step")
     assert interrupted.line == "interrupted: the pause is not over, and the run stands where it stood"
-    assert transcript.last.prompt == interrupted.prompt == "(LIVE Fivetran) 4 waiting>"
+    assert transcript.last.prompt == interrupted.prompt
+    assert interrupted.prompt.endswith(") 4 waiting>")
 
 
 def test_terminated(debug: Debugger, fivetran: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:

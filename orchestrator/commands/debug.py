@@ -14,6 +14,11 @@ examples:
   fivetran-orchestrator debug START --scenario lost-answer     a simulated Fivetran: no account, no waiting
   fivetran-orchestrator debug --replay journal.jsonl           a run that was, on any machine
   fivetran-orchestrator debug START --live                     the real one; asks before it changes something
+
+exit codes: 0; 2 for wrong usage, and where a command of a file or a pipe was refused (the others
+are done all the same); 143 for SIGTERM
+history: what was typed is kept in $XDG_STATE_HOME/fivetran-orchestrator/debug-history, under
+~/.local/state where XDG_STATE_HOME is not set
 """
 
 
@@ -46,16 +51,14 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """Debug a run.
 
     Returns:
-        0; 2 where something is missing or wrong, or a command of a file was refused.
+        0; 2 where something is missing or wrong, or a command of a file was refused; 143 for SIGTERM.
     """
     try:
         from orchestrator.debugger import openings, shell  # noqa: PLC0415  # they need the extra
     except ModuleNotFoundError as error:
         if error.name not in {"prompt_toolkit", "rich", "werkzeug"}:
             raise
-        print(
-            f"the debugger needs {error.name}: pip install {error.name}, or this with its extra debug", file=sys.stderr
-        )
+        print(f"the debugger needs its extra debug ({error.name} is missing): pip install '.[debug]'", file=sys.stderr)
         return 2
     try:
         lines = _commands(arguments.commands)

@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import json
 import shlex
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -29,6 +30,8 @@ from orchestrator.texts import duration
 __all__ = ["COMMANDS", "Command", "Desk", "Refusal", "complete", "perform"]
 
 LOOP = 4  # steps of a loop that is told once
+LIKE = 0.7  # how like a name must be to be what was meant, of 1
+HEADER = {"format", "action", "started_at", "chart"}  # what a journal's first line has
 LISTED = 20  # steps that `history` lists unless told otherwise
 
 
@@ -146,7 +149,7 @@ def _find(word: str) -> Command:
     if len(found) > 1:
         raise Refusal(f"{word!r} may be {_or(found)}: write more of it")
     if not found:
-        near = difflib.get_close_matches(word.lower(), COMMANDS, 2)
+        near = difflib.get_close_matches(word.lower(), COMMANDS, 2, LIKE)
         hint = f"did you mean {_or(near)}? " if near else ""
         raise Refusal(f"no command is called {word!r}: {hint}`help` lists them")
     return COMMANDS[found[0]]
@@ -235,7 +238,10 @@ def back(desk: Desk, where: str = "1", state: str = "") -> None:
     another way from there, `fork`.
     """
     if where == "to" and state:
-        name = _stop(desk.session, state)
+        name = state.lower()
+        if name not in desk.session.chart.states:
+            hint = _near(state, desk.session.chart.states)
+            raise Refusal(f"no state of {desk.session.chart.action} is called {state!r}: {hint}`draw` shows them")
         if not desk.session.back_to(name):
             raise Refusal(f"no earlier step stands in {name}: `history` lists them")
     elif state:
@@ -393,7 +399,12 @@ def history(desk: Desk, count: str = str(LISTED)) -> None:
 
 @_command("", "FILE", _paths)
 def save(desk: Desk, file: str) -> None:
-    """Save the run so far as a journal, without secrets: `debug --replay FILE` walks through it again."""
+    """Save the run so far as a journal, without secrets: `debug --replay FILE` walks through it again.
+
+    A journal that is there is overwritten, another file is not.
+    """
+    if _is_other(Path(file)):
+        raise Refusal(f"{file!r} is there and is no journal: name another file")
     _write(file, desk.session.line.journal(desk.session.mask))
     desk.say(f"saved as a journal: {file}")
 
@@ -475,9 +486,26 @@ def _stop(session: Session, name: str) -> str:
     return name.lower()
 
 
-def _write(file: str, content: str | bytes) -> None:
+def _is_other(path: Path) -> bool:
+    """Whether there is a file, and it is no journal as far as its first line says."""
+    if not path.is_file():
+        return False
     try:
-        write_atomically(Path(file), content)
+        with path.open(encoding="utf-8") as stream:
+            header = json.loads(stream.readline())
+    except (OSError, ValueError):
+        return True
+    return not (isinstance(header, dict) and header.keys() >= HEADER)
+
+
+def _write(file: str, content: str | bytes) -> None:
+    path = Path(file)
+    try:
+        if path.exists() and not path.is_file():
+            raise Refusal(f"{file!r} is no regular file: name another file")
+        if not path.parent.is_dir():
+            raise Refusal(f"{file!r} cannot be written: there is no directory {str(path.parent)!r}: make it first")
+        write_atomically(path, content)
     except (OSError, ValueError) as error:  # a ValueError: it names no file
         raise Refusal(f"{file!r} cannot be written ({error}): name another file") from error
 
@@ -489,7 +517,7 @@ def _count(text: str) -> int:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name.lower(), list(known), 2)
+    near = difflib.get_close_matches(name.lower(), list(known), 2, LIKE)
     return f"did you mean {_or(near)}? " if near else ""
 
 

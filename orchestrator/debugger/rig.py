@@ -98,6 +98,7 @@ class Rig:
         confirm: Asked before a request that changes something at the real Fivetran.
         reply: What the next call is to be answered with, or None.
         noted: What the world did in this step, beside answering it.
+        interrupted: The change that was cut off by a signal, and may have been carried out all the same; or None.
     """
 
     watch: Watch
@@ -121,6 +122,7 @@ class Rig:
         self.confirm: Callable[[Request], bool] = lambda _: False
         self.reply: Reply | None = None
         self.noted = Noted()
+        self.interrupted: Request | None = None
         self._mask = mask
         self._client = Client(url, settings.api_key, settings.api_secret, now=clock.wall, hide=mask.add)
         self._open.callback(self._client.close)
@@ -165,6 +167,7 @@ class Rig:
         try:
             answer = bounded(self._client, self.clock, self.watch)(request, seconds, True)  # noqa: FBT003  # World's form
         except SignalReceived:
+            self.interrupted = request if request.changes else None
             may = f"; {request} may have been carried out: `inject answer_lost` goes on as the job would"
             raise Halted(f"interrupted: the run stands where it stood{may if request.changes else ''}") from None
         except LimitReached:

@@ -7,6 +7,7 @@ read as markup.
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich.console import Group, RenderableType
 from rich.rule import Rule
@@ -29,7 +30,20 @@ from orchestrator.texts import duration, iso
 from orchestrator.vocabulary import meaning_of
 from orchestrator.why import why
 
-__all__ = ["THEME", "edges", "exchange", "facts", "history", "line", "lines", "prompt", "reason", "standing", "way"]
+__all__ = [
+    "THEME",
+    "edges",
+    "exchange",
+    "facts",
+    "history",
+    "line",
+    "lines",
+    "prompt",
+    "question",
+    "reason",
+    "standing",
+    "way",
+]
 
 THEME = Theme(
     {
@@ -56,8 +70,13 @@ def prompt(session: Session) -> str:
     number = str(session.here.run.number)
     if session.in_the_past:
         number += f" of {session.line.moments[-1].run.number}"
-    live = "LIVE " if session.live else ""
-    return f"({live}{session.line.origin}) {number} {session.here.state.name}> "
+    return f"({_origin(session)}) {number} {session.here.state.name}> "
+
+
+def question(session: Session, request: Request) -> str:
+    """Whether a request that changes something may be sent; what is to be answered has a line of its own."""
+    asked = _request(session.mask, request).plain
+    return f"{_origin(session)}, to {request.purpose}:\n{asked}\nsend it? [y/N] "
 
 
 def standing(session: Session) -> RenderableType:
@@ -73,8 +92,7 @@ def standing(session: Session) -> RenderableType:
         table.add_row("edges", edges(session, brief=True))
     table.add_row("facts", facts(session, brief=True))
     where = f"step {here.run.number}" if here.run.number else "the beginning"
-    live = "LIVE " if session.live else ""
-    title = f"{session.chart.action} {session.line.settings.connector_id} ({live}{session.line.origin}), {where}"
+    title = f"{session.chart.action} {session.line.settings.connector_id} ({_origin(session)}), {where}"
     shown = Text(title, "live" if session.live else "title")
     return Group(Rule(shown, align="left", characters="-", style="label"), table)
 
@@ -234,6 +252,11 @@ def _grid(*justified: Any, style: str = "") -> Table:  # noqa: ANN401  # rich's 
     for justify in justified:
         table.add_column(justify=justify, no_wrap=True, style=style)
     return table
+
+
+def _origin(session: Session) -> str:
+    """Where the run lives; of a live one the API's host, which need not be Fivetran's."""
+    return f"LIVE {urlsplit(session.line.settings.api_url).netloc}" if session.live else session.line.origin
 
 
 def _state(session: Session) -> Text:

@@ -109,6 +109,14 @@ class Session:
         return self.line.rig is not None and self.line.rig.live
 
     @property
+    def unended(self) -> Timeline | None:
+        """The run at the real Fivetran that has not ended, be it forked; None where there is none."""
+        for line in (self.line, *self.left):
+            if line.rig is not None and line.rig.live and not line.moments[-1].run.ended:
+                return line
+        return None
+
+    @property
     def stops(self) -> list[str]:
         """The names that one can stop at: states, events and the values of choices."""
         return list(dict.fromkeys([*self.chart.states, *(event for _, event, _ in self.chart.edges())]))
@@ -318,6 +326,7 @@ class Session:
         run, rig = self._at_the_tip()
         rig.noted = Noted()
         step, by_hand = do(run, rig)
+        rig.interrupted = None
         by_hand = by_hand or (HASTENED if self.here.hastened else "")
         self.line.moments.append(kept(run, rig, step, by_hand))
 

@@ -23,6 +23,7 @@ from orchestrator.events import Event
 from orchestrator.exchange import Request
 from orchestrator.log import LiveLine
 from orchestrator.texts import duration
+from orchestrator.verdicts import explain
 
 __all__ = ["attended", "unattended"]
 
@@ -59,7 +60,7 @@ def attended(session: Session, environ: Mapping[str, str]) -> int:
     def asked(request: Request) -> bool:
         live.clear()
         try:
-            return asking.prompt(_question(session, request)).strip().lower() in YES
+            return asking.prompt(screen.question(session, request)).strip().lower() in YES
         except (EOFError, KeyboardInterrupt):
             return False
 
@@ -80,6 +81,7 @@ def attended(session: Session, environ: Mapping[str, str]) -> int:
             break
         finally:
             live.clear()
+    _part(desk)
     return TERMINATED if desk.terminated else 0
 
 
@@ -105,7 +107,7 @@ def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
 
     def asked(request: Request) -> bool:
         said = next(rest, "").strip()
-        console.print(f"{_question(session, request)}{said}", soft_wrap=True)
+        console.print(f"{screen.question(session, request)}{said}", soft_wrap=True)
         return said.lower() in YES
 
     def told(refusal: str) -> None:
@@ -124,6 +126,7 @@ def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
             continue
         console.print(f"\n{screen.prompt(session)}{text}", soft_wrap=True)
         _do(desk, text, told)
+    _part(desk)
     return TERMINATED if desk.terminated else REFUSED if refused else 0
 
 
@@ -138,8 +141,20 @@ def _do(desk: Desk, text: str, told: Callable[[str], None], tick: Callable[[], N
             desk.left = desk.terminated = True
 
 
-def _question(session: Session, request: Request) -> str:
-    return f"LIVE: send {session.mask.line(str(request))} to {request.purpose}? [y/N] "
+def _part(desk: Desk) -> None:
+    """Say what goes on at the real Fivetran, where a run of it is left before its end."""
+    line = desk.session.unended
+    if line is None or line.rig is None:
+        return
+    facts = line.moments[-1].facts
+    if line.rig.interrupted is not None:
+        facts = facts.updated({"unanswered": str(line.rig.interrupted)})
+    said = explain(line.settings, facts.updated({"verdict": Event.INTERRUPTED}))
+    desk.say("the run is left before its end. At Fivetran, as far as the run knows:")
+    for one in said.at_fivetran:
+        desk.say(f"- {one}")
+    if said.still_running is not False and line.settings.action == "START":
+        desk.say("To wait for that sync, start the job, or this, with FIVETRAN_ON_RUNNING=attach.")
 
 
 def _tick(session: Session, live: LiveLine) -> None:
