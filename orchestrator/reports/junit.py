@@ -19,8 +19,8 @@ NAME = "junit.xml"
 
 # Fivetran's results as JUnit has them; PASSED and WARNING are passed tests.
 _OUTCOMES = {"FAILED": "failure", "JOB_FAILED": "error", "SKIPPED": "skipped"}
-# What XML 1.0 cannot carry, not even as a reference.
-_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What XML 1.0 cannot carry, not even as a reference. Its complement would take ten times as long to compile.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def draw(document: Mapping[str, Any]) -> str:
