@@ -1,11 +1,13 @@
 """The debugger against a simulated Fivetran: each command, and what it says to a wrong one."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
 from desk import Debugger
 
+from orchestrator.debugger import shell
 from orchestrator.debugger.commands import COMMANDS
 from orchestrator.debugger.openings import opened
 from orchestrator.debugger.rig import Ahead, Halted
@@ -42,6 +44,28 @@ def test_screen_tells_where_we_are_and_what_comes(debug: Debugger) -> None:
     assert "disabled -> taking_baseline the connection is off its own schedule" in shown.row("edges")
     assert "rate_limited, unavailable -> the same, after a pause" in shown.row("edges")
     assert "* schedule_before auto" in shown.row("facts")
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (70, ["ready -> disabling_schedule", "    the connection can sync, and its schedule is still its"]),
+        (90, ["ready          -> disabling_schedule   the connection can sync, and its schedule"]),
+    ],
+)
+def test_meanings_in_a_narrow_terminal(width: int, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is little room, an edge's meaning has lines of its own, and nothing is cut off."""
+    out = io.StringIO()
+    monkeypatch.setattr(shell, "WIDTH", width)
+    session = opened("START", None, None, {}, live=False)
+    try:
+        shell.unattended(session, [], out)
+    finally:
+        session.close()
+
+    shown = out.getvalue().partition("edges     ")[2]
+    assert [line.removeprefix(" " * 10) for line in shown.splitlines()[: len(lines)]] == lines
+    assert "…" not in shown
 
 
 def test_facts_that_did_not_change_share_a_paragraph(debug: Debugger) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -61,6 +62,7 @@ THEME = Theme(
     }
 )
 TIMES = ("connection_date", "triggered_at", "quiet_since", "looking_since")  # facts that are seconds since the epoch
+ROOM = 65  # columns that three of a row need, one beside the other
 SHORT = 30  # characters of a fact that is told among others
 BY_HAND = {INJECTED: "injected", ANSWERED: "answered by hand", HASTENED: "not waited for"}
 
@@ -108,7 +110,7 @@ def edges(session: Session, *, brief: bool = False) -> RenderableType:
     if not state.edges:
         return Text("none: the state is final", "absent")
     chosen = _chosen(session, state)
-    table = _grid("left", "left")
+    rows = []
     shared: dict[str, list[str]] = {}
     for event, target in state.edges.items():
         again = "the same, after a pause" if target == state.name else target
@@ -117,9 +119,9 @@ def edges(session: Session, *, brief: bool = False) -> RenderableType:
             continue
         mark = "> " if event == chosen else ""
         said = meaning_of(event) or ("it will be this one" if mark else "")
-        table.add_row(Text(f"{mark}{event}", "event"), Text(f"-> {again}", "target"), Text(said))
+        rows.append((Text(f"{mark}{event}", "event"), Text(f"-> {again}", "target"), Text(said)))
     rest = (Text.assemble((", ".join(events), "event"), f" -> {target}") for target, events in shared.items())
-    return Group(table, *rest)
+    return Group(_Rows(rows), *rest)
 
 
 def facts(session: Session, name: str = "", *, brief: bool = False) -> RenderableType:
@@ -244,6 +246,26 @@ def way(session: Session) -> RenderableType:
 
 
 # --- Parts ------------------------------------------------------------------------------------
+
+
+class _Rows:
+    """Rows of three; where there is little room, the third stands under the others."""
+
+    def __init__(self, rows: list[tuple[Text, Text, Text]]) -> None:
+        self._rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """As the room is."""
+        del console
+        narrow = options.max_width < ROOM
+        table = _grid() if narrow else _grid("left", "left")
+        for first, second, third in self._rows:
+            if narrow:
+                table.add_row(Text.assemble(first, " ", second))
+                table.add_row(Padding(third, (0, 0, 0, 4)))
+            else:
+                table.add_row(first, second, third)
+        yield table
 
 
 def _grid(*justified: Any, style: str = "") -> Table:  # noqa: ANN401  # rich's own literals
