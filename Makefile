@@ -31,7 +31,7 @@ demo: $(STAMP) ## a START job against a simulated Fivetran, in seconds (SCENARIO
 	@$(BIN)/fivetran-orchestrator demo --scenario $(SCENARIO)
 
 test: $(STAMP) ## the tests; Python is all that they need
-	$(BIN)/pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto $(PYTEST_ARGS)
 	@echo
 	@echo "Left out: linters and types (make check), coverage of every branch (make coverage), the drawings in"
 	@echo "a browser (make test-browser), the wheel installed elsewhere (make wheel), benchmarks (make bench),"

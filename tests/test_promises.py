@@ -23,8 +23,6 @@ from orchestrator.replay import replay
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
-pytestmark = pytest.mark.xdist_group("worlds")  # played once, and not once a worker
-
 PLANS = st.builds(
     SyncPlan,
     queued=st.sampled_from([0.0, 0.0, 12.0, 70.0]),
