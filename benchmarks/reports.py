@@ -4,14 +4,12 @@ In a fresh environment that holds the wheel without extras, as in `startup.py`. 
 the run has ended, but for the journal, which is part of what is measured here.
 """
 
-import argparse
 import statistics
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from startup import ATTEMPTS, WARM_UP, BenchmarkError, Cost, cost, prepared
+from startup import WARM_UP, BenchmarkError, Cost, compared, cost
 
 from orchestrator.clock import SystemClock
 from orchestrator.simulator.app import Simulator
@@ -61,26 +59,5 @@ def told(with_reports: Sequence[Cost], without: Sequence[Cost]) -> bool:
     return bool(kept)
 
 
-def main() -> int:
-    """Measure and tell.
-
-    Returns:
-        The exit code: 1 if a limit is passed.
-    """
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("wheel", type=Path, help="the wheel to measure (make wheel)")
-    parser.add_argument("--repetitions", type=int, default=15, metavar="N", help="runs of each (default 15)")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        python = prepared(folder / "venv", given.wheel)
-        try:
-            good = any(told(*measured(python, folder, given.repetitions)) for _ in range(ATTEMPTS))
-        except BenchmarkError as error:
-            print(error, file=sys.stderr)
-            return 1
-    return 0 if good else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(compared(__doc__, measured, told))

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,13 +148,22 @@ def told(job: Sequence[Cost], ten_lines: Sequence[Cost]) -> bool:
     return good
 
 
-def main() -> int:
-    """Measure and tell.
+def compared(
+    description: str | None,
+    measured: Callable[[Path, Path, int], tuple[list[Cost], list[Cost]]],
+    told: Callable[[Sequence[Cost], Sequence[Cost]], bool],
+) -> int:
+    """Measure two kinds of process in an environment of the wheel's own, and tell.
+
+    Args:
+        description: What `--help` says.
+        measured: Gives the costs of both: of the environment's Python, in a folder, so many times.
+        told: Prints them; whether they are within the limits.
 
     Returns:
-        The exit code: 1 if a ratio is above its limit.
+        The exit code: 1 if a limit is passed.
     """
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path, help="the wheel to measure (make wheel)")
     parser.add_argument("--repetitions", type=int, default=15, metavar="N", help="runs of each (default 15)")
     given = parser.parse_args()
@@ -171,4 +180,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(compared(__doc__, measured, told))
