@@ -23,8 +23,16 @@ CI_MARGIN = 60.0  # seconds of the job's own timeout that are left for its other
 CI_LEAST = 10.0
 LEAST_SECONDS = 0.1
 MOST_SECONDS = 31_622_400.0  # a leap year; the system's timers overflow somewhere above
-POLICIES = {"on_running": "FIVETRAN_ON_RUNNING", "on_reschedule": "FIVETRAN_ON_RESCHEDULE"}
-POLICY_OF = {"on_running": "a sync that is running already", "on_reschedule": "a sync that Fivetran puts off"}
+POLICIES = {
+    "on_running": "FIVETRAN_ON_RUNNING",
+    "on_reschedule": "FIVETRAN_ON_RESCHEDULE",
+    "on_broken": "FIVETRAN_ON_BROKEN",
+}
+POLICY_OF = {
+    "on_running": "a sync that is running already",
+    "on_reschedule": "a sync that Fivetran reschedules",
+    "on_broken": "a connection that is broken",
+}
 
 # A name at the source may have a dollar in it, but none has `${...}`.
 _UNRESOLVED = re.compile(r"\$\w+|%\w+%|.*\$\{[^}]*\}.*", re.DOTALL)
@@ -126,8 +134,8 @@ class _Reader:
             retry_limit=self._count("FIVETRAN_RETRY_LIMIT"),
             policies=tuple((name, self._policy(chart, name)) for name in POLICIES if chart and chart.values(name)),
             unpause=self._flag("FIVETRAN_UNPAUSE"),
-            restore_schedule=self._flag("FIVETRAN_RESTORE_SCHEDULE"),
-            evidence=self._one_of("FIVETRAN_EVIDENCE", ("1", "0")) == "1",
+            restore_schedule=self._restore_schedule(),
+            evidence=self._one_of("FIVETRAN_EVIDENCE", ("1", "red", "0")),
             journal=self._one_of("FIVETRAN_JOURNAL", ("1", "0")) == "1",
             state_file=self._value("FIVETRAN_STATE_FILE"),
             api_url=self._url(),
@@ -285,6 +293,13 @@ class _Reader:
                 f"set it to {' or '.join(chart.values(name))}",
             )
         return text
+
+    def _restore_schedule(self) -> str:
+        """What the schedule is to be at the end: "before", "auto" or "" (as it is then)."""
+        name = "FIVETRAN_RESTORE_SCHEDULE"
+        if not self._flag(name):
+            return ""
+        return "auto" if self._value(name).lower() == "auto" else "before"
 
     def _timeout(self) -> float:
         asked = self._number("FIVETRAN_TIMEOUT", 1.0)

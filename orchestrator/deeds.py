@@ -17,7 +17,8 @@ class Deed(StrEnum):
     LOOKS = "looks for a sign of a sync whose trigger had no answer"
     JUDGES = "judges what became of the sync"
     UNPAUSES = "un-pauses the connection"
-    CHANGES_SCHEDULE = "takes the connection off its own schedule"
+    CHANGES_SCHEDULE = "switches the connection to a manual schedule"
+    SWITCHES_LATE = "switches the schedule after the sync has ended"
     RESTORES_SCHEDULE = "puts the schedule back"
     RUNS_TESTS = "runs the setup tests"
 

@@ -14,6 +14,7 @@ __all__ = [
     "parse_time",
     "problems",
     "rescheduled_for",
+    "same_schedule",
     "schedule_type",
     "setup_state",
     "special_schedule",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 MANUAL = "manual"
+DAYS = 7  # of a week: a schedule on all of them is one without days
 
 # As SetupTestResultResponse in the official definition of the API has them.
 SETUP_TEST_RESULTS = ("PASSED", "SKIPPED", "WARNING", "FAILED", "JOB_FAILED")
@@ -99,6 +101,25 @@ def special_schedule(document: Document) -> str | None:
     """The newer `schedule` object's type where `schedule_type` alone cannot bring it back."""
     kind = _newer_schedule(document)
     return kind if kind in ("CRON", "TIME_OF_DAY") else None
+
+
+def same_schedule(one: object, other: object) -> bool:
+    """Whether two `schedule` objects mean the same: Fivetran fills in seconds, and all days where none is given."""
+    return _plain_schedule(one) == _plain_schedule(other)
+
+
+def _plain_schedule(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {
+            name: _plain_schedule(content)
+            for name, content in value.items()
+            if content not in (None, []) and not (isinstance(content, list) and len(content) == DAYS)
+        }
+    if isinstance(value, list):
+        return sorted((_plain_schedule(content) for content in value), key=str)
+    if isinstance(value, str):
+        return value.removesuffix(":00") if value.count(":") > 1 else value
+    return value
 
 
 def problems(document: Document) -> list[str]:

@@ -16,11 +16,12 @@ moment the answer came: so the same answers at the same moments make the same ru
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
-from orchestrator import documents
 from orchestrator.chart import OTHERWISE, Chart, Kind, State
-from orchestrator.effects import CHOICES, EFFECTS, Call, Pure
+from orchestrator.deeds import TRIGGERS
+from orchestrator.effects import CHOICES, EFFECTS, PAUSES, Call, Pure
 from orchestrator.events import SIGNALS, Event
 from orchestrator.exchange import TRANSIENT, Answer, Failure, Request, unanswered
 from orchestrator.facts import Facts
@@ -28,11 +29,12 @@ from orchestrator.machine import Position
 from orchestrator.report import Story
 from orchestrator.settings import Settings
 from orchestrator.trail import Trail
+from orchestrator.verdicts import trigger_unanswered
 from orchestrator.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived, World
 
 __all__ = ["GRACE", "LAST_CALL", "NotDue", "Run", "Step", "drive"]
 
-GRACE = 10.0  # seconds behind the conclusion
+GRACE = 10.0  # seconds after the verdict
 LAST_CALL = 5.0  # seconds that a call at the deadline still gets
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 60.0  # seconds; doubled in between
 
@@ -98,6 +100,11 @@ class _Exchange(NamedTuple):
     failure: Failure | None = None
     took: float = 0.0
 
+    @property
+    def changes(self) -> bool:
+        """Whether something was to be changed."""
+        return self.request is not None and self.request.changes
+
 
 class Run:
     """One run of a chart, one step at a time.
@@ -126,7 +133,8 @@ class Run:
         self._concluded = False
         self._hurried = False
         self._answer_was_lost = False
-        self._hopeless = False  # what this state waits for lies behind the deadline
+        self._sent_before = 0.0  # when the request that this state had sent before was due; in seconds since the run began
+        self._hopeless = False  # what this state waits for lies after the deadline
         self._wake = self._began
         self._enter()
 
@@ -141,6 +149,16 @@ class Run:
     def ended(self) -> bool:
         """Whether a final state is reached."""
         return self.state.kind is Kind.EXIT
+
+    @property
+    def can_be_resumed_here(self) -> bool:
+        """Whether a run that stops here is taken up again from here.
+
+        Before the verdict, what takes no time is repeated from the state before it that asked or waited: so no
+        baseline is older than its trigger.
+        """
+        asks = self.state.kind is Kind.DOES and isinstance(EFFECTS[self.state.operand], Call)
+        return self._concluded or asks or self.state.kind is Kind.WAITS
 
     @property
     def now(self) -> float:
@@ -218,7 +236,7 @@ class Run:
         self.facts = exchange.facts
         pause = self._back_off(exchange) if target.name == source.name else 0.0
         if target.name != source.name:
-            self._enter()
+            self._enter(exchange)
         self.number += 1
         step = Step(
             number=self.number,
@@ -268,67 +286,97 @@ class Run:
 
     def _call(self, state: State, effect: Call) -> _Exchange:
         request = effect.ask(self.settings, self.facts)
-        if self._answer_was_lost and Event.ANSWER_LOST in state.edges:
+        if self._answer_was_lost and request.changes:
             failure = unanswered(request, "the run stopped while this was under way, and was taken up again")
-            return self._failed(state, request, failure, _Exchange("", self.facts, request, failure=failure))
+            if failure.event is Event.ANSWER_LOST or state.edges[failure.event] != state.name:
+                facts = self.facts.but(attempted=_with(self.facts.attempted, effect.name))
+                tried = _Exchange("", self._unknown(effect, request, facts, self._sent_before), request, failure=failure)
+                return self._failed(state, request, failure, tried)
         past = self._moment >= self._deadline
         if self._hopeless or (past and (request.changes or self._concluded)):
             return self._struck(state, request, _Exchange("", self.facts))
         limit, by_deadline = self._limit(request)
+        asked = self._moment - self._began
         facts = self.facts.but(attempted=_with(self.facts.attempted, effect.name))
         try:
             answer = self._world.send(request, limit, not SIGNALS.isdisjoint(state.edges))
         except SignalReceived:
-            facts = facts.but(unanswered=str(request)) if request.changes else facts
+            facts = self._unknown(effect, request, facts, asked) if request.changes else facts
             return _Exchange(str(self._heed_signal()), facts, request, took=self._lapse())
         except LimitReached:
             failure = unanswered(request, f"no answer within {round(limit, 2):g} s")
+            lost = by_deadline or failure.event is Event.ANSWER_LOST
+            facts = self._unknown(effect, request, facts, asked) if lost and request.changes else facts
             tried = _Exchange("", facts, request, failure=failure, took=self._lapse())
             return self._struck(state, request, tried) if by_deadline else self._failed(state, request, failure, tried)
         except Failure as failure:
+            if failure.event is Event.ANSWER_LOST:
+                facts = self._unknown(effect, request, facts, asked)
             tried = _Exchange("", facts, request, failure=failure, took=self._lapse())
             return self._failed(state, request, failure, tried)
         self._failures.pop(state.name, None)
         facts = facts.but(
             answered=_with(facts.answered, effect.name),
             unanswered=facts.unanswered if facts.unanswered and facts.unanswered != str(request) else None,
-            failure=facts.failure if self._concluded else None,  # behind it the one that decided is kept
+            failure=facts.failure if self._concluded else None,  # after the verdict the one that decided is kept
         )
         took = self._lapse()
+        answer = replace(answer, at=self._moment - self._began, took=took)
         event, facts = effect.mean(self.settings, facts, answer)
         return _Exchange(event, facts, request, answer, took=took)
+
+    def _unknown(self, effect: Call, request: Request, facts: Facts, asked: float) -> Facts:
+        """The facts once it is not known whether a change was carried out.
+
+        Args:
+            effect: The effect that sent it.
+            request: The request.
+            facts: The facts before.
+            asked: When it was sent, in seconds since the run began.
+        """
+        facts = facts.but(unanswered=str(request))
+        if TRIGGERS.isdisjoint(effect.deeds):
+            return facts
+        return facts.but(lost=facts.lost + 1, asked_at=facts.asked_at if facts.lost else asked)
 
     def _failed(self, state: State, request: Request, failure: Failure, tried: _Exchange) -> _Exchange:
         """Count a failure, and name its event: its own, or `gave_up` after the last attempt."""
         facts = tried.facts
-        attempts = self._failures.get(state.name, 0) + 1
+        # What leads to a look of its own is not a failed attempt: something may have come of it.
+        counts = failure.event in _REFUSALS or state.edges[failure.event] == state.name
+        attempts = self._failures.get(state.name, 0) + counts
         self._failures[state.name] = attempts
         most = state.tries if state.tries is not None else self.settings.retry_limit
-        gives_up = failure.event in TRANSIENT and attempts >= most and Event.GAVE_UP in state.edges
+        gives_up = failure.event in TRANSIENT and counts and attempts >= most and self._may_give_up(state, facts)
         event = Event.GAVE_UP if gives_up else failure.event
-        if failure.event is Event.ANSWER_LOST:
-            facts = facts.but(unanswered=str(request))
-        if not self._concluded:
-            facts = facts.but(failure=failure.as_fact(request, attempts))
+        if not self._concluded and not request.optional:
+            facts = facts.but(failure=failure.as_fact(request, max(attempts, 1)))
+        if event not in TRANSIENT or (request.optional and state.edges[event] != state.name):
+            facts = facts.but(given_up=_with(facts.given_up, state.operand))
         if event not in TRANSIENT:
             facts = self._regretted(state, event, request, str(failure), facts)
         return tried._replace(event=event, facts=facts)
 
+    def _may_give_up(self, state: State, facts: Facts) -> bool:
+        """Whether the state may give up: not where that would end a run whose trigger may have been carried out."""
+        if Event.GAVE_UP not in state.edges:
+            return False
+        return not (trigger_unanswered(facts) and self.chart.states[state.edges[Event.GAVE_UP]].concludes)
+
     def _struck(self, state: State, request: Request, tried: _Exchange) -> _Exchange:
         """The deadline struck in a call: `gave_up` after a failed try, where there is such an edge."""
         facts = tried.facts
-        gives_up = self._failures.get(state.name) and Event.GAVE_UP in state.edges
+        gives_up = self._failures.get(state.name) and self._may_give_up(state, facts)
         event = Event.GAVE_UP if gives_up else Event.TIMED_OUT
-        if tried.request is not None and request.changes:  # it was sent
-            facts = facts.but(unanswered=str(request))
-        if tried.failure is not None and not request.patient and not self._concluded:
+        if tried.failure is not None and not request.patient and not request.optional and not self._concluded:
             attempts = self._failures.get(state.name, 0) + 1
             facts = facts.but(failure=tried.failure.as_fact(request, attempts))
         return tried._replace(event=event, facts=self._regretted(state, event, request, "time ran out", facts))
 
     def _regretted(self, state: State, event: Event, request: Request, why: str, facts: Facts) -> Facts:
         """A failure for good that does not end the run: say what will be missing."""
-        if request.optional or self.chart.states[state.edges[event]].concludes:
+        target = self.chart.states[state.edges[event]]
+        if request.optional or target.concludes or target.kind is Kind.CHOOSES:
             return facts
         return _warned(facts, f"could not {request.purpose} ({request}): {why}")
 
@@ -357,35 +405,36 @@ class Run:
             doubled = BACKOFF_FIRST * 2.0 ** min(self._failures.get(self.state.name, 1) - 1, 32)
             seconds = min(doubled, BACKOFF_MOST) * (1 - self._world.jitter() / 2)
         left = self._deadline - self._moment
-        # A wait known to end too late is not sat through. A back-off is cut at the deadline, where a
-        # GET is still made, and nothing else.
-        pointless = asked is not None or (exchange.request is not None and exchange.request.changes)
+        # A wait known to end too late is not sat through, where the state may give up. Else a back-off is cut at
+        # the deadline, where a GET is still made, and nothing else.
+        pointless = exchange.changes or (asked is not None and self._may_give_up(self.state, self.facts))
         self._hopeless = left <= 0 or (pointless and seconds > left)
         seconds = 0.0 if self._hopeless else min(seconds, left)
         self._wake = self._moment + seconds
         return seconds
 
-    def _enter(self) -> None:
-        """Take up the state just entered: when is it due, and does the run conclude here?"""
+    def _enter(self, exchange: _Exchange | None = None) -> None:
+        """Take up the state just entered: when is it due, and does the run conclude here?
+
+        Args:
+            exchange: What led here.
+        """
         state, now = self.state, self._moment
         self._wake, self._hopeless = now, False
         if state.concludes:
             self._concluded = True
-            self.facts = self.facts.but(verdict=self._last_event)
+            self.facts = self.facts.but(verdict=self._last_event, concluded_at=now - self._began)
             self._deadline = now + GRACE
         if state.kind is Kind.WAITS:
-            due = now + self._waiting_time(state)
-            left = self._deadline - now
-            self._hopeless = left <= 0 or (due > self._deadline and Event.TOO_LATE in state.edges)
+            lasts = PAUSES[state.operand](self.settings, self.facts, now - self._began)
+            failure = exchange.failure if exchange else None
+            asked = (failure.retry_after if failure else None) or 0.0
+            due, left = now + max(lasts, asked), self._deadline - now
+            too_late = due > self._deadline and Event.TOO_LATE in state.edges
+            # A change that Fivetran refuses until after the deadline will not be made any more.
+            refused = exchange is not None and exchange.event in _REFUSALS and exchange.changes
+            self._hopeless = left <= 0 or too_late or (refused and asked > left)
             self._wake = now if self._hopeless else min(due, self._deadline)
-
-    def _waiting_time(self, state: State) -> float:
-        """Seconds that a wait lasts, by Fivetran's clock where Fivetran named the time."""
-        if state.operand == "rescheduled_for":
-            until = documents.parse_time(self.facts.waited_for)
-            if until is not None and self.facts.connection_date is not None:
-                return max(0.0, until - self.facts.connection_date)
-        return self.settings.poll_interval
 
     def _heed_signal(self) -> Event | None:
         """The signal that has arrived; behind the conclusion it cuts the grace."""
@@ -423,8 +472,9 @@ class Run:
     def resume(cls, chart: Chart, settings: Settings, world: World, snapshot: Mapping[str, Any]) -> Self:
         """Take up a run that was written down on entering a state.
 
-        To resume is to have lost an answer: a state with an `answer_lost` edge takes it first,
-        every other call is repeated. The deadline goes on by the wall clock.
+        To resume is to have lost an answer: what the state had sent counts as sent, and a change as one whose
+        outcome is not known, so it is looked for, or sent again only after a look. What only reads is repeated.
+        The deadline goes on by the wall clock, and is never further away than a new run's.
 
         Raises:
             KeyError, TypeError, ValueError: The snapshot is not one of this chart's.
@@ -446,8 +496,12 @@ class Run:
         run._answer_was_lost = True
         run._began = now - max(0.0, wall - run.started_at)
         run._concluded = run.facts.verdict is not None
-        run._deadline = now + GRACE if run._concluded else on_our_clock(snapshot["deadline_at"])
-        run._wake = max(now, on_our_clock(snapshot["wake_at"]))
+        left = GRACE if run._concluded else min(on_our_clock(snapshot["deadline_at"]) - now, settings.timeout)
+        run._deadline = now + left
+        due = on_our_clock(snapshot["wake_at"])
+        waits = state.kind is Kind.WAITS or run._failures.get(state.name)
+        run._wake = max(now, min(due, run._deadline)) if waits else now
+        run._sent_before = min(due, now) - run._began
         run._hopeless = bool(snapshot["hopeless"])
         return run
 
@@ -474,6 +528,10 @@ def drive(run: Run, pause: Callable[[float], None]) -> Iterator[Step]:
         while (wake := run.wake) > run.now:
             pause(wake)
         yield run.step()
+
+
+# Failures after which nothing was carried out, or nothing that matters.
+_REFUSALS = frozenset({Event.RATE_LIMITED, Event.UNAVAILABLE})
 
 
 def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:

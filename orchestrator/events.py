@@ -15,7 +15,6 @@ class Event(StrEnum):
 
     # What an answer of Fivetran meant (raised by effects).
     READY = "ready"
-    SCHEDULE_KEPT = "schedule_kept"
     PAUSED = "paused"
     INCOMPLETE = "incomplete"
     BROKEN = "broken"
@@ -32,6 +31,9 @@ class Event(StrEnum):
     SYNC_FAILED = "sync_failed"
     CANCELLED = "cancelled"
     RESCHEDULED = "rescheduled"
+    DOUBTFUL = "doubtful"
+    INCONCLUSIVE = "inconclusive"
+    UNCONFIRMED = "unconfirmed"
     SHOWN = "shown"
     PASSED = "passed"
     TESTS_FAILED = "tests_failed"

@@ -49,6 +49,7 @@ class Request:
         patient: It may take all the time that is left (setup tests), not FIVETRAN_HTTP_TIMEOUT.
         wants_data: The documented answer has an object under `data`.
         optional: Nothing depends on it, and not every account can ask for it.
+        known: Fivetran has shown this connection before: a path that does not exist now is an outage.
     """
 
     method: str
@@ -58,6 +59,7 @@ class Request:
     patient: bool = False
     wants_data: bool = True
     optional: bool = False
+    known: bool = False
 
     @property
     def changes(self) -> bool:
@@ -85,6 +87,8 @@ class Answer:
         date: Fivetran's now, in seconds since the epoch: the `Date` header (whole seconds).
         dated: False when the header was missing and `date` is this machine's clock.
         request_id: Fivetran's id of the request, for its support; or "".
+        at: When it came, in seconds since the run began, by the run's own clock.
+        took: Seconds between the request and it.
     """
 
     status: int = 200
@@ -94,9 +98,19 @@ class Answer:
     date: float = 0.0
     dated: bool = True
     request_id: str = ""
+    at: float = 0.0
+    took: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}"
+
+    @property
+    def asked_at(self) -> float | None:
+        """Fivetran's now when the request was sent, a second early at most; None where it told no time.
+
+        Its `Date` is that of the answer, in whole seconds.
+        """
+        return self.date - self.took if self.dated else None
 
 
 class Failure(Exception):  # noqa: N818  # the field calls these outcomes, not errors

@@ -18,43 +18,65 @@ class Facts:
     Attributes:
         connection: The freshest connection document (`data`).
         connection_date: Fivetran's now when it was read, in seconds since the epoch.
+        dated: Whether Fivetran told that time; else it is this machine's, and bounds nothing.
+        read_at: When it was read, in seconds since the run began.
         schedule_before: `schedule_type` as it was found.
+        schedule_object: The newer `schedule` object as it was found, where `schedule_type` alone cannot bring it back.
         schedule_after: `schedule_type` in the last document read after our PATCH.
-        baseline: `succeeded_at`, `failed_at`, `rescheduled_for` of the last document before
-            the trigger, and `date`, before which nothing is ours: Fivetran's now when it was
-            read. None: no baseline taken; a date in it may be None.
-        triggered_at: Fivetran's now when it accepted our trigger.
+        unpaused_looks: Looks at the connection since this run un-paused it; None where it did not, or a baseline
+            found it idle since.
+        ever_syncing: A look of this run saw `syncing`.
+        baseline: `succeeded_at`, `failed_at`, `rescheduled_for` of the last document before the trigger, whether it
+            was `busy` and `broken`, and `date`: Fivetran's now when it was read, before which nothing is ours.
+            None: no baseline taken; a date in it may be None.
+        triggered: Fivetran accepted our trigger, after the baseline.
+        triggered_at: Fivetran's now when that was asked for, in seconds since the epoch; None where it told no time.
+        asked_at: When our trigger was sent, in seconds since the run began: the accepted one, or the first whose answer
+            was lost.
+        lost: Triggers in a row whose answer was lost.
         started: After a lost answer, a sign of a sync was found; it was taken for ours.
         restarted: The trigger stopped a running sync.
         syncing_seen: `syncing` was seen since the last trigger or reschedule.
-        quiet_since: Fivetran's now at the first poll that found the sync gone without a trace.
+        doubt: The sync seems to be over, and not well: `since` when (seconds since the run began), `verdict` what it
+            would be, `succeeded_at` then, whether the quiet is `over`, and how often the history was `asked`.
         not_started_for: Seconds since the trigger in which nothing of it was seen, or None.
         waited_for: The `rescheduled_for` that the run has waited for.
-        reschedules: How often Fivetran put the sync off.
+        reschedules: How often Fivetran rescheduled the sync.
         looks: Looks at the connection since an answer was lost.
-        looking_since: Fivetran's now at the first of them.
+        looking_since: When the first of them was, in seconds since the run began.
         setup_tests: Results of the setup tests.
         near_matches: Names at the source close to the ones given.
         sync: The sync of this run as Fivetran's history has it, or None where that is not known.
         errors: Fivetran's active errors of the connection, or None where they are not known.
+        table_warnings: Fivetran's warnings by destination table, or None where they are not known.
         attempted: Names of the effects whose request was sent at least once.
         answered: Names of the effects whose request had an answer.
+        given_up: Names of the effects that failed and are not tried again.
         unanswered: A changing request whose outcome is unknown ("POST /v1/…"), or None.
         failure: The last failure (`Failure.as_fact`), until a request is answered again.
         verdict: How it ended: the last event before the conclusion.
+        concluded_at: When that was, in seconds since the run began.
         warnings: What the user should know, each once.
     """
 
     connection: Mapping[str, Any] | None = None
     connection_date: float | None = None
+    dated: bool = True
+    read_at: float | None = None
     schedule_before: str | None = None
+    schedule_object: Mapping[str, Any] | None = None
     schedule_after: str | None = None
+    unpaused_looks: int | None = None
+    ever_syncing: bool = False
     baseline: Mapping[str, Any] | None = None
+    triggered: bool = False
     triggered_at: float | None = None
+    asked_at: float | None = None
+    lost: int = 0
     started: bool = False
     restarted: bool = False
     syncing_seen: bool = False
-    quiet_since: float | None = None
+    doubt: Mapping[str, Any] | None = None
     not_started_for: float | None = None
     waited_for: str | None = None
     reschedules: int = 0
@@ -64,11 +86,14 @@ class Facts:
     near_matches: tuple[str, ...] | None = None
     sync: Mapping[str, Any] | None = None
     errors: tuple[Mapping[str, Any], ...] | None = None
+    table_warnings: tuple[Mapping[str, Any], ...] | None = None
     attempted: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
     unanswered: str | None = None
     failure: Mapping[str, Any] | None = None
     verdict: str | None = None
+    concluded_at: float | None = None
     warnings: tuple[str, ...] = ()
 
     def but(self, **changes: Any) -> Self:  # noqa: ANN401  # any fact

@@ -210,6 +210,8 @@ class Job:
 
         def keep() -> None:
             nonlocal warned
+            if not run.can_be_resumed_here:
+                return
             try:
                 write_atomically(path, self.mask.text(compose_snapshot(settings, run)))
             except OSError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.chart import OTHERWISE, Chart, Kind, State
-from orchestrator.effects import CHOICES, EFFECTS, Call
+from orchestrator.effects import CHOICES, EFFECTS, PAUSES, Call
 from orchestrator.events import SIGNALS, Event
 from orchestrator.exchange import (
     TRANSIENT,
@@ -27,7 +27,6 @@ from orchestrator.exchange import (
 
 __all__ = [
     "ACTIONS",
-    "PAUSES",
     "ChartError",
     "UnreadableChartError",
     "load",
@@ -38,7 +37,6 @@ __all__ = [
 ]
 
 ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")
-PAUSES = ("next_poll", "rescheduled_for")
 SAME = "same"
 
 _TOP_KEYS = {"action", "title", "about", "initial", "shared"}

@@ -26,8 +26,8 @@ class Settings:
         retry_limit: Transient failures in a row where a state says no `tries`.
         policies: Value of each policy that the action's chart has a choice for.
         unpause: Un-pause a paused connection.
-        restore_schedule: Put the schedule back at the end.
-        evidence: Optional requests behind the conclusion are allowed.
+        restore_schedule: What the schedule is to be at the end: "before" (as it was found), "auto", or "" (as it is).
+        evidence: When optional requests are made: "1" (always), "red" (not for a green verdict) or "0" (never).
         journal: Write a journal into `report_dir`.
         state_file: Where the run is written down, or "".
         api_url: Base of the API.
@@ -48,8 +48,8 @@ class Settings:
     retry_limit: int = 8
     policies: tuple[tuple[str, str], ...] = ()
     unpause: bool = False
-    restore_schedule: bool = False
-    evidence: bool = True
+    restore_schedule: str = ""
+    evidence: str = "1"
     journal: bool = True
     state_file: str = ""
     api_url: str = "https://api.fivetran.com"

@@ -12,9 +12,17 @@ from orchestrator.facts import Facts
 from orchestrator.settings import Settings
 from orchestrator.texts import duration
 
-__all__ = ["HEADLINES", "Explanation", "explain", "resync_failed", "trigger_unanswered"]
-
-TRIGGERS = {"trigger_sync", "restart_sync", "resync_table"}
+__all__ = [
+    "HEADLINES",
+    "Explanation",
+    "explain",
+    "has_sync",
+    "resync_failed",
+    "schedule_to_restore",
+    "schedule_to_switch_late",
+    "still_running",
+    "trigger_unanswered",
+]
 
 
 class Explanation(NamedTuple):
@@ -53,6 +61,7 @@ HEADLINES: dict[str, str] = {
     Event.BUSY: "another sync is running",
     Event.RESCHEDULED: "Fivetran rescheduled the sync",
     Event.TOO_LATE: "Fivetran rescheduled the sync to a time after the deadline",
+    Event.UNCONFIRMED: "whether Fivetran accepted the re-sync is not known: its answers were lost",
     Event.INTERRUPTED: "the job was interrupted",
     Event.TERMINATED: "the job was terminated",
 }
@@ -76,18 +85,18 @@ def explain(settings: Settings, facts: Facts) -> Explanation:
     """
     verdict = facts.verdict or ""
     document = facts.connection or {}
-    running = _still_running(facts, document)
+    running = still_running(settings, facts)
     headline = HEADLINES.get(verdict, f"the chart ends the run on {verdict}" if verdict else "")
     if verdict == Event.TIMED_OUT and facts.failure:
         headline = "time ran out while Fivetran did not answer"
+    elif verdict == Event.TIMED_OUT and facts.doubt:
+        headline = "time ran out: the sync is gone, and Fivetran shows neither a success nor a failure yet"
     elif verdict == Event.GAVE_UP:
         headline = _GAVE_UP.get((facts.failure or {}).get("event", ""), headline)
     elif verdict == Event.NOT_FOUND and resync_failed(facts):
         headline = "Fivetran does not know the schema or the table"
     elif verdict == Event.SUCCEEDED and settings.action == "FORCE_RESYNC":
         headline = "the re-sync was accepted, and a sync has succeeded since"
-        if facts.started:
-            headline = "a sync has succeeded since; whether the re-sync was accepted is not known: its answer was lost"
     elif verdict == Event.SUCCEEDED and not _triggered(facts):
         headline = "the sync that was running already succeeded"
     elif verdict == Event.PAUSED and _triggered(facts):
@@ -95,14 +104,39 @@ def explain(settings: Settings, facts: Facts) -> Explanation:
     return Explanation(
         headline=headline,
         reasons=_reasons(settings, facts, document),
-        at_fivetran=(*_at_fivetran(facts, document, running), *_evidence(facts)),
+        at_fivetran=(*_at_fivetran(settings, facts, document, running), *_evidence(settings, facts)),
         still_running=running,
         advice=(*_remedies(facts), *(_ADVICE[verdict](settings, facts) if verdict in _ADVICE else ())),
     )
 
 
 def _triggered(facts: Facts) -> bool:
-    return facts.started or not TRIGGERS.isdisjoint(facts.answered)
+    return facts.triggered or facts.started
+
+
+def has_sync(settings: Settings, facts: Facts) -> bool:
+    """Whether a sync of this run was accepted, seen after a lost answer, or attached to."""
+    attached = (facts.baseline or {}).get("busy") and dict(settings.policies).get("on_running") == "attach"
+    return _triggered(facts) or bool(attached)
+
+
+def schedule_to_restore(settings: Settings, facts: Facts) -> bool:
+    """Whether FIVETRAN_RESTORE_SCHEDULE asks for another schedule than the connection has now."""
+    if settings.keep_schedule or not settings.restore_schedule or facts.connection is None:
+        return False
+    now = documents.schedule_type(facts.connection)
+    if settings.restore_schedule == "auto":
+        return now != "auto"
+    changed = not {"disable_schedule", "unpause_connection"}.isdisjoint(facts.attempted)
+    return changed and facts.schedule_before not in {None, documents.MANUAL} and facts.schedule_after != facts.schedule_before
+
+
+def schedule_to_switch_late(settings: Settings, facts: Facts) -> bool:
+    """Whether the schedule is still to be switched, since a running sync was attached to or restarted."""
+    untouched = {"disable_schedule", "unpause_connection", "switch_schedule_late"}.isdisjoint(facts.attempted)
+    automatic = documents.schedule_type(facts.connection or {}) != documents.MANUAL
+    wanted = not settings.keep_schedule and not settings.restore_schedule
+    return wanted and automatic and untouched and has_sync(settings, facts)
 
 
 def resync_failed(facts: Facts) -> bool:
@@ -116,18 +150,28 @@ def trigger_unanswered(facts: Facts) -> bool:
     return unanswered.startswith("POST") and not unanswered.endswith("/test")
 
 
-def _still_running(facts: Facts, document: Mapping[str, Any]) -> bool | None:
+def still_running(settings: Settings, facts: Facts) -> bool | None:
+    """Whether a sync runs on the connection now; None where that is not known."""
     if trigger_unanswered(facts):
         return None
-    # A connection can be found broken while somebody else's sync still runs on it.
-    syncing = documents.sync_state(document) == "syncing"
-    if facts.verdict in _OVER and not (syncing and facts.verdict in {Event.BROKEN, Event.INCOMPLETE}):
+    # What decided may be another sync's beginning, or an ill connection on which one still runs.
+    syncing = documents.sync_state(facts.connection or {}) == "syncing"
+    if facts.verdict in _OVER and not syncing:
         return False
+    if _is_old(settings, facts):
+        return None
     if syncing:
         return None if facts.failure else True  # the last document is not from now
     if facts.verdict in {Event.RESCHEDULED, Event.TOO_LATE} or not _triggered(facts):
         return False
     return None
+
+
+def _is_old(settings: Settings, facts: Facts) -> bool:
+    """Whether the last document is older than two polls."""
+    if facts.read_at is None or facts.concluded_at is None:
+        return False
+    return facts.concluded_at - facts.read_at > 2 * settings.poll_interval + 1
 
 
 def _reasons(settings: Settings, facts: Facts, document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -164,12 +208,14 @@ def _sync_reasons(settings: Settings, facts: Facts, document: Mapping[str, Any])
         yield "Fivetran's API gives no reason; the connection's page has the sync's log"
     if verdict in {Event.RESCHEDULED, Event.TOO_LATE}:
         yield f"rescheduled for {facts.waited_for or 'a time that Fivetran does not say'}"
+    if verdict == Event.UNCONFIRMED:
+        yield f"{facts.lost} requests for the re-sync had no answer"
     if verdict == Event.TIMED_OUT:
         yield f"the run had {settings.timeout:g} s (FIVETRAN_TIMEOUT)"
         if facts.not_started_for is not None:
             yield (
-                f"Fivetran accepted the sync, but nothing of it was seen in {facts.not_started_for:.0f} s: "
-                "it is queued, or was dropped"
+                f"Fivetran accepted the sync, but nothing of it was seen in {facts.not_started_for:.0f} s: it is queued "
+                "(with integrated or smart transformations a sync waits until they are done), or was dropped"
             )
 
 
@@ -180,20 +226,20 @@ def _name_reasons(settings: Settings, facts: Facts) -> Iterator[str]:
         yield f"no name at the source is like {settings.schema}.{settings.table}"
 
 
-def _at_fivetran(facts: Facts, document: Mapping[str, Any], running: bool | None) -> tuple[str, ...]:  # noqa: FBT001
+def _at_fivetran(
+    settings: Settings, facts: Facts, document: Mapping[str, Any], running: bool | None  # noqa: FBT001
+) -> tuple[str, ...]:
     found = []
     if facts.unanswered:
         found.append(f"{facts.unanswered} had no answer: it may have been carried out")
     syncing = documents.sync_state(document) == "syncing"
     if running is True:
-        ours = _triggered(facts)
-        found.append(
-            "a sync is running; it was left running" if ours else "another sync is running; this job did not start one"
-        )
-    elif running is None and syncing and facts.failure:
+        ours = has_sync(settings, facts) and facts.verdict != Event.SUCCEEDED
+        found.append("the sync is still running" if ours else "another sync is running; this job did not start it")
+    elif running is None and syncing:
         found.append("a sync was running when Fivetran last answered; it may have ended since")
     elif running is None and _triggered(facts):
-        found.append("the sync was triggered and may still run; it was left alone")
+        found.append("the sync was triggered and may still be running; it was left alone")
     elif facts.verdict in {Event.RESCHEDULED, Event.TOO_LATE}:
         manual = documents.schedule_type(document) == documents.MANUAL
         found.append(
@@ -203,22 +249,39 @@ def _at_fivetran(facts: Facts, document: Mapping[str, Any], running: bool | None
         )
     elif running is False and facts.verdict not in {Event.SUCCEEDED, Event.SHOWN, Event.PASSED, Event.TESTS_FAILED}:
         found.append("no sync of this run is running")
+    return (*found, *_schedule(settings, facts, document, running))
+
+
+def _schedule(settings: Settings, facts: Facts, document: Mapping[str, Any], running: bool | None) -> Iterator[str]:  # noqa: FBT001
+    """What became of the connection's schedule."""
     was, now = facts.schedule_before, documents.schedule_type(document)
-    if now == documents.MANUAL and was not in {None, documents.MANUAL}:
-        found.append(
-            f"the schedule is now manual (it was {was}): syncs happen only when a job asks for one; "
-            "FIVETRAN_RESTORE_SCHEDULE puts it back at a job's end"
+    wanted = "auto" if settings.restore_schedule == "auto" else was
+    if running is not False and schedule_to_restore(settings, facts):
+        yield (
+            f"the schedule was not restored, since a sync may be running, which a change might stop: it is {now}; "
+            f"FIVETRAN_RESTORE_SCHEDULE=auto in a later job sets it to auto"
+            if wanted == "auto"
+            else f"the schedule was not restored to {wanted}, since a sync may be running, which a change might stop"
         )
-    return tuple(found)
+    elif running is not False and schedule_to_switch_late(settings, facts):
+        yield f"the schedule was left as it is ({now}), since a sync may be running, which a change might stop"
+    elif now == documents.MANUAL and was not in {None, documents.MANUAL}:
+        yield (
+            f"the schedule is now manual (it was {was}): syncs happen only when a job starts one; "
+            "FIVETRAN_RESTORE_SCHEDULE=1 restores it at a job's end"
+        )
 
 
-def _evidence(facts: Facts) -> Iterator[str]:
-    """What Fivetran's history says of the sync."""
+def _evidence(settings: Settings, facts: Facts) -> Iterator[str]:
+    """What Fivetran says of the sync beside the connection's state: its history, and that it is a historical one."""
     if sync := facts.sync:
         ended = f"to {sync['end']}" if sync.get("end") else "and not ended"
         status = f": {sync['status']}" if sync.get("status") else ""
         reason = f" ({sync['reason']})" if sync.get("reason") else ""
         yield f"its history has this sync as {sync.get('sync_id')}, from {sync.get('start')} {ended}{status}{reason}"
+    historical = documents.status(facts.connection or {}).get("is_historical_sync") is True
+    if historical and settings.action == "FORCE_RESYNC":
+        yield "a historical sync is under way (status.is_historical_sync)"
 
 
 def _remedies(facts: Facts) -> Iterator[str]:
@@ -260,7 +323,7 @@ def _time_advice(settings: Settings, facts: Facts) -> list[str]:
     if settings.action in {"STATUS", "TEST"}:
         return [f"raise FIVETRAN_TIMEOUT (now {settings.timeout:g} s)"]
     advice = [f"raise FIVETRAN_TIMEOUT (now {settings.timeout:g} s), and the job's own timeout with it"]
-    if settings.action == "START" and _still_running(facts, facts.connection or {}) is not False:
+    if settings.action == "START" and still_running(settings, facts) is not False:
         advice.insert(0, "to wait for the sync that is running, start the job again with FIVETRAN_ON_RUNNING=attach")
     return advice
 
@@ -273,7 +336,7 @@ def _unavailable_advice(_: Settings, facts: Facts) -> list[str]:
             "look on the connection's page what is running there, and start the job again when it is over",
             "`resource_group` with the connector's id keeps two jobs of GitLab apart",
         ]
-    if event == Event.RATE_LIMITED:
+    if event == Event.RATE_LIMITED:  # the text of a 429 differs by limit: it is shown, and never parsed
         wait = failure.get("retry_after")
         when = "later" if wait is None else f"in {duration(wait)} (Retry-After)"
         return [
@@ -293,9 +356,23 @@ def _paused_advice(settings: Settings, facts: Facts) -> list[str]:
     return [f"un-pause it on its page ({settings.page}), or set FIVETRAN_UNPAUSE to have the job do it"]
 
 
-def _setup_advice(settings: Settings, _: Facts) -> list[str]:
-    mend = f"mend the setup on the connection's page: {settings.page}/setup"
-    return [mend] if settings.action == "TEST" else [mend, "FIVETRAN_ACTION=TEST runs its setup tests"]
+def _setup_advice(settings: Settings, facts: Facts) -> list[str]:
+    fix = f"fix the setup on the connection's page: {settings.page}/setup"
+    if settings.action == "TEST":
+        return [fix]
+    advice = [fix, "FIVETRAN_ACTION=TEST runs its setup tests"]
+    if facts.verdict == Event.BROKEN and dict(settings.policies).get("on_broken") == "fail":
+        advice.append(
+            "if only its last sync failed, a sync may clear it: start the job again with FIVETRAN_ON_BROKEN=sync"
+        )
+    return advice
+
+
+def _unconfirmed_advice(settings: Settings, _: Facts) -> list[str]:
+    return [
+        f"look at the connection's page whether a re-sync of the table is under way: {settings.page}",
+        "if none is, start the job again",
+    ]
 
 
 def _busy_advice(settings: Settings, _: Facts) -> list[str]:
@@ -362,6 +439,7 @@ _ADVICE: dict[str, Callable[[Settings, Facts], list[str]]] = {
     Event.BUSY: _busy_advice,
     Event.RESCHEDULED: _reschedule_advice,
     Event.TOO_LATE: _reschedule_advice,
+    Event.UNCONFIRMED: _unconfirmed_advice,
     Event.INTERRUPTED: _again_advice,
     Event.TERMINATED: _terminated_advice,
 }

@@ -6,19 +6,18 @@ Documentation, the debugger and the reports say it in these words.
 from inspect import getdoc
 
 from orchestrator.chart import Kind
-from orchestrator.effects import CHOICES, EFFECTS, Call, Pure
+from orchestrator.effects import CHOICES, EFFECTS, PAUSES, Call, Pure
 from orchestrator.events import Event
 
-__all__ = ["MEANINGS", "PAUSES", "meaning_of", "raised_by"]
+__all__ = ["MEANINGS", "meaning_of", "raised_by"]
 
 MEANINGS: dict[Event, str] = {
-    Event.READY: "the connection can sync, and its schedule is still its own",
-    Event.SCHEDULE_KEPT: "nothing is to be done about the schedule: told so, manual already, or tried before",
+    Event.READY: "the connection can sync, and no sync is running",
     Event.PAUSED: "the connection is paused",
     Event.INCOMPLETE: "the connection's setup is incomplete",
     Event.BROKEN: "the connection's setup is broken",
     Event.UNPAUSED: "the connection is no longer paused",
-    Event.DISABLED: "the connection is off its own schedule",
+    Event.DISABLED: "the connection's schedule is manual",
     Event.IDLE: "no sync is running",
     Event.BUSY: "a sync is running already",
     Event.TRIGGERED: "Fivetran accepted what it was asked to start",
@@ -29,7 +28,10 @@ MEANINGS: dict[Event, str] = {
     Event.SUCCEEDED: "the sync succeeded",
     Event.SYNC_FAILED: "the sync failed",
     Event.CANCELLED: "the sync is gone, with neither a success nor a failure",
-    Event.RESCHEDULED: "Fivetran put the sync off",
+    Event.RESCHEDULED: "Fivetran rescheduled the sync",
+    Event.DOUBTFUL: "the sync seems to be over, and not well; a date may show late",
+    Event.INCONCLUSIVE: "the history does not tell what became of the sync",
+    Event.UNCONFIRMED: "whether the re-sync was accepted is not known",
     Event.SHOWN: "what the document says was noted",
     Event.PASSED: "no setup test failed",
     Event.TESTS_FAILED: "a setup test failed",
@@ -46,16 +48,11 @@ MEANINGS: dict[Event, str] = {
     Event.NOT_FOUND: "404 in Fivetran's own words: no such connection, schema or table",
     Event.REJECTED: "any other 3xx or 4xx: asking again would not help",
     Event.WAITED: "the pause is over",
-    Event.TIMED_OUT: "the deadline struck; behind the conclusion, the grace ended",
-    Event.TOO_LATE: "what is waited for lies behind the deadline",
+    Event.TIMED_OUT: "the deadline struck; after the verdict, the grace ended",
+    Event.TOO_LATE: "what is waited for lies after the deadline",
     Event.GAVE_UP: "the last attempt failed, or the deadline struck after a failed one",
     Event.INTERRUPTED: "SIGINT: somebody pressed Ctrl-C",
     Event.TERMINATED: "SIGTERM: the runner ends the job",
-}
-
-PAUSES: dict[str, str] = {
-    "next_poll": "until FIVETRAN_POLL_INTERVAL has passed",
-    "rescheduled_for": "until the time for which Fivetran rescheduled the sync, by Fivetran's clock",
 }
 
 _DRIVER = (Event.WAITED, Event.TIMED_OUT, Event.TOO_LATE, Event.GAVE_UP, Event.INTERRUPTED, Event.TERMINATED)
@@ -79,7 +76,7 @@ def meaning_of(name: str, kind: Kind | None = None) -> str:
     if name in CHOICES:
         return _summary(CHOICES[name].of)
     if name in PAUSES:
-        return PAUSES[name]
+        return _summary(PAUSES[name])
     return MEANINGS[Event(name)] if name in set(Event) else ""
 
 

@@ -5,13 +5,13 @@ from textwrap import fill
 
 from orchestrator.chart import OTHERWISE
 from orchestrator.deeds import Deed
-from orchestrator.effects import CHOICES, EFFECTS, Call, Choice, Pure, Writing
+from orchestrator.effects import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Writing
 from orchestrator.events import SIGNALS, Event
 from orchestrator.exchange import TRANSIENT
 from orchestrator.facts import Facts
 from orchestrator.promises import PROMISES
 from orchestrator.settings import Settings
-from orchestrator.vocabulary import MEANINGS, PAUSES, meaning_of, raised_by
+from orchestrator.vocabulary import MEANINGS, meaning_of, raised_by
 
 __all__ = ["page"]
 
@@ -57,7 +57,7 @@ def _pauses() -> Iterator[str]:
         f"A pause needs the edge `{Event.WAITED}`, exactly one of `{Event.TIMED_OUT}` and `{Event.TOO_LATE}`, and "
         f"before the conclusion {_words(sorted(SIGNALS))}."
     )
-    yield from _table(("pause", "lasts"), ((f"`{name}`", meaning) for name, meaning in PAUSES.items()))
+    yield from _table(("pause", "lasts"), ((f"`{name}`", meaning_of(name)) for name in PAUSES))
 
 
 def _choices() -> Iterator[str]:
