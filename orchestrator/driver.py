@@ -133,7 +133,9 @@ class Run:
         self._concluded = False
         self._hurried = False
         self._answer_was_lost = False
-        self._sent_before = 0.0  # when the request that this state had sent before was due; in seconds since the run began
+        self._sent_before = (
+            0.0  # when the request that this state had sent before was due; in seconds since the run began
+        )
         self._hopeless = False  # what this state waits for lies after the deadline
         self._wake = self._began
         self._enter()
@@ -290,7 +292,9 @@ class Run:
             failure = unanswered(request, "the run stopped while this was under way, and was taken up again")
             if failure.event is Event.ANSWER_LOST or state.edges[failure.event] != state.name:
                 facts = self.facts.but(attempted=_with(self.facts.attempted, effect.name))
-                tried = _Exchange("", self._unknown(effect, request, facts, self._sent_before), request, failure=failure)
+                tried = _Exchange(
+                    "", self._unknown(effect, request, facts, self._sent_before), request, failure=failure
+                )
                 return self._failed(state, request, failure, tried)
         past = self._moment >= self._deadline
         if self._hopeless or (past and (request.changes or self._concluded)):

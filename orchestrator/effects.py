@@ -181,9 +181,7 @@ def _patch_schedule_back(settings: Settings, facts: Facts) -> Request:
 
 
 def _post_sync(settings: Settings, facts: Facts) -> Request:
-    return _on_connection(
-        settings, facts, "POST", "/sync", "start a sync", body={"force": False}, wants_data=False
-    )
+    return _on_connection(settings, facts, "POST", "/sync", "start a sync", body={"force": False}, wants_data=False)
 
 
 def _post_forced_sync(settings: Settings, facts: Facts) -> Request:
@@ -257,7 +255,7 @@ def read_connection(settings: Settings, facts: Facts, answer: Answer) -> tuple[L
 def validate_connection(
     settings: Settings, facts: Facts, answer: Answer
 ) -> tuple[Literal[Event.READY, Event.BUSY, Event.PAUSED, Event.INCOMPLETE, Event.BROKEN], Facts]:
-    """Read the connection and see whether it can sync at all; a running sync comes before all but an incomplete setup."""
+    """Read the connection and see whether it can sync at all."""
     facts = _observed(settings, facts, answer)
     if facts.unpaused_looks is not None:
         facts = facts.but(unpaused_looks=facts.unpaused_looks + 1)
@@ -273,9 +271,7 @@ def validate_connection(
     return Event.READY, facts
 
 
-@_call(
-    "PATCH", _patch_schedule, Deed.READS, Deed.CHANGES_SCHEDULE, needs=("schedule_to_switch", "yes")
-)
+@_call("PATCH", _patch_schedule, Deed.READS, Deed.CHANGES_SCHEDULE, needs=("schedule_to_switch", "yes"))
 def disable_schedule(settings: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.DISABLED], Facts]:
     """The connection's schedule is manual."""
     return Event.DISABLED, _observed(settings, facts, answer)
@@ -343,10 +339,8 @@ def resync_table(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Eve
     return Event.TRIGGERED, _accepted(facts, answer)
 
 
-@_call("GET", _get_sync_history, needs=("restart_to_find", "yes"))
-def find_restart(
-    _: Settings, facts: Facts, answer: Answer
-) -> tuple[Literal[Event.STARTED, Event.NOT_STARTED], Facts]:
+@_call("GET", _get_sync_history, Deed.LOOKS, needs=("restart_to_find", "yes"))
+def find_restart(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.STARTED, Event.NOT_STARTED], Facts]:
     """The restart's answer was lost: does the history have a sync that began after it was asked for?"""
     bound = _asked_for(facts, answer)
     for item in items_since(bound, _items(answer)):
@@ -408,9 +402,7 @@ def poll_sync(
 def judge_by_history(
     settings: Settings, facts: Facts, answer: Answer
 ) -> tuple[
-    Literal[
-        Event.SUCCEEDED, Event.SYNC_FAILED, Event.CANCELLED, Event.RESCHEDULED, Event.RUNNING, Event.INCONCLUSIVE
-    ],
+    Literal[Event.SUCCEEDED, Event.SYNC_FAILED, Event.CANCELLED, Event.RESCHEDULED, Event.RUNNING, Event.INCONCLUSIVE],
     Facts,
 ]:
     """Ask the sync history what became of the sync, before a doubt is believed."""
@@ -804,9 +796,7 @@ def _accepted(facts: Facts, answer: Answer) -> Facts:
 
 def _known_started(facts: Facts, bound: float | None) -> Facts:
     """The facts once a trigger whose answer was lost is known to have been carried out."""
-    return facts.but(
-        started=True, triggered_at=bound, lost=0, doubt=None, looks=0, looking_since=None, unanswered=None
-    )
+    return facts.but(started=True, triggered_at=bound, lost=0, doubt=None, looks=0, looking_since=None, unanswered=None)
 
 
 def _asked_for(facts: Facts, answer: Answer) -> float | None:

@@ -113,31 +113,36 @@ def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool
         rule = "sync_state is rescheduled, and not by a reschedule that was known before"
         return Judgment(Event.RESCHEDULED, rescheduled(seen, put_off), rule)
     if well:
-        return _doubtful(
-            facts, document, at, Event.SUCCEEDED, "succeeded_at moved, but it may be the date of the stopped sync"
-        )
+        rule = "succeeded_at moved, but it may be the date of the stopped sync"
+        return _doubtful(facts, document, at, Event.SUCCEEDED, rule)
     if failed is not None:
         return _doubtful(facts, document, at, Event.SYNC_FAILED, "failed_at moved since the trigger")
+    return _without_dates(facts, document, at)
+
+
+def _without_dates(facts: Facts, document: Mapping[str, Any], at: float) -> Judgment:
+    """What became of our sync where nothing is syncing and neither date moved."""
+    state, seen = documents.sync_state(document), facts.but(not_started_for=None, doubt=None)
     if state == "paused":
         return Judgment(Event.PAUSED, seen, "neither date moved, and the connection is paused")
     if documents.setup_state(document) in {"incomplete", "broken"}:
         if not (facts.baseline or {}).get("broken"):
-            return Judgment(Event.BROKEN, seen, "neither date moved, and the connection's setup is incomplete or broken")
+            rule = "neither date moved, and the connection's setup is incomplete or broken"
+            return Judgment(Event.BROKEN, seen, rule)
         if facts.syncing_seen:
-            return _doubtful(facts, document, at, Event.BROKEN, "the sync is gone, and the connection is still broken")
-    elif facts.syncing_seen and state == "scheduled":
-        return _doubtful(facts, document, at, Event.CANCELLED, "the sync is gone, and neither date moved")
+            rule = "the sync is gone, and the connection is still broken"
+            return _doubtful(facts, document, at, Event.BROKEN, rule)
     if facts.syncing_seen:
+        if state == "scheduled":
+            return _doubtful(facts, document, at, Event.CANCELLED, "the sync is gone, and neither date moved")
         return Judgment(Event.RUNNING, seen, "this version does not know the sync_state: it decides nothing")
-    waiting = seen.but(not_started_for=_waited(facts, at))
-    return Judgment(Event.RUNNING, waiting, "neither date moved, and no sync was seen yet: it is not started, or queued")
+    rule = "neither date moved, and no sync was seen yet: it is not started, or queued"
+    return Judgment(Event.RUNNING, seen.but(not_started_for=_waited(facts, at)), rule)
 
 
 def rescheduled(facts: Facts, until: str) -> Facts:
     """The facts once Fivetran has rescheduled the sync."""
-    return facts.but(
-        syncing_seen=False, doubt=None, asked_at=None, waited_for=until, reschedules=facts.reschedules + 1
-    )
+    return facts.but(syncing_seen=False, doubt=None, asked_at=None, waited_for=until, reschedules=facts.reschedules + 1)
 
 
 def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attached: bool) -> tuple[Opinion, Facts]:

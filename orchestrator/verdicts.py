@@ -128,7 +128,11 @@ def schedule_to_restore(settings: Settings, facts: Facts) -> bool:
     if settings.restore_schedule == "auto":
         return now != "auto"
     changed = not {"disable_schedule", "unpause_connection"}.isdisjoint(facts.attempted)
-    return changed and facts.schedule_before not in {None, documents.MANUAL} and facts.schedule_after != facts.schedule_before
+    return (
+        changed
+        and facts.schedule_before not in {None, documents.MANUAL}
+        and facts.schedule_after != facts.schedule_before
+    )
 
 
 def schedule_to_switch_late(settings: Settings, facts: Facts) -> bool:
@@ -214,8 +218,8 @@ def _sync_reasons(settings: Settings, facts: Facts, document: Mapping[str, Any])
         yield f"the run had {settings.timeout:g} s (FIVETRAN_TIMEOUT)"
         if facts.not_started_for is not None:
             yield (
-                f"Fivetran accepted the sync, but nothing of it was seen in {facts.not_started_for:.0f} s: it is queued "
-                "(with integrated or smart transformations a sync waits until they are done), or was dropped"
+                f"Fivetran accepted the sync, but nothing of it was seen in {facts.not_started_for:.0f} s: "
+                "it is queued (with integrated or smart transformations a sync waits until they are done), or was dropped"
             )
 
 
@@ -227,7 +231,10 @@ def _name_reasons(settings: Settings, facts: Facts) -> Iterator[str]:
 
 
 def _at_fivetran(
-    settings: Settings, facts: Facts, document: Mapping[str, Any], running: bool | None  # noqa: FBT001
+    settings: Settings,
+    facts: Facts,
+    document: Mapping[str, Any],
+    running: bool | None,  # noqa: FBT001
 ) -> tuple[str, ...]:
     found = []
     if facts.unanswered:

@@ -166,7 +166,7 @@ def test_twin_moves_by_itself() -> None:
     position = Position(CHARTS["START"])
     twin = position.twin()
 
-    twin.fire("schedule_kept")
+    twin.fire("busy")
 
     assert twin.machine is position.machine
     assert (position.state.name, twin.state.name) == ("validating", "taking_baseline")

@@ -1,4 +1,4 @@
-"""Promises about what lies behind the conclusion: the verdict stands, and nothing else begins."""
+"""Promises about what lies after the conclusion: the verdict stands, and nothing else begins."""
 
 from orchestrator.chart import Chart, State
 from orchestrator.deeds import Deed
@@ -8,20 +8,26 @@ from orchestrator.promises.paths import Edge, Path, Promise, nothing, shortest
 __all__ = ["CONCLUSION"]
 
 
+SCHEDULE = {Deed.RESTORES_SCHEDULE, Deed.SWITCHES_LATE}
+
+
 def _unchanged(chart: Chart) -> Path | None:
     behind = chart.behind()
 
     def at(_: str, state: State) -> bool:
-        return state.name in behind and changes(state) and Deed.RESTORES_SCHEDULE not in deeds(state)
+        return state.name in behind and changes(state) and SCHEDULE.isdisjoint(deeds(state))
 
     return shortest(chart, "", nothing, at=at)
 
 
 def _evidence(chart: Chart) -> Path | None:
     behind = chart.behind()
-    return shortest(
-        chart, "", nothing, at=lambda _, state: state.name in behind and asks(state) and needs(state) is None
-    )
+
+    def at(_: str, state: State) -> bool:
+        needed = state.name not in behind and (changes(state) or Deed.READS in deeds(state))
+        return asks(state) and needs(state) is None and not needed
+
+    return shortest(chart, "", nothing, at=at)
 
 
 def _one_way(chart: Chart) -> Path | None:
@@ -38,17 +44,18 @@ def _one_way(chart: Chart) -> Path | None:
 CONCLUSION = (
     Promise(
         "the conclusion ends the work",
-        "Behind the conclusion nothing is changed but the schedule put back.",
+        "After the conclusion nothing is changed but the schedule: restored, or switched late.",
         _unchanged,
     ),
     Promise(
         "evidence is optional",
-        "Behind the conclusion nothing is asked that no choice decides on: FIVETRAN_EVIDENCE can turn it off.",
+        "Nothing is asked but the connection itself, and after the conclusion nothing at all, that no choice decides "
+        "on: FIVETRAN_EVIDENCE can turn it off.",
         _evidence,
     ),
     Promise(
         "the verdict stands",
-        "Behind the conclusion all that can become of a call leads the same way: nothing there changes how it ends.",
+        "After the conclusion all that can become of a call leads the same way: nothing there changes how it ends.",
         _one_way,
     ),
 )

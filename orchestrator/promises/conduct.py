@@ -5,7 +5,19 @@ from orchestrator.deeds import TRIGGERS, Deed
 from orchestrator.effects import EFFECTS, Call, Writing
 from orchestrator.promises.paths import Edge
 
-__all__ = ["asks", "changes", "chosen", "deeds", "done", "leads_on", "needs", "reports", "takes_time", "triggers"]
+__all__ = [
+    "asks",
+    "changes",
+    "chosen",
+    "deeds",
+    "done",
+    "is_optional",
+    "leads_on",
+    "needs",
+    "reports",
+    "takes_time",
+    "triggers",
+]
 
 
 def asks(state: State) -> bool:
@@ -23,6 +35,12 @@ def changes(state: State) -> bool:
     """Whether the state's request may change something at Fivetran."""
     effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
     return isinstance(effect, Call) and effect.method != "GET"
+
+
+def is_optional(state: State) -> bool:
+    """Whether the state's request only adds what a choice asks for, and what comes of it leads on."""
+    effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
+    return isinstance(effect, Call) and effect.method == "GET" and effect.needs is not None
 
 
 def takes_time(state: State) -> bool:

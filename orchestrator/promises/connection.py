@@ -5,10 +5,25 @@ from collections.abc import Iterable
 from orchestrator.chart import Chart, Kind, State
 from orchestrator.deeds import Deed
 from orchestrator.events import Event
-from orchestrator.promises.conduct import asks, changes, chosen, deeds, done, leads_on, needs
+from orchestrator.promises.conduct import (
+    asks,
+    changes,
+    chosen,
+    deeds,
+    done,
+    is_optional,
+    leads_on,
+    needs,
+    takes_time,
+)
 from orchestrator.promises.paths import Edge, Path, Promise, nothing, shortest
 
 __all__ = ["CONNECTION"]
+
+
+def is_modified(state: State) -> bool:
+    """Whether the state changes the connection itself: its schedule, or whether it is paused."""
+    return not {Deed.CHANGES_SCHEDULE, Deed.UNPAUSES}.isdisjoint(deeds(state))
 
 
 def _read_first(chart: Chart) -> Path | None:
@@ -16,8 +31,8 @@ def _read_first(chart: Chart) -> Path | None:
         return ("read" if done(edge, Deed.READS) else read,)
 
     def at(read: str, state: State) -> bool:
-        # What was never changed is never put back, and setup tests change nothing.
-        harmless = {Deed.RESTORES_SCHEDULE, Deed.RUNS_TESTS}
+        # What was never changed is not restored, what was never followed not switched late; tests change nothing.
+        harmless = {Deed.RESTORES_SCHEDULE, Deed.SWITCHES_LATE, Deed.RUNS_TESTS}
         return changes(state) and harmless.isdisjoint(deeds(state)) and not read
 
     return shortest(chart, "", after, at=at)
@@ -27,20 +42,46 @@ def _patience(chart: Chart) -> Path | None:
     behind = chart.behind()
 
     def along(_: str, edge: Edge) -> bool:
-        failed = asks(edge.source) and edge.event in {Event.RATE_LIMITED, Event.UNAVAILABLE}
-        return failed and edge.source.name not in behind and leads_on(edge)
+        source = edge.source
+        failed = asks(source) and edge.event in {Event.RATE_LIMITED, Event.UNAVAILABLE}
+        if not failed or source.name in behind or is_optional(source):
+            return False
+        pauses = is_modified(source) and edge.target.kind is Kind.WAITS
+        return leads_on(edge) and not pauses
 
     return shortest(chart, "", nothing, along=along)
 
 
+def _looked(chart: Chart) -> Path | None:
+    behind = chart.behind()
+
+    def after(fresh: str, edge: Edge) -> Iterable[str]:
+        """Whether the last thing that happened was a look that found no sync running."""
+        source = edge.source
+        if done(edge, Deed.READS):
+            return ("" if edge.event in {Event.BUSY, Event.RUNNING} else "fresh",)
+        return ("" if takes_time(source) else fresh,)
+
+    return shortest(
+        chart, "", after, at=lambda fresh, state: is_modified(state) and state.name not in behind and not fresh
+    )
+
+
 def _told(chart: Chart) -> Path | None:
-    def after(chose: tuple[str, str], edge: Edge) -> Iterable[tuple[str, str]]:
-        return ((edge.source.operand, edge.event) if leads_on(edge) else chose,)
+    def after(memory: tuple[str, str, str], edge: Edge) -> Iterable[tuple[str, str, str]]:
+        """The last choice and its value, and whether a restart was asked for since the baseline."""
+        choice, value, restart = memory
+        if leads_on(edge):
+            choice, value = edge.source.operand, edge.event
+        if chosen(edge, "on_running") == "restart" or done(edge, Deed.TAKES_BASELINE):
+            restart = chosen(edge, "on_running")
+        return ((choice, value, restart),)
 
-    def at(chose: tuple[str, str], state: State) -> bool:
-        return needs(state) not in {None, chose}
+    def at(memory: tuple[str, str, str], state: State) -> bool:
+        repeated = Deed.RESTARTS_SYNC in deeds(state) and memory[2] == "restart"
+        return needs(state) not in {None, memory[:2]} and not repeated
 
-    return shortest(chart, ("", ""), after, at=at)
+    return shortest(chart, ("", "", ""), after, at=at)
 
 
 def _said(said: str, edge: Edge) -> Iterable[str]:
@@ -50,14 +91,6 @@ def _said(said: str, edge: Edge) -> Iterable[str]:
 
 def _unpaused(chart: Chart) -> Path | None:
     return shortest(chart, "", _said, at=lambda said, state: Deed.UNPAUSES in deeds(state) and said != Event.PAUSED)
-
-
-def _kept(chart: Chart) -> Path | None:
-    def at(said: str, state: State) -> bool:
-        # Un-pausing heeds by itself what it was told about the schedule.
-        return Deed.CHANGES_SCHEDULE in deeds(state) and Deed.UNPAUSES not in deeds(state) and said != Event.READY
-
-    return shortest(chart, "", _said, at=at)
 
 
 def _restored(chart: Chart) -> Path | None:
@@ -76,21 +109,22 @@ CONNECTION = (
     Promise("nothing is changed unread", "Before the connection has been read, nothing is changed.", _read_first),
     Promise(
         "failures are tried again",
-        "Before the conclusion `rate_limited` and `unavailable` lead back to their own state: only there is the next "
-        "attempt put off as Fivetran asks, and counted.",
+        "Before the conclusion `rate_limited` and `unavailable` lead back to their own state or, from a change of the "
+        "connection, to a pause: there the next attempt waits as Fivetran asks. Optional requests are made once.",
         _patience,
     ),
     Promise(
-        "nothing is done untold",
-        "What a variable must ask for (a restart, un-pausing, putting the schedule back, evidence) comes straight "
-        "after the choice that says so.",
+        "nothing is done unless asked for",
+        "What a variable or the run's condition must ask for (switching and restoring the schedule, a restart, "
+        "un-pausing, evidence) comes straight after the choice that says so; a restart may be repeated.",
         _told,
     ),
     Promise("only what is paused is un-paused", "The last reading of the connection said `paused`.", _unpaused),
     Promise(
-        "a kept schedule is left alone",
-        "The schedule is changed only where the last reading of the connection said `ready`, not `schedule_kept`.",
-        _kept,
+        "changed only on a fresh idle look",
+        "Before the conclusion the connection is changed only straight after a look at it that found no sync running: "
+        "a change may stop one.",
+        _looked,
     ),
     Promise(
         "the schedule is restored",

@@ -41,8 +41,9 @@ def _worth(memory: tuple[str, str], edge: Edge) -> Iterable[tuple[str, str]]:
     if done(edge, Deed.TAKES_BASELINE):
         baseline = event if document else "stale"
     elif triggers(source) and leads_on(edge):
-        baseline = "stale" if event == Event.CONFLICT else "kept"
-    elif chosen(edge, "on_running") == "attach" or chosen(edge, "own_trigger_unanswered") == "yes":
+        again = {Event.CONFLICT, Event.ANSWER_LOST} if Deed.STARTS_RESYNC in deeds(source) else {Event.CONFLICT}
+        baseline = "stale" if event in again else "kept"
+    elif chosen(edge, "on_running") == "attach" or chosen(edge, "own_sync_in_the_way") == "yes":
         baseline = "kept"
     elif takes_time(source) and not triggers(source) and baseline in {Event.IDLE, Event.BUSY}:
         baseline = "stale"
@@ -66,39 +67,62 @@ def _beside(chart: Chart) -> Path | None:
 
 # --- What became of the trigger ---------------------------------------------------------------
 
-MAYBE = {Event.ANSWER_LOST, Event.GAVE_UP, Event.TIMED_OUT, *SIGNALS}  # it may have been carried out
+LOST = {Event.ANSWER_LOST, Event.TIMED_OUT, *SIGNALS}  # it may have been carried out
+LOOKED_FOR = {"lost", "lost restart"}
+KINDS = {Deed.RESTARTS_SYNC: "lost restart", Deed.STARTS_RESYNC: "lost re-sync"}
 
 
 def _became(trigger: str, edge: Edge) -> Iterable[str]:
     """What became of the trigger after an edge.
 
-    "": none was accepted yet. accepted: or attached to. lost: it may have been carried out; so may
-    a lost restart, which may be repeated. put off: Fivetran rescheduled it, and due: until now.
+    "": none was accepted yet. accepted: or attached to. lost: it may have been carried out; so may a lost restart,
+    which may be repeated, and a lost re-sync, which may be once the connection is idle. maybe: it was given up, and
+    the choice that follows tells whether one before was lost. put off: Fivetran rescheduled it, and due: until now.
     again: there is no sign of it, or nobody resumes it.
     """
     source, event = edge.source, edge.event
     if triggers(source):
-        if event in MAYBE:
-            return ("lost restart" if Deed.RESTARTS_SYNC in deeds(source) else "lost",)
-        if event == Event.TRIGGERED:
-            return ("accepted",)
-        return ("" if event == Event.CONFLICT and trigger == "again" else trigger,)
-    match chosen(edge, "own_trigger_unanswered"):
-        case "yes":
-            return ("lost",)
-        case "no" if trigger in {"lost", "lost restart"}:
-            return ()  # it cannot say so then
+        return (_asked(trigger, edge),)
+    answered = _told(trigger, edge)
+    if answered is not None:
+        return answered
     if chosen(edge, "on_running") == "attach" or (done(edge, Deed.LOOKS) and event == Event.STARTED):
         return ("accepted",)
     if done(edge, Deed.JUDGES) and event == Event.RESCHEDULED:
         return ("put off",)
     if trigger == "put off" and source.operand == "rescheduled_for" and event == Event.WAITED:
         return ("due",)
-    if trigger == "lost restart" and done(edge, Deed.TAKES_BASELINE):
+    if done(edge, Deed.TAKES_BASELINE) and (
+        trigger == "lost restart" or (trigger == "lost re-sync" and event == Event.IDLE)
+    ):
         return ("",)
-    missed = trigger == "lost" and done(edge, Deed.LOOKS) and event == Event.NOT_STARTED
+    missed = trigger in LOOKED_FOR and done(edge, Deed.LOOKS) and done(edge, Deed.READS) and event == Event.NOT_STARTED
     unattended = trigger == "due" and chosen(edge, "schedule_type") == "manual"
     return ("again" if missed or unattended else trigger,)
+
+
+def _asked(trigger: str, edge: Edge) -> str:
+    """What became of a trigger that was just sent."""
+    event = edge.event
+    if event == Event.TRIGGERED:
+        return "accepted"
+    if event in LOST:
+        return next((lost for deed, lost in KINDS.items() if deed in deeds(edge.source)), "lost")
+    if event == Event.GAVE_UP:
+        return trigger if trigger.startswith("lost") else "maybe"
+    return "" if event == Event.CONFLICT and trigger == "again" else trigger
+
+
+def _told(trigger: str, edge: Edge) -> Iterable[str] | None:
+    """What a choice tells about the trigger; nothing where it cannot say so, None where it is another choice."""
+    lost = trigger.startswith("lost")
+    if value := chosen(edge, "own_trigger_unanswered") or chosen(edge, "own_sync_in_the_way"):
+        if value == "no":
+            return () if lost else ("" if trigger == "maybe" else trigger,)
+        return (trigger if lost else "lost",)
+    if chosen(edge, "trigger_to_repeat") == "no" and trigger == "again":
+        return ("lost",)
+    return None
 
 
 def _one(chart: Chart) -> Path | None:
@@ -109,18 +133,21 @@ def _one(chart: Chart) -> Path | None:
 def _blindly(chart: Chart) -> Path | None:
     def at(trigger: str, state: State) -> bool:
         again = Deed.RESTARTS_SYNC in deeds(state)
-        return triggers(state) and (trigger == "lost" or (trigger == "lost restart" and not again))
+        unknown = trigger in {"lost", "lost re-sync", "maybe"} or (trigger == "lost restart" and not again)
+        return triggers(state) and unknown
 
     return shortest(chart, "", _became, at=at)
 
 
 def _sign(chart: Chart) -> Path | None:
-    return shortest(chart, "", _became, at=lambda trigger, state: Deed.LOOKS in deeds(state) and trigger != "lost")
+    return shortest(
+        chart, "", _became, at=lambda trigger, state: Deed.LOOKS in deeds(state) and trigger not in LOOKED_FOR
+    )
 
 
 def _keeps(chart: Chart) -> Path | None:
     def at(trigger: str, state: State) -> bool:
-        return Deed.TAKES_BASELINE in deeds(state) and trigger not in {"", "lost restart"}
+        return Deed.TAKES_BASELINE in deeds(state) and trigger not in {"", "lost restart", "lost re-sync"}
 
     return shortest(chart, "", _became, at=at)
 
@@ -171,14 +198,15 @@ TRIGGER = (
     ),
     Promise(
         "one trigger",
-        "After a sync was accepted or attached to another is triggered only when Fivetran has put it off, its time has "
-        "come, and the schedule is manual: nobody else resumes it.",
+        "After a sync was accepted or attached to, another is triggered only when Fivetran has rescheduled it, its "
+        "time has come, and the schedule is manual: nobody else resumes it.",
         _one,
     ),
     Promise(
         "no blind repetition",
         "A trigger that may have been carried out is followed by another only when looks at the connection found no "
-        "sign of it; a forced restart may be repeated as such, and a plain trigger follow it after a new baseline.",
+        "sign of it. A forced restart may be repeated as such, and a plain trigger follow it after a new baseline; a "
+        "re-sync is repeated only once a new baseline found the connection idle.",
         _blindly,
     ),
     Promise(
@@ -188,7 +216,8 @@ TRIGGER = (
     ),
     Promise(
         "our sync keeps its baseline",
-        "Once a trigger may have been carried out no new baseline is taken: our sync would pass for somebody else's.",
+        "Once a trigger may have been carried out no new baseline is taken: our sync would pass for another. Only a "
+        "re-sync, whose sync proves nothing, gets a new one.",
         _keeps,
     ),
     Promise(
