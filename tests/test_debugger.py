@@ -10,14 +10,14 @@ from desk import Debugger
 from orchestrator.debugger import shell
 from orchestrator.debugger.commands import COMMANDS
 from orchestrator.debugger.openings import opened
-from orchestrator.debugger.rig import Ahead, Halted
+from orchestrator.debugger.rig import Halted
 from orchestrator.diagram import mermaid
 from orchestrator.diagram.model import diagram
 from orchestrator.facts import Facts
 from orchestrator.journal import read_journal
 from orchestrator.loader import ACTIONS, load
 from orchestrator.replay import replay
-from orchestrator.simulator.clock import VirtualClock
+from orchestrator.simulator.clock import Ahead, VirtualClock
 
 
 def _write(folder: Path, text: str) -> str:
