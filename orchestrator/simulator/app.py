@@ -122,6 +122,11 @@ class Arrival:
     answers_in: float
     reply: Reply | None = None
 
+    @property
+    def acts(self) -> bool:
+        """Whether it is carried out; what only reads is in any case: a broken answer is one of Fivetran's, broken."""
+        return self.fault is None or self.fault.carries_out or self.method == "GET"
+
 
 @dataclass(slots=True)
 class _Armed:
@@ -240,12 +245,10 @@ class Simulator:
             arrival = Arrival(
                 operation, method, identity, query, headers, _json(body), fault, now + acts_in, acts_in, answers_in
             )
-            # What only reads is carried out in any case: a broken answer is one of Fivetran's, broken.
-            acts = fault is None or fault.carries_out or method == "GET"
-            if acts and acts_in > 0:
+            if arrival.acts and acts_in > 0:
                 self._late.append(arrival)
             else:
-                self._carry_out(arrival, acts=acts)
+                self._carry_out(arrival)
             seen = Seen(
                 operation=operation,
                 method=method,
@@ -255,7 +258,7 @@ class Simulator:
                 outcome=_outcome(arrival),
                 headers=headers,
                 syncing=syncing,
-                acts_at=now + acts_in if acts else None,
+                acts_at=now + acts_in if arrival.acts else None,
             )
             self.seen.append(seen)
             self._watch(seen)
@@ -270,7 +273,7 @@ class Simulator:
                 self._late.remove(arrival)
                 connection = self.connection(arrival.identity)
                 connection.moment = arrival.acts_at
-                self._carry_out(arrival, acts=True)
+                self._carry_out(arrival)
                 connection.after(arrival.operation)
                 connection.moment = None
 
@@ -309,14 +312,15 @@ class Simulator:
 
     # --- Answers ------------------------------------------------------------------------------
 
-    def _carry_out(self, arrival: Arrival, *, acts: bool) -> None:
+    def _carry_out(self, arrival: Arrival) -> None:
         """Do what a request asks, or nothing where a fault keeps it from that."""
-        if acts:
-            arrival.reply = self._answer(arrival)
-            if arrival.operation == "test" and arrival.reply.status == HTTPStatus.OK:
-                arrival.answers_in += self.scenario.test_seconds
-        elif arrival.fault is not None:
-            arrival.reply = self._failed(arrival.fault.status, arrival.fault.code, arrival.fault.message)
+        fault = arrival.fault
+        if fault is not None and not arrival.acts:
+            arrival.reply = self._failed(fault.status, fault.code, fault.message)
+            return
+        arrival.reply = self._answer(arrival)
+        if arrival.operation == "test" and arrival.reply.status == HTTPStatus.OK:
+            arrival.answers_in += self.scenario.test_seconds
 
     def _answer(self, arrival: Arrival) -> Reply:
         if not arrival.operation:

@@ -74,15 +74,6 @@ class Sync:
         own = self.starts_at + self.plan.lasts
         return own if self.stops_at is None else min(own, self.stops_at)
 
-    @property
-    def began(self) -> bool:
-        """Whether it ever ran, as far as is known: it was not stopped in the queue."""
-        return self.ended_at is None or self.ended_at > self.starts_at or self.plan.lasts == 0
-
-    def runs_at(self, moment: float) -> bool:
-        """Whether it was running at a moment that has passed."""
-        return self.starts_at <= moment and (self.ended_at is None or moment < self.ended_at)
-
     def stages(self) -> list[dict[str, Any]]:
         """Its stages with volumes in bytes, made up: as much a second as a middling database gives."""
         volume = int((self.ended_at - self.starts_at) * 250_000) if self.ended_at and self.outcome == "succeeds" else 0

@@ -67,7 +67,7 @@ class Other(SyncPlan):
     A plain one starts only if none is queued or running; a forced one stops that first.
 
     Attributes:
-        at: Seconds from the connection's beginning, or from the request that `after` names.
+        at: Seconds from the first request about the connection, or from the one that `after` names.
         after: Right after which request of the job: any, get, patch, sync, ...; "" for none.
         nth: After which of them.
         force: It stops the sync that is running.
