@@ -254,7 +254,7 @@ REFUSED = {
         "answer 20": "'20' is no status of an answer: give one from 200 to 599, such as 200, 401 or 503",
         "answer OK": "'OK' is no status of an answer: give one from 200 to 599, such as 200, 401 or 503",
         "answer 200 nowhere.json": "nowhere.json cannot be read (No such file or directory): name a file",
-        "fork zebra": "no scenario is called 'zebra'; there are: attached, ",
+        "fork zebra": "no scenario is called 'zebra'; there are: another_fails, ",
         "unfork": "this run was not forked from another: there is nothing to go back to",
         "facts zebra": "no fact is called 'zebra': `facts` lists those that are known",
         "facts base_line": "no fact is called 'base_line': did you mean baseline? `facts` lists",
