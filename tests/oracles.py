@@ -24,7 +24,7 @@ ORACLES = {
     "two syncs": "one job has one sync come to its end, however many answers are lost",
     "too long": "a run ends within its time, the last call's seconds and the grace",
     "late change": "nothing is changed after the deadline, but the schedule where that was asked for",
-    "schedule": "the schedule is changed only where it may be, while no sync runs, and ends as promised or is warned of",
+    "schedule": "the schedule is changed where it may be, while no sync runs, and ends as promised or with a warning",
     "conduct": "nothing is forced, un-paused or triggered unless a variable says so; no PATCH runs setup tests",
     "setup tests": "passed and tests_failed say what Fivetran's tests found",
     "crash": "no run ends in an exception",
@@ -119,6 +119,15 @@ class _Truth:
         """Whether it may have been carried out without the run's learning of it."""
         return not sent.answered and sent.acts_at is not None
 
+    def told(self, syncs: list[Sync]) -> str:
+        """The syncs, in a line, by seconds since the run began."""
+        began = self.played.began
+        lines = []
+        for sync in syncs[-6:]:
+            until = "" if sync.ended_at is None else f"{sync.ended_at - began:.2f}"
+            lines.append(f"{sync.cause} {sync.starts_at - began:.2f} to {until} {sync.outcome}")
+        return "; ".join(lines)
+
     # --- Oracles ---------------------------------------------------------------------------------
 
     def false_green(self) -> Iterator[Finding]:
@@ -139,7 +148,9 @@ class _Truth:
             since = self.played.began if look is None or look.acts_at is None else look.acts_at
             if any(since < sync.starts_at <= (post.acts_at or post.until) for sync in good):
                 between = BETWEEN
-        yield Finding("false green", between, f"no sync that began after the job asked has succeeded: {_told(self.syncs)}")
+        yield Finding(
+            "false green", between, f"no sync that began after the job asked has succeeded: {self.told(self.syncs)}"
+        )
 
     def _green_resync(self, good: list[Sync]) -> Iterator[Finding]:
         accepted = [trigger for trigger in self.played.connection.triggers if trigger.kind == "resync"]
@@ -149,7 +160,7 @@ class _Truth:
             later = [sync for sync in good if sync.starts_at >= accepted[0].at]
             ended = later and all(self.over(sync) and (sync.ended_at or 0) <= later[-1].starts_at for sync in self.ours)
             name = "another sync succeeded after the accepted re-sync had ended otherwise" if ended else ""
-            yield Finding("false green", name, f"the re-sync did not succeed: {_told(self.syncs)}")
+            yield Finding("false green", name, f"the re-sync did not succeed: {self.told(self.syncs)}")
 
     def false_red(self) -> Iterator[Finding]:
         """Red, though our sync runs or has succeeded; or nothing of ours has failed."""
@@ -163,13 +174,13 @@ class _Truth:
         good = [sync for sync in mine if sync.outcome == "succeeds" and self.over(sync)]
         open_ = [sync for sync in mine if sync.asked_at <= self.ended and not self.over(sync)]
         if good:
-            yield Finding("false red", self._why_good(good, seen), f"ours succeeded: {_told(self.syncs)}")
+            yield Finding("false red", self._why_good(good, seen), f"ours succeeded: {self.told(self.syncs)}")
         elif open_ and red:
             name = "Fivetran went on with the sync after the last look" if open_[0].starts_at > seen else ""
             name = name if open_[0].cause in {"retry", "schedule"} else ""
-            yield Finding("false red", name or self._skewed(), f"ours is under way: {_told(self.syncs)}")
+            yield Finding("false red", name or self._skewed(), f"ours is under way: {self.told(self.syncs)}")
         elif red and not any((sync.outcome in _BAD and self.over(sync)) or sync.failed_inside for sync in mine):
-            yield Finding("false red", self._why_foreign(), f"nothing of ours has failed: {_told(self.syncs)}")
+            yield Finding("false red", self._why_foreign(), f"nothing of ours has failed: {self.told(self.syncs)}")
 
     def _why_good(self, good: list[Sync], seen: float) -> str:
         if self.played.verdict in {"rescheduled", "too_late"} and all((sync.shown_at or 0) > seen for sync in good):
@@ -209,7 +220,7 @@ class _Truth:
                 if sent.operation == operation and sent.acts_at is not None and sent.acts_at <= sync.stops_at
             ]
             name = self._not_seen(sync, stopping[-1]) if stopping else ""
-            yield Finding("interrupted", name, f"by {sync.stopped_by}: {_told([sync])}")
+            yield Finding("interrupted", name, f"by {sync.stopped_by}: {self.told([sync])}")
 
     def _not_seen(self, sync: Sync, sent: Sent) -> str:
         """The exception, where the look that a request came straight after could not have seen the sync."""
@@ -220,11 +231,13 @@ class _Truth:
         """More than one sync that our triggers started has come to its own end."""
         triggers = [trigger for trigger in self.played.connection.triggers if trigger.started and trigger.sync]
         ends = [
-            trigger for trigger in triggers if trigger.sync and trigger.sync.outcome not in {"", "reschedules", "stopped", "clashed"}
+            trigger
+            for trigger in triggers
+            if trigger.sync and trigger.sync.outcome not in {"", "reschedules", "stopped", "clashed"}
         ]
         if len(ends) < 2:
             return
-        words = f"{len(ends)} syncs of ours: {_told(self.syncs)}"
+        words = f"{len(ends)} syncs of ours: {self.told(self.syncs)}"
         lost = [sent for sent in self.posts if self.unheard(sent)]
         late = [sent for sent in lost if sent.acts_at is not None and sent.acts_at >= sent.until]
         name = ""
@@ -280,7 +293,9 @@ class _Truth:
         for sent in patches:
             for sync in self.syncs:
                 if _runs(sync, sent.at):
-                    yield Finding("schedule", self._not_seen(sync, sent), f"a PATCH while a sync was running: {_told([sync])}")
+                    yield Finding(
+                        "schedule", self._not_seen(sync, sent), f"a PATCH while a sync was running: {self.told([sync])}"
+                    )
         before = self.scenario.connection.get("schedule_type", "auto")
         now = self.played.connection.members["schedule_type"]
         if self.keeps or before in {"null", "manual"} or any("schedule" in warning for warning in self.played.warnings):
@@ -302,18 +317,11 @@ class _Truth:
         failed = any(test["status"] in {"FAILED", "JOB_FAILED"} for test in self.scenario.setup_tests)
         claimed = {"passed": False, "tests_failed": True}.get(self.played.verdict)
         if claimed is not None and claimed != failed:
-            yield Finding("setup tests", "", f"{self.played.verdict}, though a test has {'' if failed else 'not '}failed")
+            yield Finding(
+                "setup tests", "", f"{self.played.verdict}, though a test has {'' if failed else 'not '}failed"
+            )
 
 
 def _runs(sync: Sync, moment: float | None) -> bool:
     """Whether it was running at a moment."""
     return moment is not None and sync.starts_at <= moment and (sync.ended_at is None or moment < sync.ended_at)
-
-
-def _told(syncs: list[Sync]) -> str:
-    """The syncs, in a line."""
-    beginning = 1_800_000_000
-    return "; ".join(
-        f"{sync.cause} {sync.starts_at % beginning:.2f}-{(sync.ended_at or 0) % beginning:.2f} {sync.outcome or 'open'}"
-        for sync in syncs[-6:]
-    )
