@@ -6,12 +6,13 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 SCENARIO ?= succeeds
+RUNS     ?= 10000
 BROWSER  := tests/browser
 VOCABULARY = $(BIN)/python -c 'from orchestrator.vocabulary_page import page; print(page(), end="")'
 PIP      := -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser check documents journals pictures coverage mutate bench wheel image image-test clean
+.PHONY: help demo test campaign test-browser check documents journals pictures coverage mutate bench wheel image image-test clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -78,6 +79,9 @@ coverage: $(STAMP) ## the tests again: every branch of the package must run
 
 mutate: $(STAMP) ## take away and redirect every edge of every chart: every mutant must die
 	$(BIN)/python tests/mutate.py $(MUTATE_ARGS)
+
+campaign: $(STAMP) ## made-up worlds on all cores, judged by what they know to be true (RUNS=100000)
+	@$(BIN)/python tests/campaign.py --runs $(RUNS) $(CAMPAIGN_ARGS)
 
 bench: $(STAMP) ## start-up beside ten lines of requests; what reports cost; steps a second
 	@rm -rf dist/bench

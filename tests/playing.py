@@ -2,17 +2,16 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qsl
 
 from worlds import World
 
-from orchestrator import configuration
+from orchestrator import configuration, driver
 from orchestrator.chart import Chart, Kind
 from orchestrator.client import interpret
 from orchestrator.configuration import Configured, configure
@@ -21,6 +20,7 @@ from orchestrator.effects import EFFECTS, Pure
 from orchestrator.events import Event
 from orchestrator.exchange import Answer, Request, unanswered
 from orchestrator.loader import load
+from orchestrator.machine import Position
 from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection
@@ -166,9 +166,13 @@ class _Player:
             self.kept = json.dumps(run.snapshot())
 
     def _die(self, *when: str) -> None:
-        if self.kills and self.kills[0].step <= self.steps + (self.kills[0].when in {"unsent", "unheard"}):
-            if self.kills[0].when in when:
-                raise Killed
+        if self.kills and self.kills[0].when in when and self._due():
+            raise Killed
+
+    def _due(self) -> bool:
+        """Whether the next kill's step is this one, or is over."""
+        inside = self.kills[0].when in {"unsent", "unheard"}  # this step is not counted yet
+        return self.kills[0].step <= self.steps + inside
 
     # --- The world, as the driver sees it ------------------------------------------------------
 
@@ -209,7 +213,7 @@ class _Player:
             takes = float("inf")
         began = self.clock.monotonic()
         limit = began + seconds
-        if self.kills and self.kills[0].when == "unheard" and self.kills[0].step <= self.steps + 1:
+        if self.kills and self.kills[0].when == "unheard" and self._due():
             self.clock.sleep(min(takes, seconds) / 2)
             raise Killed
         if self.world.signal is not None and began <= self.world.signal[0] < min(limit, began + takes):
@@ -239,8 +243,17 @@ class _Player:
 
 @contextmanager
 def quickly() -> Iterator[None]:
-    """Meanwhile each packaged chart is read once, not once a run."""
-    with patch.object(configuration, "load", cache(load)):
+    """Meanwhile each packaged chart is read once, and not once a run."""
+    known: dict[int, Position] = {}
+
+    def position(chart: Chart, at: str | None = None) -> Position:
+        """A machine holds no position: one a chart will do."""
+        first = known.get(id(chart))
+        made = Position(chart, at, None if first is None else first.machine)
+        known.setdefault(id(chart), made)
+        return made
+
+    with patch.object(configuration, "load", cache(load)), patch.object(driver, "Position", position):
         yield
 
 

@@ -74,7 +74,8 @@ class _Dice:
 
     def seconds(self, least: float, most: float) -> float:
         """Whole ones as often as not: what falls into the same second is what goes wrong."""
-        return round(self.random.uniform(least, most), self.one(0, 0, 1, 3))
+        digits: int = self.one(0, 0, 1, 3)
+        return round(self.random.uniform(least, most), digits)
 
 
 def _understood(name: str, value: str) -> bool:
@@ -86,7 +87,10 @@ def _understood(name: str, value: str) -> bool:
     return name in given.inputs
 
 
-_NEW = {(name, value): _understood(name, value) for name, value in (("FIVETRAN_EVIDENCE", "red"), ("FIVETRAN_ON_BROKEN", "sync"))}
+_NEW = {
+    (name, value): _understood(name, value)
+    for name, value in (("FIVETRAN_EVIDENCE", "red"), ("FIVETRAN_ON_BROKEN", "sync"))
+}
 
 
 def make(seed: int, action: str | None = None) -> World:
@@ -96,7 +100,7 @@ def make(seed: int, action: str | None = None) -> World:
         seed: Any whole number.
         action: FIVETRAN_ACTION; drawn, too, when None.
     """
-    dice = _Dice(Random(seed))
+    dice = _Dice(Random(seed))  # noqa: S311  # not for secrets
     drawn = dice.one(*ACTIONS)
     action = action or drawn
     given = _variables(dice, action)
@@ -167,7 +171,7 @@ def _variables(dice: _Dice, action: str) -> dict[str, str]:
 def _connection(dice: _Dice, *, paused: bool) -> Mapping[str, Any]:
     drawn = dice.one({}, {}, {}, {}, {"schedule_type": "manual"}, {"succeeded_at": "null", "failed_at": "null"})
     schedule = {"schedule_type": "null"} if dice.chance(0.03) else {}
-    setup = dice.one(*["connected"] * 14, "broken", "broken", "incomplete")
+    setup = dice.one(*["connected"] * 36, "broken", "broken", "broken", "incomplete")
     return {
         **drawn,
         **schedule,
@@ -186,7 +190,9 @@ def _life(dice: _Dice, *, queued: bool) -> dict[str, Any]:
         # One that is queued shows nothing: nobody could know of it.
         "queued": dice.one(0.0, 0.0, dice.seconds(0, 15), dice.seconds(0, 80)) if queued else 0.0,
         "lasts": dice.one(dice.seconds(1, 10), dice.seconds(5, 60), dice.seconds(20, 150)),
-        "ends": dice.one(*["succeeds"] * 6, "fails", "fails", "vanishes", "reschedules", "reschedules", "pauses", "breaks"),
+        "ends": dice.one(
+            *["succeeds"] * 6, "fails", "fails", "vanishes", "reschedules", "reschedules", "pauses", "breaks"
+        ),
         "again_in": dice.one(0.0, dice.seconds(0, 60), 400.0),
         "fails_inside": dice.one(None, None, None, None, dice.seconds(0, 30)),
         "shows_after": dice.one(0.0, 0.0, 0.0, dice.seconds(0, 15)),
@@ -209,7 +215,9 @@ def _other(dice: _Dice, timeout: float) -> Other:
 def _fault(dice: _Dice, action: str) -> Fault:
     trigger = {"FORCE_RESYNC": "resync", "TEST": "test"}.get(action, "sync")
     on = dice.one("any", "get", "get", "patch", trigger, trigger, trigger, "history")
-    does = dice.one("answer", "answer", "answer", "slow", "slow", "undated", "reset", "hang", "trickle", "truncate", "short")
+    does = dice.one(
+        "answer", "answer", "answer", "slow", "slow", "undated", "reset", "hang", "trickle", "truncate", "short"
+    )
     status, code = dice.one(
         (500, ""), (502, ""), (503, "ServiceUnavailable"), (429, "TooManyRequests"), (429, ""), (409, "Conflict"),
         (400, "InvalidInput"), (401, "Unauthorized"), (402, "PaymentRequired"), (403, "Forbidden"), (403, ""),

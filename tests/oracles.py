@@ -1,0 +1,327 @@
+"""What must hold of every run, whatever becomes of it; judged by the truth, never by the run's own document.
+
+The truth is the simulated Fivetran's: when each sync ran and how it ended, which requests arrived
+and what they did, and the times. Of the run itself only what it claims is taken: exit code,
+verdict and warnings. What no program could know from outside is an exception: it has a name and
+a condition on the truth, and is counted.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from playing import Played, Sent
+
+from orchestrator.driver import GRACE, LAST_CALL
+from orchestrator.simulator.connection import Sync
+
+__all__ = ["ORACLES", "Finding", "judge"]
+
+ORACLES = {
+    "false green": "exit code 0 means that a sync succeeded which began after the job asked, or the one attached to",
+    "false red": "sync_failed and cancelled mean that a sync of ours failed, and neither runs again nor has succeeded",
+    "interrupted": "no request of ours stops a sync that is running, unless restart was asked for",
+    "two syncs": "one job has one sync come to its end, however many answers are lost",
+    "too long": "a run ends within its time, the last call's seconds and the grace",
+    "late change": "nothing is changed after the deadline, but the schedule where that was asked for",
+    "schedule": "the schedule is changed where it may be, while no sync runs, and ends as promised or with a warning",
+    "conduct": "nothing is forced, un-paused or triggered unless a variable says so; no PATCH runs setup tests",
+    "setup tests": "passed and tests_failed say what Fivetran's tests found",
+    "crash": "no run ends in an exception",
+}
+INSTANT = 0.01  # seconds: what takes no longer has not been waited for
+OVERSHOT = 1.0  # seconds
+_BAD = {"fails", "vanishes", "breaks", "pauses", "stopped", "clashed"}
+SKEWED = "Date and the connection's dates run apart"
+BETWEEN = "a sync began between the last look and the request"
+
+
+class Finding(NamedTuple):
+    """Something that an oracle found.
+
+    Attributes:
+        oracle: Its name.
+        exception: The name of the exception that this is one of; "" for a violation.
+        words: What happened.
+    """
+
+    oracle: str
+    exception: str
+    words: str
+
+
+def judge(played: Played) -> list[Finding]:
+    """What the oracles find of a run."""
+    if played.failure:
+        return [Finding("crash", "", played.failure)]
+    truth = _Truth(played)
+    found = [*truth.conduct(), *truth.interrupted(), *truth.schedule(), *truth.late_changes(), *truth.too_long()]
+    match played.world.action:
+        case "START" | "FORCE_RESYNC":
+            found += [*truth.false_green(), *truth.false_red(), *truth.two_syncs()]
+        case "TEST":
+            found += truth.setup_tests()
+    return found
+
+
+class _Truth:
+    def __init__(self, played: Played) -> None:
+        self.played = played
+        self.world = played.world
+        self.scenario = played.world.scenario
+        self.syncs = played.connection.history
+        self.ended = played.ended
+        self.posts = [sent for sent in played.sent if sent.operation in {"sync", "resync"}]
+        self.looks = [sent for sent in played.sent if sent.operation == "get" and sent.answered]
+        self.policy = self.world.variable("FIVETRAN_ON_RUNNING", "wait")
+        self.keeps = bool(self.world.variable("FIVETRAN_DONT_DISABLE_SYNC"))
+        self.restores = bool(self.world.variable("FIVETRAN_RESTORE_SCHEDULE"))
+        self.deadline = played.began + float(self.world.variable("FIVETRAN_TIMEOUT", "300"))
+
+    # --- What was so ----------------------------------------------------------------------------
+
+    @cached_property
+    def ours(self) -> list[Sync]:
+        """The syncs that our triggers started or joined, and those by which Fivetran went on with one of them."""
+        found = [trigger.sync for trigger in self.played.connection.triggers if trigger.sync is not None]
+        for sync in self.syncs:  # in the order in which they were asked for
+            if sync.origin is not None and any(sync.origin is one for one in found):
+                found.append(sync)
+        return [sync for sync in self.syncs if any(sync is one for one in found)]
+
+    @cached_property
+    def asked(self) -> float:
+        """When we first asked for a sync."""
+        return min((sent.at for sent in self.posts), default=float("inf"))
+
+    @cached_property
+    def attached(self) -> list[Sync]:
+        """The syncs that a look of ours found running."""
+        return [sync for sync in self.syncs if any(_runs(sync, look.acts_at) for look in self.looks)]
+
+    def over(self, sync: Sync) -> bool:
+        """Whether it had ended when the run did."""
+        return sync.ended_at is not None and sync.ended_at <= self.ended
+
+    def last_look(self, before: float) -> Sent | None:
+        """The last look that was answered by then."""
+        return max((look for look in self.looks if look.until <= before), key=lambda look: look.until, default=None)
+
+    def fresh_look(self, sent: Sent) -> Sent | None:
+        """The look that a request came straight after: nothing but requests lies in between."""
+        look = self.last_look(sent.at)
+        if look is None:
+            return None
+        asking = sum(one.until - one.at for one in self.played.sent if look.until <= one.at and one.until <= sent.at)
+        return look if sent.at - look.until - asking < INSTANT else None
+
+    def unheard(self, sent: Sent) -> bool:
+        """Whether it may have been carried out without the run's learning of it."""
+        return not sent.answered and sent.acts_at is not None
+
+    def told(self, syncs: list[Sync]) -> str:
+        """The syncs, in a line, by seconds since the run began."""
+        began = self.played.began
+        lines = []
+        for sync in syncs[-6:]:
+            until = "" if sync.ended_at is None else f"{sync.ended_at - began:.2f}"
+            lines.append(f"{sync.cause} {sync.starts_at - began:.2f} to {until} {sync.outcome}")
+        return "; ".join(lines)
+
+    # --- Oracles ---------------------------------------------------------------------------------
+
+    def false_green(self) -> Iterator[Finding]:
+        """Exit code 0 with nothing synced."""
+        if self.played.code != 0:
+            return
+        good = [sync for sync in self.syncs if sync.outcome == "succeeds" and self.over(sync)]
+        if self.world.action == "FORCE_RESYNC":
+            yield from self._green_resync(good)
+            return
+        if any(sync.starts_at >= self.asked for sync in good):
+            return
+        if self.policy == "attach" and any(sync is one for sync in good for one in self.attached):
+            return
+        between = ""
+        for post in self.posts:
+            look = self.last_look(post.at)
+            since = self.played.began if look is None or look.acts_at is None else look.acts_at
+            if any(since < sync.starts_at <= (post.acts_at or post.until) for sync in good):
+                between = BETWEEN
+        yield Finding(
+            "false green", between, f"no sync that began after the job asked has succeeded: {self.told(self.syncs)}"
+        )
+
+    def _green_resync(self, good: list[Sync]) -> Iterator[Finding]:
+        accepted = [trigger for trigger in self.played.connection.triggers if trigger.kind == "resync"]
+        if not any(trigger.at <= self.ended for trigger in accepted):
+            yield Finding("false green", "", "no re-sync was accepted")
+        elif not any(sync is one for sync in good for one in self.ours):
+            later = [sync for sync in good if sync.starts_at >= accepted[0].at]
+            ended = later and all(self.over(sync) and (sync.ended_at or 0) <= later[-1].starts_at for sync in self.ours)
+            name = "another sync succeeded after the accepted re-sync had ended otherwise" if ended else ""
+            yield Finding("false green", name, f"the re-sync did not succeed: {self.told(self.syncs)}")
+
+    def false_red(self) -> Iterator[Finding]:
+        """Red, though our sync runs or has succeeded; or nothing of ours has failed."""
+        red = self.played.verdict in {"sync_failed", "cancelled"}
+        if not red and self.played.verdict not in {"rescheduled", "too_late"}:
+            return
+        mine = self.ours or ([] if self.posts else self.attached)
+        mine = mine or [sync for sync in self.syncs if sync.starts_at >= self.asked]
+        last = self.last_look(self.ended)
+        seen = last.acts_at if last is not None and last.acts_at is not None else 0.0
+        good = [sync for sync in mine if sync.outcome == "succeeds" and self.over(sync)]
+        open_ = [sync for sync in mine if sync.asked_at <= self.ended and not self.over(sync)]
+        if good:
+            yield Finding("false red", self._why_good(good, seen), f"ours succeeded: {self.told(self.syncs)}")
+        elif open_ and red:
+            name = "Fivetran went on with the sync after the last look" if open_[0].starts_at > seen else ""
+            name = name if open_[0].cause in {"retry", "schedule"} else ""
+            yield Finding("false red", name or self._skewed(), f"ours is under way: {self.told(self.syncs)}")
+        elif red and not any((sync.outcome in _BAD and self.over(sync)) or sync.failed_inside for sync in mine):
+            yield Finding("false red", self._why_foreign(), f"nothing of ours has failed: {self.told(self.syncs)}")
+
+    def _why_good(self, good: list[Sync], seen: float) -> str:
+        if self.played.verdict in {"rescheduled", "too_late"} and all((sync.shown_at or 0) > seen for sync in good):
+            return "Fivetran went on with the sync after the last look"
+        for sync in self.syncs:
+            if any(sync is one for one in self.ours) or sync.shown_at is None or sync.outcome == "succeeds":
+                continue
+            shown = max(one.shown_at or 0 for one in good)
+            if shown <= sync.shown_at and not any(shown <= (look.acts_at or 0) < sync.shown_at for look in self.looks):
+                return "another sync failed after ours had succeeded, between two looks"
+        return self._skewed()
+
+    def _why_foreign(self) -> str:
+        for post in self.posts:
+            look = self.last_look(post.at)
+            since = self.played.began if look is None or look.acts_at is None else look.acts_at
+            if any(since < sync.starts_at <= (post.acts_at or post.until) for sync in self.syncs):
+                return BETWEEN
+        return self._skewed()
+
+    def _skewed(self) -> str:
+        return SKEWED if self.scenario.skew else ""
+
+    def interrupted(self) -> Iterator[Finding]:
+        """A sync was running, and a request of ours has stopped it."""
+        for sync in self.syncs:
+            if sync.stopped_by not in {"patch", "sync", "clash"} or sync.stops_at is None:
+                continue
+            if sync.starts_at >= sync.stops_at or (sync.stopped_by == "clash" and sync.cause == "sync"):
+                continue
+            if sync.stopped_by == "sync" and self.policy == "restart":
+                continue
+            operation = "patch" if sync.stopped_by == "patch" else "sync"
+            stopping = [
+                sent
+                for sent in self.played.sent
+                if sent.operation == operation and sent.acts_at is not None and sent.acts_at <= sync.stops_at
+            ]
+            name = self._not_seen(sync, stopping[-1]) if stopping else ""
+            yield Finding("interrupted", name, f"by {sync.stopped_by}: {self.told([sync])}")
+
+    def _not_seen(self, sync: Sync, sent: Sent) -> str:
+        """The exception, where the look that a request came straight after could not have seen the sync."""
+        look = self.fresh_look(sent)
+        return BETWEEN if look is not None and sync.starts_at > (look.acts_at or 0) else ""
+
+    def two_syncs(self) -> Iterator[Finding]:
+        """More than one sync that our triggers started has come to its own end."""
+        triggers = [trigger for trigger in self.played.connection.triggers if trigger.started and trigger.sync]
+        ends = [
+            trigger
+            for trigger in triggers
+            if trigger.sync and trigger.sync.outcome not in {"", "reschedules", "stopped", "clashed"}
+        ]
+        if len(ends) < 2:
+            return
+        words = f"{len(ends)} syncs of ours: {self.told(self.syncs)}"
+        lost = [sent for sent in self.posts if self.unheard(sent)]
+        late = [sent for sent in lost if sent.acts_at is not None and sent.acts_at >= sent.until]
+        name = ""
+        if self.world.action == "FORCE_RESYNC":
+            if len(ends) - 1 <= len(lost):
+                name = "one re-sync too many after a lost answer, by design"
+        elif len(ends) - 1 <= len(late):
+            name = "Fivetran carried a trigger out after the job had given it up"
+        elif self.policy == "restart" and len(ends) - 1 <= len(lost):
+            name = "a forced restart was repeated after its answer was lost"
+        elif lost and all(self._traceless(one.sync) for one in ends[:-1] if one.sync):
+            name = "a sync left no trace between two looks"
+        yield Finding("two syncs", name, words)
+
+    def _traceless(self, sync: Sync) -> bool:
+        """Whether no look found it running, and it has moved no date."""
+        return sync.shown_at is None and not any(sync is one for one in self.attached)
+
+    def too_long(self) -> Iterator[Finding]:
+        """The run went on for longer than it may."""
+        most = max(self.deadline, self.played.resumed or 0.0) + LAST_CALL + GRACE + OVERSHOT
+        if self.ended > most:
+            yield Finding("too long", "", f"{self.ended - most:.1f} s longer than allowed")
+
+    def late_changes(self) -> Iterator[Finding]:
+        """Something was changed after the deadline."""
+        schedules = self.restores or (self.policy in {"attach", "restart"} and not self.keeps)
+        for sent in self.played.sent:
+            changed = set(sent.request.body or {}) - {"run_setup_tests", "schedule"}
+            allowed = sent.operation == "patch" and schedules and changed == {"schedule_type"}
+            if sent.request.changes and sent.at > self.deadline + INSTANT and not allowed:
+                yield Finding("late change", "", f"{sent.request} {sent.at - self.deadline:.1f} s after the deadline")
+
+    def conduct(self) -> Iterator[Finding]:
+        """Something was asked for that nobody told the job to ask for."""
+        for sent in self.played.sent:
+            body = sent.request.body or {}
+            if sent.operation == "sync" and body.get("force") and self.policy != "restart":
+                yield Finding("conduct", "", "a sync was forced")
+            if sent.operation == "patch" and "paused" in body and not self.world.variable("FIVETRAN_UNPAUSE"):
+                yield Finding("conduct", "", "the connection was un-paused")
+            if sent.operation == "patch" and body.get("run_setup_tests") is not False:
+                yield Finding("conduct", "", "a PATCH ran the setup tests")
+            wanted = {"START": "sync", "FORCE_RESYNC": "resync"}.get(self.world.action)
+            if sent.operation in {"sync", "resync"} and sent.operation != wanted:
+                yield Finding("conduct", "", f"{self.world.action} sent {sent.request}")
+
+    def schedule(self) -> Iterator[Finding]:
+        """The schedule was changed where it may not be, or did not end as promised, and nobody was told."""
+        patches = [sent for sent in self.played.sent if sent.operation == "patch"]
+        if self.keeps and any("schedule_type" in (sent.request.body or {}) for sent in patches):
+            yield Finding("schedule", "", "the schedule was changed, though it was to be kept")
+        for sent in patches:
+            for sync in self.syncs:
+                if _runs(sync, sent.at):
+                    yield Finding(
+                        "schedule", self._not_seen(sync, sent), f"a PATCH while a sync was running: {self.told([sync])}"
+                    )
+        before = self.scenario.connection.get("schedule_type", "auto")
+        now = self.played.connection.members["schedule_type"]
+        if self.keeps or before in {"null", "manual"} or any("schedule" in warning for warning in self.played.warnings):
+            return
+        late = any(sent.acts_at is not None and sent.acts_at >= sent.until for sent in patches)
+        name = "Fivetran carried a PATCH out after the job had given it up" if late else ""
+        if self.restores and now != before and self.played.code in {0, 1} and self._may_restore():
+            yield Finding("schedule", name, f"it was to be put back to {before}, is {now}, and no warning says so")
+        syncs = self.world.action in {"START", "FORCE_RESYNC"}
+        if not self.restores and syncs and self.played.code == 0 and now != "manual":
+            yield Finding("schedule", name, f"green, the schedule is {now}, and no warning says so")
+
+    def _may_restore(self) -> bool:
+        """Whether no sync was running at the end: while one is, the schedule is left alone."""
+        return not any(_runs(sync, self.ended) for sync in self.syncs)
+
+    def setup_tests(self) -> Iterator[Finding]:
+        """The verdict is not what the tests found."""
+        failed = any(test["status"] in {"FAILED", "JOB_FAILED"} for test in self.scenario.setup_tests)
+        claimed = {"passed": False, "tests_failed": True}.get(self.played.verdict)
+        if claimed is not None and claimed != failed:
+            yield Finding(
+                "setup tests", "", f"{self.played.verdict}, though a test has {'' if failed else 'not '}failed"
+            )
+
+
+def _runs(sync: Sync, moment: float | None) -> bool:
+    """Whether it was running at a moment."""
+    return moment is not None and sync.starts_at <= moment and (sync.ended_at is None or moment < sync.ended_at)
