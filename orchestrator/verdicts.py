@@ -95,7 +95,7 @@ def explain(settings: Settings, facts: Facts) -> Explanation:
     return Explanation(
         headline=headline,
         reasons=_reasons(settings, facts, document),
-        at_fivetran=(*_at_fivetran(facts, document, running), *_evidence(facts)),
+        at_fivetran=(*_at_fivetran(settings, facts, document, running), *_evidence(facts)),
         still_running=running,
         advice=(*_remedies(facts), *(_ADVICE[verdict](settings, facts) if verdict in _ADVICE else ())),
     )
@@ -180,7 +180,12 @@ def _name_reasons(settings: Settings, facts: Facts) -> Iterator[str]:
         yield f"no name at the source is like {settings.schema}.{settings.table}"
 
 
-def _at_fivetran(facts: Facts, document: Mapping[str, Any], running: bool | None) -> tuple[str, ...]:  # noqa: FBT001
+def _at_fivetran(
+    settings: Settings,
+    facts: Facts,
+    document: Mapping[str, Any],
+    running: bool | None,  # noqa: FBT001
+) -> tuple[str, ...]:
     found = []
     if facts.unanswered:
         found.append(f"{facts.unanswered} had no answer: it may have been carried out")
@@ -205,9 +210,10 @@ def _at_fivetran(facts: Facts, document: Mapping[str, Any], running: bool | None
         found.append("no sync of this run is running")
     was, now = facts.schedule_before, documents.schedule_type(document)
     if now == documents.MANUAL and was not in {None, documents.MANUAL}:
+        restore = "is set, and did not put it back" if settings.restore_schedule else "puts it back at a job's end"
         found.append(
             f"the schedule is now manual (it was {was}): syncs happen only when a job asks for one; "
-            "FIVETRAN_RESTORE_SCHEDULE puts it back at a job's end"
+            f"FIVETRAN_RESTORE_SCHEDULE {restore}"
         )
     return tuple(found)
 
@@ -257,12 +263,21 @@ def _name_advice(settings: Settings, facts: Facts) -> list[str]:
 
 
 def _time_advice(settings: Settings, facts: Facts) -> list[str]:
-    if settings.action in {"STATUS", "TEST"}:
-        return [f"raise FIVETRAN_TIMEOUT (now {settings.timeout:g} s)"]
     advice = [f"raise FIVETRAN_TIMEOUT (now {settings.timeout:g} s), and the job's own timeout with it"]
     if settings.action == "START" and _still_running(facts, facts.connection or {}) is not False:
-        advice.insert(0, "to wait for the sync that is running, start the job again with FIVETRAN_ON_RUNNING=attach")
+        advice.insert(0, f"to wait for the sync that is running, start the job again {_attaching(settings)}")
     return advice
+
+
+def _attaching(settings: Settings) -> str:
+    """How to start a job so that it waits for a sync that runs already."""
+    set_already = _policy(settings, "on_running") == "attach"
+    return "as it is: FIVETRAN_ON_RUNNING is attach" if set_already else "with FIVETRAN_ON_RUNNING=attach"
+
+
+def _policy(settings: Settings, name: str) -> str:
+    """The value of a policy, or "" where the action has no such choice."""
+    return dict(settings.policies).get(name, "")
 
 
 def _unavailable_advice(_: Settings, facts: Facts) -> list[str]:
@@ -288,7 +303,7 @@ def _unavailable_advice(_: Settings, facts: Facts) -> list[str]:
 
 
 def _paused_advice(settings: Settings, facts: Facts) -> list[str]:
-    if _triggered(facts):
+    if _triggered(facts) or settings.unpause:
         return ["find out who paused it; un-pause it on its page and start the job again"]
     return [f"un-pause it on its page ({settings.page}), or set FIVETRAN_UNPAUSE to have the job do it"]
 
@@ -317,6 +332,8 @@ def _rejected_advice(settings: Settings, facts: Facts) -> list[str]:
 
 def _reschedule_advice(settings: Settings, facts: Facts) -> list[str]:
     if facts.verdict == Event.RESCHEDULED:
+        if _policy(settings, "on_reschedule") == "wait":  # a chart of somebody's own may end so all the same
+            return ["start the job again after that time"]
         return ["set FIVETRAN_ON_RESCHEDULE to wait, or start the job again after that time"]
     due = documents.parse_time(facts.waited_for)
     if due is None or facts.connection_date is None:
@@ -332,7 +349,7 @@ def _reschedule_advice(settings: Settings, facts: Facts) -> list[str]:
 
 def _again_advice(settings: Settings, facts: Facts) -> list[str]:
     if _triggered(facts) and settings.action == "START":
-        return ["to wait for that sync after all, start the job again with FIVETRAN_ON_RUNNING=attach"]
+        return [f"to wait for that sync after all, start the job again {_attaching(settings)}"]
     return ["start the job again"]
 
 
