@@ -262,6 +262,22 @@ def test_picture_has_every_state(action: str) -> None:
     assert re.search(rf'id="state-{chart.initial}" class="[^"]* visited"', painted)
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_texts_keep_to_their_boxes(action: str) -> None:
+    """Each text of a state takes the width that Graphviz gave it, in any font, and that is within its outline."""
+    painted = picture.paint(load(action), [], "") or ""
+    states = dict(re.findall(r'<g id="state-(\w+)"[^>]*>(.*?)</g>', painted, re.DOTALL))
+
+    for name, body in states.items():
+        (outline,) = re.findall(r' (?:d|points)="([^"]+)"', body)[:1]
+        across = [float(x) for x in re.findall(r"(-?[\d.]+),", outline)]
+        texts = re.findall(
+            r'<text text-anchor="start" x="([\d.]+)"[^>]* textLength="([\d.]+)" lengthAdjust="[^"]+">', body
+        )
+        assert len(texts) == body.count("<text") > 0, name
+        assert all(min(across) <= float(x) and float(x) + float(width) <= max(across) for x, width in texts), name
+
+
 def _edges(painted: str, kind: str) -> set[str]:
     return {
         name
