@@ -77,7 +77,7 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 coverage: $(STAMP) ## the tests again: every branch of the package must run
 	@$(MAKE) --no-print-directory test PYTEST_ARGS="--cov --cov-report=term $(PYTEST_ARGS)"
 
-mutate: $(STAMP) ## take away and redirect every edge of every chart: every mutant must die
+mutate: $(STAMP) ## change every edge of every chart, and more of them: every mutant must die, or end well
 	$(BIN)/python tests/mutate.py $(MUTATE_ARGS)
 
 campaign: $(STAMP) ## made-up worlds on all cores, judged by what they know to be true (RUNS=100000)

@@ -60,6 +60,7 @@ class Step(NamedTuple):
         took: Seconds that asking took.
         pause: Seconds that the back-off lasts which follows, 0 if none does.
         due: When the next step is due, in seconds since the run began.
+        clock: When it began and when it ended, on the world's clock, to the last digit.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Step(NamedTuple):
     took: float = 0.0
     pause: float = 0.0
     due: float = 0.0
+    clock: tuple[float, float] = (0.0, 0.0)
 
     @property
     def detail(self) -> str:
@@ -127,6 +129,7 @@ class Run:
         self._world = world
         self._position = Position(chart)
         self._began = self._moment = world.clock.monotonic()  # what a step is reckoned at
+        self.opened = self._step_began = self._began  # on the clock of `now`; of a run taken up again: when that was
         self._deadline = self._began + settings.timeout
         self._failures: dict[str, int] = {}
         self._last_event = ""
@@ -211,7 +214,7 @@ class Run:
         """
         if self.ended or (self._wake > self.now and self.wake > self.now):
             raise NotDue(f"{self.state.name}: not before {self.wake - self.now:.3f} s from now")
-        self._moment = self.now
+        self._step_began = self._moment = self.now
         return self._move(self._perform())
 
     def take(self, event: str) -> Step:
@@ -220,7 +223,7 @@ class Run:
         Raises:
             IllegalMove: There is no such edge. Nothing moved.
         """
-        self._moment = self.now
+        self._step_began = self._moment = self.now
         return self._move(_Exchange(event, self.facts))
 
     def hasten(self) -> None:
@@ -254,6 +257,7 @@ class Run:
             took=exchange.took,
             pause=pause,
             due=(min(self._wake, self._deadline) if self._concluded else self._wake) - self._began,
+            clock=(self._step_began, self._moment),
         )
         self.trail.add(*step.entry)
         return step

@@ -90,12 +90,13 @@ class JournalError(ValueError):
 # --- Writing: pure --------------------------------------------------------------------------------
 
 
-def compose_header(run: Run, snapshot: Mapping[str, Any] | None) -> dict[str, Any]:
+def compose_header(run: Run, snapshot: Mapping[str, Any] | None, *, exact: bool = False) -> dict[str, Any]:
     """The first line.
 
     Args:
         run: The run.
         snapshot: What it was taken up from, or None.
+        exact: The lines that follow have the clock's own times.
     """
     chart, settings = run.chart, run.settings
     decisive: dict[str, Any] = {name: getattr(settings, name) for name in _SETTINGS}
@@ -108,18 +109,28 @@ def compose_header(run: Run, snapshot: Mapping[str, Any] | None) -> dict[str, An
         "started_at": iso(run.started_at),
         "settings": {**decisive, "policies": dict(settings.policies)},
         "chart": {"digest": chart.digest, "packaged": packaged, "source": chart.source},
-        **({} if snapshot is None else {"resumed": compose_resumption(run, snapshot)}),
+        **({"clock": run.opened} if exact and snapshot is None and run.opened else {}),
+        **({} if snapshot is None else {"resumed": compose_resumption(run, snapshot, exact=exact)}),
     }
 
 
-def compose_resumption(run: Run, snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """When and from what the run was taken up."""
+def compose_resumption(run: Run, snapshot: Mapping[str, Any], *, exact: bool = False) -> dict[str, Any]:
+    """When and from what the run was taken up; `exact` as for `compose_header`."""
     facts = {**snapshot["facts"], "connection": _stripped(snapshot["facts"].get("connection"))}
-    return {"wall": run.resumed_at, "snapshot": {**snapshot, "facts": facts}}
+    clock = {"clock": run.opened} if exact and run.began else {}
+    return {"wall": run.resumed_at, **clock, "snapshot": {**snapshot, "facts": facts}}
 
 
 def compose_record(
-    settings: Settings, chart: Chart, before: Facts, step: Step, noted: Noted, *, began: float, at: str
+    settings: Settings,
+    chart: Chart,
+    before: Facts,
+    step: Step,
+    noted: Noted,
+    *,
+    began: float,
+    at: str,
+    exact: bool = False,
 ) -> dict[str, Any]:
     """One step, complete; `shortened` is what a line says of it.
 
@@ -131,6 +142,8 @@ def compose_record(
         noted: What the world did, beside answering.
         began: When the run began, on the clock of `noted.signalled`.
         at: When the step ended, by the wall clock (ISO 8601).
+        exact: Add the clock's own times, where they say more than the others: what is decided by comparing times
+            is decided by the last digit, and a difference to the beginning has another one.
     """
     state = chart.states[step.source]
     signalled = None if noted.signalled is None else _seconds(noted.signalled - began)
@@ -160,6 +173,7 @@ def compose_record(
         "due": _seconds(step.due),
         "signal": None if noted.signal is None else str(noted.signal),
         "signalled": signalled,
+        "clock": _clock(step, noted, signalled) if exact else None,
         "facts": changed,
         "why": why(settings, chart, before, step),
     }
@@ -198,6 +212,13 @@ def _known(told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _seconds(seconds: float) -> float:
     return round(seconds, DIGITS)
+
+
+def _clock(step: Step, noted: Noted, signalled: float | None) -> list[float] | None:
+    """When the step began and ended and the signal was seen, on the run's clock; None where the record says it."""
+    times = [*step.clock, *([] if noted.signalled is None else [noted.signalled])]
+    told = [_seconds(step.at - step.took), _seconds(step.at), *([] if signalled is None else [signalled])]
+    return None if times == told else times
 
 
 def compose_request(request: Request) -> dict[str, Any]:
@@ -258,10 +279,12 @@ class Resumption(NamedTuple):
     Attributes:
         wall: When, in seconds since the epoch, by the clock of that machine.
         snapshot: What it was taken up from, as `Run.resume` takes it.
+        clock: When, on the clock that the times of the records are on; None where they are since the beginning.
     """
 
     wall: float
     snapshot: Mapping[str, Any]
+    clock: float | None = None
 
 
 class Header(NamedTuple):
@@ -275,6 +298,7 @@ class Header(NamedTuple):
         packaged: The chart was the one that comes with the program, not a user's own.
         source: The chart's text.
         resumed: What the run was taken up from, where the journal does not hold what was before.
+        clock: When the run began, on the clock that the times of the records are on.
     """
 
     version: str
@@ -284,6 +308,7 @@ class Header(NamedTuple):
     packaged: bool
     source: str
     resumed: Resumption | None = None
+    clock: float = 0.0
 
 
 class Record(NamedTuple):
@@ -292,7 +317,7 @@ class Record(NamedTuple):
     Attributes:
         step: The step, the facts after it included.
         before: The facts before it.
-        noted: What the world did, beside answering; `signalled` in seconds since the run began.
+        noted: What the world did, beside answering.
         operand: The effect, pause or choice of the state.
         why: The rule that decided, in words.
         at: When it ended, by the wall clock, as it is written (ISO 8601).
@@ -459,6 +484,7 @@ def _header(document: Mapping[str, Any]) -> Header:
         packaged=bool(chart["packaged"]),
         source=str(chart["source"]),
         resumed=_resumption(document["resumed"]) if "resumed" in document else None,
+        clock=float(document.get("clock", 0.0)),
     )
 
 
@@ -468,7 +494,7 @@ def _resumption(document: Mapping[str, Any]) -> Resumption:
         if not isinstance(snapshot[name], kind):
             raise TypeError(f"{name}: {snapshot[name]!r}")
     _updated(Facts(), snapshot["facts"])
-    return Resumption(float(document["wall"]), snapshot)
+    return Resumption(float(document["wall"]), snapshot, float(document["clock"]) if "clock" in document else None)
 
 
 def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resumed: Resumption | None) -> Record:
@@ -489,6 +515,8 @@ def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resum
     if "connection" in changed:
         changed["connection"] = _resolved(changed["connection"], data)
     told = {**document, "facts": changed, **({} if answer is None else {"answer": answer})}
+    rounded = [told[name] for name in ("began", "ended", "signalled") if name in told]
+    began, ended, *signalled = map(float, told.get("clock", rounded))
     step = Step(
         number=number,
         source=str(told["state"]),
@@ -503,6 +531,7 @@ def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resum
         took=float(told.get("took", 0.0)),
         pause=float(told.get("pause", 0.0)),
         due=float(told["due"]),
+        clock=(began, ended),
     )
     noted = Noted(
         limit=told.get("limit"),
@@ -510,7 +539,7 @@ def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resum
         unwritable=told.get("unwritable"),
         jitter=told.get("jitter"),
         signal=Event(told["signal"]) if "signal" in told else None,
-        signalled=told.get("signalled"),
+        signalled=signalled[0] if signalled else None,
     )
     return Record(step, before, noted, str(told["operand"]), str(told["why"]), str(told["at"]), told, resumed)
 

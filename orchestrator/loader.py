@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.chart import OTHERWISE, Chart, Kind, State
-from orchestrator.effects import CHOICES, EFFECTS, PAUSES, Call
+from orchestrator.effects import CHOICES, EFFECTS, PAUSES, Call, Writing
 from orchestrator.events import SIGNALS, Event
 from orchestrator.exchange import (
     TRANSIENT,
@@ -259,6 +259,9 @@ def _prove_ends(chart: Chart, behind: set[str]) -> Iterator[str]:
     first, conclusion = chart.states[chart.initial], chart.conclusion.name
     if first.concludes or first.kind is Kind.CHOOSES:
         yield f"initial: {first.name!r}: nothing has happened yet that it could choose by or conclude from"
+    for name, state in chart.states.items():
+        if name not in behind and state.kind is Kind.DOES and isinstance(EFFECTS.get(state.operand), Writing):
+            yield f"{name}: does {state.operand!r}: there is no verdict to write yet: only after the conclusion"
     endings = [name for name, state in chart.states.items() if _chooses_verdict(state)]
     if len(endings) != 1:
         yield f'exactly one state must say `chooses = "verdict"`; here: {", ".join(endings) or "none"}'

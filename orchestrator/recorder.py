@@ -58,7 +58,9 @@ class Recorder:
         first = self._before is None
         if self._before is None:
             self._before = Facts() if self.snapshot is None else Facts.from_json(self.snapshot["facts"])
-        record = journal.compose_record(run.settings, run.chart, self._before, step, noted, began=run.began, at=at)
+        record = journal.compose_record(
+            run.settings, run.chart, self._before, step, noted, began=run.began, at=at, exact=True
+        )
         self._before = step.facts
         if self._file is None:
             return record
@@ -83,9 +85,9 @@ class Recorder:
 
         file.parent.mkdir(parents=True, exist_ok=True)
         if self.snapshot is not None and journal.is_of(file, run):
-            resumption = journal.compose_resumption(run, self.snapshot)
+            resumption = journal.compose_resumption(run, self.snapshot, exact=True)
             return "a", journal.missing_end(file) + journal.as_line(self._mask.value({"resumed": resumption}))
-        header = self._mask.value(journal.compose_header(run, self.snapshot))
+        header = self._mask.value(journal.compose_header(run, self.snapshot, exact=True))
         header["chart"]["source"] = self._mask.block(run.chart.source)  # its lines are kept
         return "w", journal.as_line(header)
 

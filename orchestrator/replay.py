@@ -98,22 +98,26 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
 class Clock:
     """A clock that stands still until it is set.
 
+    Args:
+        now: What it shows first, of a clock that is never set.
+        wall: What the other clock shows then, in seconds since the epoch.
+
     Attributes:
-        now: Seconds since the run began.
-        began_at: When that was, in seconds since the epoch.
+        now: What it shows.
     """
 
-    def __init__(self, began_at: float) -> None:
-        self.now = 0.0
-        self.began_at = began_at
+    def __init__(self, now: float, wall: float) -> None:
+        self.now = now
+        self._first = now, wall
 
     def monotonic(self) -> float:
-        """Seconds since the run began."""
+        """Seconds on a clock that is never set."""
         return self.now
 
     def wall(self) -> float:
         """Seconds since the epoch."""
-        return self.began_at + self.now
+        now, wall = self._first
+        return wall + (self.now - now)
 
 
 class Replayed(NamedTuple):
@@ -150,7 +154,7 @@ class Replay:
     def __init__(self, journal: Journal, chart: Chart | None = None) -> None:
         self.journal = journal
         self.chart = chart_of(journal) if chart is None else chart
-        self.clock = Clock(documents.parse_time(journal.header.started_at) or 0.0)
+        self.clock = Clock(journal.header.clock, documents.parse_time(journal.header.started_at) or 0.0)
         self.position = 0
         self._noted = Noted()
         self._record: Record | None = None
@@ -189,15 +193,17 @@ class Replay:
         return Replayed(record, before, step)
 
     def _begin(self, resumed: Resumption | None) -> Run:
-        world = World(self.clock, self._send, self._write, self._jitter, self._signal)
         if resumed is None:
-            return Run(self.chart, self.journal.header.settings, world)
+            return Run(self.chart, self.journal.header.settings, self._world())
         state = str(resumed.snapshot["state"])
         if state not in self.chart.states:
             raise self._divergence(self.journal.records[self.position], Difference("state", state, "no such state"))
-        self.clock.now = max(0.0, resumed.wall - float(resumed.snapshot["started_at"]))
-        self.clock.began_at = resumed.wall - self.clock.now
-        return Run.resume(self.chart, self.journal.header.settings, world, resumed.snapshot)
+        since = max(0.0, resumed.wall - float(resumed.snapshot["started_at"]))
+        self.clock = Clock(since if resumed.clock is None else resumed.clock, resumed.wall)
+        return Run.resume(self.chart, self.journal.header.settings, self._world(), resumed.snapshot)
+
+    def _world(self) -> World:
+        return World(self.clock, self._send, self._write, self._jitter, self._signal)
 
     # --- Is it as it was? ---------------------------------------------------------------------
 
@@ -206,10 +212,12 @@ class Replay:
         state = self.run.state.name
         if state != record.step.source:
             raise self._divergence(record, Difference("state", record.step.source, state))
-        self._advance(record.began)
+        self._advance(record.step.clock[0])
         late = self.run.wake - self.clock.now
         if late > TOLERANCE:
-            raise self._divergence(record, Difference("due", _time(record.began), _time(self.run.wake)))
+            raise self._divergence(
+                record, Difference("due", _time(record.began), _time(self.run.wake - self.run.began))
+            )
         self.clock.now += max(0.0, late)
 
     def _compare(self, record: Record, before: Facts, step: Step) -> None:
@@ -276,7 +284,7 @@ class Replay:
         if asked != then:
             raise self._divergence(record, Difference("request", _shown(then), _shown(asked)))
         self._noted = self._noted._replace(limit=seconds, cut_off=record.noted.cut_off)
-        self._advance(record.step.at)
+        self._advance(record.step.clock[1])
         if record.noted.cut_off:
             raise LimitReached if record.noted.cut_off == "limit" else SignalReceived
         if record.step.failure is not None:

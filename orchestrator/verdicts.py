@@ -273,9 +273,10 @@ def _schedule(settings: Settings, facts: Facts, document: Mapping[str, Any], run
     elif running is not False and schedule_to_switch_late(settings, facts):
         yield f"the schedule was left as it is ({now}), since a sync may be running, which a change might stop"
     elif now == documents.MANUAL and was not in {None, documents.MANUAL}:
+        restore = " is set, and did not restore it" if settings.restore_schedule else "=1 restores it at a job's end"
         yield (
             f"the schedule is now manual (it was {was}): syncs happen only when a job starts one; "
-            "FIVETRAN_RESTORE_SCHEDULE=1 restores it at a job's end"
+            f"FIVETRAN_RESTORE_SCHEDULE{restore}"
         )
 
 
@@ -327,12 +328,21 @@ def _name_advice(settings: Settings, facts: Facts) -> list[str]:
 
 
 def _time_advice(settings: Settings, facts: Facts) -> list[str]:
-    if settings.action in {"STATUS", "TEST"}:
-        return [f"raise FIVETRAN_TIMEOUT (now {settings.timeout:g} s)"]
     advice = [f"raise FIVETRAN_TIMEOUT (now {settings.timeout:g} s), and the job's own timeout with it"]
     if settings.action == "START" and still_running(settings, facts) is not False:
-        advice.insert(0, "to wait for the sync that is running, start the job again with FIVETRAN_ON_RUNNING=attach")
+        advice.insert(0, f"to wait for the sync that is running, start the job again {_attaching(settings)}")
     return advice
+
+
+def _attaching(settings: Settings) -> str:
+    """How to start a job so that it waits for a sync that runs already."""
+    set_already = _policy(settings, "on_running") == "attach"
+    return "as it is: FIVETRAN_ON_RUNNING is attach" if set_already else "with FIVETRAN_ON_RUNNING=attach"
+
+
+def _policy(settings: Settings, name: str) -> str:
+    """The value of a policy, or "" where the action has no such choice."""
+    return dict(settings.policies).get(name, "")
 
 
 def _unavailable_advice(_: Settings, facts: Facts) -> list[str]:
@@ -358,7 +368,7 @@ def _unavailable_advice(_: Settings, facts: Facts) -> list[str]:
 
 
 def _paused_advice(settings: Settings, facts: Facts) -> list[str]:
-    if _triggered(facts):
+    if _triggered(facts) or settings.unpause:
         return ["find out who paused it; un-pause it on its page and start the job again"]
     return [f"un-pause it on its page ({settings.page}), or set FIVETRAN_UNPAUSE to have the job do it"]
 
@@ -401,6 +411,8 @@ def _rejected_advice(settings: Settings, facts: Facts) -> list[str]:
 
 def _reschedule_advice(settings: Settings, facts: Facts) -> list[str]:
     if facts.verdict == Event.RESCHEDULED:
+        if _policy(settings, "on_reschedule") == "wait":  # a chart of somebody's own may end so all the same
+            return ["start the job again after that time"]
         return ["set FIVETRAN_ON_RESCHEDULE to wait, or start the job again after that time"]
     due = documents.parse_time(facts.waited_for)
     if due is None or facts.connection_date is None:
@@ -416,7 +428,7 @@ def _reschedule_advice(settings: Settings, facts: Facts) -> list[str]:
 
 def _again_advice(settings: Settings, facts: Facts) -> list[str]:
     if _triggered(facts) and settings.action == "START":
-        return ["to wait for that sync after all, start the job again with FIVETRAN_ON_RUNNING=attach"]
+        return [f"to wait for that sync after all, start the job again {_attaching(settings)}"]
     return ["start the job again"]
 
 

@@ -1,5 +1,9 @@
 """Why a step took the edge that it took: the rule that turned what happened into an event."""
 
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from orchestrator import documents
 from orchestrator.chart import Chart, Kind
 from orchestrator.driver import Step
@@ -13,6 +17,10 @@ from orchestrator.texts import duration
 from orchestrator.vocabulary import meaning_of
 
 __all__ = ["why"]
+
+# What is decided by how the connection is, and by its schedule; the rest by neither.
+_BY_CONDITION = {Event.READY, Event.PAUSED, Event.INCOMPLETE, Event.BROKEN}
+_BY_SCHEDULE = {Event.READY, Event.DISABLED, Event.RESTORED}
 
 
 def why(settings: Settings, chart: Chart, before: Facts, step: Step) -> str:
@@ -55,6 +63,21 @@ def _answered(before: Facts, step: Step, answer: Answer, effect: str) -> str:
     if Event.RUNNING in EFFECTS[effect].outcomes or Event.UNCLEAR in EFFECTS[effect].outcomes:
         _, _, rule = decide(before, answer.data, answer.date)
         return f"{rule}: {meaning_of(step.event)}."
-    state, setup = documents.sync_state(answer.data), documents.setup_state(answer.data)
-    seen = f"sync_state is {state}, setup_state is {setup}: " if state or setup else ""
-    return f"{seen}{meaning_of(step.event)}."
+    seen = ", ".join(_seen(step, answer.data))
+    return f"{seen}: {meaning_of(step.event)}." if seen else f"{meaning_of(step.event)}."
+
+
+def _seen(step: Step, document: Mapping[str, Any]) -> Iterator[str]:
+    """What in an answer decided on the event."""
+    if step.event in _BY_CONDITION:
+        state, setup = documents.sync_state(document), documents.setup_state(document)
+        yield from (f"sync_state is {state}", f"setup_state is {setup}") if state or setup else ()
+    if step.event in _BY_SCHEDULE and (schedule := documents.schedule_type(document)):
+        yield f"schedule_type is {schedule}"
+    if step.event == Event.UNPAUSED and "paused" in document:
+        yield f"paused is {json.dumps(document['paused'])}"
+    if step.event in {Event.PASSED, Event.TESTS_FAILED}:
+        failed = [
+            test for test in step.facts.setup_tests or () if str(test.get("status")) in documents.SETUP_TEST_FAILURES
+        ]
+        yield from (f"{test.get('title')} is {test.get('status')}" for test in failed)

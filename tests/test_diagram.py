@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from record_journals import FOLDER
 
 from orchestrator.chart import Chart, Kind, State
 from orchestrator.diagram import dot, graphviz, mermaid
@@ -16,6 +17,7 @@ from orchestrator.diagram.model import Diagram, Edge, View, diagram, happy_path
 from orchestrator.diagram.page import page
 from orchestrator.diagram.shape import upward
 from orchestrator.diagram.table import endings, events, table
+from orchestrator.journal import read_journal
 from orchestrator.loader import ACTIONS, load
 
 CHARTS = {action: load(action) for action in ACTIONS}
@@ -141,6 +143,18 @@ def test_happy_path(action: str, path: list[str]) -> None:
     assert events[-2:] == ["reported", path[-1]]
     assert {(edge.source, edge.events[0]) for edge in drawing.edges if edge.happy} == {*happy_path(chart).items()}
     assert [node.exit for node in drawing.nodes if node.happy and node.exit is not None] == [0]
+
+
+@pytest.mark.parametrize("name", ["start-succeeds", "force-resync"])
+def test_happy_path_is_the_way_of_a_green_run(name: str) -> None:
+    """The happy path that is drawn is the way that a green run takes, however often it polls."""
+    journal = read_journal(FOLDER / f"{name}.jsonl")
+    steps = [record.step for record in journal.records]
+    drawn = {(edge.source, edge.target) for edge in diagram(CHARTS[journal.header.settings.action]).edges if edge.happy}
+
+    # A sync takes time: the way from a poll back to the wait is gone as often as it needs, and is not drawn so.
+    taken = {(step.source, step.target) for step in steps if step.event != "running"}
+    assert (steps[-1].target, taken) == ("done", drawn)
 
 
 def test_happy_path_may_end_early() -> None:

@@ -1,13 +1,17 @@
 """The mutation of the charts: what it makes, and that it tells a survivor from the dead."""
 
+import random
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from alter import ALIVE, PUT_IN, Altered, altered, death
 from ledger import LEDGER
-from mutate import Mutant, judged, mutants, played, told
+from mutate import Mutant, judged, mutants, played, told, told_of_altered
+from pytest_httpserver import HTTPServer
 
-from orchestrator.loader import ACTIONS, load
+from orchestrator.loader import ACTIONS, load, prove
 
 ENTRY = next(entry for entry in LEDGER if str(entry) == "START-waiting-timed_out")
 
@@ -76,3 +80,61 @@ def test_survivor_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert codes == (0, 1)
     assert "1  SURVIVED\n         TEST: testing --passed--> leads to restoring\n" in capsys.readouterr().out
+
+
+# --- Altered charts -------------------------------------------------------------------------------
+
+EVERY = {action: list(altered((action,))) for action in ("STATUS", "TEST")}
+
+
+def test_each_state_is_given_each_operand() -> None:
+    """Each state has every other operand in turn, and each is put in between; beginning and conclusion move."""
+    whats = [one.what for one in EVERY["TEST"]]
+    states = [name for name, state in load("TEST").states.items() if state.exit is None]
+
+    assert all(f"begins with {name}" in whats and f"concludes with {name}" in whats for name in states)
+    for operand in ("does write_report", "waits rescheduled_for", "chooses verdict"):
+        assert any(what.startswith(f"testing {operand}, and then") for what in whats)
+        assert any(re.match(rf"testing --passed--> {operand} -->", what) for what in whats)
+    assert len(set(whats)) == len(whats)
+
+
+def _early(action: str, event: str, at: str) -> Altered:
+    """A chart that writes its results on an edge before the conclusion, with all that the state needs."""
+    what = f"{at} --{event}--> does write_report --> "
+    return next(one for one in EVERY[action] if one.what.startswith(what))
+
+
+def test_results_before_the_conclusion_are_refused(http_server: HTTPServer) -> None:
+    """Results that would be written before there is a verdict are against the laws, and nothing else is."""
+    early = _early("TEST", "passed", "testing")
+
+    assert prove(early.chart) == [
+        f"{PUT_IN}: does 'write_report': there is no verdict to write yet: only after the conclusion"
+    ]
+    assert death(early, http_server) == "laws"
+
+
+@pytest.mark.parametrize("action", EVERY)
+def test_what_the_proofs_take_never_ends_with_70(action: str, http_server: HTTPServer) -> None:
+    """However a chart is altered, if laws and promises take it then it runs to an end that it has reported."""
+    chosen = random.Random(1).sample(EVERY[action], 40)  # noqa: S311  # no secret; `make mutate` takes more
+    found = [(one, death(one, http_server)) for one in chosen]
+
+    assert told_of_altered(found) == 0
+    assert ALIVE in {what for _, what in found}
+
+
+def test_bug_is_told(
+    monkeypatch: pytest.MonkeyPatch, http_server: HTTPServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A chart that the proofs take and that ends with 70 is named, with the world and the error, and makes a 1."""
+    monkeypatch.setattr("alter.prove", lambda _: [])
+    early = _early("TEST", "passed", "testing")
+
+    code = told_of_altered([(early, death(early, http_server)), (early, "laws"), (early, ALIVE)])
+
+    assert code == 1
+    out = capsys.readouterr().out
+    assert out.startswith("3 charts altered in other ways: 1 refused, 1 end well\n      1  END AS NONE MAY\n")
+    assert "does write_report --> concluding: where all goes well, 70: " in out

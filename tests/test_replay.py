@@ -1,11 +1,15 @@
 """Replay: recorded runs repeat on the code and charts of today, and what has changed is told."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import strategies as st
 from record_journals import FOLDER, recordings
 from stage import Stage
 
@@ -26,7 +30,7 @@ from orchestrator.replay import Divergence, Replay, chart_of, replay, run_at
 from orchestrator.settings import Settings
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.clock import VirtualClock
-from orchestrator.world import GRACE_AFTER_SIGNAL, World
+from orchestrator.world import GRACE_AFTER_SIGNAL, LimitReached, World
 
 Capture = pytest.CaptureFixture[str]
 
@@ -130,6 +134,123 @@ def test_signal_in_the_middle_of_a_call_behind_the_conclusion(tmp_path: Path) ->
     first = journal.records[0]
     assert (first.began, first.noted.signalled, first.step.at) == (0.0, 1.0, 1.75)
     assert replay(journal).ended
+
+
+_START = load("START")
+AWKWARD = st.sampled_from([0.1, 1 / 3, 0.125, 10 / 3, 0.7 + 0.1, 2.675, 1e-7, 29.9999996, 30.0, 1.005, 100 / 7])
+SECONDS = st.one_of(AWKWARD, st.floats(0.1, 40.0))
+MANY = hypothesis.settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+class _LateClock(VirtualClock):
+    """A clock that began long ago: what has passed since a run's beginning is no round number on it."""
+
+    def __init__(self, since: float) -> None:
+        super().__init__(1_800_000_000.0 + since / 3)
+        self._passed = since
+
+    def reach(self, until: float) -> None:
+        """Sleep until a moment, and not a digit less."""
+        self._passed = max(self._passed, until)
+
+
+class _Moody:
+    """A world that takes its time: whatever a request comes to takes as long as it is told.
+
+    Args:
+        clock: The time.
+        took: Seconds that the requests take, in turn; the last one repeats.
+        failing: How many of them fail, the first one of them after one success.
+        retry_after: What they ask for.
+    """
+
+    def __init__(self, clock: VirtualClock, took: list[float], failing: int, retry_after: float | None) -> None:
+        self.clock = clock
+        self.took = took
+        self.failing = failing
+        self.retry_after = retry_after
+        self.sent = 0
+
+    def send(self, request: Request, seconds: float, _: bool) -> Answer:  # noqa: FBT001  # World's form
+        took = self.took[min(self.sent, len(self.took) - 1)]
+        self.sent += 1
+        if took >= seconds:  # cut off, at the very limit
+            self.clock.sleep(seconds)
+            raise LimitReached
+        self.clock.sleep(took)
+        if 1 < self.sent <= 1 + self.failing:
+            raise Unavailable("a bad moment", retry_after=self.retry_after)
+        state = "syncing" if self.sent > 6 else "scheduled"
+        document = {"schedule_type": "auto", "status": {"sync_state": state, "setup_state": "connected"}}
+        return Answer(data={} if request.method == "POST" else document, date=self.clock.wall())
+
+
+@MANY
+@given(
+    since=st.sampled_from([0.0, 1 / 3, 86_400.1, 1_234_567.890123]),
+    took=st.lists(SECONDS, min_size=1, max_size=5),
+    failing=st.integers(0, 4),
+    retry_after=st.one_of(st.none(), SECONDS),
+    jitter=st.floats(0.0, 1.0, exclude_max=True),
+    limits=st.tuples(st.one_of(SECONDS, st.floats(1.0, 200.0)), SECONDS, SECONDS),
+    taken_up=st.booleans(),
+)
+def test_no_number_is_too_awkward_to_repeat(  # a run's numbers
+    tmp_path: Path,
+    since: float,
+    took: list[float],
+    failing: int,
+    retry_after: float | None,
+    jitter: float,
+    limits: tuple[float, float, float],
+    taken_up: bool,  # noqa: FBT001
+) -> None:
+    """A run repeats whatever its limits, intervals, answers' times and clock: no time in its journal is rounded."""
+    clock, (timeout, poll, http) = _LateClock(since), limits
+    settings = Settings(
+        "START", "speak_inexpensive", "", "", timeout=timeout, poll_interval=poll, http_timeout=http,
+        policies=(("on_running", "wait"), ("on_reschedule", "wait")),
+    )  # fmt: skip
+    moody = _Moody(clock, took, failing, retry_after)
+    world = World(clock, moody.send, lambda _: None, lambda: jitter)
+    recorder = Recorder(world, tmp_path / "journal.jsonl", Mask(), pytest.fail)
+    run = Run(_START, settings, recorder.world)
+
+    for step in drive(run, clock.reach):
+        recorder.record(run, step)
+        if taken_up and step.number == 3 and not run.ended:
+            break
+    if not run.ended:
+        snapshot = json.loads(json.dumps(run.snapshot()))
+        clock.sleep(1 / 3)
+        recorder = Recorder(world, tmp_path / "journal.jsonl", Mask(), pytest.fail)
+        recorder.snapshot = snapshot
+        run = Run.resume(_START, settings, recorder.world, snapshot)
+        for step in drive(run, clock.reach):
+            recorder.record(run, step)
+
+    played = replay(read_journal(tmp_path / "journal.jsonl"), _START)
+    assert (played.state, played.facts, played.elapsed) == (run.state, run.facts, run.elapsed)
+
+
+def test_limit_on_the_edge_of_its_rounding(tmp_path: Path) -> None:
+    """A request that hangs until a deadline of 12.345 s says the same seconds again: the journal has the very limit."""
+    clock = _LateClock(1_234_567.890123)
+    moody = _Moody(clock, [1.2199997, 100.0], 0, None)
+    recorder = Recorder(World(clock, moody.send, lambda _: None, lambda: 0.0), tmp_path / "j", Mask(), pytest.fail)
+    settings = Settings("STATUS", "speak_inexpensive", "", "", timeout=12.345)
+    run = Run(load("STATUS"), settings, recorder.world)
+    for step in drive(run, clock.reach):
+        recorder.record(run, step)
+
+    assert replay(read_journal(tmp_path / "j")).facts == run.facts
 
 
 def _concluded(state: str) -> dict[str, Any]:

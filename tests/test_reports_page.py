@@ -262,6 +262,22 @@ def test_picture_has_every_state(action: str) -> None:
     assert re.search(rf'id="state-{chart.initial}" class="[^"]* visited"', painted)
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_texts_keep_to_their_boxes(action: str) -> None:
+    """Each text of a state takes the width that Graphviz gave it, in any font, and that is within its outline."""
+    painted = picture.paint(load(action), [], "") or ""
+    states = dict(re.findall(r'<g id="state-(\w+)"[^>]*>(.*?)</g>', painted, re.DOTALL))
+
+    for name, body in states.items():
+        (outline,) = re.findall(r' (?:d|points)="([^"]+)"', body)[:1]
+        across = [float(x) for x in re.findall(r"(-?[\d.]+),", outline)]
+        texts = re.findall(
+            r'<text text-anchor="start" x="([\d.]+)"[^>]* textLength="([\d.]+)" lengthAdjust="[^"]+">', body
+        )
+        assert len(texts) == body.count("<text") > 0, name
+        assert all(min(across) <= float(x) and float(x) + float(width) <= max(across) for x, width in texts), name
+
+
 def _edges(painted: str, kind: str) -> set[str]:
     return {
         name
@@ -401,6 +417,38 @@ def test_periods() -> None:
         timeline.Period(("b",), 31.5, 41.5, 1, asked=False, waited=True),
     ]
     assert list(timeline.periods([])) == []
+
+
+def test_timeline_tells_who_was_asked() -> None:
+    """A bar says asking only for the time in which Fivetran was asked: no pause does, whatever ends it."""
+    backed_off = {"kind": "does", "began": 60.0}
+    steps = [
+        _entry("a", "unavailable", "a", 1.0, detail="GET"),
+        {**_entry("a", "ready", "b", 61.0, detail="GET"), "record": backed_off},
+        _entry("b", "timed_out", "c", 70.0),
+        {**_entry("c", "reported", "d", 75.0), "record": {"kind": "does", "began": 70.0}},
+        {**_entry("d", "too_late", "e", 80.0), "record": {"kind": "waits", "began": 75.0}},
+        _entry("e", "unavailable", "e", 81.0, until=200.0, times=4, detail="GET"),
+        _entry("f", "reported", "g", 210.0),
+    ]
+
+    kinds = [(period.states[0], period.begin, period.kind) for period in timeline.periods(steps)]
+    drawn = Page(timeline.draw(steps))
+
+    assert kinds == [
+        ("a", 0.0, "asks"),
+        ("a", 1.0, "waits"),
+        ("a", 60.0, "asks"),
+        ("b", 61.0, "waits"),
+        ("c", 70.0, "works"),
+        ("d", 75.0, "waits"),
+        ("e", 80.0, "waits"),
+        ("f", 200.0, "works"),
+    ]
+    assert [attributes["class"] for name, attributes in drawn.elements if name == "rect"] == [
+        kind for *_, kind in kinds
+    ]
+    assert drawn.text.endswith("asking Fivetrana pauseneither")
 
 
 def test_timeline_is_to_scale() -> None:

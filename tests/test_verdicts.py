@@ -337,3 +337,52 @@ def test_advice(verdict: str, action: str, facts: dict[str, Any], expected: str)
     advice = "\n".join(told(verdict, action, **facts).advice)
 
     assert expected in advice
+
+
+SET_ALREADY = {
+    "timed out after attaching": (
+        {"policies": (("on_running", "attach"),)},
+        {"verdict": "timed_out", "answered": TRIGGERED},
+        "start the job again as it is: FIVETRAN_ON_RUNNING is attach",
+        "FIVETRAN_ON_RUNNING=attach",
+    ),
+    "interrupted after attaching": (
+        {"policies": (("on_running", "attach"),)},
+        {"verdict": "interrupted", "answered": TRIGGERED},
+        "start the job again as it is",
+        "FIVETRAN_ON_RUNNING=attach",
+    ),
+    "terminated after attaching": (
+        {"policies": (("on_running", "attach"),)},
+        {"verdict": "terminated", "answered": TRIGGERED},
+        "start the job again as it is",
+        "FIVETRAN_ON_RUNNING=attach",
+    ),
+    "paused again": ({"unpause": True}, {"verdict": "paused"}, "find out who paused it", "set FIVETRAN_UNPAUSE"),
+    "put off though told to wait": (
+        {"policies": (("on_reschedule", "wait"),)},
+        {"verdict": "rescheduled"},
+        "start the job again after that time",
+        "FIVETRAN_ON_RESCHEDULE",
+    ),
+    "schedule not put back": (
+        {"restore_schedule": True},
+        {"verdict": "sync_failed", "schedule_before": "auto", "connection": {"schedule_type": "manual"}},
+        "FIVETRAN_RESTORE_SCHEDULE is set, and did not put it back",
+        "puts it back at",
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "facts", "expected", "absent"), SET_ALREADY.values(), ids=SET_ALREADY)
+def test_what_is_set_already_is_not_advised(
+    given: dict[str, Any], facts: dict[str, Any], expected: str, absent: str
+) -> None:
+    """No advice is to set what is set: it says what helps then."""
+    settings = Settings("START", "speak_inexpensive", "", "", **given)
+
+    found = explain(settings, Facts(**facts))
+
+    text = "\n".join((*found.at_fivetran, *found.advice))
+    assert expected in text
+    assert absent not in text

@@ -10,14 +10,14 @@ from stage import Played, Stage
 
 from orchestrator.driver import Run, Step
 from orchestrator.facts import Facts
-from orchestrator.simulator.scenario import names
+from orchestrator.simulator.scenario import Scenario, names
 from orchestrator.why import why
 
 
 def reasons(
-    stage: Stage, arm: Callable[[Run], None] = lambda _: None, **variables: Any
+    stage: Stage, arm: Callable[[Run], None] = lambda _: None, action: str = "START", **variables: Any
 ) -> tuple[Played, list[tuple[str, str]]]:
-    """A played START, and (event, why) of each of its steps."""
+    """A played job, and (event, why) of each of its steps."""
     found = []
     before = Facts()
 
@@ -28,7 +28,7 @@ def reasons(
         before = run.facts
         arm(run)
 
-    return stage.play("START", observe, **variables), found
+    return stage.play(action, observe, **variables), found
 
 
 @pytest.mark.parametrize("name", names())
@@ -61,6 +61,39 @@ def test_reason(stage: Callable[..., Stage], scenario: str, event: str, words: s
     _, found = reasons(stage(scenario))
 
     assert [line for taken, line in found if taken == event and words in line]
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        ("FAILED", "Login is FAILED, Tunnel is JOB_FAILED: a setup test failed."),
+        ("PASSED", "Tunnel is JOB_FAILED: a setup test failed."),
+    ],
+)
+def test_failed_tests_are_named(stage: Callable[..., Stage], result: str, line: str) -> None:
+    """Setup tests that failed are what the verdict was decided by, and not what state the connection is in."""
+    tests = ({"title": "Login", "status": result}, {"title": "Tunnel", "status": "JOB_FAILED"})
+    document = {"status": {"setup_state": "connected"}}
+
+    _, found = reasons(stage(Scenario(setup_tests=tests, connection=document)), action="TEST")
+
+    assert ("tests_failed", line) in found
+
+
+@pytest.mark.parametrize(
+    ("scenario", "event", "line"),
+    [
+        ("unpaused", "unpaused", "paused is false: the connection is no longer paused."),
+        ("succeeds", "disabled", "schedule_type is manual: the connection is off its own schedule."),
+        ("succeeds", "restored", "schedule_type is auto: the schedule is as it was found."),
+        ("paused", "paused", "sync_state is paused, setup_state is connected: the connection is paused."),
+    ],
+)
+def test_only_what_decided_is_said(stage: Callable[..., Stage], scenario: str, event: str, line: str) -> None:
+    """Of an answer the reason has what decided, and nothing that is there besides."""
+    _, found = reasons(stage(scenario), FIVETRAN_RESTORE_SCHEDULE="1")
+
+    assert (event, line) in found
 
 
 def test_value_without_an_edge_of_its_own(stage: Callable[..., Stage]) -> None:

@@ -5,9 +5,12 @@ is found without drawing it again.
 """
 
 import argparse
+import json
 import re
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from orchestrator.chart import Chart
 from orchestrator.diagram import graphviz
@@ -22,6 +25,7 @@ _SUPERFLUOUS = re.compile(
     r"\A.*?(?=<svg)|<!--.*?-->\s*|<title>.*?</title>\s*|<polygon fill=\"white\"[^>]*/>\s*| font-family=\"[^\"]*\"",
     re.DOTALL,
 )
+_TEXT = re.compile(r'<text text-anchor="start" x="(?P<x>[-\d.]+)" y="(?P<y>[-\d.]+)"[^>]*(?=>)')
 _SIZE = re.compile(r'<svg width="[\d.]+pt" height="[\d.]+pt"\s+viewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"[^>]*>')
 
 
@@ -31,8 +35,27 @@ def drawn(chart: Chart) -> str:
     Raises:
         GraphvizError: Graphviz is missing, or cannot draw.
     """
-    svg = _SUPERFLUOUS.sub("", graphviz.render(diagram(chart), "svg").decode()).replace("&#45;", "-")
+    drawing = diagram(chart)
+    widths = dict(_widths(json.loads(graphviz.render(drawing, "json"))))
+
+    def fitted(text: re.Match[str]) -> str:
+        """A text that takes the room it was given, in whatever font the reader has for Helvetica."""
+        width = widths[round(float(text["x"]), 1), round(-float(text["y"]), 1)]
+        return f'{text[0]} textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs"' if width else text[0]
+
+    svg = _TEXT.sub(fitted, graphviz.render(drawing, "svg").decode())
+    svg = _SUPERFLUOUS.sub("", svg).replace("&#45;", "-")
     return _SIZE.sub(rf'<svg data-chart="{chart.digest}" viewBox="0 0 \1 \2">', svg, count=1)
+
+
+def _widths(drawn: Mapping[str, Any]) -> Iterator[tuple[tuple[float, float], float]]:
+    """Where each text begins -> how wide it is, as Graphviz has it: points."""
+    for part in (drawn, *drawn.get("objects", ()), *drawn.get("edges", ())):
+        for one in part.get("_ldraw_", ()):
+            if one["op"] == "T":
+                x, y = one["pt"]
+                left = x - {"l": 0.0, "c": 0.5, "r": 1.0}[one["align"]] * one["width"]
+                yield (round(left, 1), round(y, 1)), one["width"]
 
 
 def main() -> int:

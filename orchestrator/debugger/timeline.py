@@ -56,8 +56,7 @@ class Moment:
     @classmethod
     def of(cls, run: Run, wall: float, **more: Any) -> Self:  # noqa: ANN401  # the other attributes
         """Where a run stands now, kept while it goes on."""
-        clock = Clock(wall - run.now)
-        clock.now = run.now
+        clock = Clock(run.now, wall)
         return cls(run.fork(World(clock, _unable, _unable, lambda: 0.0)), wall, **more)
 
     @property
@@ -163,7 +162,8 @@ class Timeline:
                 text.append(as_line(mask.value({"resumed": compose_resumption(moment.run, moment.resumed.snapshot)})))
                 before = Facts.from_json(moment.resumed.snapshot["facts"])
             noted, at = moment.noted or Noted(), iso(moment.wall)
-            record = compose_record(self.settings, self.chart, before, step, noted, began=0.0, at=at)
+            began = moment.run.began
+            record = compose_record(self.settings, self.chart, before, step, noted, began=began, at=at)
             if moment.by_hand:
                 record["by_hand"] = moment.by_hand
             text.append(as_line(mask.value(shortened(record, latest))))

@@ -14,12 +14,12 @@ class GraphvizError(RuntimeError):
     """Graphviz is missing, or cannot draw; the message says what to do."""
 
 
-def render(diagram: Diagram, form: Literal["svg", "png"]) -> bytes:
+def render(diagram: Diagram, form: Literal["svg", "png", "json"]) -> bytes:
     """The drawing as a picture.
 
     Args:
         diagram: The drawing.
-        form: The kind of picture.
+        form: The kind of picture; json tells how it is drawn, and how wide Graphviz takes each text to be.
 
     Raises:
         GraphvizError: Graphviz is not installed, or cannot draw.

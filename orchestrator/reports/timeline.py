@@ -4,13 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from orchestrator.events import Event
+from orchestrator.chart import Kind
+from orchestrator.events import SIGNALS, Event
 from orchestrator.reports.markup import Markup, each, offset, tag
 
 __all__ = ["Period", "draw", "periods"]
 
 WIDTH, HEIGHT = 1000, 12  # units of the drawing
 LEAST = 3  # units: a request that took no time is seen, too
+
+# How a pause ends; a request may end so, too, but then there is something to say of it.
+_ENDS_A_PAUSE = {Event.WAITED, Event.TIMED_OUT, Event.TOO_LATE, *SIGNALS}
 
 
 class Period(NamedTuple):
@@ -22,7 +26,7 @@ class Period(NamedTuple):
         end: Likewise.
         times: How often the loop was gone through.
         asked: Something was asked of Fivetran.
-        waited: There was a wait.
+        waited: There was a pause.
     """
 
     states: tuple[str, ...]
@@ -31,6 +35,11 @@ class Period(NamedTuple):
     times: int
     asked: bool
     waited: bool
+
+    @property
+    def kind(self) -> str:
+        """What most of the time went into: "waits", "asks" or, where nobody was asked, "works"."""
+        return "waits" if self.waited else "asks" if self.asked else "works"
 
 
 def periods(steps: Sequence[Mapping[str, Any]], *, gap: int = 0) -> Iterator[Period]:
@@ -50,15 +59,27 @@ def periods(steps: Sequence[Mapping[str, Any]], *, gap: int = 0) -> Iterator[Per
         states = tuple(dict.fromkeys(step["from"] for step in loop))
         end = max(begin, *(step["until"] for step in loop))
         times = max(step["times"] for step in loop)
-        yield Period(
-            states=states,
-            begin=begin,
-            end=end,
-            times=times,
-            asked=any(step["detail"] for step in loop),
-            waited=any(step["event"] == Event.WAITED for step in loop),
-        )
+        asked, waited = any(step["detail"] for step in loop), any(map(_waited, loop))
+        sent = _sent(loop[0]) if len(loop) == times == 1 else None
+        if sent is not None and begin < sent < end:  # the pause after a failed attempt
+            yield Period(states, begin, sent, times, asked=False, waited=True)
+            begin = sent
+        yield Period(states, begin, end, times, asked=asked, waited=waited)
         begin = end
+
+
+def _waited(step: Mapping[str, Any]) -> bool:
+    """Whether a step ends a pause, or is an attempt that was made again after one."""
+    if step["times"] > 1 and step["from"] == step["to"]:
+        return True
+    kind = (step.get("record") or {}).get("kind")
+    return not step["detail"] and (kind == Kind.WAITS or (kind is None and step["event"] in _ENDS_A_PAUSE))
+
+
+def _sent(step: Mapping[str, Any]) -> float | None:
+    """When the step's request was sent; None where that is not known."""
+    record = step.get("record") or {}
+    return record["began"] if step["detail"] and "began" in record else None
 
 
 def _loops(steps: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
@@ -92,9 +113,10 @@ def draw(steps: Sequence[Mapping[str, Any]], *, gap: int = 0) -> Markup:
         return Markup("")
     scale = WIDTH / whole if whole else 0.0
     axis = tag("div", tag("span", "0 s"), tag("span", offset(whole)), class_="axis", aria_hidden="true")
-    legend = tag(
-        "p", tag("span", "asking Fivetran", class_="asks"), tag("span", "a pause", class_="waits"), class_="legend"
-    )
+    words = {"asks": "asking Fivetran", "waits": "a pause", "works": "neither"}
+    kinds = {"asks", "waits", *(period.kind for found in rows.values() for period in found)}
+    said = [tag("span", text, class_=kind) for kind, text in words.items() if kind in kinds]
+    legend = tag("p", *said, class_="legend")
     listed = tag("ul", *(_row(states, found, scale) for states, found in rows.items()), class_="timeline")
     return each(listed, axis, legend)
 
@@ -104,11 +126,10 @@ def _row(states: tuple[str, ...], found: list[Period], scale: float) -> Markup:
     for period in found:
         width = max(LEAST, (period.end - period.begin) * scale)
         left = min(period.begin * scale, WIDTH - width)
-        bars.append(tag("rect", x=f"{left:.1f}", width=f"{width:.1f}", height=HEIGHT, rx=2))
+        bars.append(tag("rect", x=f"{left:.1f}", width=f"{width:.1f}", height=HEIGHT, rx=2, class_=period.kind))
     times = max(period.times for period in found)
     name = " ⇄ ".join(states)
     took = offset(sum(period.end - period.begin for period in found))
-    waited = any(period.waited for period in found)
     picture = tag(
         "svg",
         *bars,
@@ -119,4 +140,4 @@ def _row(states: tuple[str, ...], found: list[Period], scale: float) -> Markup:
         aria_hidden="true",
     )
     label = tag("span", name, tag("small", f" ×{times:,}") if times > 1 else None, class_="state")
-    return tag("li", label, picture, tag("span", took, class_="took"), class_="waits" if waited else "asks")
+    return tag("li", label, picture, tag("span", took, class_="took"))
