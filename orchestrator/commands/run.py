@@ -17,7 +17,10 @@ def add_to(parser: ArgumentParser) -> None:
     for variable in VARIABLES.values():
         default = f" (default {variable.default})".replace("%", "%%") if variable.default else ""
         help_text = f"{variable.meaning}{default} [{variable.name}]"
-        if variable.any_value:
+        if variable.special:
+            how = {"nargs": "?", "const": "1", "metavar": variable.special, "choices": ["1", variable.special]}
+            parser.add_argument(variable.flag, dest=variable.name, help=help_text, **how)
+        elif variable.any_value:
             parser.add_argument(variable.flag, dest=variable.name, action="store_const", const="1", help=help_text)
         else:
             parser.add_argument(variable.flag, dest=variable.name, metavar="VALUE", help=help_text)
