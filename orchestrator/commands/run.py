@@ -18,8 +18,9 @@ def add_to(parser: ArgumentParser) -> None:
         default = f" (default {variable.default})".replace("%", "%%") if variable.default else ""
         help_text = f"{variable.meaning}{default} [{variable.name}]"
         if variable.special:
-            how = {"nargs": "?", "const": "1", "metavar": variable.special, "choices": ["1", variable.special]}
-            parser.add_argument(variable.flag, dest=variable.name, help=help_text, **how)
+            parser.add_argument(
+                variable.flag, dest=variable.name, nargs="?", const="1", metavar=variable.special, help=help_text
+            )
         elif variable.any_value:
             parser.add_argument(variable.flag, dest=variable.name, action="store_const", const="1", help=help_text)
         else:
