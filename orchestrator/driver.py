@@ -351,17 +351,21 @@ class Run:
         """Count a failure, and name its event: its own, or `gave_up` after the last attempt."""
         facts = tried.facts
         # What leads to a look of its own is not a failed attempt: something may have come of it.
-        counts = failure.event in _REFUSALS or state.edges[failure.event] == state.name
+        elsewhere = state.edges[failure.event] != state.name
+        counts = failure.event in _REFUSALS or not elsewhere
         attempts = self._failures.get(state.name, 0) + counts
         self._failures[state.name] = attempts
         most = state.tries if state.tries is not None else self.settings.retry_limit
-        gives_up = failure.event in TRANSIENT and counts and attempts >= most and self._may_give_up(state, facts)
+        # A change that Fivetran refuses until after the deadline will not be made any more.
+        late = request.changes and elsewhere and (failure.retry_after or 0.0) > self._deadline - self._moment
+        hopeless = counts and (attempts >= most or late)
+        gives_up = failure.event in TRANSIENT and hopeless and self._may_give_up(state, facts)
         event = Event.GAVE_UP if gives_up else failure.event
         if not self._concluded and not request.optional:
             facts = facts.but(failure=failure.as_fact(request, max(attempts, 1)))
-        if event not in TRANSIENT or (request.optional and state.edges[event] != state.name):
+        last = event not in TRANSIENT or (state.edges[event] != state.name and (request.optional or self._concluded))
+        if last:
             facts = facts.but(given_up=_with(facts.given_up, state.operand))
-        if event not in TRANSIENT:
             facts = self._regretted(state, event, request, str(failure), facts)
         return tried._replace(event=event, facts=facts)
 
@@ -379,12 +383,15 @@ class Run:
         if tried.failure is not None and not request.patient and not request.optional and not self._concluded:
             attempts = self._failures.get(state.name, 0) + 1
             facts = facts.but(failure=tried.failure.as_fact(request, attempts))
+        if tried.request is not None and request.optional:
+            facts = facts.but(given_up=_with(facts.given_up, state.operand))
         return tried._replace(event=event, facts=self._regretted(state, event, request, "time ran out", facts))
 
     def _regretted(self, state: State, event: Event, request: Request, why: str, facts: Facts) -> Facts:
         """A failure for good that does not end the run: say what will be missing."""
         target = self.chart.states[state.edges[event]]
-        if request.optional or target.concludes or target.kind is Kind.CHOOSES:
+        judged = target.concludes or (target.kind is Kind.CHOOSES and not self._concluded)
+        if request.optional or judged:
             return facts
         return _warned(facts, f"could not {request.purpose} ({request}): {why}")
 
@@ -437,10 +444,12 @@ class Run:
             lasts = PAUSES[state.operand](self.settings, self.facts, now - self._began)
             failure = exchange.failure if exchange else None
             asked = (failure.retry_after if failure else None) or 0.0
-            due, left = now + max(lasts, asked), self._deadline - now
-            too_late = due > self._deadline and Event.TOO_LATE in state.edges
-            # A change that Fivetran refuses until after the deadline will not be made any more.
+            left = self._deadline - now
             refused = exchange is not None and exchange.event in _REFUSALS and exchange.changes
+            if asked > left and not refused:
+                asked = 0.0  # the change was given up: what follows does without it
+            due = now + max(lasts, asked)
+            too_late = due > self._deadline and Event.TOO_LATE in state.edges
             self._hopeless = left <= 0 or too_late or (refused and asked > left)
             self._wake = now if self._hopeless else min(due, self._deadline)
 

@@ -17,7 +17,7 @@ from orchestrator.deeds import Deed
 from orchestrator.events import SIGNALS, Event
 from orchestrator.exchange import Answer, Request
 from orchestrator.facts import Facts
-from orchestrator.progress import Judgment, decide, decide_by_history, is_quiet, items_since, quiet_left, since
+from orchestrator.progress import Judgment, Opinion, decide, decide_by_history, is_quiet, items_since, quiet_left, since
 from orchestrator.report import Document, Story, result
 from orchestrator.settings import Settings
 from orchestrator.texts import iso, plain
@@ -30,7 +30,7 @@ from orchestrator.verdicts import (
     trigger_unanswered,
 )
 
-__all__ = ["CHOICES", "EFFECTS", "PAUSES", "Call", "Choice", "Pure", "Writing", "judge"]
+__all__ = ["CHOICES", "EFFECTS", "PAUSES", "RULES", "Call", "Choice", "Pure", "Writing", "judge"]
 
 Ask = Callable[[Settings, Facts], Request]
 Meaning = Callable[[Settings, Facts, Answer], tuple[Event, Facts]]
@@ -370,7 +370,7 @@ def confirm_start(
     """The trigger's answer was lost: look for a sign of the sync."""
     facts = _observed(settings, facts, answer)
     bound = _asked_for(facts, answer)
-    judged = decide(facts.but(triggered_at=bound, doubt=None), answer.data, answer.at)
+    judged = _sign(facts, answer)
     if judged.event is not Event.RUNNING or judged.facts.syncing_seen:
         # Only a sign is taken from here: what it means is for the next poll to say, afresh.
         warning = "the trigger's answer was lost; a sync was seen since, and is taken for the one that was asked for"
@@ -383,6 +383,11 @@ def confirm_start(
     return Event.NOT_STARTED, facts.but(looks=0, looking_since=None)
 
 
+def _sign(facts: Facts, answer: Answer) -> Judgment:
+    """What became of the sync, if the trigger whose answer was lost was carried out."""
+    return decide(facts.but(triggered_at=_asked_for(facts, answer), doubt=None), answer.data, answer.at)
+
+
 # --- Its end ------------------------------------------------------------------------------------
 
 
@@ -393,9 +398,13 @@ def poll_sync(
     Literal[Event.RUNNING, Event.SUCCEEDED, Event.PAUSED, Event.BROKEN, Event.RESCHEDULED, Event.DOUBTFUL], Facts
 ]:
     """Read the connection and judge what became of the sync."""
-    # A doubt begins here: what was in doubt before has been dispelled since.
-    judged = judge(_observed(settings, facts, answer).but(doubt=None), answer)
+    judged = _polled(settings, facts, answer)
     return judged.event, judged.facts
+
+
+def _polled(settings: Settings, facts: Facts, answer: Answer) -> Judgment:
+    # A doubt begins here: what was in doubt before has been dispelled since.
+    return judge(_observed(settings, facts, answer).but(doubt=None), answer)
 
 
 @_call("GET", _get_sync_history, Deed.JUDGES, needs=("history_to_ask", "yes"))
@@ -408,6 +417,11 @@ def judge_by_history(
     """Ask the sync history what became of the sync, before a doubt is believed."""
     doubt = facts.doubt or {}
     facts = facts.but(doubt={**doubt, "asked": doubt.get("asked", 0) + 1})
+    opinion = _by_history(settings, facts, answer)
+    return opinion.event, opinion.facts
+
+
+def _by_history(settings: Settings, facts: Facts, answer: Answer) -> Opinion:
     return decide_by_history(facts, _items(answer), attached=_attached(settings, facts))
 
 
@@ -438,6 +452,15 @@ def recheck_sync(
 def accept_failure(_: Settings, facts: Facts) -> tuple[Literal[Event.SYNC_FAILED], Facts]:
     """The deadline ends the doubt: the failure that Fivetran shows is believed."""
     return Event.SYNC_FAILED, facts
+
+
+# Effect -> the rule by which it decided, for people.
+RULES: dict[str, Callable[[Settings, Facts, Answer], str]] = {
+    "confirm_start": lambda settings, facts, answer: _sign(_observed(settings, facts, answer), answer).rule,
+    "poll_sync": lambda settings, facts, answer: _polled(settings, facts, answer).rule,
+    "judge_by_history": lambda settings, facts, answer: _by_history(settings, facts, answer).rule,
+    "recheck_sync": lambda settings, facts, answer: judge(_observed(settings, facts, answer), answer).rule,
+}
 
 
 def judge(facts: Facts, answer: Answer) -> Judgment:
@@ -782,6 +805,7 @@ def _items(answer: Answer) -> tuple[Mapping[str, Any], ...]:
 def _accepted(facts: Facts, answer: Answer) -> Facts:
     return facts.but(
         triggered=True,
+        restarted=False,
         triggered_at=answer.asked_at,
         asked_at=answer.at - answer.took,
         lost=0,

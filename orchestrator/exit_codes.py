@@ -10,7 +10,7 @@ EXIT_CODES = {
     MISCONFIGURED: "a variable is missing or wrong; nothing was asked of Fivetran",
     3: "refused: the API key (401, 403)",
     4: "not found: connector, schema or table",
-    5: "timed out; the sync may still be running",
+    5: "timed out, or a re-sync unconfirmed; the sync may still be running",
     6: "Fivetran was unavailable; a retry may help",
     7: "cannot sync: paused, incomplete, broken, busy or rejected",
     8: "rescheduled past the deadline, or told not to wait",

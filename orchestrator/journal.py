@@ -57,7 +57,7 @@ __all__ = [
     "shortened",
 ]
 
-FORMAT = 1
+FORMAT = 2
 
 # What a debugger may do to a step: take its edge without doing, let its call be answered, not wait for it.
 INJECTED, ANSWERED, HASTENED = "injected", "answered", "hastened"
@@ -81,6 +81,15 @@ _FACTS = get_type_hints(Facts)
 # Of a connection's document: what a source is reached with, and what its holder can set it up with.
 _LEFT_OUT = ("config", "connect_card")
 _FAILURES = {kind.event: kind for kind in (RateLimited, Unavailable, AnswerLost, Conflict, Refused, NotFound, Rejected)}
+
+
+# An older format -> what it has otherwise.
+_CHANGED = {
+    1: (
+        ", in which times such as asked_at are seconds since the run began, evidence and restore_schedule are texts, "
+        "and doubt takes the place of quiet_since"
+    )
+}
 
 
 class JournalError(ValueError):
@@ -459,7 +468,7 @@ def _why_no_header(line: str, error: Exception) -> str:
     if document["format"] != FORMAT:
         return (
             f"is a journal of format {document['format']!r}, written by version {document.get('version')}; "
-            f"version {__version__} reads format {FORMAT}"
+            f"version {__version__} reads format {FORMAT}{_CHANGED.get(document['format'], '')}"
         )
     return f"its header is damaged ({type(error).__name__}: {error})"
 
@@ -526,7 +535,7 @@ def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resum
         facts=_updated(before, changed),
         at=float(told["ended"]),
         request=Request(**told["request"]) if "request" in told else None,
-        answer=None if answer is None else Answer(**answer),
+        answer=None if answer is None else Answer(**answer, at=float(told["ended"]), took=float(told["took"])),
         failure=_failure(told["failure"]) if "failure" in told else None,
         took=float(told.get("took", 0.0)),
         pause=float(told.get("pause", 0.0)),

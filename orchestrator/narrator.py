@@ -11,6 +11,7 @@ from orchestrator.driver import Run, Step
 from orchestrator.events import Event
 from orchestrator.facts import Facts
 from orchestrator.log import LiveLine, Sections
+from orchestrator.progress import quiet_left
 from orchestrator.settings import Settings
 from orchestrator.texts import duration
 from orchestrator.variables import VARIABLES
@@ -41,6 +42,7 @@ class Narrator:
         self._last_beat = 0.0
         self._slow_start_told = False
         self._busy_told = False
+        self._doubt_told: float | None = None
 
     def inputs(self, inputs: Mapping[str, str], warnings: tuple[str, ...], version: str) -> None:
         """The effective inputs: those that were given, and then what holds by default."""
@@ -76,6 +78,7 @@ class Narrator:
         if step.event == Event.BUSY and not self._busy_told:
             self._busy_told = True
             self._log.info("another sync is running already (FIVETRAN_ON_RUNNING says what to do about it)")
+        self._doubt(step)
         for warning in step.facts.warnings:
             if warning not in self._told:
                 self._told.add(warning)
@@ -88,6 +91,14 @@ class Narrator:
             self._log.warning(
                 f"Fivetran accepted the sync {duration(waited)} ago and has not started it: it may be queued"
             )
+
+    def _doubt(self, step: Step) -> None:
+        """A verdict is in doubt: say once what is waited for."""
+        doubt = step.facts.doubt
+        if step.event == Event.DOUBTFUL and doubt and doubt["since"] != self._doubt_told:
+            self._doubt_told = doubt["since"]
+            most = quiet_left(step.facts, doubt["since"])
+            self._log.info(f"the sync is gone; waiting up to {most:.0f} s for Fivetran's dates")
 
     def _exchange(self, step: Step) -> None:
         """Request and answer in detail."""

@@ -25,7 +25,7 @@ from orchestrator import documents
 from orchestrator.events import Event
 from orchestrator.facts import Facts
 
-__all__ = ["Judgment", "decide", "decide_by_history", "is_quiet", "items_since", "quiet_left", "since"]
+__all__ = ["Judgment", "Opinion", "decide", "decide_by_history", "is_quiet", "items_since", "quiet_left", "since"]
 
 Progress = Literal[
     Event.RUNNING,
@@ -35,7 +35,7 @@ Progress = Literal[
     Event.RESCHEDULED,
     Event.DOUBTFUL,
 ]
-Opinion = Literal[
+Recorded = Literal[
     Event.SUCCEEDED, Event.SYNC_FAILED, Event.CANCELLED, Event.RESCHEDULED, Event.RUNNING, Event.INCONCLUSIVE
 ]
 
@@ -45,6 +45,7 @@ QUIET = 20.0
 # Stopping a sync takes a minute at most (Fivetran's "stop in progress" limit): until then its dates may show.
 # https://fivetran.com/docs/rest-api/troubleshooting/stop-in-progress-sync-error
 STOPPING = 60.0
+BLINK = 0.001  # seconds; what sums and a journal's digits round away is not waited for
 
 
 class Judgment(NamedTuple):
@@ -57,6 +58,14 @@ class Judgment(NamedTuple):
     """
 
     event: Progress
+    facts: Facts
+    rule: str
+
+
+class Opinion(NamedTuple):
+    """What the sync history says of our sync; as a `Judgment`, which is what a document says."""
+
+    event: Recorded
     facts: Facts
     rule: str
 
@@ -76,7 +85,8 @@ def quiet_left(facts: Facts, now: float) -> float:
     """
     if facts.doubt is None:
         return 0.0
-    return max(0.0, float(facts.doubt["since"]) + (STOPPING if facts.restarted else QUIET) - now)
+    left = float(facts.doubt["since"]) + (STOPPING if facts.restarted else QUIET) - now
+    return left if left > BLINK else 0.0
 
 
 def is_quiet(facts: Facts) -> bool:
@@ -145,7 +155,7 @@ def rescheduled(facts: Facts, until: str) -> Facts:
     return facts.but(syncing_seen=False, doubt=None, asked_at=None, waited_for=until, reschedules=facts.reschedules + 1)
 
 
-def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attached: bool) -> tuple[Opinion, Facts]:
+def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attached: bool) -> Opinion:
     """What the sync history says of our sync, at a moment at which nothing is syncing.
 
     Facts about the history: https://fivetran.com/docs/rest-api/api-reference/connections/retrieve-connection-sync-history
@@ -161,22 +171,34 @@ def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attac
     ours = items_since(bound, items, attached=attached)
     for item in ours:
         if item.get("status") == "COMPLETED":
-            return Event.SUCCEEDED, facts.but(sync=item)
-    if any(documents.parse_time(item.get("end")) is None for item in ours):
-        return Event.RUNNING, facts.but(doubt=None)  # one that Fivetran retries, perhaps
+            return Opinion(Event.SUCCEEDED, facts.but(sync=item), _recorded(item))
+    for item in ours:
+        if documents.parse_time(item.get("end")) is None:
+            rule = f"{_recorded(item)} that has not ended; Fivetran may be retrying"
+            return Opinion(Event.RUNNING, facts.but(doubt=None), rule)
     for item in ours:
         match item.get("status"):
             case "FAILURE":
-                return Event.SYNC_FAILED, facts.but(sync=item)
+                return Opinion(Event.SYNC_FAILED, facts.but(sync=item), _recorded(item))
             case "CANCELED":
-                return Event.CANCELLED, facts.but(sync=item)
+                return Opinion(Event.CANCELLED, facts.but(sync=item), _recorded(item))
             case "RESCHEDULED":
                 continue
             case _:  # paused, incomplete, or what this version does not know
-                return Event.INCONCLUSIVE, facts
+                return Opinion(Event.INCONCLUSIVE, facts, f"{_recorded(item)}, which decides nothing")
     if ours:
-        return Event.RESCHEDULED, rescheduled(facts, documents.rescheduled_for(facts.connection or {}) or "")
-    return Event.INCONCLUSIVE, facts
+        until = documents.rescheduled_for(facts.connection or {}) or ""
+        return Opinion(Event.RESCHEDULED, rescheduled(facts, until), _recorded(ours[-1]))
+    if bound is None:
+        return Opinion(
+            Event.INCONCLUSIVE, facts, "Fivetran told no time: which sync of the history is ours is not known"
+        )
+    return Opinion(Event.INCONCLUSIVE, facts, "the history has no sync that may be ours")
+
+
+def _recorded(item: Mapping[str, Any]) -> str:
+    """An item of the history, as a rule names it."""
+    return f"the history has sync {item.get('sync_id')}, from {item.get('start')}, as {item.get('status') or 'one'}"
 
 
 def items_since(

@@ -166,6 +166,7 @@ def _learned(facts: Facts) -> Document:
         "near_matches": list(facts.near_matches) if facts.near_matches is not None else None,
         "sync": facts.sync,
         "errors": list(facts.errors) if facts.errors is not None else None,
+        "table_warnings": list(facts.table_warnings) if facts.table_warnings is not None else None,
         "failure": facts.failure,
     }
 

@@ -24,6 +24,7 @@ class Variable(NamedTuple):
         default: What holds when it is not set; "" for none.
         alias: A second name.
         any_value: Any value counts as yes, "false" too.
+        special: The one value of such a variable that says more than yes.
         secret: Its value is never shown.
     """
 
@@ -32,6 +33,7 @@ class Variable(NamedTuple):
     default: str = ""
     alias: str = ""
     any_value: bool = False
+    special: str = ""
     secret: bool = False
 
     @property
@@ -67,6 +69,7 @@ VARIABLES: dict[str, Variable] = {
             "FIVETRAN_RESTORE_SCHEDULE",
             "restore the schedule at the end; auto: set it to auto, whatever it was",
             any_value=True,
+            special="auto",
         ),
         Variable(
             "FIVETRAN_EVIDENCE",

@@ -7,13 +7,12 @@ from typing import Any
 from orchestrator import documents
 from orchestrator.chart import Chart, Kind
 from orchestrator.driver import Step
-from orchestrator.effects import CHOICES, EFFECTS, Call
-from orchestrator.events import SIGNALS, Event
+from orchestrator.effects import CHOICES, EFFECTS, RULES, Call
+from orchestrator.events import SIGNALS
 from orchestrator.exchange import Answer
 from orchestrator.facts import Facts
-from orchestrator.progress import decide
 from orchestrator.settings import Settings
-from orchestrator.texts import duration
+from orchestrator.texts import duration, iso
 from orchestrator.vocabulary import meaning_of
 
 __all__ = ["why"]
@@ -42,11 +41,28 @@ def why(settings: Settings, chart: Chart, before: Facts, step: Step) -> str:
     if step.failure is not None:
         return _failed(step)
     if step.answer is not None and state.operand in EFFECTS:
-        return _answered(before, step, step.answer, state.operand)
+        return _answered(settings, before, step, step.answer, state.operand)
     effect = EFFECTS.get(state.operand)
     if isinstance(effect, Call):
         return f"{meaning_of(step.event)}: nothing was sent any more."
+    if rule := _concluded(before, step, state.operand):
+        return f"{rule}: {meaning_of(step.event)}."
     return f"{meaning_of(step.event)}."
+
+
+def _concluded(before: Facts, step: Step, effect: str) -> str:
+    """The rule of an effect that asks nothing; "" where its event says it all."""
+    document = before.connection or {}
+    match effect:
+        case "take_baseline":
+            date = (step.facts.baseline or {}).get("date")
+            bound = "Fivetran told no time" if date is None else f"what is dated from {iso(date)} on may be ours"
+            return f"sync_state is {documents.sync_state(document) or 'not known'}, {bound}"
+        case "accept_failure":
+            return "the deadline struck before it was quiet for long enough, and failed_at had moved"
+        case "leave_unconfirmed":
+            return f"{before.lost} requests for the re-sync had no answer, and waiting would not tell"
+    return ""
 
 
 def _failed(step: Step) -> str:
@@ -58,11 +74,10 @@ def _failed(step: Step) -> str:
     return f"{said}."
 
 
-def _answered(before: Facts, step: Step, answer: Answer, effect: str) -> str:
+def _answered(settings: Settings, before: Facts, step: Step, answer: Answer, effect: str) -> str:
     """The rule of an effect that had an answer."""
-    if Event.RUNNING in EFFECTS[effect].outcomes or Event.UNCLEAR in EFFECTS[effect].outcomes:
-        _, _, rule = decide(before, answer.data, answer.date)
-        return f"{rule}: {meaning_of(step.event)}."
+    if effect in RULES:
+        return f"{RULES[effect](settings, before, answer)}: {meaning_of(step.event)}."
     seen = ", ".join(_seen(step, answer.data))
     return f"{seen}: {meaning_of(step.event)}." if seen else f"{meaning_of(step.event)}."
 

@@ -17,7 +17,11 @@ def add_to(parser: ArgumentParser) -> None:
     for variable in VARIABLES.values():
         default = f" (default {variable.default})".replace("%", "%%") if variable.default else ""
         help_text = f"{variable.meaning}{default} [{variable.name}]"
-        if variable.any_value:
+        if variable.special:
+            parser.add_argument(
+                variable.flag, dest=variable.name, nargs="?", const="1", metavar=variable.special, help=help_text
+            )
+        elif variable.any_value:
             parser.add_argument(variable.flag, dest=variable.name, action="store_const", const="1", help=help_text)
         else:
             parser.add_argument(variable.flag, dest=variable.name, metavar="VALUE", help=help_text)

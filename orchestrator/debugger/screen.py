@@ -61,7 +61,7 @@ THEME = Theme(
         "absent": "dim",
     }
 )
-TIMES = ("connection_date", "triggered_at", "quiet_since", "looking_since")  # facts that are seconds since the epoch
+TIMES = ("connection_date", "triggered_at")  # facts that are seconds since the epoch
 ROOM = 65  # columns that three of a row need, one beside the other
 SHORT = 30  # characters of a fact that is told among others
 BY_HAND = {INJECTED: "injected", ANSWERED: "answered by hand", HASTENED: "not waited for"}

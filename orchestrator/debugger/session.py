@@ -347,6 +347,6 @@ def _under_way(settings: Settings, facts: Facts) -> str:
     lost is taken for not carried out: nobody knows.
     """
     syncing = documents.sync_state(facts.connection or {}) == "syncing"
-    read = facts.connection_date
-    accepted = facts.triggered_at is not None and read is not None and facts.triggered_at >= read
+    read, asked = facts.read_at, facts.asked_at
+    accepted = facts.triggered and read is not None and asked is not None and asked >= read
     return ("resync" if settings.action == "FORCE_RESYNC" else "sync") if syncing or accepted else ""

@@ -1,4 +1,4 @@
-"""What Fivetran had to say, as the page shows it: setup tests, the sync, active errors, dates and states."""
+"""What Fivetran had to say, as the page shows it: setup tests, sync, errors, warnings, dates and states."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from orchestrator.documents import SETUP_TEST_FAILURES, parse_time
 from orchestrator.reports.markup import Markup, clock, cut, each, row, said, section, tag
 from orchestrator.texts import iso, plain
 
-__all__ = ["errors", "facts", "setup_tests", "sync"]
+__all__ = ["errors", "facts", "setup_tests", "sync", "warnings"]
 
 Document = Mapping[str, Any]
 
@@ -48,6 +48,22 @@ def errors(document: Document) -> Markup | None:
         since = tag("p", tag("small", f"since {cut(error['created_at'], 40)}")) if error.get("created_at") else None
         shown.append(tag("li", tag("b", said(plain(title))), *texts, since))
     return section("errors", "Active errors at Fivetran", tag("ul", *shown) if shown else None)
+
+
+def warnings(document: Document) -> Markup | None:
+    """Fivetran's warnings by destination table, or None where there are none."""
+    rows = []
+    for place in document.get("table_warnings") or ():
+        name = ".".join(str(place[part]) for part in ("schema", "table") if place.get(part))
+        listed = place.get("warnings")
+        for warning in listed if isinstance(listed, list) else ():
+            told = warning if isinstance(warning, Mapping) else {"message": warning}
+            details = plain(told.get("details"))
+            message = each(said(plain(told.get("message"))), tag("small", said(details)) if details else None)
+            rows.append((said(name or "the connection"), said(plain(told.get("code"))), message))
+    return section(
+        "warnings", "Warnings at Fivetran", _table(("Table", "Code", "Message"), rows, "Fivetran's warnings")
+    )
 
 
 def facts(document: Document) -> Markup | None:

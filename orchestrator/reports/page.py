@@ -59,6 +59,7 @@ def draw(document: Document, records: Sequence[Document], dropped: int, gap: int
         evidence.setup_tests(document),
         evidence.sync(document),
         evidence.errors(document),
+        evidence.warnings(document),
         section("time", "Where the time went", timeline.draw(records, gap=gap)),
         _way(document, records, dropped, chart),
         evidence.facts(document),

@@ -13,9 +13,18 @@ __all__ = ["draw"]
 MOST = 300  # characters of a body or a fact
 
 # Facts of which the rest of the page speaks.
-_SAID_ELSEWHERE = {"attempted", "answered", "failure", "setup_tests", "sync", "errors", "connection_date"}
-# And those that are Fivetran's now, in seconds since the epoch.
-_TIMES = {"triggered_at", "quiet_since", "looking_since"}
+_SAID_ELSEWHERE = {
+    "attempted",
+    "answered",
+    "failure",
+    "setup_tests",
+    "sync",
+    "errors",
+    "table_warnings",
+    "connection_date",
+}
+# And the one that is Fivetran's now, in seconds since the epoch.
+_TIMES = {"triggered_at"}
 
 Record = Mapping[str, Any]
 
