@@ -8,7 +8,7 @@ from orchestrator import documents
 from orchestrator.chart import Chart, Kind
 from orchestrator.driver import Step
 from orchestrator.effects import CHOICES, EFFECTS, RULES, Call
-from orchestrator.events import SIGNALS
+from orchestrator.events import SIGNALS, Event
 from orchestrator.exchange import Answer
 from orchestrator.facts import Facts
 from orchestrator.settings import Settings
