@@ -446,8 +446,9 @@ class Run:
         run._answer_was_lost = True
         run._began = now - max(0.0, wall - run.started_at)
         run._concluded = run.facts.verdict is not None
-        run._deadline = now + GRACE if run._concluded else on_our_clock(snapshot["deadline_at"])
-        run._wake = max(now, on_our_clock(snapshot["wake_at"]))
+        latest = now + (GRACE if run._concluded else settings.timeout)
+        run._deadline = latest if run._concluded else min(on_our_clock(snapshot["deadline_at"]), latest)
+        run._wake = max(now, min(on_our_clock(snapshot["wake_at"]), run._deadline))
         run._hopeless = bool(snapshot["hopeless"])
         return run
 

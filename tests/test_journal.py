@@ -242,8 +242,8 @@ def test_nothing_secret_gets_in_with_a_resumed_run(stage: MakeStage) -> None:
 
     text = _file(here).read_text("utf-8")
 
-    assert "deep-in-the-config" in Path(file).read_text("utf-8")
-    assert [word for word in ("deep-in-the-config", '"config"') if word in text] == []
+    kept = text + Path(file).read_text("utf-8")
+    assert [word for word in ("deep-in-the-config", '"config"') if word in kept] == []
 
 
 # --- Taken up again ---------------------------------------------------------------------------------
@@ -508,20 +508,20 @@ NO_HEADER = "is no journal: its first line is not the header of one"
             "is a journal of format 2, written by version 9.0; version 0.1.0 reads format 1",
         ),
         (_with(0, '"packaged"', '"pack"'), "its header is damaged (KeyError: 'packaged')"),
-        (_with(0, '"retry_limit": 8', '"retry_limit": 8.5'), "its header is damaged (TypeError: retry_limit: 8.5)"),
+        (_with(0, '"retry_limit": 8', '"retry_limit": 8.5'), "its header is damaged (ValueError: settings.retry_limit: 8.5 is not a whole number from 0)"),
         (
             _with(0, '"settings": {"action": "START"', '"settings": {"action": "DANCE"'),
-            "its header is damaged (ValueError: action: 'DANCE')",
+            "its header is damaged (ValueError: settings.action: 'DANCE' is none of STATUS, START, TEST, FORCE_RESYNC)",
         ),
         (_with(2, '"kind": "does"', '"kind": "sings"'), "line 3 is damaged (ValueError: 'sings' is not a valid Kind)"),
-        (_with(2, '"step"', '"stop"'), "line 3 is damaged (KeyError: 'step')"),
+        (_with(2, '"step"', '"stop"'), "line 3 is damaged (ValueError: step is missing)"),
         (
             _with(2, '"answer"', '"answers"'),
             "line 3 is damaged (ValueError: a request was sent, and nothing came of it",
         ),
         (lambda lines: lines.insert(2, "{"), "line 3 is damaged (JSONDecodeError: "),
         (lambda lines: lines.insert(2, "7"), "line 3 is damaged (TypeError: it is no JSON object)"),
-        (lambda lines: lines.insert(2, '{"resumed": {"snapshot": {"state": 1}}}'), "line 3 is damaged (TypeError: "),
+        (lambda lines: lines.insert(2, '{"resumed": {"snapshot": {"state": 1}}}'), "line 3 is damaged (ValueError: "),
         (_cut, "holds no whole step: the job was killed while it wrote the first"),
     ],
 )
@@ -574,7 +574,7 @@ def test_facts_of_another_type_are_refused(
     with pytest.raises(JournalError) as refused:
         read_journal(file)
 
-    assert str(refused.value) == f"{file}: {damaged} (TypeError: {name}: {value!r})"
+    assert str(refused.value).startswith(f"{file}: {damaged} (ValueError: facts.{name}: ")
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
