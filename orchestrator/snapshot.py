@@ -20,6 +20,7 @@ from orchestrator.settings import Settings
 __all__ = ["Found", "SnapshotError", "check_run", "compose_snapshot", "read_snapshot"]
 
 FORMAT = 2
+NAMED = 3  # levels of facts whose names are known: the facts, the connection's members, those of its status
 _CHANGED = "since format 2 it is signed with the key pair, and has no `config`"
 
 # What `Run.resume` needs of a run; it may have more.
@@ -96,7 +97,17 @@ def _masked(run: dict[str, Any], mask: Mask) -> dict[str, Any]:
         facts = {**facts, "connection": documents.trimmed(facts["connection"])}
     kept = {name: facts[name] for name in _OUR_WORDS}
     trail = [{**entry, "detail": mask.line(entry["detail"])} for entry in run["trail"]]
-    return {**run, "facts": {**mask.value(facts), **kept}, "trail": trail}
+    return {**run, "facts": {**_values(facts, mask, NAMED), **kept}, "trail": trail}
+
+
+def _values(document: Any, mask: Mask, levels: int) -> Any:  # noqa: ANN401  # any JSON
+    """What `mask.value` makes of a document, its names down to some level left as they are.
+
+    A token that is part of such a name would else take away what decides: a date of the baseline, say.
+    """
+    if levels == 0 or not isinstance(document, Mapping):
+        return mask.value(document)
+    return {name: _values(content, mask, levels - 1) for name, content in document.items()}
 
 
 def _signature(settings: Settings, document: Mapping[str, Any]) -> str:
@@ -130,7 +141,7 @@ def read_snapshot(file: str, settings: Settings, chart: Chart, now: float, *, ho
     for name, value in _subject(settings).items():
         if document.get(name) != value:
             raise SnapshotError(
-                f"{file} holds the run of another job, with {name} {_shown(document.get(name))}, not {value!r}", another
+                f"{file} holds the run of another job, with {name} {_shown(document.get(name))}, not {value}", another
             )
     pipeline = document.get("pipeline")
     if settings.pipeline and pipeline != settings.pipeline and not however_old:

@@ -151,6 +151,7 @@ _WORDS: dict[Any, str] = {
     int: "a whole number from 0",
     float: "a number from 0",
     tuple: "a list of what belongs there",
+    list: "a list of what belongs there",
     Mapping: "an object of what belongs there",
     NoneType: "null",
 }

@@ -507,8 +507,11 @@ NO_HEADER = "is no journal: its first line is not the header of one"
             _with(0, '"format": 1, "version": "0.1.0"', '"format": 2, "version": "9.0"'),
             "is a journal of format 2, written by version 9.0; version 0.1.0 reads format 1",
         ),
-        (_with(0, '"packaged"', '"pack"'), "its header is damaged (KeyError: 'packaged')"),
-        (_with(0, '"retry_limit": 8', '"retry_limit": 8.5'), "its header is damaged (ValueError: settings.retry_limit: 8.5 is not a whole number from 0)"),
+        (_with(0, '"packaged"', '"pack"'), "its header is damaged (ValueError: chart.packaged is missing)"),
+        (
+            _with(0, '"retry_limit": 8', '"retry_limit": 8.5'),
+            "its header is damaged (ValueError: settings.retry_limit: 8.5 is not a whole number from 0)",
+        ),
         (
             _with(0, '"settings": {"action": "START"', '"settings": {"action": "DANCE"'),
             "its header is damaged (ValueError: settings.action: 'DANCE' is none of STATUS, START, TEST, FORCE_RESYNC)",

@@ -148,7 +148,7 @@ def test_an_ended_run_is_not_taken_up(stage: Callable[..., Stage], tmp_path: Pat
     [("100", "101", True), ("", "100", True), ("100", "", False), ("100", "100", False), ("", "", False)],
 )
 @pytest.mark.parametrize("later", [60, 86_400])
-def test_another_pipelines_or_an_old_run_is_not_taken_up(  # noqa: PLR0913  # a table
+def test_another_pipelines_or_an_old_run_is_not_taken_up(  # a table
     stage: Callable[..., Stage], tmp_path: Path, first: str, second: str, later: int, *, afresh: bool
 ) -> None:
     """Another pipeline, or the same one a day later, begins a run of its own; a retry in the same one goes on."""
