@@ -149,6 +149,8 @@ def compose_record(
     changed = step.facts.changed_from(before)
     if "connection" in changed:
         changed["connection"] = _stripped(changed["connection"])
+        if changed["connection"] == _stripped(before.connection):  # a state file's document has no `config` to compare
+            del changed["connection"]
     told = {
         "step": step.number,
         "at": at,
