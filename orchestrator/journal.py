@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from orchestrator import __version__
 from orchestrator.chart import Chart, Kind
-from orchestrator.configuration import LEAST_SECONDS
+from orchestrator.configuration import LEAST_SECONDS, MOST_SECONDS
 from orchestrator.documents import parse_time
 from orchestrator.driver import Run, Step
 from orchestrator.events import Event
@@ -72,8 +72,11 @@ _SETTINGS = (
     *("timeout", "poll_interval", "http_timeout", "retry_limit", "policies"),
     *("unpause", "restore_schedule", "evidence"),
 )
-# The least that a setting may be; below it a run would not come to an end.
-_LEAST = {"timeout": LEAST_SECONDS, "poll_interval": LEAST_SECONDS, "http_timeout": LEAST_SECONDS, "retry_limit": 1}
+# What a setting may be, as for a job: beyond it a run that is forked would not come to an end.
+_BOUNDS = {
+    **dict.fromkeys(("timeout", "poll_interval", "http_timeout"), (LEAST_SECONDS, MOST_SECONDS)),
+    "retry_limit": (1, 999_999_999),
+}
 # A line, beside what it says of request, answer and facts; what a step need not have may be left out.
 _LINE: Mapping[str, Any] = {
     **dict.fromkeys(("at", "state", "kind", "operand", "event", "target", "why"), str),
@@ -462,9 +465,9 @@ def _header(document: Mapping[str, Any]) -> Header:
     check("settings.policies", said["policies"], Mapping[str, str])
     rest = {name: value for name, value in said.items() if name != "policies"}
     settings = built(Settings, "settings", rest, policies=tuple(said["policies"].items()), api_key="", api_secret="")
-    for name, least in _LEAST.items():
-        if getattr(settings, name) < least:
-            raise ValueError(f"settings.{name}: {getattr(settings, name):g} is less than {least:g}")
+    for name, (least, most) in _BOUNDS.items():
+        if not least <= getattr(settings, name) <= most:
+            raise ValueError(f"settings.{name}: {getattr(settings, name):g} is not from {least:g} to {most:.0f}")
     if settings.action not in ACTIONS:
         raise ValueError(f"settings.action: {settings.action!r} is none of {', '.join(ACTIONS)}")
     check_members("chart", chart, {"digest": str, "packaged": bool, "source": str})
