@@ -381,9 +381,10 @@ def _date(response: requests.Response) -> float | None:
 def _http_date(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return seconds if seconds >= 0 else None  # a clock before 1970 is not set
 
 
 def _retry_after(response: requests.Response, now: float) -> float | None:

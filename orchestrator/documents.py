@@ -21,6 +21,7 @@ __all__ = [
     "status",
     "sync_state",
     "time_of",
+    "trimmed",
     "unknown_values",
 ]
 
@@ -36,13 +37,23 @@ _KNOWN = {
     "sync_state": ("scheduled", "syncing", "paused", "rescheduled"),
 }
 
+# What of a document decides something, or is shown. The rest (`config`, `auth`, `connect_card` and what
+# Fivetran invents next) is how a source is reached: it has no business in a file that outlives the job.
+_LASTING = (
+    *("id", "service", "service_version", "schema", "group_id", "connected_by", "created_at"),
+    *("succeeded_at", "failed_at", "status", "paused", "pause_after_trial"),
+    *("schedule_type", "schedule", "sync_frequency", "daily_sync_time"),
+    *("networking_method", "data_delay_sensitivity", "data_delay_threshold"),
+)
+
 Document = Mapping[str, Any]
 
 
 def parse_time(text: object) -> float | None:
     """Seconds since the epoch of one of Fivetran's times, or None where it is none.
 
-    Seen: fractions of 6, 3, 1 or 0 digits, `Z` and `+00:00`, null and the text "null".
+    Seen: fractions of 6, 3, 1 or 0 digits, `Z` and `+00:00`, null and the text "null". A time before
+    1970 is none either: the year 1 is how some programs write that there is no date.
     """
     if not isinstance(text, str):
         return None
@@ -50,7 +61,8 @@ def parse_time(text: object) -> float | None:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return seconds if seconds >= 0 else None
 
 
 def time_of(document: Document, name: str) -> float | None:
@@ -146,6 +158,11 @@ def unknown_values(document: Document) -> list[str]:
         for name, known in _KNOWN.items()
         if found.get(name) not in known
     ]
+
+
+def trimmed(document: Document) -> Document:
+    """The document as far as it decides something or is shown."""
+    return {name: document[name] for name in _LASTING if name in document}
 
 
 def _newer_schedule(document: Document) -> Any:  # noqa: ANN401  # any JSON

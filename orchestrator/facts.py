@@ -1,7 +1,8 @@
 """Facts: what a run has learned so far, one immutable value of JSON types.
 
 Each step carries the facts after it, so a step can be written down, replayed and forked.
-`None` means "not known": an effect copes with any fact missing.
+`None` means "not known": an effect copes with any fact missing. A number is a date, a duration or
+a count: finite, and 0 or more.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,17 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 __all__ = ["Facts"]
+
+# What is relied on inside facts that are objects: of a failure all of it, of a baseline what there is.
+_INSIDE: Mapping[str, Mapping[str, Any]] = {
+    "failure": {
+        **dict.fromkeys(("event", "request", "purpose", "code", "message", "request_id"), str),
+        "attempts": int,
+        "status": int | None,
+        "retry_after": float | None,
+    },
+    "baseline": {"date": float | None, "rescheduled_for": str | None},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +128,7 @@ class Facts:
         """The facts that `as_json` wrote; a fact of another version is left out.
 
         Raises:
-            TypeError: `document` is not an object.
+            ValueError: `document` is not an object, or one of its facts is not of its type.
         """
         return cls().updated(document)
 
@@ -124,14 +136,19 @@ class Facts:
         """These facts with those that a document has, as `as_json` writes them.
 
         Raises:
-            TypeError: `document` is not an object.
+            ValueError: `document` is not an object, or one of its facts is not of its type.
         """
-        known = {field.name for field in fields(self)}
-        members: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in dict(document).items()
-            if name in known
-        }
+        from orchestrator import untrusted  # noqa: PLC0415  # only a run that is taken up, or read, needs it
+
+        untrusted.check("facts", document, Mapping[str, Any])
+        members: dict[str, Any] = {}
+        for name, kind in untrusted.types_of(type(self)).items():
+            if name in document:
+                value = document[name]
+                members[name] = tuple(value) if isinstance(value, list) else value
+                untrusted.check(f"facts.{name}", members[name], kind)
+                if members[name] is not None and name in _INSIDE:
+                    untrusted.check_members(f"facts.{name}", value, _INSIDE[name])
         return replace(self, **members)
 
     def changed_from(self, before: Self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from orchestrator.output import render
 from orchestrator.report import JOURNAL, Story, result_outside
 from orchestrator.reporter import Reporter
 from orchestrator.settings import Settings
-from orchestrator.snapshot import SnapshotError, compose_snapshot, read_snapshot, why_stale
+from orchestrator.snapshot import Found, SnapshotError, compose_snapshot, read_snapshot
 from orchestrator.texts import iso
 from orchestrator.verdicts import Explanation
 from orchestrator.watch import Watch
@@ -181,14 +181,19 @@ class Job:
         settings, chart = configured.settings, configured.chart
         file = settings.state_file
         try:
-            snapshot = read_snapshot(file, settings, chart) if file else None
-            why = why_stale(snapshot, settings, self.clock.wall()) if snapshot and not self.must_resume else ""
-            if why:
-                self.log.warning(f"FIVETRAN_STATE_FILE: {file} holds an unfinished run {why}: a new one is begun")
-            elif snapshot is not None:
-                run = Run.resume(chart, settings, world, snapshot)
+            found = (
+                read_snapshot(file, settings, chart, self.clock.wall(), however_old=self.must_resume)
+                if file
+                else Found()
+            )
+            if found.run is not None:
+                run = Run.resume(chart, settings, world, found.run)
                 self.log.info("taken up again", state_file=file, state=run.state.name, since=iso(run.started_at))
-                return run, snapshot
+                return run, found.run
+            if found.stale:
+                self.log.warning(
+                    f"FIVETRAN_STATE_FILE: {file} holds an unfinished run {found.stale}: a new one is begun"
+                )
         except SnapshotError as error:
             raise ConfigurationError([f"FIVETRAN_STATE_FILE: {error}: {error.mend}"], []) from error
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
@@ -213,7 +218,7 @@ class Job:
             if not run.can_be_resumed_here:
                 return
             try:
-                write_atomically(path, self.mask.text(compose_snapshot(settings, run)))
+                write_atomically(path, compose_snapshot(settings, run, self.mask))
             except OSError as error:
                 if run.number == 0:
                     problem = f"FIVETRAN_STATE_FILE: {path} cannot be written ({error.strerror}): name a file that can"

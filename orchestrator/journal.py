@@ -10,11 +10,12 @@ from codecs import getincrementaldecoder
 from collections.abc import Mapping, MutableMapping
 from itertools import pairwise
 from pathlib import Path
-from types import UnionType
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple
 
 from orchestrator import __version__
 from orchestrator.chart import Chart, Kind
+from orchestrator.configuration import LEAST_SECONDS, MOST_SECONDS
+from orchestrator.documents import parse_time
 from orchestrator.driver import Run, Step
 from orchestrator.events import Event
 from orchestrator.exchange import (
@@ -32,7 +33,9 @@ from orchestrator.exchange import (
 from orchestrator.facts import Facts
 from orchestrator.loader import ACTIONS, packaged_source
 from orchestrator.settings import Settings
+from orchestrator.snapshot import check_run
 from orchestrator.texts import iso
+from orchestrator.untrusted import built, check, check_members, parse
 from orchestrator.why import why
 from orchestrator.world import Noted
 
@@ -69,17 +72,30 @@ _SETTINGS = (
     *("timeout", "poll_interval", "http_timeout", "retry_limit", "policies"),
     *("unpause", "restore_schedule", "evidence"),
 )
-# What `Run.resume` needs of a snapshot.
-_SNAPSHOT = {
-    **dict.fromkeys(("state", "last_event"), str),
-    **dict.fromkeys(("facts", "failures"), dict),
-    **dict.fromkeys(("started_at", "deadline_at", "wake_at", "number", "trail_dropped"), int | float),
-    "trail": list,
-    "hopeless": bool,
+# What a setting may be, as for a job: beyond it a run that is forked would not come to an end.
+_BOUNDS = {
+    **dict.fromkeys(("timeout", "poll_interval", "http_timeout"), (LEAST_SECONDS, MOST_SECONDS)),
+    "retry_limit": (1, 999_999_999),
 }
-_FACTS = get_type_hints(Facts)
+# A line, beside what it says of request, answer and facts; what a step need not have may be left out.
+_LINE: Mapping[str, Any] = {
+    **dict.fromkeys(("at", "state", "kind", "operand", "event", "target", "why"), str),
+    "step": int,
+    "facts": Mapping[str, Any],
+    **dict.fromkeys(("began", "ended", "due"), float),
+}
+_OPTIONAL: Mapping[str, Any] = {
+    **dict.fromkeys(("limit", "took", "pause", "jitter", "signalled"), float),
+    "exit": int,
+    "unwritable": str,
+    "cut_off": Literal["limit", "signal"],
+    "signal": Literal["interrupted", "terminated"],
+    "by_hand": Literal["injected", "answered", "hastened"],
+    "clock": list,
+}
+_FAILURE: Mapping[str, Any] = {"status": int, "code": str, "retry_after": float, "request_id": str}
 # Of a connection's document: what a source is reached with, and what its holder can set it up with.
-_LEFT_OUT = ("config", "connect_card")
+_LEFT_OUT = ("config", "auth", "connect_card")
 _FAILURES = {kind.event: kind for kind in (RateLimited, Unavailable, AnswerLost, Conflict, Refused, NotFound, Rejected)}
 
 
@@ -159,6 +175,8 @@ def compose_record(
     changed = step.facts.changed_from(before)
     if "connection" in changed:
         changed["connection"] = _stripped(changed["connection"])
+        if changed["connection"] == _stripped(before.connection):  # a state file's document has no `config` to compare
+            del changed["connection"]
     told = {
         "step": step.number,
         "at": at,
@@ -351,7 +369,8 @@ class Record(NamedTuple):
     @property
     def began(self) -> float:
         """When the step began, in seconds since the run began."""
-        return float(self.told["began"])
+        began: float = self.told["began"]
+        return began
 
 
 class Journal(NamedTuple):
@@ -379,7 +398,7 @@ def is_of(file: Path, run: Run) -> bool:
     """
     try:
         with file.open("rb") as stream:  # whatever is torn further down
-            header = json.loads(stream.readline())
+            header = parse(stream.readline().decode())
         return {name: header[name] for name in ("format", "action", "connector_id", "started_at")} == {
             "format": FORMAT,
             "action": run.settings.action,
@@ -452,7 +471,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _parsed(line: str) -> dict[str, Any]:
-    document = json.loads(line)
+    document = parse(line)
     if not isinstance(document, dict):
         raise TypeError("it is no JSON object")
     return document
@@ -476,34 +495,37 @@ def _why_no_header(line: str, error: Exception) -> str:
 def _header(document: Mapping[str, Any]) -> Header:
     if document["format"] != FORMAT:
         raise ValueError("another format")
-    said, chart = dict(document["settings"]), document["chart"]
-    policies = tuple(dict(said.pop("policies")).items())
-    settings = Settings(**said, policies=policies, api_key="", api_secret="")
-    for name, kind in get_type_hints(Settings).items():
-        value = getattr(settings, name)
-        if kind in {str, bool, int, float} and not isinstance(value, int | float if kind is float else kind):
-            raise TypeError(f"{name}: {value!r}")
+    said, chart = document["settings"], document["chart"]
+    check("settings", said, Mapping[str, Any])
+    check("settings.policies", said["policies"], Mapping[str, str])
+    rest = {name: value for name, value in said.items() if name != "policies"}
+    settings = built(Settings, "settings", rest, policies=tuple(said["policies"].items()), api_key="", api_secret="")
+    for name, (least, most) in _BOUNDS.items():
+        if not least <= getattr(settings, name) <= most:
+            raise ValueError(f"settings.{name}: {getattr(settings, name):g} is not from {least:g} to {most:.0f}")
     if settings.action not in ACTIONS:
-        raise ValueError(f"action: {settings.action!r}")
+        raise ValueError(f"settings.action: {settings.action!r} is none of {', '.join(ACTIONS)}")
+    check_members("chart", chart, {"digest": str, "packaged": bool, "source": str})
+    check_members("", document, {"version": str, "started_at": str})
+    if parse_time(document["started_at"]) is None:
+        raise ValueError(f"started_at: {document['started_at']!r} is not a time")
     return Header(
-        version=str(document["version"]),
-        started_at=str(document["started_at"]),
+        version=document["version"],
+        started_at=document["started_at"],
         settings=settings,
-        digest=str(chart["digest"]),
-        packaged=bool(chart["packaged"]),
-        source=str(chart["source"]),
+        digest=chart["digest"],
+        packaged=chart["packaged"],
+        source=chart["source"],
         resumed=_resumption(document["resumed"]) if "resumed" in document else None,
         clock=float(document.get("clock", 0.0)),
     )
 
 
 def _resumption(document: Mapping[str, Any]) -> Resumption:
-    snapshot = document["snapshot"]
-    for name, kind in _SNAPSHOT.items():
-        if not isinstance(snapshot[name], kind):
-            raise TypeError(f"{name}: {snapshot[name]!r}")
-    _updated(Facts(), snapshot["facts"])
-    return Resumption(float(document["wall"]), snapshot, float(document["clock"]) if "clock" in document else None)
+    check_members("resumed", document, {"wall": float})
+    check_members("resumed", document, {"clock": float} if "clock" in document else {})
+    check_run(document.get("snapshot"))
+    return Resumption(document["wall"], document["snapshot"], document.get("clock"))
 
 
 def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resumed: Resumption | None) -> Record:
@@ -514,32 +536,40 @@ def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resum
         before: The facts before.
         data: Step -> `data` of its answer; kept up to date.
         resumed: The run was taken up again before this step.
+
+    Raises:
+        LookupError, TypeError, ValueError: It is none.
     """
+    check_members("", document, _LINE)
+    check_members("", document, {name: kind for name, kind in _OPTIONAL.items() if name in document})
     if "limit" in document and {"answer", "failure", "cut_off"}.isdisjoint(document):
         raise ValueError("a request was sent, and nothing came of it")
-    answer, changed, number = document.get("answer"), dict(document["facts"]), int(document["step"])
-    if answer is not None:
-        answer = {**answer, "data": _resolved(answer["data"], data)}
-        data[number] = answer["data"]
+    changed, number = dict(document["facts"]), document["step"]
+    told = {**document, "facts": changed}
+    if "answer" in document:
+        check_members("answer", document["answer"], {"data": Mapping[str, Any]})
+        told["answer"] = {**document["answer"], "data": _resolved(document["answer"]["data"], data)}
+        data[number] = told["answer"]["data"]
     if "connection" in changed:
         changed["connection"] = _resolved(changed["connection"], data)
-    told = {**document, "facts": changed, **({} if answer is None else {"answer": answer})}
     rounded = [told[name] for name in ("began", "ended", "signalled") if name in told]
-    began, ended, *signalled = map(float, told.get("clock", rounded))
+    clock = tuple(told.get("clock", rounded))  # as many of either
+    check("clock", clock, tuple[float, ...])
+    began, ended, *signalled = clock
     step = Step(
         number=number,
-        source=str(told["state"]),
-        event=str(told["event"]),
-        target=str(told["target"]),
+        source=told["state"],
+        event=told["event"],
+        target=told["target"],
         kind=Kind(told["kind"]),
-        facts=_updated(before, changed),
-        at=float(told["ended"]),
-        request=Request(**told["request"]) if "request" in told else None,
-        answer=None if answer is None else Answer(**answer, at=float(told["ended"]), took=float(told["took"])),
+        facts=before.updated(changed),
+        at=told["ended"],
+        request=built(Request, "request", told["request"]) if "request" in told else None,
+        answer=built(Answer, "answer", told["answer"], at=ended, took=ended - began) if "answer" in told else None,
         failure=_failure(told["failure"]) if "failure" in told else None,
-        took=float(told.get("took", 0.0)),
-        pause=float(told.get("pause", 0.0)),
-        due=float(told["due"]),
+        took=told.get("took", 0.0),
+        pause=told.get("pause", 0.0),
+        due=told["due"],
         clock=(began, ended),
     )
     noted = Noted(
@@ -550,31 +580,7 @@ def _record(document: dict[str, Any], before: Facts, data: dict[int, Any], resum
         signal=Event(told["signal"]) if "signal" in told else None,
         signalled=signalled[0] if signalled else None,
     )
-    return Record(step, before, noted, str(told["operand"]), str(told["why"]), str(told["at"]), told, resumed)
-
-
-def _updated(before: Facts, document: Mapping[str, Any]) -> Facts:
-    """The facts with those that a document has.
-
-    Raises:
-        TypeError: One is not of its type.
-    """
-    facts = before.updated(document)
-    for name, kind in _FACTS.items():
-        if name in document and not _fits(getattr(facts, name), kind):
-            raise TypeError(f"{name}: {document[name]!r}")
-    return facts
-
-
-def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401  # a type, as a fact has it
-    """Whether a value is of a fact's type: of one of several, or a tuple of many of one."""
-    if isinstance(kind, UnionType):
-        return any(_fits(value, one) for one in get_args(kind))
-    if get_origin(kind) is tuple:
-        member, _ = get_args(kind)
-        return isinstance(value, tuple) and all(_fits(one, member) for one in value)
-    plain = get_origin(kind) or kind
-    return isinstance(value, int | float if plain is float else plain)
+    return Record(step, before, noted, told["operand"], told["why"], told["at"], told, resumed)
 
 
 def _resolved(document: Any, data: Mapping[int, Any]) -> Any:  # noqa: ANN401  # any JSON
@@ -585,5 +591,9 @@ def _resolved(document: Any, data: Mapping[int, Any]) -> Any:  # noqa: ANN401  #
 
 
 def _failure(document: Mapping[str, Any]) -> Failure:
+    check_members("failure", document, {"event": str, "message": str})
     how = {name: value for name, value in document.items() if name not in {"event", "message"}}
+    if unknown := set(how).difference(_FAILURE):
+        raise ValueError(f"failure.{min(unknown)} is unknown")
+    check_members("failure", how, {name: _FAILURE[name] for name in how})
     return _FAILURES[document["event"]](document["message"], **how)

@@ -76,7 +76,7 @@ class Recorder:
 
         mode, beginning = self._begin(file, run) if first else ("a", "")
         line = journal.as_line(self._mask.value(journal.shortened(dict(record), self._latest)))
-        with file.open(mode, encoding="utf-8", errors="replace") as stream:
+        with file.open(mode, encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(beginning + line)
 
     def _begin(self, file: Path, run: Run) -> tuple[str, str]:

@@ -187,7 +187,8 @@ class Replay:
         try:
             step = self.run.take(record.step.event) if record.by_hand == INJECTED else self.run.step()
         except (IllegalMove, LookupError, NotDue) as error:
-            raise self._divergence(record, Difference("way", _move(record.step), str(error))) from error
+            why = f"the journal has no {error}" if isinstance(error, KeyError) else str(error)
+            raise self._divergence(record, Difference("way", _move(record.step), why)) from error
         self._compare(record, before, step)
         self.position += 1
         return Replayed(record, before, step)

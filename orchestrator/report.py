@@ -138,7 +138,7 @@ def _composed(
         "page": page,
         "started_at": iso(began),
         "ended_at": iso(ended),
-        "elapsed_seconds": round(ended - began, 3),
+        "elapsed_seconds": round(max(0.0, ended - began), 3),  # a clock may be set back
         **_learned(facts),
         "resumed": story.resumed if story else False,
         "chart": story.chart.digest if story else None,

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 __all__ = ["duration", "iso", "plain"]
 
+EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0  # the years 1 and 9999: what a date can say
+
 
 def duration(seconds: float) -> str:
     """Seconds for people: `45 s`, `2 min 05 s`, `3 h 20 min`."""
@@ -17,8 +19,9 @@ def duration(seconds: float) -> str:
 
 
 def iso(seconds: float) -> str:
-    """Seconds since the epoch as an ISO 8601 time in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Seconds since the epoch as an ISO 8601 time in UTC; of what no year can say, the first or the last moment."""
+    moment = datetime.fromtimestamp(min(max(EARLIEST, seconds), LATEST), UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def plain(value: object) -> str:

@@ -3,11 +3,14 @@
 import base64
 import gc
 import json
+import random
 import re
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,16 +20,18 @@ from jsonschema import Draft202012Validator
 from record_journals import FOLDER, Killed, recordings
 from stage import Stage
 
+from orchestrator.cli import main
 from orchestrator.driver import Run, Step, drive
 from orchestrator.exchange import Answer, Request
 from orchestrator.facts import Facts
-from orchestrator.journal import Journal, JournalError, read_journal
+from orchestrator.journal import Journal, JournalError, is_of, read_journal
 from orchestrator.loader import load
 from orchestrator.masking import Mask
 from orchestrator.recorder import Recorder
-from orchestrator.replay import replay
+from orchestrator.replay import Divergence, replay
 from orchestrator.settings import Settings
 from orchestrator.simulator.app import KEY, SECRET, Simulator
+from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.world import World
 
@@ -242,8 +247,8 @@ def test_nothing_secret_gets_in_with_a_resumed_run(stage: MakeStage) -> None:
 
     text = _file(here).read_text("utf-8")
 
-    assert "deep-in-the-config" in Path(file).read_text("utf-8")
-    assert [word for word in ("deep-in-the-config", '"config"') if word in text] == []
+    kept = text + Path(file).read_text("utf-8")
+    assert [word for word in ("deep-in-the-config", '"config"') if word in kept] == []
 
 
 # --- Taken up again ---------------------------------------------------------------------------------
@@ -507,21 +512,67 @@ NO_HEADER = "is no journal: its first line is not the header of one"
             _with(0, '"format": 1, "version": "0.1.0"', '"format": 2, "version": "9.0"'),
             "is a journal of format 2, written by version 9.0; version 0.1.0 reads format 1",
         ),
-        (_with(0, '"packaged"', '"pack"'), "its header is damaged (KeyError: 'packaged')"),
-        (_with(0, '"retry_limit": 8', '"retry_limit": 8.5'), "its header is damaged (TypeError: retry_limit: 8.5)"),
+        (_with(0, '"packaged"', '"pack"'), "its header is damaged (ValueError: chart.packaged is missing)"),
+        (
+            _with(0, '"retry_limit": 8', '"retry_limit": 8.5'),
+            "its header is damaged (ValueError: settings.retry_limit: 8.5 is not a whole number from 0)",
+        ),
         (
             _with(0, '"settings": {"action": "START"', '"settings": {"action": "DANCE"'),
-            "its header is damaged (ValueError: action: 'DANCE')",
+            "its header is damaged (ValueError: settings.action: 'DANCE' is none of STATUS, START, TEST, FORCE_RESYNC)",
         ),
         (_with(2, '"kind": "does"', '"kind": "sings"'), "line 3 is damaged (ValueError: 'sings' is not a valid Kind)"),
-        (_with(2, '"step"', '"stop"'), "line 3 is damaged (KeyError: 'step')"),
+        (_with(2, '"step"', '"stop"'), "line 3 is damaged (ValueError: step is missing)"),
         (
             _with(2, '"answer"', '"answers"'),
             "line 3 is damaged (ValueError: a request was sent, and nothing came of it",
         ),
+        (
+            _with(0, '"timeout": 300.0', '"timeout": 9e18'),
+            "its header is damaged (ValueError: settings.timeout: 9e+18 is",
+        ),
+        (_with(0, '"poll_interval"', '"poll"'), "its header is damaged (ValueError: settings.poll is unknown)"),
+        (_with(0, '"unpause": false', '"unpause": 0'), "its header is damaged (ValueError: settings.unpause: 0 is not"),
+        (_with(0, '"started_at": "2', '"started_at": "x'), "its header is damaged (ValueError: started_at: 'x"),
+        (_with(0, '"schema": ""', '"api_key": ""'), "its header is damaged (ValueError: settings.api_key is unknown)"),
+        (_with(2, '"ended": ', '"ended": -1, "x": '), "line 3 is damaged (ValueError: ended: -1 is not"),
+        (_with(2, '"ended": ', '"ended": NaN, "x": '), "line 3 is damaged (ValueError: NaN is not a finite number)"),
+        (
+            _with(2, '"ended": ', '"ended": 1e999, "x": '),
+            "line 3 is damaged (ValueError: 1e999 is not a finite number)",
+        ),
+        (_with(2, '"due": ', '"due": true, "x": '), "line 3 is damaged (ValueError: due: True is not a number from 0)"),
+        (
+            _with(2, '"answer": {', '"answer": null, "x": {'),
+            "line 3 is damaged (ValueError: answer: None is not an object",
+        ),
+        (_with(2, '"answer": {', '"answer": {"more": 1, '), "line 3 is damaged (ValueError: answer.more is unknown)"),
+        (
+            _with(2, '"request": {', '"request": {}, "x": {'),
+            "line 3 is damaged (ValueError: request.method is missing)",
+        ),
+        (
+            _with(2, '"answer": {', '"failure": {"event": "conflict", "message": "", "more": 1}, "answer": {'),
+            "line 3 is damaged (ValueError: failure.more is unknown)",
+        ),
+        (
+            _with(2, '"answer": {', '"failure": {"event": "dance", "message": ""}, "answer": {'),
+            "line 3 is damaged (KeyError: 'dance')",
+        ),
+        (_with(2, '"why": ', '"cut_off": "knife", "why": '), "line 3 is damaged (ValueError: cut_off: 'knife' is not"),
+        (_with(2, '"why": ', '"by_hand": "magic", "why": '), "line 3 is damaged (ValueError: by_hand: 'magic' is not"),
+        (_with(2, '"why": ', '"signal": "done", "why": '), "line 3 is damaged (ValueError: signal: 'done' is not"),
+        (
+            lambda lines: lines.insert(2, f"{'[' * 200}{']' * 200}"),
+            "line 3 is damaged (ValueError: it is nested too deeply)",
+        ),
+        (
+            lambda lines: lines.insert(2, f"{'[' * 100_000}{']' * 100_000}"),
+            "line 3 is damaged (ValueError: it is nested too deeply)",
+        ),
         (lambda lines: lines.insert(2, "{"), "line 3 is damaged (JSONDecodeError: "),
         (lambda lines: lines.insert(2, "7"), "line 3 is damaged (TypeError: it is no JSON object)"),
-        (lambda lines: lines.insert(2, '{"resumed": {"snapshot": {"state": 1}}}'), "line 3 is damaged (TypeError: "),
+        (lambda lines: lines.insert(2, '{"resumed": {"snapshot": {"state": 1}}}'), "line 3 is damaged (ValueError: "),
         (_cut, "holds no whole step: the job was killed while it wrote the first"),
     ],
 )
@@ -546,6 +597,11 @@ FACTS = [
     ("baseline", []),
     ("triggered_at", "noon"),
     ("started", 1),
+    ("triggered_at", True),
+    ("triggered_at", -1),
+    ("reschedules", 2**70),
+    ("baseline", {"date": "noon"}),
+    ("failure", {"request": "GET /"}),
 ]
 
 
@@ -574,7 +630,7 @@ def test_facts_of_another_type_are_refused(
     with pytest.raises(JournalError) as refused:
         read_journal(file)
 
-    assert str(refused.value) == f"{file}: {damaged} (TypeError: {name}: {value!r})"
+    assert str(refused.value).startswith(f"{file}: {damaged} (ValueError: facts.{name}")
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
@@ -595,3 +651,118 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
             read_journal(file)
 
         assert str(refused.value) == f"{file}: cannot be read: {why}"
+
+
+# What an attacker, or a broken disk, may put anywhere.
+HOSTILE: list[Any] = [
+    None,
+    True,
+    -1,
+    2**63,
+    10**400,
+    "",
+    "x",
+    "9999-12-31T23:59:59Z",
+    [],
+    [[]],
+    {},
+    {"same_as": 1},
+    "interrupted",
+]
+
+
+def _paths(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Every member of a document, however deep."""
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for name, content in members for found in _paths(content, (*path, name)))]
+
+
+def _forgeries(name: str, count: int) -> Iterator[list[str]]:
+    """A recorded journal with one or two members replaced or taken away, and now and then with a line less or twice."""
+    chance = random.Random(name)  # noqa: S311  # a table, and not a secret
+    recorded = (FOLDER / f"{name}.jsonl").read_text("utf-8").splitlines()
+    for _ in range(count):
+        lines = list(recorded)
+        number = chance.randrange(len(lines))
+        document = json.loads(lines[number])
+        for path in chance.sample(_paths(document)[1:], chance.randint(1, 2)):
+            inner = document
+            with suppress(KeyError, IndexError, TypeError):  # the first one may have taken the second away
+                for member in path[:-1]:
+                    inner = inner[member]
+                inner[path[-1]] = chance.choice(HOSTILE)
+                if chance.random() < 0.2:
+                    del inner[path[-1]]
+        lines[number] = json.dumps(document)
+        if chance.random() < 0.1:
+            lines.insert(number, lines[number])
+        yield lines
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["start-resumed", "start-resumed-elsewhere", "start-flapping-network", "test-fails", "force-resync-unknown-table"],
+)
+def test_forged_journal_is_refused_or_differs(name: str, tmp_path: Path) -> None:
+    """Whatever is altered in a journal: it is refused in words, differs from what the code does, or repeats."""
+    file, outcomes = tmp_path / "journal.jsonl", Counter[str]()
+    for lines in _forgeries(name, 60):
+        file.write_text("\n".join(lines), "utf-8")
+        try:
+            replay(read_journal(file))
+            outcomes["repeats"] += 1
+        except (JournalError, Divergence) as error:
+            outcomes[type(error).__name__ if str(error) else "no words"] += 1
+
+    assert set(outcomes) == {"repeats", "JournalError", "Divergence"}
+
+
+@pytest.mark.parametrize("name", ["start-resumed-elsewhere", "test-fails"])
+def test_commands_cope_with_a_forged_journal(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`replay`, `report` and `debug --replay` end with their own exit codes, without a traceback, on any journal."""
+    file, orders = tmp_path / "journal.jsonl", tmp_path / "orders.txt"
+    orders.write_text("forward 99\nfacts\nlast\nwhy\nhistory all\nback\nfork\nstep 3\n", "utf-8")
+    commands = (
+        ["replay", str(file)],
+        ["report", str(file), "-o", str(tmp_path / "report")],
+        ["debug", "--replay", str(file), "--commands", str(orders)],
+    )
+    for lines in _forgeries(name, 12):
+        file.write_text("\n".join(lines), "utf-8")
+
+        codes = [main(command, {}) for command in commands]
+
+        shown = capsys.readouterr()
+        assert set(codes) <= {0, 1, 2}
+        assert "Traceback" not in shown.err + shown.out
+
+
+def test_report_of_steps_that_are_not_the_charts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A journal whose steps its own chart does not have, or that ends with no verdict of it, has no report."""
+    recorded = (FOLDER / "status.jsonl").read_text("utf-8").splitlines()
+    way = [line.replace('"event": "reported"', '"event": "dances"') for line in recorded]
+    end = [line.replace('"verdict": "shown"', '"verdict": "seen"') for line in recorded]
+    for lines, problem in ((way, "its chart has no edge "), (end, "its chart has no end for the verdict seen")):
+        assert lines != recorded
+        file = tmp_path / "journal.jsonl"
+        file.write_text("\n".join(lines), "utf-8")
+
+        code = main(["report", str(file), "-o", str(tmp_path / "report")], {})
+
+        assert code == 2
+        assert capsys.readouterr().err.startswith(f"{file}: {problem}")
+
+
+def test_somebody_elses_first_line_is_no_journal_of_ours(tmp_path: Path) -> None:
+    """Whatever the first line of a file is, whether the run can go on in it is told."""
+    world = World(VirtualClock(), _never, lambda _: None, lambda: 0.0)
+    run = Run(load("STATUS"), Settings("STATUS", "id", "", ""), world)
+    file = tmp_path / "journal.jsonl"
+    for first in (b"", b"[]", b"\xff", b"[" * 100_000, b'{"format": 1, "chart": []}', b'{"format": NaN}'):
+        file.write_bytes(first + b"\n")
+
+        assert is_of(file, run) is False
+
+
+def _never(*_: object) -> Answer:
+    raise AssertionError("nothing is sent")

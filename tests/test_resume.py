@@ -145,17 +145,19 @@ def test_an_ended_run_is_not_taken_up(stage: Callable[..., Stage], tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("first", "second", "afresh"),
-    [("100", "100", False), ("100", "101", True), ("", "", True), ("100", "", True)],
+    [("100", "101", True), ("", "100", True), ("100", "", False), ("100", "100", False), ("", "", False)],
 )
-def test_a_run_of_yesterday_is_not_taken_up(
-    stage: Callable[..., Stage], tmp_path: Path, first: str, second: str, *, afresh: bool
+@pytest.mark.parametrize("later", [60, 86_400])
+def test_another_pipelines_or_an_old_run_is_not_taken_up(  # a table
+    stage: Callable[..., Stage], tmp_path: Path, first: str, second: str, later: int, *, afresh: bool
 ) -> None:
-    """The next pipeline, or a job a day later, begins a run of its own; a retry in the same pipeline goes on."""
+    """Another pipeline, or the same one a day later, begins a run of its own; a retry in the same one goes on."""
+    afresh = afresh or later > 600
     here = stage("succeeds")
     file = str(tmp_path / "state.json")
     with pytest.raises(Killed):
         here.play(observe=_dies_after(4), FIVETRAN_STATE_FILE=file, CI_PIPELINE_ID=first)
-    here.clock.sleep(86_400)
+    here.clock.sleep(later)
 
     played = here.play(FIVETRAN_STATE_FILE=file, CI_PIPELINE_ID=second)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from orchestrator.chart import Chart
     from orchestrator.journal import Journal
 
 __all__ = ["HELP", "add_to", "execute"]
@@ -55,6 +56,7 @@ def _write(journal: "Journal", directory: str) -> None:
 
     header, settings = journal.header, journal.header.settings
     chart = parse(header.source, journal.name, settings.action)
+    _check_way(journal, chart)
     reporter = Reporter(directory, Mask(), lambda warning: print(warning, file=sys.stderr), {})
     trail = Trail()
     if header.resumed:
@@ -69,7 +71,7 @@ def _write(journal: "Journal", directory: str) -> None:
     ended = began + last.at
     resumed = header.resumed is not None or any(record.resumed for record in journal.records)
     story = Story(chart, trail, began, ended, resumed=resumed)
-    if journal.records[-1].told.get("exit") is not None:
+    if chart.states[last.target].exit is not None:
         reporter.write(result(settings, facts, story))
         return
     told = Explanation(
@@ -81,3 +83,26 @@ def _write(journal: "Journal", directory: str) -> None:
     )
     subject = {name: getattr(settings, name) for name in ("action", "connector_id", "schema", "table")}
     reporter.write(result_outside(None, None, told, subject, (began, ended), facts=facts, story=story))
+
+
+def _check_way(journal: "Journal", chart: "Chart") -> None:
+    """See that the steps of a journal are those of its chart: what draws them relies on it.
+
+    Raises:
+        JournalError: One is not.
+    """
+    from orchestrator.journal import JournalError  # noqa: PLC0415
+
+    before = journal.header.resumed.snapshot["trail"] if journal.header.resumed else []
+    taken = [(entry["from"], entry["event"], entry["to"]) for entry in before]
+    taken += [(record.step.source, record.step.event, record.step.target) for record in journal.records]
+    edges = set(chart.edges())
+    for source, event, target in taken:
+        if (source, event, target) not in edges:
+            raise JournalError(f"{journal.name}: its chart has no edge {source} --{event}--> {target}")
+    last = journal.records[-1].step
+    if chart.states[last.target].exit is not None:
+        try:
+            chart.exit_of(last.facts.verdict or "")
+        except KeyError:
+            raise JournalError(f"{journal.name}: its chart has no end for the verdict {last.facts.verdict}") from None

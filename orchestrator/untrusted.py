@@ -1,0 +1,176 @@
+"""Reading what anybody may have written: JSON of state files and journals, held to the types that ours have.
+
+What is checked follows from the annotations of what the JSON is to become, so a new member of a
+dataclass is checked without another line here. Numbers are dates, durations and counts: finite,
+and 0 or more.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+__all__ = ["MOST", "built", "check", "check_members", "parse", "types_of"]
+
+MOST = 2.0**63  # a number beyond it is nobody's date, duration or count
+DEEPEST = 100  # levels; the client cuts Fivetran's documents at 64, and ours add a few around them
+LONGEST = 80  # characters of a value in a message
+
+T = TypeVar("T")
+
+_types: dict[type, Mapping[str, Any]] = {}  # found out once a class
+
+
+def parse(text: str) -> Any:  # noqa: ANN401  # any JSON
+    """JSON without what JSON cannot say again (NaN, infinite numbers) or what is nested beyond measure.
+
+    Raises:
+        ValueError: It is no such JSON.
+    """
+    try:
+        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if text.count("[") + text.count("{") > DEEPEST:  # only then can it be
+        _check_depth(value)
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:LONGEST]} is not a finite number")
+    return number
+
+
+def _check_depth(value: Any) -> None:  # noqa: ANN401  # any JSON
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            member
+            for one in level
+            if isinstance(one, dict | list)
+            for member in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return
+    raise ValueError("it is nested too deeply")
+
+
+def check(name: str, value: object, kind: Any) -> None:  # noqa: ANN401  # any annotation
+    """See that a value is of a type.
+
+    Args:
+        name: What the value is called in the message.
+        value: What was read; of a list, a tuple.
+        kind: An annotation: str, bool, int, float, None, Any, Literal[...], a Mapping, a tuple of many, a union.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not _fits(value, kind):
+        raise ValueError(f"{name}: {_shown(value)} is not {_words(kind)}")
+
+
+def check_members(name: str, document: object, kinds: Mapping[str, Any]) -> None:
+    """See that a document is an object that has each of these members, of its type; others are not looked at.
+
+    Args:
+        name: What the object is called in a message; "" where its members speak for themselves.
+        document: What was read.
+        kinds: Annotation by member.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not isinstance(document, Mapping):
+        raise ValueError(f"{name or 'it'}: {_shown(document)} is not an object")  # noqa: TRY004  # one kind for all
+    prefix = f"{name}." if name else ""
+    for member, kind in kinds.items():
+        if member not in document:
+            raise ValueError(f"{prefix}{member} is missing")
+        check(f"{prefix}{member}", document[member], kind)
+
+
+def built(kind: type[T], name: str, document: object, **known: object) -> T:
+    """A dataclass, made of a JSON object that has its members.
+
+    Args:
+        kind: The dataclass.
+        name: What the object is called in a message.
+        document: The object.
+        known: Members that are not to come from it.
+
+    Raises:
+        ValueError: A member is missing, unknown, or not of its type.
+    """
+    if not isinstance(document, Mapping):
+        raise ValueError(f"{name}: {_shown(document)} is not an object")  # noqa: TRY004  # likewise
+    kinds = types_of(kind)
+    for member, value in document.items():
+        if member not in kinds or member in known:
+            raise ValueError(f"{name}.{_cut(member)} is unknown")
+        check(f"{name}.{member}", value, kinds[member])
+    given = {**document, **known}
+    for field in fields(kind):  # type: ignore[arg-type]  # mypy has no word for "a dataclass's type"
+        if field.name not in given and field.default is MISSING and field.default_factory is MISSING:
+            raise ValueError(f"{name}.{field.name} is missing")
+    return kind(**given)
+
+
+def types_of(kind: type) -> Mapping[str, Any]:
+    """The annotations of a class, by member."""
+    if kind not in _types:
+        _types[kind] = get_type_hints(kind)
+    return _types[kind]
+
+
+def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401  # any annotation
+    origin, inner = get_origin(kind) or kind, get_args(kind)
+    if origin is Any:
+        return True
+    if origin in {Union, UnionType}:
+        return any(_fits(value, one) for one in inner)
+    if origin is Literal:
+        return any(type(value) is type(one) and value == one for one in inner)
+    if origin in {int, float}:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return (whole or (origin is float and isinstance(value, float))) and 0 <= value <= MOST  # type: ignore[operator]
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(one, inner[0]) for one in value)
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(_fits(one, inner[1]) for one in value.values())
+    return isinstance(value, NoneType if kind is None else origin)
+
+
+_WORDS: dict[Any, str] = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number from 0",
+    float: "a number from 0",
+    tuple: "a list of what belongs there",
+    list: "a list of what belongs there",
+    Mapping: "an object of what belongs there",
+    NoneType: "null",
+}
+
+
+def _words(kind: Any) -> str:  # noqa: ANN401  # any annotation
+    origin, inner = get_origin(kind) or kind, get_args(kind)
+    if origin in {Union, UnionType}:
+        return " or ".join(_words(one) for one in inner)
+    if origin is Literal:
+        return " or ".join(repr(one) for one in inner)
+    return _WORDS.get(origin, getattr(origin, "__name__", str(origin)))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping | list | tuple):
+        return "an object" if isinstance(value, Mapping) else "a list"
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
