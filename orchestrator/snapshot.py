@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from orchestrator import __version__
 from orchestrator.chart import Chart
 from orchestrator.driver import Run
+from orchestrator.files import parse_json, read_text
 from orchestrator.settings import Settings
 
 __all__ = ["SnapshotError", "compose_snapshot", "read_snapshot", "why_stale"]
 
 FORMAT = 1
+LARGEST = 200_000_000  # bytes of a state file that is read
 
 
 class SnapshotError(ValueError):
@@ -63,11 +64,12 @@ def read_snapshot(file: str, settings: Settings, chart: Chart) -> Mapping[str, A
     """
     another = "remove the file to start afresh, or name another one"
     try:
-        document = json.loads(Path(file).read_text("utf-8"))
+        document = parse_json(read_text(file, LARGEST))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise SnapshotError(f"{file} cannot be read as a state file ({type(error).__name__})", another) from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SnapshotError(f"{file} cannot be read as a state file ({why})", another) from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise SnapshotError(f"{file} is no state file of this version", another)
     if document.get("ended") is True:

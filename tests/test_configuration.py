@@ -98,7 +98,9 @@ def test_every_variable_has_its_setting() -> None:
     actual = configure({**GIVEN, "CI_PIPELINE_ID": "4711"})
 
     assert expected == actual.settings
-    assert actual.warnings == ()
+    assert actual.warnings == (
+        "FIVETRAN_API_URL: key and secret are sent to 'https://fivetran.example', which is not Fivetran's",
+    )
 
 
 def test_defaults_are_the_documented_ones() -> None:

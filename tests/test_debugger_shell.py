@@ -81,7 +81,7 @@ def test_commands_that_are_no_text(debug: Debugger, tmp_path: Path) -> None:
 
     told = debug.refused("START", "--commands", str(file))
 
-    assert told == f"--commands {file}: is no text in UTF-8: name a file with a command a line\n"
+    assert told == f"--commands {file}: it is not text in UTF-8: name a file with a command a line\n"
 
 
 def test_machine_that_serves_nothing(debug: Debugger, monkeypatch: pytest.MonkeyPatch) -> None:

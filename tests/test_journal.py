@@ -305,7 +305,7 @@ def test_run_that_is_resumed_twice_keeps_its_journal(stage: MakeStage) -> None:
     assert [record.step.number for record in read.records] == list(range(1, len(read.records) + 1))
 
 
-@pytest.mark.parametrize("before", ["nothing", "another run's", "of another chart", "no journal"])
+@pytest.mark.parametrize("before", ["nothing", "another run's", "of another chart"])
 def test_resumed_run_without_its_journal(stage: MakeStage, before: str) -> None:
     """A run that is taken up where its journal is not begins one, whose header has the snapshot."""
     here = stage(BRIEF)
@@ -316,7 +316,6 @@ def test_resumed_run_without_its_journal(stage: MakeStage, before: str) -> None:
     text = {
         "another run's": own.replace("08:00:00.000Z", "07:00:00.000Z", 1),
         "of another chart": re.sub('"digest": "[0-9a-f]+"', '"digest": "0"', own),
-        "no journal": "what is this?\n",
     }
     _file(here).unlink()
     if before != "nothing":
@@ -587,9 +586,9 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
     for file, why in (
         (tmp_path / "none.jsonl", "No such file or directory"),
-        (tmp_path, "Is a directory"),
-        (binary, "it is no text in UTF-8"),
-        (late, "it is no text in UTF-8"),
+        (tmp_path, "it is a directory, not a file"),
+        (binary, "it is not text in UTF-8"),
+        (late, "it is not text in UTF-8"),
     ):
         with pytest.raises(JournalError) as refused:
             read_journal(file)
