@@ -34,7 +34,6 @@ _ADDRESS = re.compile(
     r"(?P<path>(?:/[A-Za-z0-9._~!$&'()*+,;=:-]+)*)/*"
 )
 _NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)$")
-FIVETRAN = ("api.fivetran.com", ".fivetran.com")  # a host of theirs, and how the others end
 _VAULT_REFERENCE = re.compile(r"DATAOPS_VAULT\(([^)]+)\)")
 _VAULT_KEY = "FIVETRAN.DEFAULT.API_KEY"
 _VAULT_SECRETS = ("FIVETRAN.DEFAULT.API_SECRET", "FIVETRAN.DEFAULT.SECRET")  # both are in use
@@ -322,18 +321,16 @@ class _Reader:
                 name, f"{shown} is not an address", f"leave it out, or give one such as {VARIABLES[name].default}"
             )
             return text
-        host, loopback = address["host"].lower(), address["host"].lower().strip("[]") in LOOPBACK
+        host = address["host"].lower().strip("[]")
+        loopback = host in LOOPBACK
         if address["path"].endswith("/v1"):
             self._error(name, f"{shown} ends in /v1", "leave that out: the job adds it")
         if address["scheme"].lower() == "https":
             self.errors.extend(faults(text, proxied=not loopback))
         elif not loopback:
-            self._error(
-                name,
-                f"{shown} would send the key in the clear",
-                "use https; plain http goes to localhost, 127.0.0.1 and [::1] alone",
-            )
-        if not loopback and not host.endswith(FIVETRAN):
+            mend = "use https; plain http goes to localhost, 127.0.0.1 and [::1] alone"
+            self._error(name, f"{shown} would send the key in the clear", mend)
+        if not loopback and not host.endswith(".fivetran.com"):
             self.warnings.append(f"{name}: key and secret are sent to {shown}, which is not Fivetran's")
         return text.rstrip("/")
 

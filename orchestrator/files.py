@@ -153,12 +153,13 @@ def parse_toml(text: str) -> dict[str, Any]:
 def _refuse_depth(value: Any) -> None:  # noqa: ANN401  # any JSON
     """Refuse what later work would run out of stack on; a level at a time, for the same reason."""
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         groups = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
         level = [inner for group in groups for inner in group]
         if not level:
             return
-    raise ValueError(_TOO_DEEP)
+    if any(isinstance(one, dict | list) for one in level):
+        raise ValueError(_TOO_DEEP)
 
 
 def _refuse_other(path: str | Path, mode: int) -> None:

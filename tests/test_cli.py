@@ -226,10 +226,7 @@ def test_flags_win(fivetran: Rehearsal, name: str) -> None:
     ("content", "problem"),
     [
         (None, "holds no unfinished run: start one without --resume"),
-        (
-            "{",
-            "cannot be read as a state file (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)): remove the file to start afresh",
-        ),
+        ("{", "cannot be read as a state file (Expecting property name enclosed in double quotes"),
         ('{"format": 1, "ended": true}', "holds no unfinished run: start one without --resume"),
         ('{"format": 1, "action": "TEST"}', "holds an unfinished run with action 'TEST', not 'START'"),
     ],
