@@ -382,7 +382,7 @@ def read_journal(file: str | Path) -> Journal:
     try:
         text = _decoded(read_bytes(file, LARGEST).removeprefix(BOM_UTF8))
     except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        problem = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise JournalError(f"{file}: cannot be read: {problem}") from error
     first, *lines = text.removesuffix("\n").split("\n")
     try:

@@ -68,8 +68,8 @@ def read_snapshot(file: str, settings: Settings, chart: Chart) -> Mapping[str, A
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        why, mend = (error.strerror, "name another file") if isinstance(error, OSError) else (error, another)
-        raise SnapshotError(f"{file} cannot be read as a state file ({why})", mend) from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SnapshotError(f"{file} cannot be read as a state file ({why})", another) from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise SnapshotError(f"{file} is no state file of this version", another)
     if document.get("ended") is True:

@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 from stage import Stage
-from urllib3 import HTTPConnectionPool
+from urllib3 import connection_from_url
 from urllib3.util import parse_url
 
 from orchestrator.configuration import ConfigurationError, Configured, _address, configure, report_dir
@@ -49,6 +49,7 @@ GIVEN = {
     "FIVETRAN_LOG_FORMAT": "json",
     "DATAOPS_DEBUG": "1",
 }
+PORTS = {"https": 443, "http": 80}
 NEEDED = ("FIVETRAN_ACTION", "CONNECTOR_ID", "FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "SCHEMA", "TABLE")
 FLAGS = [name for name, variable in VARIABLES.items() if variable.any_value and name in GIVEN]
 POLICIES = {"on_running": "FIVETRAN_ON_RUNNING", "on_reschedule": "FIVETRAN_ON_RESCHEDULE"}
@@ -413,13 +414,9 @@ def test_checked_host_is_the_one_that_is_connected_to(url: str) -> None:
     match = _address(url)
 
     assert match is not None
-    parsed = parse_url(url)
-    assert (parsed.host, parsed.auth, parsed.port) == (
-        match["host"].lower(),
-        None,
-        int(match["port"]) if match["port"] else None,
-    )
-    assert parsed.host.strip("[]") == urlsplit(url).hostname
+    pool = connection_from_url(url)
+    assert (pool.host, pool.port) == (match["host"].lower().strip("[]"), int(match["port"] or PORTS[pool.scheme]))
+    assert (urlsplit(url).hostname, parse_url(url).auth) == (pool.host, None)
 
 
 @hypothesis.given(st.text(alphabet=r"ab.:/\\@[]%#?&1270x-_ ", max_size=30))
@@ -429,7 +426,7 @@ def test_no_address_has_two_readings(rest: str) -> None:
 
     match = _address(url)
 
-    assert match is None or match["host"].lower() == parse_url(url).host == HTTPConnectionPool(parse_url(url).host).host
+    assert match is None or match["host"].lower().strip("[]") == connection_from_url(url).host
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,37 @@ def test_commands_that_are_piped_in(monkeypatch: pytest.MonkeyPatch, capsys: Cap
     assert "\n(simulated: succeeds) 0 validating> step\n" in capsys.readouterr().out
 
 
+def test_commands_after_a_byte_order_mark(debug: Debugger, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """What an editor puts before the first command is no part of it, in a file and in a pipe."""
+    filed = debug("STATUS", "\ufeffstep")
+    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeffstep\n"))
+
+    code = main(["debug", "STATUS"], {})
+
+    assert (filed.code, code) == (0, 0)
+    assert "\n(simulated: succeeds) 0 validating> step\n" in capsys.readouterr().out
+
+
+def test_pipe_that_is_no_text(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """What is not text in a pipe is a command that is refused; those before and after it are done."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"step\n\xff\nstep\n"), "utf-8"))
+
+    code = main(["debug", "STATUS"], {})
+
+    assert code == 2
+    shown = capsys.readouterr().out
+    assert "no command is called '\ufffd'" in shown
+    assert shown.count("> step\n") == 2
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/dev/zero", "a device"), ("/", "a directory")])
+def test_commands_from_what_is_no_file(debug: Debugger, path: str, kind: str) -> None:
+    """What is no file is refused before anything is done."""
+    told = debug.refused("START", "--commands", path)
+
+    assert told == f"--commands {path}: it is {kind}, not a file: name a file with a command a line\n"
+
+
 def test_transcript_in_a_narrow_encoding() -> None:
     """What stdout's encoding cannot say is replaced."""
     raw = io.BytesIO()

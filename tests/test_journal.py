@@ -3,6 +3,7 @@
 import base64
 import gc
 import json
+import os
 import re
 import subprocess
 import sys
@@ -581,12 +582,20 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     binary = tmp_path / "picture.png"
     binary.write_bytes(b"\x89PNG\xff")
 
+    wide = tmp_path / "wide.jsonl"
+    wide.write_text("text", "utf-16")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
     late = _recorded(tmp_path, _with(2, '"step"', '"st\xe9p"'))
     late.write_bytes(late.read_bytes().replace("\xe9".encode(), b"\xe9"))
 
     for file, why in (
         (tmp_path / "none.jsonl", "No such file or directory"),
         (tmp_path, "it is a directory, not a file"),
+        (fifo, "it is a FIFO, not a file"),
+        (Path("/dev/zero"), "it is a device, not a file"),
+        (wide, "it is not text in UTF-8"),
         (binary, "it is not text in UTF-8"),
         (late, "it is not text in UTF-8"),
     ):
@@ -594,3 +603,53 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
             read_journal(file)
 
         assert str(refused.value) == f"{file}: cannot be read: {why}"
+
+
+def test_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    """An editor may have put a byte order mark before the first line."""
+    file = _recorded(tmp_path, lambda _: None)
+    recorded = read_journal(file)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+
+    assert recorded == read_journal(file)
+
+
+@pytest.mark.parametrize("nested", ["[" * 100_000, '{"step": ' + "[" * 500 + "]" * 500 + "}"])
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (0, "is no journal: its first line is not the header of one"),
+        (3, "line 4 is damaged (ValueError: it is nested deeper than 100 levels)"),
+    ],
+)
+def test_deep_line_is_damage(tmp_path: Path, nested: str, line: int, why: str) -> None:
+    """A line nested so deeply that no run can have written it is refused like any other damage."""
+
+    def change(lines: list[str]) -> None:
+        lines[line] = nested
+
+    file = _recorded(tmp_path, change)
+
+    with pytest.raises(JournalError) as refused:
+        read_journal(file)
+
+    assert str(refused.value) == f"{file}: {why}"
+
+
+def test_planted_journal_is_replaced(stage: MakeStage) -> None:
+    """A link in the journal's place is not written through: not by a run that begins, nor by one that goes on."""
+    here = stage(BRIEF)
+    state, victim = str(here.folder / "run.json"), here.folder / "victim"
+    _file(here).parent.mkdir()
+    _file(here).symlink_to(victim)
+    with pytest.raises(Killed):
+        here.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=state)
+    begun = _file(here).is_symlink()
+    _file(here).rename(victim)
+    before = victim.read_bytes()
+    _file(here).symlink_to(victim)
+
+    here.play(FIVETRAN_STATE_FILE=state)
+
+    assert (begun, _file(here).is_symlink(), victim.read_bytes()) == (False, False, before)
+    assert _read(here).header.resumed is not None
