@@ -19,6 +19,7 @@ from process import Process, Rehearsal, rehearsed
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
+from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from test_cli import WITHOUT
@@ -596,3 +597,14 @@ def test_no_colour_at_a_real_terminal(tmp_path: Path) -> None:
 
     assert terminal.end() == 0
     assert re.findall(r"\x1b\[(?:\d+;)*[34]\d(?:;\d+)*m", terminal.raw) == []
+
+
+def test_history_that_is_no_file(tmp_path: Path) -> None:
+    """A FIFO in the history's place does not hang the session: what is typed is then kept in memory alone."""
+    folder = tmp_path / "fivetran-orchestrator"
+    folder.mkdir()
+    os.mkfifo(folder / "debug-history")
+
+    history = shell._history({"XDG_STATE_HOME": str(tmp_path)})
+
+    assert isinstance(history, InMemoryHistory)

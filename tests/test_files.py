@@ -127,6 +127,19 @@ def test_impossible_name_is_refused(name: str) -> None:
         read_bytes(name)
 
 
+def test_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's own reason is told where there is a file and it cannot be opened."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "text").touch()
+    monkeypatch.setattr(os, "open", refused)
+
+    with pytest.raises(PermissionError, match="Permission denied"):
+        read_bytes(tmp_path / "text")
+
+
 def test_pipe_of_the_shell_is_read() -> None:
     """What the shell has open for us, as in `check <(command)`, is read to its end."""
     reading, writing = os.pipe()
@@ -163,7 +176,7 @@ def test_deep_toml_is_refused(text: str) -> None:
 
 def test_usual_depth_is_taken() -> None:
     """A hundred levels are no fault, nor are many values beside each other."""
-    deep = "[" * 100 + "]" * 100
+    deep = "[" * 100 + "1" + "]" * 100
 
     assert str(parse_json(deep)) == deep
     assert parse_json("[" + "[]," * 1000 + "1]")[-1] == 1
