@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from errno import EFBIG, EILSEQ, EINVAL, EISDIR, ELOOP
 from pathlib import Path
@@ -126,12 +127,7 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401  # any JSON
     """
     import json  # noqa: PLC0415  # who reads no JSON needs none
 
-    try:
-        value = json.loads(text)
-    except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
-    _refuse_depth(value)
-    return value
+    return _shallow(json.loads, text)
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -142,24 +138,29 @@ def parse_toml(text: str) -> dict[str, Any]:
     """
     import tomllib  # noqa: PLC0415  # who reads no TOML needs none
 
-    try:
-        document = tomllib.loads(text)
-    except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
-    _refuse_depth(document)
+    document: dict[str, Any] = _shallow(tomllib.loads, text)
     return document
 
 
-def _refuse_depth(value: Any) -> None:  # noqa: ANN401  # any JSON
-    """Refuse what later work would run out of stack on; a level at a time, for the same reason."""
+def _shallow(parse: Callable[[Any], Any], text: str | bytes) -> Any:  # noqa: ANN401  # any JSON or TOML
+    """What a text holds, unless later work would run out of stack on it.
+
+    Raises:
+        ValueError: It would, or the text cannot be parsed.
+    """
+    try:
+        value = parse(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
     level = [value]
-    for _ in range(DEEPEST):
+    for _ in range(DEEPEST):  # a level at a time, since recursion is what it guards against
         groups = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
         level = [inner for group in groups for inner in group]
         if not level:
-            return
+            return value
     if any(isinstance(one, dict | list) for one in level):
         raise ValueError(_TOO_DEEP)
+    return value
 
 
 def _refuse_other(path: str | Path, mode: int) -> None:
