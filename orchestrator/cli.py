@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from orchestrator.network_variables import prepare
+
 __all__ = ["main"]
 
 DESCRIPTION = """\
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     environ = os.environ if environ is None else environ
+    prepare(os.environ)
     try:
         return _dispatch(arguments, environ) if arguments else _job(environ)
     except KeyboardInterrupt:  # before the job's own handlers are there

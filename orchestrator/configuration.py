@@ -7,12 +7,12 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
 
 from orchestrator.chart import Chart
 from orchestrator.documents import parse_time
 from orchestrator.loader import ACTIONS, ChartError, load, load_file
 from orchestrator.masking import STARS
+from orchestrator.network_variables import HOST, faults
 from orchestrator.settings import CONNECTOR_ID, LOOPBACK, Settings
 from orchestrator.variables import RESULTS, VARIABLES
 
@@ -21,6 +21,7 @@ __all__ = ["ConfigurationError", "Configured", "configure", "report_dir", "subje
 CI_REPORT_DIR = "dataops/report/fivetran"
 CI_MARGIN = 60.0  # seconds of the job's own timeout that are left for its other work
 CI_LEAST = 10.0
+LAST_PORT = 65_535
 LEAST_SECONDS = 0.1
 MOST_SECONDS = 31_622_400.0  # a leap year; the system's timers overflow somewhere above
 POLICIES = {
@@ -34,8 +35,13 @@ POLICY_OF = {
     "on_broken": "a connection that is broken",
 }
 
-# A name at the source may have a dollar in it, but none has `${...}`.
-_UNRESOLVED = re.compile(r"\$\w+|%\w+%|.*\$\{[^}]*\}.*", re.DOTALL)
+_REFERENCE = re.compile(r"\$\w+|%\w+%")
+# One grammar, and a strict one: what the client reads the host from must not see another in it.
+_ADDRESS = re.compile(
+    rf"(?P<scheme>(?i:https?))://(?P<host>{HOST}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{{0,4}}))?"
+    r"(?P<path>(?:/[A-Za-z0-9._~!$&'()*+,;=:-]+)*)/*"
+)
+_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)$")
 _VAULT_REFERENCE = re.compile(r"DATAOPS_VAULT\(([^)]+)\)")
 _VAULT_KEY = "FIVETRAN.DEFAULT.API_KEY"
 _VAULT_SECRETS = ("FIVETRAN.DEFAULT.API_SECRET", "FIVETRAN.DEFAULT.SECRET")  # both are in use
@@ -75,7 +81,7 @@ def report_dir(environ: Mapping[str, str]) -> str:
     """FIVETRAN_REPORT_DIR as it is written, or its default; "" for nowhere, or where it needs resolving."""
     default = CI_REPORT_DIR if environ.get("CI") else ""
     text = environ.get("FIVETRAN_REPORT_DIR", default).strip()
-    return "" if _UNRESOLVED.fullmatch(text) or "DATAOPS_VAULT(" in text else text
+    return "" if _is_unresolved(text) or "DATAOPS_VAULT(" in text else text
 
 
 def subject_of(environ: Mapping[str, str]) -> dict[str, str]:
@@ -170,7 +176,7 @@ class _Reader:
                 "set it to one reference alone, such as DATAOPS_VAULT(A.B.C)",
             )
             text = ""
-        elif _UNRESOLVED.fullmatch(text):
+        elif _is_unresolved(text):
             what = "a variable that was not resolved" if variable.secret else f"{text!r}, which was not resolved"
             self._error(
                 name,
@@ -320,17 +326,27 @@ class _Reader:
     def _url(self) -> str:
         name = "FIVETRAN_API_URL"
         text = self._value(name)
-        shown = self._shown(name, text)
         if "@" in text:  # looked for first: no message may show them
             self._error(name, "holds credentials", "give the address alone; the key goes into FIVETRAN_API_KEY")
-        elif (parts := _address(text)) is None:
+            return text
+        shown = self._shown(name, text)
+        address = _address(text)
+        if address is None:
             self._error(
                 name, f"{shown} is not an address", f"leave it out, or give one such as {VARIABLES[name].default}"
             )
-        elif parts.scheme == "http" and parts.hostname not in LOOPBACK:
-            self._error(name, f"{shown} would send the key in the clear", "use https; plain http goes to loopback only")
-        elif parts.path.rstrip("/").endswith("/v1"):
+            return text
+        host = address["host"].lower().strip("[]")
+        loopback = host in LOOPBACK
+        if address["path"].endswith("/v1"):
             self._error(name, f"{shown} ends in /v1", "leave that out: the job adds it")
+        if address["scheme"].lower() == "https":
+            self.errors.extend(faults(text, proxied=not loopback))
+        elif not loopback:
+            mend = "use https; plain http goes to localhost, 127.0.0.1 and [::1] alone"
+            self._error(name, f"{shown} would send the key in the clear", mend)
+        if not loopback and not host.endswith(".fivetran.com"):
+            self.warnings.append(f"{name}: key and secret are sent to {shown}, which is not Fivetran's")
         return text.rstrip("/")
 
     def _report_dir(self) -> str:
@@ -417,16 +433,28 @@ class _Reader:
                     self.warnings.append(f"{name} is no variable of this job: did you mean {close[0]}?")
 
 
-def _address(text: str) -> SplitResult | None:
+def _address(text: str) -> re.Match[str] | None:
     """The parts of an address of http or https, or None where it is none."""
-    try:
-        parts = urlsplit(text)
-        _ = parts.port  # raises for what is no port
-    except ValueError:
+    import socket  # noqa: PLC0415  # the client has it anyway
+
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match["port"] or 1) > LAST_PORT:
         return None
-    # urlsplit drops line ends and tabs without a word.
-    broken = re.search(r"\s", text) or parts.query or parts.fragment
-    return None if broken or not parts.hostname or parts.scheme not in {"http", "https"} else parts
+    host = match["host"]
+    is_number = _NUMBER.search(host)  # what ends in one is looked up as an address: 2130706433 is 127.0.0.1
+    if is_number or host.startswith("["):
+        try:
+            socket.inet_pton(socket.AF_INET if is_number else socket.AF_INET6, host.strip("[]"))
+        except OSError:
+            return None
+    return match
+
+
+def _is_unresolved(text: str) -> bool:
+    """Whether it refers to a variable that nobody has filled in."""
+    # A name at the source may have a dollar in it, but none has `${...}`.
+    start = text.find("${")
+    return (start >= 0 and text.find("}", start) >= 0) or bool(_REFERENCE.fullmatch(text))
 
 
 def _is_encoded_pair(text: str) -> bool:

@@ -1,8 +1,8 @@
 """The exit codes, each with its meaning: the contract with the pipeline."""
 
-__all__ = ["BUG", "EXIT_CODES", "MISCONFIGURED"]
+__all__ = ["BUG", "EXIT_CODES", "MISCONFIGURED", "UNAVAILABLE"]
 
-MISCONFIGURED, BUG = 2, 70  # the two that arise outside any chart
+MISCONFIGURED, UNAVAILABLE, BUG = 2, 6, 70  # those that arise outside any chart, the second within one, too
 
 EXIT_CODES = {
     0: "done: the sync succeeded, the tests passed, the connection was shown",
@@ -11,7 +11,7 @@ EXIT_CODES = {
     3: "refused: the API key (401, 403)",
     4: "not found: connector, schema or table",
     5: "timed out, or a re-sync unconfirmed; the sync may still be running",
-    6: "Fivetran was unavailable; a retry may help",
+    UNAVAILABLE: "Fivetran was unavailable; a retry may help",
     7: "cannot sync: paused, incomplete, broken, busy or rejected",
     8: "rescheduled past the deadline, or told not to wait",
     BUG: "a bug of fivetran-orchestrator",

@@ -18,9 +18,9 @@ from orchestrator.configuration import ConfigurationError, Configured, configure
 from orchestrator.documents import parse_time
 from orchestrator.driver import Run, Step, drive
 from orchestrator.exchange import Answer, Request
-from orchestrator.exit_codes import BUG, MISCONFIGURED
+from orchestrator.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
 from orchestrator.facts import Facts
-from orchestrator.files import write_atomically
+from orchestrator.files import PRIVATE, remove_leftovers, write_atomically
 from orchestrator.log import LiveLine, Sections, coloured, make_log
 from orchestrator.masking import Mask
 from orchestrator.narrator import Narrator
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "bounded"]
 
 MARGIN = 1.0  # seconds by which the client's own limit is the longer one: the watch's decides
+NO_THREAD = "can't start new thread"  # what Python's RuntimeError says
 LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
 
 
@@ -121,8 +122,10 @@ class Job:
                 return self._run(watch)
         except ConfigurationError as error:
             return self._misconfigured(error)
+        except OSError as error:
+            return self._runner_failed(error)
         except Exception as error:  # noqa: BLE001  # the last line of defence, and it says so
-            return self._bug(error)
+            return self._runner_failed(error) if str(error) == NO_THREAD else self._bug(error)
         finally:
             self.live.clear()
 
@@ -144,6 +147,8 @@ class Job:
         watch.tick = lambda: self.narrator.tick(run)
         keep = self._keeper(settings, run)
         self.run_so_far = run
+        if not run.resumed:
+            self.reporter.clear()
         self.reporter.begin(run.chart, run.trail)
         self.observe(run, None)
         for step in drive(run, watch.pause):
@@ -173,7 +178,8 @@ class Job:
             return None
         from orchestrator.recorder import Recorder  # noqa: PLC0415  # only with a report folder
 
-        file = Path(settings.report_dir, JOURNAL) if settings.journal else None
+        wanted = settings.journal and JOURNAL not in self.reporter.look()
+        file = Path(settings.report_dir, JOURNAL) if wanted else None
         return Recorder(world, file, self.mask, self.log.warning)
 
     def _begin(self, configured: Configured, world: World) -> tuple[Run, Mapping[str, Any] | None]:
@@ -211,6 +217,7 @@ class Job:
         if not settings.state_file:
             return lambda: None
         path = Path(settings.state_file)
+        remove_leftovers(path, named=True)
         warned = False
 
         def keep() -> None:
@@ -218,7 +225,8 @@ class Job:
             if not run.can_be_resumed_here:
                 return
             try:
-                write_atomically(path, compose_snapshot(settings, run, self.mask))
+                # It holds all that the run has learned, and a run is taken up from it.
+                write_atomically(path, compose_snapshot(settings, run, self.mask), named=True, mode=PRIVATE)
             except OSError as error:
                 if run.number == 0:
                     problem = f"FIVETRAN_STATE_FILE: {path} cannot be written ({error.strerror}): name a file that can"
@@ -244,7 +252,7 @@ class Job:
             with suppress(OSError):  # else Python tries again at its end, and makes the exit code 120
                 self.stdout.close()
 
-    # --- The two ends outside any chart ----------------------------------------------------------
+    # --- The ends outside any chart ----------------------------------------------------------
 
     def _misconfigured(self, error: ConfigurationError) -> int:
         for warning in error.warnings:
@@ -264,6 +272,26 @@ class Job:
         )
         self._report("misconfigured", MISCONFIGURED, told, tuple(error.warnings))
         return MISCONFIGURED
+
+    def _runner_failed(self, error: Exception) -> int:
+        """The machine has not got what a job needs: descriptors, threads, a disk that can be read."""
+        for line in traceback.format_exception(error):
+            for part in line.rstrip().splitlines():
+                self.log.debug(part)
+        begun = self.run_so_far is not None
+        code = UNAVAILABLE if begun else MISCONFIGURED
+        problem = f"the runner failed: {error}"
+        left = "a sync that was triggered may still run" if begun else "nothing was asked of Fivetran"
+        self.log.error(f"{problem}; {left}", exit_code=code)
+        told = Explanation(
+            headline="the runner failed",
+            reasons=(str(error),),
+            at_fivetran=(left,),
+            still_running=None,
+            advice=("look at the runner's disk and limits (`ulimit -a`), and start the job again",),
+        )
+        self._report("runner_failed", code, told)
+        return code
 
     def _bug(self, error: Exception) -> int:
         for line in traceback.format_exception(error):
@@ -291,6 +319,8 @@ class Job:
         story = Story(run.chart, run.trail, run.started_at, now, resumed=run.resumed) if run else None
         began = run.started_at if run else self.started_at
         try:
+            if run is None:
+                self.reporter.clear()
             document = result_outside(
                 verdict, code, told, subject_of(self.environ), (began, now), facts=facts, story=story
             )

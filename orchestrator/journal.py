@@ -6,7 +6,7 @@ holds all that the world did to a run, so that `orchestrator.replay` can do it a
 
 import json
 import os
-from codecs import getincrementaldecoder
+from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Mapping, MutableMapping
 from itertools import pairwise
 from pathlib import Path
@@ -31,11 +31,12 @@ from orchestrator.exchange import (
     Unavailable,
 )
 from orchestrator.facts import Facts
+from orchestrator.files import open_for_reading, parse_json, read_bytes
 from orchestrator.loader import ACTIONS, packaged_source
 from orchestrator.settings import Settings
 from orchestrator.snapshot import check_run
 from orchestrator.texts import iso
-from orchestrator.untrusted import built, check, check_members, parse
+from orchestrator.untrusted import built, check, check_members
 from orchestrator.why import why
 from orchestrator.world import Noted
 
@@ -44,6 +45,7 @@ __all__ = [
     "FORMAT",
     "HASTENED",
     "INJECTED",
+    "LARGEST",
     "Header",
     "Journal",
     "JournalError",
@@ -65,6 +67,7 @@ FORMAT = 2
 # What a debugger may do to a step: take its edge without doing, let its call be answered, not wait for it.
 INJECTED, ANSWERED, HASTENED = "injected", "answered", "hastened"
 DIGITS = 6  # of a second
+LARGEST = 1_000_000_000  # bytes of a journal that is read
 
 # The settings that decide something; none is a secret.
 _SETTINGS = (
@@ -397,8 +400,8 @@ def is_of(file: Path, run: Run) -> bool:
         OSError: It is there and cannot be read.
     """
     try:
-        with file.open("rb") as stream:  # whatever is torn further down
-            header = parse(stream.readline().decode())
+        with open_for_reading(file) as stream:  # whatever is torn further down
+            header = parse_json(stream.readline(LARGEST).decode("utf-8-sig"))
         return {name: header[name] for name in ("format", "action", "connector_id", "started_at")} == {
             "format": FORMAT,
             "action": run.settings.action,
@@ -430,9 +433,9 @@ def read_journal(file: str | Path) -> Journal:
         JournalError: It cannot be read, is no journal, is one of another format, or is damaged.
     """
     try:
-        text = _decoded(Path(file).read_bytes())
+        text = _decoded(read_bytes(file, LARGEST).removeprefix(BOM_UTF8))
     except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        problem = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise JournalError(f"{file}: cannot be read: {problem}") from error
     first, *lines = text.removesuffix("\n").split("\n")
     try:
@@ -451,7 +454,7 @@ def read_journal(file: str | Path) -> Journal:
                 facts = Facts.from_json(resumed.snapshot["facts"])
                 continue
             record = _record(document, facts, data, resumed)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             torn = not following
             if torn or following.startswith('{"resumed"'):  # killed while writing it
                 continue
@@ -471,7 +474,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _parsed(line: str) -> dict[str, Any]:
-    document = parse(line)
+    document = parse_json(line)
     if not isinstance(document, dict):
         raise TypeError("it is no JSON object")
     return document

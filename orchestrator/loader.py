@@ -4,10 +4,8 @@ What is proved here need not be tested at run time: no edge leads nowhere, no ou
 effect is unhandled, no wait is without a deadline, no loop takes no time.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from orchestrator.exchange import (
     Rejected,
     Unavailable,
 )
+from orchestrator.files import parse_toml, read_text
 
 __all__ = [
     "ACTIONS",
@@ -36,6 +35,8 @@ __all__ = [
     "prove",
 ]
 
+# Where they are installed, and not where Python would look first: a folder of that name may be anybody's.
+STATECHARTS = Path(__file__).parent.parent / "statecharts"
 ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")
 SAME = "same"
 
@@ -65,7 +66,7 @@ def load(action: str) -> Chart:
 
 def packaged_source(action: str) -> str:
     """The text of an action's chart, as it comes with the program."""
-    return files("statecharts").joinpath(f"{action.lower()}.toml").read_text("utf-8")
+    return (STATECHARTS / f"{action.lower()}.toml").read_text("utf-8")
 
 
 def load_file(path: str, action: str | None = None) -> Chart:
@@ -80,10 +81,9 @@ def load_file(path: str, action: str | None = None) -> Chart:
         ChartError: It is not sound.
     """
     try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise UnreadableChartError(f"{path}: cannot be read: {why}") from error
+        text = read_text(path)
+    except OSError as error:
+        raise UnreadableChartError(f"{path}: cannot be read: {error.strerror}") from error
     return parse(text, path, action)
 
 
@@ -99,8 +99,8 @@ def parse(text: str, name: str, action: str | None = None) -> Chart:
         ChartError: It is not TOML or not sound.
     """
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = parse_toml(text)
+    except ValueError as error:
         raise ChartError(f"{name}: {error}") from error
     builder = _Builder(name, action, document)
     chart = replace(builder.build(), source=text)

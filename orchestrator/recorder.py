@@ -4,6 +4,7 @@ A job imports it before its first request, so it is small. What makes the lines
 (`orchestrator.journal`) is imported with the first of them.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from orchestrator.driver import Run, Step
 from orchestrator.events import Event
 from orchestrator.exchange import Answer, Request
 from orchestrator.facts import Facts
+from orchestrator.files import open_for_appending
 from orchestrator.masking import Mask
 from orchestrator.report import Document
 from orchestrator.texts import iso
@@ -74,22 +76,22 @@ class Recorder:
     def _append(self, file: Path, run: Run, record: Mapping[str, Any], *, first: bool) -> None:
         from orchestrator import journal  # noqa: PLC0415  # likewise
 
-        mode, beginning = self._begin(file, run) if first else ("a", "")
+        new, beginning = self._begin(file, run) if first else (False, "")
         line = journal.as_line(self._mask.value(journal.shortened(dict(record), self._latest)))
-        with file.open(mode, encoding="utf-8", errors="backslashreplace") as stream:
+        descriptor = open_for_appending(file, new=new)
+        with os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(beginning + line)
 
-    def _begin(self, file: Path, run: Run) -> tuple[str, str]:
-        """How the journal is opened, and what it begins or goes on with."""
+    def _begin(self, file: Path, run: Run) -> tuple[bool, str]:
+        """Whether the journal is a new one, and what it begins or goes on with."""
         from orchestrator import journal  # noqa: PLC0415  # likewise
 
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if self.snapshot is not None and journal.is_of(file, run):
+        if self.snapshot is not None and not file.is_symlink() and journal.is_of(file, run):
             resumption = journal.compose_resumption(run, self.snapshot, exact=True)
-            return "a", journal.missing_end(file) + journal.as_line(self._mask.value({"resumed": resumption}))
+            return False, journal.missing_end(file) + journal.as_line(self._mask.value({"resumed": resumption}))
         header = self._mask.value(journal.compose_header(run, self.snapshot, exact=True))
         header["chart"]["source"] = self._mask.block(run.chart.source)  # its lines are kept
-        return "w", journal.as_line(header)
+        return True, journal.as_line(header)
 
     # --- The world, listened to -------------------------------------------------------------------
 

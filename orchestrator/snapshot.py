@@ -7,19 +7,20 @@ and what is not signed is not believed. What is signed is held to the types and 
 import hmac
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator import __version__, documents
 from orchestrator.chart import Chart, Kind
 from orchestrator.driver import Run
 from orchestrator.facts import Facts
+from orchestrator.files import parse_json, read_text
 from orchestrator.masking import Mask
 from orchestrator.settings import Settings
 
 __all__ = ["Found", "SnapshotError", "check_run", "compose_snapshot", "read_snapshot"]
 
 FORMAT = 2
+LARGEST = 200_000_000  # bytes of a state file that is read
 NAMED = 3  # levels of facts whose names are known: the facts, the connection's members, those of its status
 _CHANGED = "since format 2 it is signed with the key pair, and has no `config`"
 
@@ -173,11 +174,8 @@ def read_snapshot(file: str, settings: Settings, chart: Chart, now: float, *, ho
 
 def _parsed(file: str, mend: str) -> dict[str, Any] | None:
     """The document in a state file, whatever it says; None where there is no file."""
-    from orchestrator.untrusted import parse  # noqa: PLC0415  # only where there is a file
-
     try:
-        text = Path(file).read_text("utf-8")
-        document = parse(text)
+        document = parse_json(read_text(file, LARGEST))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -5,58 +5,19 @@ dataclass is checked without another line here. Numbers are dates, durations and
 and 0 or more.
 """
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["MOST", "built", "check", "check_members", "parse", "types_of"]
+__all__ = ["MOST", "built", "check", "check_members", "types_of"]
 
 MOST = 2.0**63  # a number beyond it is nobody's date, duration or count
-DEEPEST = 100  # levels; the client cuts Fivetran's documents at 64, and ours add a few around them
 LONGEST = 80  # characters of a value in a message
 
 T = TypeVar("T")
 
 _types: dict[type, Mapping[str, Any]] = {}  # found out once a class
-
-
-def parse(text: str) -> Any:  # noqa: ANN401  # any JSON
-    """JSON without what JSON cannot say again (NaN, infinite numbers) or what is nested beyond measure.
-
-    Raises:
-        ValueError: It is no such JSON.
-    """
-    try:
-        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    if text.count("[") + text.count("{") > DEEPEST:  # only then can it be
-        _check_depth(value)
-    return value
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:LONGEST]} is not a finite number")
-    return number
-
-
-def _check_depth(value: Any) -> None:  # noqa: ANN401  # any JSON
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            member
-            for one in level
-            if isinstance(one, dict | list)
-            for member in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
-            return
-    raise ValueError("it is nested too deeply")
 
 
 def check(name: str, value: object, kind: Any) -> None:  # noqa: ANN401  # any annotation

@@ -1,12 +1,19 @@
 import base64
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 from stage import Stage
+from urllib3 import connection_from_url
+from urllib3.util import parse_url
 
-from orchestrator.configuration import ConfigurationError, Configured, configure, report_dir
+from orchestrator.configuration import ConfigurationError, Configured, _address, configure, report_dir
 from orchestrator.loader import ACTIONS, load
 from orchestrator.settings import Settings
 from orchestrator.simulator.app import KEY, SECRET
@@ -42,6 +49,7 @@ GIVEN = {
     "FIVETRAN_LOG_FORMAT": "json",
     "DATAOPS_DEBUG": "1",
 }
+PORTS = {"https": 443, "http": 80}
 NEEDED = ("FIVETRAN_ACTION", "CONNECTOR_ID", "FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "SCHEMA", "TABLE")
 FLAGS = [name for name, variable in VARIABLES.items() if variable.any_value and name in GIVEN]
 POLICIES = {"on_running": "FIVETRAN_ON_RUNNING", "on_reschedule": "FIVETRAN_ON_RESCHEDULE"}
@@ -98,7 +106,9 @@ def test_every_variable_has_its_setting() -> None:
     actual = configure({**GIVEN, "CI_PIPELINE_ID": "4711"})
 
     assert expected == actual.settings
-    assert actual.warnings == ()
+    assert actual.warnings == (
+        "FIVETRAN_API_URL: key and secret are sent to 'https://fivetran.example', which is not Fivetran's",
+    )
 
 
 def test_defaults_are_the_documented_ones() -> None:
@@ -262,6 +272,29 @@ def test_settings_know_the_page_and_the_policies() -> None:
         ("FIVETRAN_API_URL", "https://a.example/v1/", "ends in /v1", "the job adds it"),
         ("FIVETRAN_API_URL", "http://a.example", "would send the key in the clear", "use https"),
         ("FIVETRAN_API_URL", "https://user:word@a.example", "holds credentials", "FIVETRAN_API_KEY"),
+        ("FIVETRAN_API_URL", "http://127.0.0.2:80\\[::1]", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "http://127.0.0.1\\.a.example", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example\\b", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a%2eexample", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example.", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a..example", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", f"https://{'a' * 64}.example", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example:", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example:0", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example:65536", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example:\uff1443", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://\u00e4.example", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example/\u00e4", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.ex\u00adample", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example/b\tc", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://[fe80::1%25eth0]", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://[::1]a.example", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://[1:2]", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://2130706433", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://127.1", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://0x7f.0x1", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://10.0.0.256", "is not an address", "leave it out"),
+        ("FIVETRAN_API_URL", "https:/a.example", "is not an address", "leave it out"),
         ("FIVETRAN_STATE_FILE", "a DATAOPS_VAULT(A.B)", "is not its whole value", "one reference alone"),
         ("FIVETRAN_STATE_FILE", "DATAOPS_VAULT()", "names nothing", "DATAOPS_VAULT(A.B.C)"),
         ("FIVETRAN_STATE_FILE", "DATAOPS_VAULT(A.B", "is not its whole value", "DATAOPS_VAULT(A.B.C)"),
@@ -366,6 +399,66 @@ def test_plain_http_goes_nowhere_else(host: str) -> None:
 
 
 # --- Policies --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://api.fivetran.com", "HTTPS://API.Fivetran.com:443/x", "https://eu.api.fivetran.com"),
+        *("https://a.example", "https://a_b-c.example:8443/fivetran/~x", "https://10.0.0.1", "https://proxy"),
+        *("https://[2001:db8::1]:443/a.b", "http://LOCALHOST:1", "http://127.0.0.1:8080/sim", "http://[::1]:80/"),
+    ],
+)
+def test_checked_host_is_the_one_that_is_connected_to(url: str) -> None:
+    """Whatever address is accepted, the parser that the client connects by sees the very host that was checked."""
+    match = _address(url)
+
+    assert match is not None
+    pool = connection_from_url(url)
+    assert (pool.host, pool.port) == (match["host"].lower().strip("[]"), int(match["port"] or PORTS[pool.scheme]))
+    assert (urlsplit(url).hostname, parse_url(url).auth) == (pool.host, None)
+
+
+@hypothesis.given(st.text(alphabet=r"ab.:/\\@[]%#?&1270x-_ ", max_size=30))
+def test_no_address_has_two_readings(rest: str) -> None:
+    """No address that is accepted is read differently by the parser that the client connects by."""
+    url = f"https://{rest}"
+
+    match = _address(url)
+
+    assert match is None or match["host"].lower().strip("[]") == connection_from_url(url).host
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("https://api.fivetran.com", False),
+        ("https://eu.api.fivetran.com/", False),
+        ("http://localhost:1", False),
+        ("https://[::1]:1", False),
+        ("https://fivetran.com.example", True),
+        ("https://notfivetran.com", True),
+    ],
+)
+def test_host_that_is_not_fivetran_s_is_warned_about(url: str, warned: bool) -> None:  # noqa: FBT001
+    """Whoever gets key and secret is named where it is neither Fivetran nor this machine."""
+    expected = (f"FIVETRAN_API_URL: key and secret are sent to {url!r}, which is not Fivetran's",) if warned else ()
+
+    assert expected == read("START", FIVETRAN_API_URL=url).warnings
+
+
+@pytest.mark.parametrize("name", ["SCHEMA", "FIVETRAN_API_URL", "FIVETRAN_REPORT_DIR", "CONNECTOR_ID"])
+def test_references_by_the_thousand_take_no_time(name: str) -> None:
+    """A value full of `${` takes time in proportion to its length, not to its square."""
+    spent = []
+    for size in (10_000, 1_000_000):
+        given = {**{one: GIVEN[one] for one in NEEDED}, name: "${" * (size // 2)}
+        begun = time.process_time()
+        with suppress(ConfigurationError):
+            configure(given)
+        spent.append(time.process_time() - begun)
+
+    assert spent[1] < 1000 * spent[0]
 
 
 @pytest.mark.parametrize("value", ["wait", "attach", "restart", "fail", "ignore"])

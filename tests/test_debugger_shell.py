@@ -19,6 +19,7 @@ from process import Process, Rehearsal, rehearsed
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
+from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from test_cli import WITHOUT
@@ -81,7 +82,7 @@ def test_commands_that_are_no_text(debug: Debugger, tmp_path: Path) -> None:
 
     told = debug.refused("START", "--commands", str(file))
 
-    assert told == f"--commands {file}: is no text in UTF-8: name a file with a command a line\n"
+    assert told == f"--commands {file}: it is not text in UTF-8: name a file with a command a line\n"
 
 
 def test_machine_that_serves_nothing(debug: Debugger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +157,37 @@ def test_commands_that_are_piped_in(monkeypatch: pytest.MonkeyPatch, capsys: Cap
 
     assert code == 0
     assert "\n(simulated: succeeds) 0 validating> step\n" in capsys.readouterr().out
+
+
+def test_commands_after_a_byte_order_mark(debug: Debugger, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """What an editor puts before the first command is no part of it, in a file and in a pipe."""
+    filed = debug("STATUS", "\ufeffstep")
+    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeffstep\n"))
+
+    code = main(["debug", "STATUS"], {})
+
+    assert (filed.code, code) == (0, 0)
+    assert "\n(simulated: succeeds) 0 validating> step\n" in capsys.readouterr().out
+
+
+def test_pipe_that_is_no_text(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """What is not text in a pipe is a command that is refused; those before and after it are done."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"step\n\xff\nstep\n"), "utf-8"))
+
+    code = main(["debug", "STATUS"], {})
+
+    assert code == 2
+    shown = capsys.readouterr().out
+    assert "no command is called '\ufffd'" in shown
+    assert shown.count("> step\n") == 2
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/dev/zero", "a device"), ("/", "a directory")])
+def test_commands_from_what_is_no_file(debug: Debugger, path: str, kind: str) -> None:
+    """What is no file is refused before anything is done."""
+    told = debug.refused("START", "--commands", path)
+
+    assert told == f"--commands {path}: it is {kind}, not a file: name a file with a command a line\n"
 
 
 def test_transcript_in_a_narrow_encoding() -> None:
@@ -565,3 +597,14 @@ def test_no_colour_at_a_real_terminal(tmp_path: Path) -> None:
 
     assert terminal.end() == 0
     assert re.findall(r"\x1b\[(?:\d+;)*[34]\d(?:;\d+)*m", terminal.raw) == []
+
+
+def test_history_that_is_no_file(tmp_path: Path) -> None:
+    """A FIFO in the history's place does not hang the session: what is typed is then kept in memory alone."""
+    folder = tmp_path / "fivetran-orchestrator"
+    folder.mkdir()
+    os.mkfifo(folder / "debug-history")
+
+    history = shell._history({"XDG_STATE_HOME": str(tmp_path)})
+
+    assert isinstance(history, InMemoryHistory)

@@ -249,7 +249,7 @@ def test_into_what_is_no_text(tmp_path: Path, capsys: Capture) -> None:
     code = draw("START", "--into", path)
 
     assert (code, path.read_bytes()) == (2, b"\x89PNG\xff")
-    assert capsys.readouterr().err == f"{path}: is no text in UTF-8\n"
+    assert capsys.readouterr().err == f"{path}: it is not text in UTF-8\n"
 
 
 def test_png_on_a_terminal(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,6 +259,68 @@ def test_png_on_a_terminal(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> 
     code = draw("START", "--format", "png")
 
     assert (code, *capsys.readouterr()) == (2, "", "png is nothing for a terminal: name a file with -o\n")
+
+
+# --- The page around a drawing --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("last", ["", "\n", "\nafter"])
+def test_page_keeps_its_form(tmp_path: Path, end: str, mark: str, last: str) -> None:
+    """Byte order mark, line ends and the end of the file stay, and the drawing has the page's line ends."""
+    path = tmp_path / "page.md"
+    written = f"{mark}# Title\n\n{MARKERS}{last}".replace("\n", end)
+    path.write_bytes(written.encode())
+    before, rest = written.split("an old drawing")
+
+    code = draw("START", "--into", path)
+
+    inserted = path.read_bytes().decode()
+    assert (code, inserted.startswith(before), inserted.endswith(rest)) == (0, True, True)
+    assert "flowchart TD" in inserted
+    assert not {"\r", "\n"} & {*inserted.replace(end, "")}
+
+
+def test_other_line_ends_are_up_to_date(tmp_path: Path, capsys: Capture) -> None:
+    """A checkout that changed the line ends changed nothing: `--check` holds, and nothing is written."""
+    page_of_all, path = tmp_path / "README.md", tmp_path / "page.md"
+    path.write_text(MARKERS)
+    drawings: tuple[tuple[str | Path, ...], ...] = (("-o", page_of_all), ("START", "--into", path))
+    for arguments in drawings:
+        draw(*arguments)
+    for file in (page_of_all, path):
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    converted = page_of_all.read_bytes()
+
+    codes = [draw(*arguments, *more) for arguments in drawings for more in (("--check",), ())]
+
+    assert (codes, page_of_all.read_bytes()) == ([0, 0, 0, 0], converted)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("flag", ["-o", "--into"])
+def test_link_to_a_page_stays_one(tmp_path: Path, flag: str) -> None:
+    """Where the file that was named is a link its target is written, with its mode."""
+    (tmp_path / "real.md").write_text(MARKERS)
+    (tmp_path / "real.md").chmod(0o640)
+    link = tmp_path / "link.md"
+    link.symlink_to("real.md")
+
+    code = draw("START", flag, link)
+
+    target = tmp_path / "real.md"
+    assert (code, link.is_symlink(), "flowchart TD" in target.read_text("utf-8")) == (0, True, True)
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_png_is_compared_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a picture a line end is no line end: one that differs there is out of date."""
+    path = tmp_path / "start.png"
+    path.write_bytes(b"\x89PNG\n")
+    monkeypatch.setattr("orchestrator.diagram.formats.draw", lambda *_: b"\x89PNG\r\n")
+
+    assert draw("START", "-o", path, "--check") == 1
 
 
 def test_without_graphviz(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,58 @@ def test_bug_with_an_unwritable_report(stage: MakeStage, tmp_path: Path) -> None
     assert "the report could not be written" in played.stderr
 
 
+# --- The runner's own failures -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(24, "Too many open files"),
+        OSError(28, "No space left on device"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+@pytest.mark.parametrize("begun", [False, True])
+def test_runner_fails(
+    stage: MakeStage,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    begun: bool,  # noqa: FBT001
+) -> None:
+    """What the machine lacks is not called a bug: 2 where nothing was asked yet, else 6, which may pass."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    if not begun:
+        monkeypatch.setattr(Job, "_world", fail)
+    played = stage().play(observe=fail)
+
+    assert played.code == (6 if begun else 2)
+    assert f"the runner failed: {error}" in played.stderr
+    assert "bug" not in played.stderr
+    assert "Traceback" not in played.stderr
+
+
+def test_runner_s_failure_has_a_report(stage: MakeStage) -> None:
+    """Its report says what is lacking; the traceback is for DATAOPS_DEBUG."""
+
+    def fail(_: Run, step: Step | None) -> None:
+        if step is not None:
+            raise OSError(24, "Too many open files")
+
+    played = stage().play(observe=fail, DATAOPS_DEBUG="1")
+
+    assert played.report is not None
+    assert {name: played.report[name] for name in ("verdict", "exit_code", "headline", "reasons")} == {
+        "verdict": "runner_failed",
+        "exit_code": 6,
+        "headline": "the runner failed",
+        "reasons": ["[Errno 24] Too many open files"],
+    }
+    assert "Traceback" in played.stderr
+
+
 # --- Wrong variables ----------------------------------------------------------------------------
 
 
@@ -159,6 +211,65 @@ def test_state_file_becomes_unwritable(stage: MakeStage, tmp_path: Path) -> None
 
     assert played.code == 0
     assert played.stderr.count("state.json could not be written") == 1
+
+
+def test_state_file_is_private_and_keeps_its_mode(stage: MakeStage, tmp_path: Path) -> None:
+    """A new state file is its user's alone; one that is there keeps its mode, and a link to it stays a link."""
+    here, file, link = stage(), tmp_path / "real" / "state.json", tmp_path / "state.json"
+    file.parent.mkdir()
+    link.symlink_to("real/state.json")
+
+    here.play("STATUS", FIVETRAN_STATE_FILE=str(link))
+    new = file.stat().st_mode & 0o777
+    file.chmod(0o640)
+    here.play("STATUS", FIVETRAN_STATE_FILE=str(link))
+
+    assert (new, file.stat().st_mode & 0o777, link.is_symlink()) == (0o600, 0o640, True)
+    assert [path.name for path in file.parent.iterdir()] == ["state.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"[" * 100_000, "it is nested deeper than 100 levels"),
+        (b'{"run":' * 500 + b"1" + b"}" * 500, "it is nested deeper than 100 levels"),
+        ("{}".encode("utf-16"), "it is text in UTF-16: save it as UTF-8"),
+        (None, "it is a FIFO, not a file"),
+    ],
+)
+def test_what_is_no_state_file_is_refused_in_words(
+    stage: MakeStage, tmp_path: Path, content: bytes | None, why: str
+) -> None:
+    """Whatever lies in its place, exit code 2 comes at once and names the file."""
+    file = tmp_path / "state.json"
+    os.mkfifo(file) if content is None else file.write_bytes(content)
+
+    played = stage().play(FIVETRAN_STATE_FILE=str(file))
+
+    assert (played.code, played.requests) == (2, [])
+    assert f"FIVETRAN_STATE_FILE: {file} cannot be read as a state file ({why})" in played.stderr
+
+
+def test_state_file_after_a_byte_order_mark(stage: MakeStage, tmp_path: Path) -> None:
+    """What an editor puts before it is no damage."""
+    here, file = stage(), tmp_path / "state.json"
+    with pytest.raises(KilledError):
+        here.play(observe=_kill_at("polling"), FIVETRAN_STATE_FILE=str(file))
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+
+    played = here.play(must_resume=True, FIVETRAN_STATE_FILE=str(file))
+
+    assert played.code == 0
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "/"])
+def test_state_file_is_no_device(stage: MakeStage, path: str) -> None:
+    """A device or a directory is neither read nor replaced."""
+    before = Path(path).lstat().st_ino
+
+    played = stage().play(FIVETRAN_STATE_FILE=path)
+
+    assert (played.code, played.requests, Path(path).lstat().st_ino) == (2, [], before)
 
 
 def test_run_is_taken_up_again(stage: MakeStage, tmp_path: Path) -> None:

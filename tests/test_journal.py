@@ -3,6 +3,7 @@
 import base64
 import gc
 import json
+import os
 import random
 import re
 import subprocess
@@ -310,7 +311,7 @@ def test_run_that_is_resumed_twice_keeps_its_journal(stage: MakeStage) -> None:
     assert [record.step.number for record in read.records] == list(range(1, len(read.records) + 1))
 
 
-@pytest.mark.parametrize("before", ["nothing", "another run's", "of another chart", "no journal"])
+@pytest.mark.parametrize("before", ["nothing", "another run's", "of another chart"])
 def test_resumed_run_without_its_journal(stage: MakeStage, before: str) -> None:
     """A run that is taken up where its journal is not begins one, whose header has the snapshot."""
     here = stage(BRIEF)
@@ -321,7 +322,6 @@ def test_resumed_run_without_its_journal(stage: MakeStage, before: str) -> None:
     text = {
         "another run's": own.replace("08:00:00.000Z", "07:00:00.000Z", 1),
         "of another chart": re.sub('"digest": "[0-9a-f]+"', '"digest": "0"', own),
-        "no journal": "what is this?\n",
     }
     _file(here).unlink()
     if before != "nothing":
@@ -564,11 +564,11 @@ NO_HEADER = "is no journal: its first line is not the header of one"
         (_with(2, '"why": ', '"signal": "done", "why": '), "line 3 is damaged (ValueError: signal: 'done' is not"),
         (
             lambda lines: lines.insert(2, f"{'[' * 200}{']' * 200}"),
-            "line 3 is damaged (ValueError: it is nested too deeply)",
+            "line 3 is damaged (ValueError: it is nested deeper than 100 levels)",
         ),
         (
             lambda lines: lines.insert(2, f"{'[' * 100_000}{']' * 100_000}"),
-            "line 3 is damaged (ValueError: it is nested too deeply)",
+            "line 3 is damaged (ValueError: it is nested deeper than 100 levels)",
         ),
         (lambda lines: lines.insert(2, "{"), "line 3 is damaged (JSONDecodeError: "),
         (lambda lines: lines.insert(2, "7"), "line 3 is damaged (TypeError: it is no JSON object)"),
@@ -638,14 +638,22 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     binary = tmp_path / "picture.png"
     binary.write_bytes(b"\x89PNG\xff")
 
+    wide = tmp_path / "wide.jsonl"
+    wide.write_text("text", "utf-16")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
     late = _recorded(tmp_path, _with(2, '"step"', '"st\xe9p"'))
     late.write_bytes(late.read_bytes().replace("\xe9".encode(), b"\xe9"))
 
     for file, why in (
         (tmp_path / "none.jsonl", "No such file or directory"),
-        (tmp_path, "Is a directory"),
-        (binary, "it is no text in UTF-8"),
-        (late, "it is no text in UTF-8"),
+        (tmp_path, "it is a directory, not a file"),
+        (fifo, "it is a FIFO, not a file"),
+        (Path("/dev/zero"), "it is a device, not a file"),
+        (wide, "it is not text in UTF-8"),
+        (binary, "it is not text in UTF-8"),
+        (late, "it is not text in UTF-8"),
     ):
         with pytest.raises(JournalError) as refused:
             read_journal(file)

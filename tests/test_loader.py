@@ -1,11 +1,15 @@
 """The loader: each way in which a chart can be unsound is refused by file, state and key."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from orchestrator.chart import OTHERWISE, Chart
-from orchestrator.loader import ChartError, load_file, parse
+from orchestrator.loader import ChartError, UnreadableChartError, load, load_file, packaged_source, parse
 
 GOOD = """
 action  = "TEST"
@@ -531,3 +535,70 @@ def test_choice_takes_no_time() -> None:
     )
 
     assert faults(text) == []
+
+
+# --- Reading --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", [lambda data: b"\xef\xbb\xbf" + data, lambda data: data.replace(b"\n", b"\r\n")])
+def test_what_editors_add_is_no_fault(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    """A byte order mark and other line ends make no other chart."""
+    file = tmp_path / "mine.toml"
+    file.write_bytes(change(packaged_source("TEST").encode()))
+
+    assert load_file(str(file)) == load("TEST")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (GOOD.encode("utf-16"), "cannot be read: it is text in UTF-16: save it as UTF-8"),
+        (b"\x7fELF\x00\xff", "cannot be read: it is not text in UTF-8"),
+        (b"a = " + b"[" * 100_000, "it is nested deeper than 100 levels"),
+        (".".join("a" * 5000).encode() + b" = 1", "it is nested deeper than 100 levels"),
+        (b"tries = " + b"9" * 5000, "Exceeds the limit"),
+        (b"", "action: is missing"),
+    ],
+)
+def test_file_that_is_no_chart_is_refused_in_words(tmp_path: Path, content: bytes, why: str) -> None:
+    """Whatever else the file is, a chart's error names it and says what it is."""
+    file = tmp_path / "mine.toml"
+    file.write_bytes(content)
+
+    with pytest.raises(ChartError) as refused:
+        load_file(str(file))
+
+    assert str(refused.value).startswith(f"{file}: {why}")
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/dev/null", "a device"), ("/dev/zero", "a device"), ("/", "a directory")])
+def test_what_is_no_file_is_no_chart(path: str, kind: str) -> None:
+    """A device or a directory is refused, and neither hangs the job."""
+    with pytest.raises(UnreadableChartError) as refused:
+        load_file(path)
+
+    assert str(refused.value) == f"{path}: cannot be read: it is {kind}, not a file"
+
+
+@pytest.mark.parametrize("where", ["PYTHONPATH", "working directory"])
+def test_no_other_folder_takes_the_place_of_the_charts(tmp_path: Path, where: str) -> None:
+    """A folder `statecharts` on PYTHONPATH or in the working directory changes nothing, be it a package or not."""
+    for place, package in ((tmp_path / "package", True), (tmp_path / "folder", False)):
+        folder = place / "statecharts"
+        folder.mkdir(parents=True)
+        (folder / "start.toml").write_text("not the chart")
+        if package:
+            (folder / "__init__.py").write_text("raise SystemExit('taken')")
+        code = "from orchestrator.loader import load; print(load('START').digest)"
+        path = {"PYTHONPATH": str(place)} if where == "PYTHONPATH" else {}
+
+        shown = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=place,
+            env={**os.environ, **path},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+        assert shown.stdout.strip() == load("START").digest

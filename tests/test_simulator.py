@@ -154,15 +154,34 @@ def test_scenario_from_a_file(tmp_path: Path) -> None:
     assert scenario == Scenario(name="mine", title="mine", syncs=(SyncPlan(lasts=1, fails_inside=0.5),))
 
 
-@pytest.mark.parametrize("content", [None, b"title = '\xff'"])
+@pytest.mark.parametrize(
+    "content",
+    [None, b"title = '\xff'", "title = ''".encode("utf-16"), b"a = " + b"[" * 100_000, b"a." * 5000 + b"a = 1"],
+)
 def test_unreadable_scenario_file(tmp_path: Path, content: bytes | None) -> None:
     """A file that is not there or is no text is refused by its name."""
     file = tmp_path / "mine.toml"
     if content is not None:
         file.write_bytes(content)
 
-    with pytest.raises(ScenarioError, match=r"mine\.toml"):
+    with pytest.raises(ScenarioError, match=r"scenario .*mine(\.toml)?: "):
         load_scenario(str(file))
+
+
+def test_scenario_that_is_no_file(tmp_path: Path) -> None:
+    """A device in place of the file is refused at once."""
+    file = tmp_path / "mine.toml"
+    file.symlink_to("/dev/zero")
+    with pytest.raises(ScenarioError, match="cannot be read: it is a device, not a file"):
+        load_scenario(str(file))
+
+
+def test_scenario_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """What an editor puts before a scenario is no part of it."""
+    file = tmp_path / "mine.toml"
+    file.write_bytes(b"\xef\xbb\xbftitle = 'mine'\r\n")
+
+    assert load_scenario(str(file)).title == "mine"
 
 
 def test_faster() -> None:

@@ -2,9 +2,10 @@
 
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
+from io import TextIOWrapper
+from typing import TextIO
 
 __all__ = ["HELP", "add_to", "execute"]
 
@@ -62,9 +63,8 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
         return 2
     try:
         lines = _commands(arguments.commands)
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "is no text in UTF-8"
-        print(f"--commands {arguments.commands}: {why}: name a file with a command a line", file=sys.stderr)
+    except OSError as error:
+        print(f"--commands {arguments.commands}: {error.strerror}: name a file with a command a line", file=sys.stderr)
         return 2
     with ExitStack() as stack:
         try:
@@ -87,9 +87,19 @@ def _commands(file: str | None) -> Iterable[str] | None:
     """The lines of the file, or of stdin; None where somebody types.
 
     Raises:
-        OSError: The file cannot be read.
-        UnicodeDecodeError: It is no text in UTF-8; nothing of it has been done then.
+        OSError: The file cannot be read, or is not text; nothing of it has been done then.
     """
+    from orchestrator.files import read_text  # noqa: PLC0415
+
     if file is not None:
-        return Path(file).read_text("utf-8").split("\n")
-    return None if sys.stdin.isatty() else sys.stdin
+        return read_text(file).split("\n")
+    return None if sys.stdin.isatty() else _piped(sys.stdin)
+
+
+def _piped(lines: TextIO) -> Iterator[str]:
+    """The lines as they come: what has been sent so far is done, and what is not text is refused in words."""
+    if isinstance(lines, TextIOWrapper):
+        lines.reconfigure(errors="replace")
+    first = next(lines, "")
+    yield first.removeprefix("\ufeff")
+    yield from lines

@@ -1,5 +1,6 @@
 """`diagram`: the charts, drawn."""
 
+import re
 import shlex
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
@@ -81,6 +82,8 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _draw(arguments: Namespace) -> int:
+    from orchestrator.files import read_bytes  # noqa: PLC0415
+
     charts = _charts(arguments)
     form = _format(arguments, len(charts))
     _highlighted(charts, arguments.highlight)
@@ -90,7 +93,7 @@ def _draw(arguments: Namespace) -> int:
     for path, content in _files(arguments, charts, form):
         if path.exists() and not path.is_file():
             raise UsageError(f"{path}: is no regular file, and is left as it is: name another one")
-        if not path.exists() or path.read_bytes() != content:
+        if not path.exists() or not _same(read_bytes(path), content, form):
             stale.append(path)
             if not arguments.check:
                 _write(path, content)
@@ -101,6 +104,13 @@ def _draw(arguments: Namespace) -> int:
     if stale:
         print(f"to mend: {_command(arguments)}", file=sys.stderr)
     return 1 if stale else 0
+
+
+def _same(one: bytes, other: bytes, form: str) -> bool:
+    """Whether two files say the same: a checkout may have changed a text's line ends."""
+    if form == "png":
+        return one == other
+    return re.sub(rb"\r\n?", b"\n", one) == re.sub(rb"\r\n?", b"\n", other)
 
 
 def _charts(arguments: Namespace) -> "list[Chart]":
@@ -174,6 +184,8 @@ def _files(arguments: Namespace, charts: "list[Chart]", form: str) -> "Iterator[
     view, here = View(arguments.view), arguments.highlight
     if arguments.into is not None:
         path = Path(arguments.into)
+        if form not in {"mermaid", "dot", "table"}:
+            raise UsageError(f"--into {path}: {form} is no text within Markdown: mermaid, dot and table are")
         yield path, _inserted(path, {chart.action: draw([chart], form, view, here) for chart in charts}, form)
         return
     path, directory = Path(arguments.output), _is_directory(arguments.output)
@@ -190,30 +202,24 @@ def _files(arguments: Namespace, charts: "list[Chart]", form: str) -> "Iterator[
 def _inserted(path: Path, drawings: dict[str, bytes], form: str) -> bytes:
     """A Markdown file with drawings between their markers."""
     from orchestrator.diagram.page import fenced  # noqa: PLC0415
+    from orchestrator.files import read_text  # noqa: PLC0415
 
-    if form not in {"mermaid", "dot", "table"}:
-        raise UsageError(f"--into {path}: {form} is no text within Markdown: mermaid, dot and table are")
-    try:
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: is no text in UTF-8") from error
+    text = read_text(path, exact=True)
     for action, drawing in drawings.items():
-        opening, closing = f"<!-- diagram {action} -->\n", f"<!-- end of diagram {action} -->"
-        before, found, rest = text.partition(opening)
-        _, ended, after = rest.partition(closing)
-        if not found or not ended:
-            raise UsageError(
-                f"{path}: has no lines {opening.strip()} and {closing}: write them where the drawing shall stand"
-            )
+        opening, closing = f"<!-- diagram {action} -->", f"<!-- end of diagram {action} -->"
+        found = re.search(rf"{opening}(\r\n|\n|\r)(.*?){closing}", text, re.DOTALL)
+        if not found:
+            raise UsageError(f"{path}: has no lines {opening} and {closing}: write them where the drawing shall stand")
         block = drawing.decode() if form == "table" else fenced(form, drawing.decode())
-        text = f"{before}{opening}\n{block}\n{closing}{after}"
+        lines = f"\n{block}\n".replace("\n", found[1])
+        text = f"{text[: found.start(2)]}{lines}{text[found.end(2) :]}"
     return text.encode()
 
 
 def _write(path: Path, content: bytes) -> None:
     from orchestrator.files import write_atomically  # noqa: PLC0415
 
-    write_atomically(path, content)
+    write_atomically(path, content, named=True)
 
 
 def _command(arguments: Namespace) -> str:

@@ -62,6 +62,7 @@ def _write(journal: "Journal", directory: str) -> None:
     if header.resumed:
         before = header.resumed.snapshot
         trail = Trail(before["trail"], dropped=before["trail_dropped"])
+    reporter.clear(journal=False)  # it may be the very one that was read
     reporter.begin(chart, trail)
     for record in journal.records:
         trail.add(*record.step.entry)

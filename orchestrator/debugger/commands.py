@@ -2,7 +2,6 @@
 
 import difflib
 import inspect
-import json
 import shlex
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -23,7 +22,8 @@ from orchestrator.diagram.formats import draw as picture
 from orchestrator.diagram.graphviz import GraphvizError
 from orchestrator.diagram.model import View
 from orchestrator.facts import Facts
-from orchestrator.files import write_atomically
+from orchestrator.files import open_for_reading, parse_json, read_bytes, write_atomically
+from orchestrator.journal import LARGEST
 from orchestrator.simulator.scenario import ScenarioError, names
 from orchestrator.texts import duration
 
@@ -282,7 +282,7 @@ def answer(desk: Desk, status: str, file: str = "") -> None:
     if not 200 <= code <= 599:  # noqa: PLR2004  # what a final answer can be
         raise Refusal(f"{status!r} is no status of an answer: give one from 200 to 599, such as 200, 401 or 503")
     try:
-        body = Path(file).read_bytes() if file else None
+        body = read_bytes(file) if file else None
     except OSError as error:
         raise Refusal(f"{file} cannot be read ({error.strerror}): name a file with the body") from error
     moment = desk.session.answer(code, body)
@@ -491,8 +491,8 @@ def _is_other(path: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        with path.open(encoding="utf-8") as stream:
-            header = json.loads(stream.readline())
+        with open_for_reading(path) as stream:
+            header = parse_json(stream.readline(LARGEST))
     except (OSError, ValueError):
         return True
     return not (isinstance(header, dict) and header.keys() >= HEADER)
@@ -505,7 +505,7 @@ def _write(file: str, content: str | bytes) -> None:
             raise Refusal(f"{file!r} is no regular file: name another file")
         if not path.parent.is_dir():
             raise Refusal(f"{file!r} cannot be written: there is no directory {str(path.parent)!r}: make it first")
-        write_atomically(path, content)
+        write_atomically(path, content, named=True)
     except (OSError, ValueError) as error:  # a ValueError: it names no file
         raise Refusal(f"{file!r} cannot be written ({error}): name another file") from error
 

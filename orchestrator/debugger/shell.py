@@ -181,7 +181,7 @@ def _history(environ: Mapping[str, str]) -> History:
         file.touch(0o600)
     except OSError:
         return InMemoryHistory()
-    return FileHistory(file)
+    return FileHistory(file) if file.is_file() else InMemoryHistory()
 
 
 class _Trimmed(io.StringIO):

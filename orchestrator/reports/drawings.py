@@ -45,9 +45,10 @@ def report_url(environ: Mapping[str, str], directory: str) -> str | None:
     """
     job, project = environ.get("CI_JOB_URL", "").strip(), environ.get("CI_PROJECT_DIR", "").strip()
     try:
-        path = os.path.relpath(directory, project or None)
+        # Either may be named by way of a link; artifacts are what is really below the project.
+        path = os.path.relpath(os.path.realpath(directory), os.path.realpath(project or os.curdir))
     except OSError:  # the working directory is gone
         return None
-    if not job.startswith(("https://", "http://")) or path.startswith(os.pardir):
+    if not job.startswith(("https://", "http://")) or path == os.pardir or path.startswith(f"{os.pardir}/"):
         return None
     return f"{job}/artifacts/file/{quote(os.fsencode(path))}/{PAGE}"

@@ -48,6 +48,7 @@ def draw(document: Document, records: Sequence[Document], dropped: int, gap: int
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="generator", content="fivetran-orchestrator"),  # so that a later run knows its own
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("link", rel="icon", href="data:,"),

@@ -1,12 +1,13 @@
 """Scenarios: what happens to a simulated connection, as TOML."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from types import UnionType
 from typing import Any, Self, TypeVar, get_args, get_origin
+
+from orchestrator.files import parse_toml, read_text
 
 __all__ = ["Fault", "Other", "Scenario", "ScenarioError", "SyncPlan", "load_scenario", "names", "parse_scenario"]
 
@@ -266,8 +267,8 @@ def parse_scenario(name: str, text: str) -> Scenario:
     """
     where = f"scenario {name}"
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = parse_toml(text)
+    except ValueError as error:
         raise ScenarioError(f"{where}: {error}") from error
     tables = {key: document.pop(key, [{}] if key == "syncs" else []) for key in ("syncs", "others", "faults")}
     for key, value in tables.items():
@@ -317,9 +318,10 @@ def load_scenario(name: str) -> Scenario:
     """
     if name.endswith(".toml"):
         try:
-            return parse_scenario(Path(name).stem, Path(name).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ScenarioError(f"scenario {name}: {error}") from error
+            text = read_text(name)
+        except OSError as error:
+            raise ScenarioError(f"scenario {name}: cannot be read: {error.strerror}") from error
+        return parse_scenario(Path(name).stem, text)
     name = name.replace("-", "_")
     if name not in names():
         raise ScenarioError(f"no scenario is called {name!r}; there are: {', '.join(names())}")
