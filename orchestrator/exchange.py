@@ -49,6 +49,7 @@ class Request:
         patient: It may take all the time that is left (setup tests), not FIVETRAN_HTTP_TIMEOUT.
         wants_data: The documented answer has an object under `data`.
         optional: Nothing depends on it, and not every account can ask for it.
+        known: The connection has been read before: its path exists, and a 404 that denies it is an outage.
     """
 
     method: str
@@ -58,6 +59,7 @@ class Request:
     patient: bool = False
     wants_data: bool = True
     optional: bool = False
+    known: bool = False
 
     @property
     def changes(self) -> bool:
@@ -85,6 +87,7 @@ class Answer:
         date: Fivetran's now, in seconds since the epoch: the `Date` header (whole seconds).
         dated: False when the header was missing and `date` is this machine's clock.
         request_id: Fivetran's id of the request, for its support; or "".
+        cut: `data` is not all that was said: texts and lists beyond measure were cut.
     """
 
     status: int = 200
@@ -94,6 +97,7 @@ class Answer:
     date: float = 0.0
     dated: bool = True
     request_id: str = ""
+    cut: bool = False
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}"

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-__all__ = ["duration", "iso", "plain"]
+__all__ = ["clipped", "duration", "iso", "plain"]
 
 
 def duration(seconds: float) -> str:
@@ -24,3 +24,17 @@ def iso(seconds: float) -> str:
 def plain(value: object) -> str:
     """Any JSON in a line: a text as it is, nothing as ""."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if value else ""
+
+
+def clipped(text: str, most: int) -> str:
+    """At most so many characters of a text, and how many more it has; the word at the cut is not shown.
+
+    Half a secret is no text that a mask would know, and it is still half a secret.
+    """
+    if len(text) <= most:
+        return text
+    kept = text[:most]
+    if not text[most].isspace():
+        kept = kept[: len(kept) - len(kept.split()[-1])] if kept and not kept[-1].isspace() else kept
+    kept = kept.rstrip()
+    return f"{kept}{' ' if kept else ''}… ({len(text) - len(kept):,} more characters)"
