@@ -10,6 +10,8 @@ from typing import Any, Self
 
 __all__ = ["Facts"]
 
+MOST_WARNINGS = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -79,8 +81,8 @@ class Facts:
         return self
 
     def warned(self, *warnings: str) -> tuple[str, ...]:
-        """The warnings with these added, each kept once."""
-        return (*self.warnings, *(new for new in warnings if new not in self.warnings))
+        """The warnings with these added, each kept once; Fivetran may find ever new words to warn of."""
+        return (*self.warnings, *(new for new in warnings if new not in self.warnings))[:MOST_WARNINGS]
 
     def as_json(self) -> dict[str, Any]:
         """The facts as JSON types."""

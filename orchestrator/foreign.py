@@ -152,7 +152,7 @@ def excerpt(content: bytes, value: Any, kind: str, mask: Mask) -> str:  # noqa: 
         mask: Takes the secrets out.
     """
     text = content[: 4 * LOOKED_AT].decode("utf-8", "replace") if value is None else _shown(value)
-    line = " ".join(mask(clipped(text, LOOKED_AT)).split())
+    line = " ".join(mask(clipped(text, LOOKED_AT, whole_words=True)).split())
     line = _SECRET_MEMBER.sub(r"\1 …", line[: 2 * LONGEST_EXCERPT])
     return f"{line[:LONGEST_EXCERPT]!r} ({words(kind, mask, LONGEST_CODE) or 'no content type'})"
 

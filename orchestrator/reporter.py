@@ -74,9 +74,10 @@ class Reporter:
         from orchestrator.reports.drawings import PAGE, drawings, report_url  # noqa: PLC0415  # not before the first request
 
         url = report_url(self._environ, self.directory)
+        url = url and self._mask.line(url)
         for name, draw in drawings(clean, self._steps, self._chart, lambda: url if self.place else None):
             try:
-                write_atomically(folder / name, self._mask.text(draw()), lasting=False)  # can be drawn again
+                write_atomically(folder / name, draw(), lasting=False)  # can be drawn again
                 if name == PAGE:
                     self.place = url or str(folder / PAGE)
             except Exception as error:  # noqa: BLE001  # the result is written, and the verdict stands
@@ -104,5 +105,5 @@ def write_result(document: Document, folder: Path, mask: Mask) -> Document:
         OSError: It could not be written.
     """
     clean: Document = mask.value(document)
-    write_atomically(folder / RESULT, mask.text(as_text(clean)))
+    write_atomically(folder / RESULT, as_text(clean))
     return clean

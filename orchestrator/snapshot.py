@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator import __version__
 from orchestrator.chart import Chart
 from orchestrator.driver import Run
+from orchestrator.masking import Mask
 from orchestrator.settings import Settings
 
 __all__ = ["SnapshotError", "compose_snapshot", "read_snapshot", "why_stale"]
@@ -36,8 +37,14 @@ def _subject(settings: Settings) -> dict[str, str]:
     }
 
 
-def compose_snapshot(settings: Settings, run: Run) -> str:
-    """The state file's text."""
+def compose_snapshot(settings: Settings, run: Run, mask: Mask | None = None) -> str:
+    """The state file's text.
+
+    Args:
+        settings: The job's settings.
+        run: The run.
+        mask: Takes the secrets out.
+    """
     document = {
         "format": FORMAT,
         "version": __version__,
@@ -47,6 +54,8 @@ def compose_snapshot(settings: Settings, run: Run) -> str:
         "ended": run.ended,
         "run": run.snapshot(),
     }
+    if mask is not None:  # its values, never its text: a token may be any text, and any text is somewhere in JSON
+        document = mask.document(document)
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 

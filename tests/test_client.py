@@ -1144,11 +1144,11 @@ def test_document_is_bounded(answering: Callable[..., Client], http_server: HTTP
     assert answer.cut
     assert answer.data == {
         "succeeded_at": "2026-01-01T00:00:00Z",
-        "text": "x " * 4_999 + "x … (10,001 more characters)",
-        "across": "… (10,003 more characters)",
-        "deep": [{"text": "… (20,000 more characters)"}],
+        "text": "x " * 4_999 + "x… (10,001 more characters)",
+        "across": "x" * 9_990 + "***" + "y" * 7 + "… (3 more characters)",
+        "deep": [{"text": "x" * 10_000 + "… (10,000 more characters)"}],
         "list": list(range(1_000)),
-        "… (2,000 more characters)": 1,
+        "n" * 1_000 + "… (1,000 more characters)": 1,
         "number": None,
     }
 
