@@ -1,6 +1,7 @@
 import base64
 import json
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -8,7 +9,7 @@ from stage import Stage
 
 from orchestrator.masking import LEAST, MOST, Mask, proxy_secrets
 from orchestrator.simulator.app import KEY, SECRET
-from orchestrator.simulator.scenario import Fault, Scenario
+from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
 ODD = 'pä ß/w+"or\\d='  # each of its characters changes in one of the forms
 FORGED = "\x1b[0Ksection_start:1700000000:forged[collapsed=true]\r\x1b[0Kall is well"
@@ -219,6 +220,72 @@ def test_no_output_holds_a_secret(stage: Callable[..., Stage], form: Callable[[s
     assert "Illegal" in played.stderr
     for secret in (KEY, SECRET, f"{KEY}:{SECRET}"):
         assert form(secret) not in everything
+
+
+ODD_TOKENS = ["1", "{", '"', "true", "null", "verdict", "succeeded", "steps_dropped", "FIVETRAN_VERDICT", "scheduled"]
+
+
+@pytest.mark.parametrize("token", ODD_TOKENS)
+def test_odd_token_destroys_no_result(stage: Callable[..., Stage], token: str) -> None:
+    """A Connect Card's token that is a word or a sign of our own files' leaves each of them what it is."""
+    card = {"token": token, "uri": token}
+    here = stage(Scenario(connection={"connect_card": card}, syncs=(SyncPlan(lasts=0.0),)))
+    state = here.folder / "run.json"
+
+    played = here.play(FIVETRAN_STATE_FILE=str(state))
+
+    folder = here.folder / "report"
+    shown = json.loads(played.stdout)
+    assert played.report is not None
+    assert (played.report["verdict"], shown["verdict"], played.report["exit_code"]) == ("succeeded", "succeeded", 0)
+    assert played.report["steps_dropped"] == 0
+    assert "FIVETRAN_VERDICT=succeeded\nFIVETRAN_EXIT_CODE=0\n" in (folder / "fivetran.env").read_text("utf-8")
+    assert json.loads(state.read_text("utf-8"))["ended"] is True
+    assert all(json.loads(line) for line in (folder / "journal.jsonl").read_text("utf-8").splitlines())
+    assert json.loads((folder / "annotations.json").read_text("utf-8"))["Fivetran"]
+
+
+@pytest.mark.parametrize("card", [{"token": "ey.0123456789", "uri": "https://fivetran.com/x?auth=ey.0123456789"}])
+@pytest.mark.parametrize("action", ["START", "STATUS"])
+def test_token_that_is_said_again_is_masked(stage: Callable[..., Stage], card: dict[str, str], action: str) -> None:
+    """A Connect Card's token is masked where it comes again in other words of the same document."""
+    said = f"set it up: {card['uri']} or {card['token']}"
+    here = stage(Scenario(connection={"connect_card": card, "status": {"tasks": [{"code": "c", "message": said}]}}))
+
+    played = here.play(action, DATAOPS_DEBUG="1", FIVETRAN_STATE_FILE=str(here.folder / "run.json"))
+
+    files = "".join(path.read_text("utf-8") for path in here.folder.rglob("*") if path.is_file())
+    assert card["token"] not in played.stdout + played.stderr + files
+
+
+def test_no_output_holds_the_credentials_of_a_proxy(stage: Callable[..., Stage]) -> None:
+    """What the environment says of proxies is masked, also where an answer repeats it."""
+    pair = encoded("builder:pa#ss-word")
+    echo = Fault(on="get", status=407, code="Odd", message=f"builder:pa#ss-word pa%23ss-word Basic {pair}")
+    here = stage(Scenario(faults=(echo,)))
+
+    played = here.play(HTTPS_PROXY="http://builder:pa%23ss-word@proxy:3128", DATAOPS_DEBUG="1")
+
+    everything = played.stdout + played.stderr + json.dumps(played.report)
+    assert "*** *** Basic ***" in played.stderr
+    assert [text for text in ("ss-word", pair.rstrip("=")) if text in everything] == []
+
+
+def test_values_of_the_vault_are_masked(stage: Callable[..., Stage], tmp_path: Path) -> None:
+    """What a reference of a flag resolves to is masked wherever an answer repeats it; a table's name is not."""
+    (tmp_path / "vault.yml").write_text("A: {FLAG: a-flag-of-ours, TABLE: the-orders-of-ours}\n", "utf-8")
+    echo = Fault(on="get", status=400, code="Odd", message="a-flag-of-ours of the-orders-of-ours")
+    here = stage(Scenario(faults=(echo,)))
+
+    played = here.play(
+        "FORCE_RESYNC",
+        FIVETRAN_VAULT_FILE=str(tmp_path / "vault.yml"),
+        FIVETRAN_UNPAUSE="DATAOPS_VAULT(A.FLAG)",
+        TABLE="DATAOPS_VAULT(A.TABLE)",
+    )
+
+    assert "a-flag-of-ours" not in played.stderr + played.stdout + json.dumps(played.report)
+    assert "*** of the-orders-of-ours" in played.stderr
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
