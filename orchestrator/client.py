@@ -162,7 +162,6 @@ class Client:
         Raises:
             Failure: There was no usable answer; the class says what that means.
         """
-        response = None
         try:
             response = self._session.request(
                 request.method,
@@ -174,10 +173,11 @@ class Client:
                 stream=True,
             )
             received = _Received(response.status_code, response.reason or "", response.headers, _body(response))
+        except _Unreadable as error:
+            self._renew()
+            raise unanswered(request, str(error), status=response.status_code) from None
         except Exception as error:
             self._renew()
-            if response is not None:  # nothing of what has no usable body can be believed
-                raise unanswered(request, self._said(error), status=response.status_code) from error
             raise self._translated(request, error) from error
         except BaseException:
             self._renew()  # cut off by a limit or a signal: this connection is in the middle of an answer
@@ -196,8 +196,7 @@ class Client:
     def _said(self, error: Exception) -> str:
         """What an exception says, in bearable words: a part of the answer may be in them."""
         causes = list(_causes(error))
-        named = "" if isinstance(error, _Unreadable) else f"{type(error).__name__}: "
-        return foreign.words(f"{named}{str(causes[-1]) or type(causes[-1]).__name__}", self._mask)
+        return foreign.words(f"{type(error).__name__}: {str(causes[-1]) or type(causes[-1]).__name__}", self._mask)
 
     def _translated(self, request: Request, error: Exception) -> Failure:
         """The failure of a request that had no answer at all."""
@@ -208,7 +207,7 @@ class Client:
         way = f"{target} through the proxy {proxy}" if proxy else target
         causes = list(_causes(error))
         passed = {frame.f_code.co_name for cause in causes for frame, _ in walk_tb(cause.__traceback__)}
-        if "cert_verify" in passed or ("ssl_wrap_socket" in passed and "wrap_socket" not in passed):
+        if "cert_verify" in passed or ("ssl_wrap_socket" in passed and "_ssl_wrap_socket_impl" not in passed):
             bundle = "the CA bundle (REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE) cannot be used"
             return Rejected(f"{bundle}: {self._last(causes)}: name a file of certificates in PEM form")
         if any(isinstance(cause, _ODD_ADDRESS) for cause in causes):

@@ -413,8 +413,11 @@ def test_no_thread_can_be_started(stage: Callable[..., Stage], make: Make, monke
     monkeypatch.setattr(_thread, "start_new_thread", refuse)
 
     answer = make(here.url).send(GET, 10.0)
+    monkeypatch.setattr(socket, "getaddrinfo", _look_up_nowhere)
+    failure = failed(make("https://api.fivetran.invalid"), SYNC)
 
     assert answer.status == 200
+    assert failure.message.endswith("cannot be looked up: name or service not known")
 
 
 # --- TLS --------------------------------------------------------------------------------------
