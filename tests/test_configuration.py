@@ -659,7 +659,7 @@ def test_both_spellings_of_the_secret_are_named(tmp_path: Path) -> None:
         ("API_KEY: hunter2-and-on, SECRET: hunter2-and-on", "FIVETRAN_API_SECRET", "is the same as FIVETRAN_API_KEY"),
         ("API_KEY: hunter 2, SECRET: another-secret", "FIVETRAN_API_KEY", "has a blank"),
         (
-            f"API_KEY: {base64.b64encode(b'hunter2:b').decode()}, SECRET: another",
+            f"API_KEY: {base64.b64encode(b'hunter2:b').decode()}, SECRET: another-one",
             "FIVETRAN_API_KEY",
             "is Base64",
         ),
