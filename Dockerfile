@@ -54,7 +54,7 @@ COPY --from=build /dataops /dataops
 # any would compile that anew at each start.
 # Nothing stays setuid or setgid: a job that holds credentials has no use for su or mount.
 RUN set -u; code=0; \
-    FIVETRAN_ACTION=STATUS CONNECTOR_ID=nobody FIVETRAN_API_KEY=key FIVETRAN_API_SECRET=secret \
+    FIVETRAN_ACTION=STATUS CONNECTOR_ID=nobody FIVETRAN_API_KEY=nobodys-key FIVETRAN_API_SECRET=nobodys-secret \
     FIVETRAN_API_URL=http://127.0.0.1:1 FIVETRAN_RETRY_LIMIT=1 FIVETRAN_REPORT_DIR=/tmp/report \
     /dataops || code=$?; \
     test "$code" -eq 6 && rm -r /tmp/report && \

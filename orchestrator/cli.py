@@ -1,8 +1,10 @@
 """The command line. Without arguments: the container's job, from its variables alone."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 from orchestrator.network_variables import prepare
 
@@ -30,6 +32,9 @@ exit codes:
 
 # Modules of orchestrator.commands.
 COMMANDS = ("run", "demo", "simulate", "diagram", "check", "debug", "replay", "report")
+
+
+_FLAG = re.compile("--[a-z][a-z-]*|-[a-z]")  # what a flag looks like, and hardly a secret
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -72,8 +77,14 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     from orchestrator import __version__  # noqa: PLC0415
     from orchestrator.exit_codes import EXIT_CODES  # noqa: PLC0415
 
+    class Parser(argparse.ArgumentParser):
+        """argparse's own; what is given for a flag that it does not know may be a secret, and is not repeated."""
+
+        def error(self, message: str) -> NoReturn:
+            super().error(re.sub(r"invalid choice: .* \(choose", "invalid choice (choose", message, flags=re.DOTALL))
+
     codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "fivetran-orchestrator",
         description=DESCRIPTION,
         epilog=EXAMPLES.format(codes=codes),
@@ -87,7 +98,10 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         command = commands.add_parser(name, help=module.HELP, allow_abbrev=False)
         command.set_defaults(execute=module.execute)
         module.add_to(command)
-    given = parser.parse_args(arguments)
+    given, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        flags = [name for name in (text.partition("=")[0] for text in unknown) if _FLAG.fullmatch(name)]
+        parser.error(f"unrecognized arguments: {' '.join(flags) or 'a value that belongs to no flag'}")
     code: int = given.execute(given, environ)
     sys.stdout.flush()
     return code

@@ -4,14 +4,8 @@ It translates exceptions and statuses into the error tree of `orchestrator.excha
 not retry, wait or follow redirects. The one module that imports `requests`.
 """
 
-import io
-import json
-import math
-import queue
-import socket
+import re
 import ssl
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC
@@ -19,16 +13,17 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.client import responses
 from traceback import walk_tb
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import LocationValueError, ProxyError
+from urllib3.util import parse_url
 
-from orchestrator import __version__
+from orchestrator import __version__, foreign
 from orchestrator.exchange import (
     Answer,
     AnswerLost,
@@ -43,65 +38,68 @@ from orchestrator.exchange import (
     unanswered,
 )
 from orchestrator.settings import LOOPBACK
+from orchestrator.sockets import POOLS, Unconnected, Unresolved, reason
 
 __all__ = ["Client", "interpret"]
 
 # https://fivetran.com/docs/rest-api: version 2 of the documents.
 ACCEPT = "application/json;version=2"
-LONGEST_EXCERPT = 200  # characters of a body that is not Fivetran's
-DEEPEST = 64  # levels of a document; Fivetran's have some ten
+ENCODINGS = ("gzip", "deflate")
+LARGEST = 16_000_000  # bytes of a body, unpacked
+PIECE = 16_384  # bytes that are read at a time; packed, they come to 16 MB at most
+LONGEST_WAIT = 86_400.0  # seconds that Retry-After may ask for
+LONGEST_WAIT_OF_OTHERS = 60.0  # where it is not Fivetran that asks
+PROXY = "the proxy's address (HTTPS_PROXY or ALL_PROXY)"
 
 
-class _Shelf:
-    """What urllib3 keeps idle connections in, without a lock.
-
-    A limit or a signal is an exception at any instruction. In Python's own queue it can come
-    between the taking of the lock and the block that gives it back, and then whatever touches
-    the pool next, its finaliser for one, waits for ever. One thread needs no lock.
-    """
-
-    def __init__(self, maxsize: int) -> None:
-        self._maxsize = maxsize
-        self._kept: list[Any] = []
-
-    def put(self, connection: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ANN401, FBT001, FBT002  # queue's form
-        del block, timeout
-        if len(self._kept) >= self._maxsize:
-            raise queue.Full
-        self._kept.append(connection)
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ANN401, FBT001, FBT002  # likewise
-        del block, timeout
-        if not self._kept:
-            raise queue.Empty
-        return self._kept.pop()
-
-    def qsize(self) -> int:
-        return len(self._kept)
+_SCHEME = re.compile("(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 
 
-class _Pool(HTTPConnectionPool):
-    QueueCls = _Shelf  # type: ignore[assignment]  # all of a queue that a pool uses
-
-
-class _TLSPool(HTTPSConnectionPool):
-    QueueCls = _Shelf  # type: ignore[assignment]  # likewise
+def _same(text: str) -> str:
+    return text
 
 
 class _Adapter(HTTPAdapter):
-    """requests' own, with pools that can be cut off at any instruction."""
+    """requests' own, with connections that can be cut off at any instruction."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # requests' form
         super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
-    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # likewise
-        manager = super().proxy_manager_for(*arguments, **options)
-        manager.pool_classes_by_scheme = _POOLS
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  # likewise
+        if proxy.lower().startswith("socks"):
+            raise requests.exceptions.InvalidProxyURL("SOCKS")
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = POOLS
         return manager
 
 
-_POOLS = {"http": _Pool, "https": _TLSPool}
+class _Session(requests.Session):
+    """requests' own, but for two things.
+
+    Of a redirect it reads no body, which may be of any size, and no address. And a proxy without
+    a scheme is an http proxy, as curl has it: `proxy:3128` is no address in the scheme `proxy`.
+    """
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:  # noqa: ANN401  # requests' form
+        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        settings["proxies"] = {
+            name: f"http://{address}" if address and not _SCHEME.match(address) else address
+            for name, address in settings["proxies"].items()
+        }
+        return settings
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # requests' form
+        del resp
+
+
+class _Received(NamedTuple):
+    """An answer, whatever it is of."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]  # whatever the case of the name
+    body: bytes
 
 
 class Client:
@@ -113,6 +111,7 @@ class Client:
         secret: API secret.
         now: Seconds since the epoch, where an answer has no `Date`.
         hide: Told each secret that an answer carries, so that it can be masked.
+        mask: Takes the secrets out of words from outside, before they are cut.
     """
 
     def __init__(
@@ -123,23 +122,30 @@ class Client:
         *,
         now: Callable[[], float] = time.time,
         hide: Callable[[str], None] = lambda _: None,
+        mask: Callable[[str], str] = _same,
     ) -> None:
         self._url = url.rstrip("/")
         self._auth = HTTPBasicAuth(key, secret)
         self._now = now
         self._hide = hide
+        self._mask = mask
         # A simulator on this machine is not behind the proxy that the environment names.
         loopback = urlsplit(url).hostname in LOOPBACK
         self._proxies = dict.fromkeys(("http", "https", "all"), "") if loopback else {}
         self._session = self._open()
-        self._connected = False
 
     def _open(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.mount("https://", _Adapter())
         session.mount("http://", _Adapter())
         session.auth = self._auth  # set, so that no .netrc takes its place
-        session.headers.update({"Accept": ACCEPT, "User-Agent": f"fivetran-orchestrator/{__version__}"})
+        session.headers.update(
+            {
+                "Accept": ACCEPT,
+                "Accept-Encoding": ", ".join(ENCODINGS),
+                "User-Agent": f"fivetran-orchestrator/{__version__}",
+            }
+        )
         return session
 
     def close(self) -> None:
@@ -157,9 +163,6 @@ class Client:
             Failure: There was no usable answer; the class says what that means.
         """
         try:
-            if not self._connected:
-                self._look_up_host()
-            self._connected = False
             response = self._session.request(
                 request.method,
                 self._url + request.path,
@@ -167,45 +170,129 @@ class Client:
                 proxies=self._proxies,
                 timeout=seconds,
                 allow_redirects=False,  # the credentials are for Fivetran alone
+                stream=True,
             )
-        except requests.RequestException as error:
-            raise _translated(request, error) from error
-        except ValueError as error:  # urllib3 lets some malformed answers through as such
-            raise unanswered(request, f"the answer is malformed: {error}") from error
+            received = _Received(response.status_code, response.reason or "", response.headers, _body(response))
+        except _Unreadable as error:
+            self._renew()
+            raise unanswered(request, str(error), status=response.status_code) from None
+        except Exception as error:
+            self._renew()
+            raise self._translated(request, error) from error
         except BaseException:
-            # Cut off by a limit or a signal: this connection is in the middle of an answer.
-            self._session.close()
-            self._session = self._open()
+            self._renew()  # cut off by a limit or a signal: this connection is in the middle of an answer
             raise
         try:
-            answer = _read(request, response, self._now, self._hide)
+            return _read(request, received, self._now, self._hide, self._mask)
         except Failure:
-            if response.status_code < HTTPStatus.MULTIPLE_CHOICES:
+            if received.status < HTTPStatus.MULTIPLE_CHOICES:
                 self._session.close()  # its length may be wrong, and its rest is not the next answer
             raise
-        self._connected = True
-        return answer
 
-    def _look_up_host(self) -> None:
-        """Have the name looked up in a thread, and forget what came of it.
+    def _renew(self) -> None:
+        self._session.close()
+        self._session = self._open()
 
-        Python's signal handlers have to wait while the resolver hangs, so neither a limit nor a
-        signal could end a request in its first seconds. They can end this wait.
+    def _said(self, error: Exception) -> str:
+        """What an exception says, in bearable words: a part of the answer may be in them."""
+        causes = list(_causes(error))
+        return foreign.words(f"{type(error).__name__}: {str(causes[-1]) or type(causes[-1]).__name__}", self._mask)
+
+    def _translated(self, request: Request, error: Exception) -> Failure:
+        """The failure of a request that had no answer at all."""
+        try:
+            target, proxy = self._way()
+        except ValueError as odd:
+            return Rejected(str(odd))
+        way = f"{target} through the proxy {proxy}" if proxy else target
+        causes = list(_causes(error))
+        passed = {frame.f_code.co_name for cause in causes for frame, _ in walk_tb(cause.__traceback__)}
+        if "cert_verify" in passed or ("ssl_wrap_socket" in passed and "_ssl_wrap_socket_impl" not in passed):
+            bundle = "the CA bundle (REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE) cannot be used"
+            return Rejected(f"{bundle}: {self._last(causes)}: name a file of certificates in PEM form")
+        if any(isinstance(cause, _ODD_ADDRESS) for cause in causes):
+            return Rejected("FIVETRAN_API_URL is not an address that can be connected to: correct it")
+        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+            return Unavailable(
+                f"the TLS certificate of {way} is not trusted ({self._last(causes)}); behind a proxy that "
+                "inspects TLS, set REQUESTS_CA_BUNDLE to its certificate"
+            )
+        for cause in causes:
+            if isinstance(cause, Unresolved):
+                return Unavailable(f"cannot connect to {way}: the name {cause.host} cannot be looked up: {cause.why}")
+            if isinstance(cause, Unconnected):
+                return Unavailable(f"cannot connect to {way}: {cause.why}")
+        if "ssl_wrap_socket" in passed:
+            return Unavailable(f"cannot connect to {way}: the TLS handshake failed: {self._last(causes)}")
+        if "_tunnel" in passed or any(isinstance(cause, ProxyError) for cause in causes):
+            words = self._last(causes).removeprefix("tunnel connection failed: ")
+            if words.startswith(str(int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED))):
+                return Rejected(f"cannot connect to {way}: the proxy answered {words}: it wants other credentials")
+            return Unavailable(f"cannot connect to {way}: the proxy answered {words}")
+        return unanswered(request, self._said(error))
+
+    def _last(self, causes: list[BaseException]) -> str:
+        return foreign.words(reason(causes[-1]), self._mask)
+
+    def _way(self) -> tuple[str, str]:
+        """Host and port of the API and of the proxy in between, or "", without credentials.
+
+        Raises:
+            ValueError: One of the two is no address; the message does not show it.
         """
-        settings = self._session.merge_environment_settings(self._url, self._proxies, None, None, None)
-        parts = urlsplit(requests.utils.select_proxy(self._url, settings["proxies"]) or self._url)
+        try:
+            settings = self._session.merge_environment_settings(self._url, self._proxies, None, None, None)
+            address = requests.utils.select_proxy(self._url, settings["proxies"])
+            parts = urlsplit(self._url)
+            target = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+        except ValueError:
+            raise ValueError("FIVETRAN_API_URL is not an address that can be connected to: correct it") from None
+        if not address:
+            return target, ""
+        try:
+            proxy = parse_url(requests.utils.prepend_scheme_if_needed(address, "http"))
+        except Exception:  # noqa: BLE001  # whatever it is, the address is the cause
+            proxy = None
+        if proxy is None or not proxy.host:
+            raise ValueError(
+                f"{PROXY} is malformed: write it as http://host:port, "
+                "and what is not a letter or a digit in its credentials as %XX"
+            )
+        if proxy.scheme not in POOLS:
+            raise ValueError(f"{PROXY} has the scheme {proxy.scheme}, which is not supported: name an http proxy")
+        return target, f"{proxy.host}:{proxy.port or (443 if proxy.scheme == 'https' else 80)}"
 
-        def look_up() -> None:
-            try:
-                socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-            except Exception:  # noqa: BLE001, S110  # whatever it is, the request itself will say so
-                pass
-            finally:
-                done.set()
 
-        done = threading.Event()
-        threading.Thread(target=look_up, daemon=True).start()
-        done.wait()
+# What is raised for an address that nothing can be sent to.
+_ODD_ADDRESS = (
+    LocationValueError,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
+
+
+class _Unreadable(Exception):  # noqa: N818
+    """A body that is not read, or not to its end; the message says why."""
+
+
+def _body(response: requests.Response) -> bytes:
+    """The whole body, unpacked.
+
+    Raises:
+        _Unreadable: It is too large, or packed in a way that was not asked for.
+        Exception: It could not be read; requests, urllib3, http.client and ssl have many for that.
+    """
+    packed = response.headers.get("Content-Encoding", "").strip().lower()
+    if packed not in {"", "identity", *ENCODINGS}:  # in layers, a few bytes unpack to any size
+        raise _Unreadable("the answer is packed in a way that was not asked for")
+    pieces, size = [], 0
+    for piece in response.iter_content(PIECE):
+        size += len(piece)
+        if size > LARGEST:
+            raise _Unreadable(f"the answer is too large: more than {LARGEST // 1_000_000} MB")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def interpret(
@@ -216,6 +303,7 @@ def interpret(
     *,
     now: Callable[[], float] = time.time,
     hide: Callable[[str], None] = lambda _: None,
+    mask: Callable[[str], str] = _same,
 ) -> Answer:
     """What an answer would come to, wherever it is from: a test, a recording, a debugger.
 
@@ -226,71 +314,77 @@ def interpret(
         body: The body.
         now: Seconds since the epoch, where there is no `Date`.
         hide: Told each secret that the answer carries.
+        mask: Takes the secrets out of words from outside, before they are cut.
 
     Raises:
         Failure: It is no usable answer; the class says what that means.
     """
-    response = requests.Response()
-    response.status_code = status
-    response.reason = responses.get(status, "")
-    response.headers.update(headers)
-    response.raw = io.BytesIO(body)
-    return _read(request, response, now, hide)
+    if len(body) > LARGEST:
+        raise unanswered(request, f"the answer is too large: more than {LARGEST // 1_000_000} MB", status=status)
+    received = _Received(status, responses.get(status, ""), CaseInsensitiveDict(headers), body)
+    return _read(request, received, now, hide, mask)
 
 
 def _read(
-    request: Request, response: requests.Response, now: Callable[[], float], hide: Callable[[str], None]
+    request: Request,
+    received: _Received,
+    now: Callable[[], float],
+    hide: Callable[[str], None],
+    mask: Callable[[str], str],
 ) -> Answer:
-    body = _json(response)
-    code = str(body.get("code") or "")
-    message = str(body.get("message") or "")
-    request_id = response.headers.get("X-Request-Id", "")
-    if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
-        raise _refusal(request, response, code, message, request_id, now())
+    value = foreign.scrubbed(foreign.parse(received.body), hide)
+    body = value if isinstance(value, dict) else {}
+    code = body.get("code")
+    code = foreign.words(code, mask, foreign.LONGEST_CODE) if isinstance(code, str) else ""  # Fivetran's is a text
+    message = foreign.words(body.get("message"), mask)
+    request_id = foreign.words(received.headers.get("X-Request-Id", ""), mask, foreign.LONGEST_CODE)
+    if received.status >= HTTPStatus.MULTIPLE_CHOICES:
+        excerpt = "" if message or code else _excerpt(received, value, mask)
+        raise _refusal(request, received, (code, message, excerpt, request_id), now(), mask)
     data = body.get("data")
     if not code or (request.wants_data and not isinstance(data, dict)):
-        said = "no JSON of Fivetran's" if not body else "JSON, but not the documented one"
-        raise unanswered(request, f"the answer is {said}: {_excerpt(response)}", status=response.status_code)
-    date = _date(response)
+        said = "JSON, but not the documented one" if body else "no JSON of Fivetran's"
+        text = f"the answer is {said}: {_excerpt(received, value, mask)}"
+        raise unanswered(request, text, status=received.status)
+    date = _date(received)
+    kept, was_cut = foreign.bounded(data, mask) if isinstance(data, dict) else ({}, False)
     return Answer(
-        status=response.status_code,
+        status=received.status,
         code=code,
         message=message,
-        data=_scrub(data, hide) if isinstance(data, dict) else {},
+        data=kept,
         date=now() if date is None else date,
         dated=date is not None,
         request_id=request_id,
+        cut=was_cut,
     )
 
 
-def _scrub(data: Mapping[str, Any], hide: Callable[[str], None]) -> dict[str, Any]:
-    """The document without the Connect Card's token, which lets its holder set the connection up."""
-    card = data.get("connect_card")
-    if not isinstance(card, dict):
-        return dict(data)
-    for name in ("token", "uri"):
-        if isinstance(card.get(name), str):
-            hide(card[name])
-    return {
-        **data,
-        "connect_card": {name: "***" if name in {"token", "uri"} else value for name, value in card.items()},
-    }
+def _excerpt(received: _Received, value: Any, mask: Callable[[str], str]) -> str:  # noqa: ANN401  # any JSON
+    return foreign.excerpt(received.body, value, received.headers.get("Content-Type", ""), mask)
 
 
 def _refusal(
-    request: Request, response: requests.Response, code: str, message: str, request_id: str, now: float
+    request: Request, received: _Received, told: tuple[str, str, str, str], now: float, mask: Callable[[str], str]
 ) -> Failure:
-    """The failure of an answer that is not a success."""
-    words = message or (response.reason if code else f"not Fivetran's answer: {_excerpt(response)}") or ""
-    if response.is_redirect:
-        words = f"redirected to {response.headers.get('Location', '')!r}; redirects are not followed with credentials"
-    return _kind(request, response.status_code, code)(
+    """The failure of an answer that is not a success; `told` is its code, message, excerpt and request id."""
+    code, message, excerpt, request_id = told
+    words = message or (f"not Fivetran's answer: {excerpt}" if excerpt else foreign.words(received.reason, mask))
+    if received.status in _REDIRECTS and "Location" in received.headers:
+        target = foreign.words(received.headers["Location"], mask, foreign.LONGEST_CODE)
+        words = f"redirected to {target!r}; redirects are not followed with credentials"
+    elif received.status == HTTPStatus.PAYMENT_REQUIRED and code:
+        words = "the Fivetran account's trial or plan has expired (402)" + (f": {message}" if message else "")
+    return _kind(request, received.status, code)(
         words,
-        status=response.status_code,
+        status=received.status,
         code=code,
-        retry_after=_retry_after(response, now),
+        retry_after=_retry_after(received, now, LONGEST_WAIT if code else LONGEST_WAIT_OF_OTHERS),
         request_id=request_id,
     )
+
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 def _kind(request: Request, status: int, code: str) -> type[Failure]:
@@ -303,25 +397,11 @@ def _kind(request: Request, status: int, code: str) -> type[Failure]:
         return Conflict
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return Refused if code else Unavailable
-    if status == HTTPStatus.NOT_FOUND and code != "NotFound":  # that one means a wrong path
+    if status == HTTPStatus.NOT_FOUND:
+        if code == "NotFound":  # there is no such path: a wrong address, unless it was right before
+            return Unavailable if request.known else Rejected
         return NotFound if code else Unavailable
     return Rejected
-
-
-def _translated(request: Request, error: requests.RequestException) -> Failure:
-    """The failure of a request that had no answer at all."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return Unavailable(
-            f"the server's TLS certificate is not trusted ({causes[-1]}); behind a proxy that "
-            "inspects TLS, set REQUESTS_CA_BUNDLE to its certificate"
-        )
-    words = _plain(causes)
-    if any(isinstance(cause, NewConnectionError | ConnectTimeoutError | ProxyError) for cause in causes):
-        return Unavailable(words)  # never sent
-    if any(frame.f_code.co_name == "do_handshake" for cause in causes for frame, _ in walk_tb(cause.__traceback__)):
-        return Unavailable(f"no TLS connection came about: {words}")  # never sent either
-    return unanswered(request, words)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -335,47 +415,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         current = next((one for one in wrapped if isinstance(one, BaseException) and id(one) not in seen), None)
 
 
-def _plain(causes: list[BaseException]) -> str:
-    """The innermost words, without object addresses and pools."""
-    words = str(causes[-1]) or type(causes[-1]).__name__
-    return f"{type(causes[0]).__name__}: {words}"
-
-
-def _json(response: requests.Response) -> dict[str, Any]:
-    content = response.content
-    try:
-        body = json.loads(content, parse_float=_finite, parse_constant=_finite)
-    except (ValueError, RecursionError):
-        return {}
-    if content.count(b"[") + content.count(b"{") > DEEPEST:  # only then can it be
-        body = _cut(body, DEEPEST)
-    return body if isinstance(body, dict) else {}
-
-
-def _finite(text: str) -> float | None:
-    """A number; None for one that JSON cannot say again."""
-    number = float(text)
-    return number if math.isfinite(number) else None
-
-
-def _cut(value: Any, depth: int) -> Any:  # noqa: ANN401  # any JSON
-    """The value without what is nested deeper than that: what reads and writes it later need not cope."""
-    if not isinstance(value, dict | list):
-        return value
-    if depth == 0:
-        return "(nested too deeply)"
-    if isinstance(value, dict):
-        return {name: _cut(content, depth - 1) for name, content in value.items()}
-    return [_cut(content, depth - 1) for content in value]
-
-
-def _excerpt(response: requests.Response) -> str:
-    text = " ".join(response.content[: 4 * LONGEST_EXCERPT].decode("utf-8", "replace").split())
-    return f"{text[:LONGEST_EXCERPT]!r} ({response.headers.get('Content-Type', 'no content type')})"
-
-
-def _date(response: requests.Response) -> float | None:
-    return _http_date(response.headers.get("Date", ""))
+def _date(received: _Received) -> float | None:
+    return _http_date(received.headers.get("Date", ""))
 
 
 def _http_date(text: str) -> float | None:
@@ -387,16 +428,16 @@ def _http_date(text: str) -> float | None:
     return seconds if seconds >= 0 else None  # a clock before 1970 is not set
 
 
-def _retry_after(response: requests.Response, now: float) -> float | None:
+def _retry_after(received: _Received, now: float, most: float) -> float | None:
     """Seconds that `Retry-After` asks to wait, given in seconds or as a date; None if it asks for no wait."""
-    text = response.headers.get("Retry-After", "").strip()
+    text = received.headers.get("Retry-After", "").strip()
     try:
         seconds = float(text)
     except ValueError:
         until = _http_date(text)
         if until is None:
             return None
-        since = _date(response)
+        since = _date(received)
         seconds = until - (now if since is None else since)
     # Neither NaN nor "at once": a limit that names no wait is met with the usual back-off.
-    return min(seconds, float(sys.maxsize)) if seconds > 0 else None
+    return min(seconds, most) if seconds > 0 else None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from orchestrator.chart import Chart
 from orchestrator.documents import parse_time
 from orchestrator.loader import ACTIONS, ChartError, load, load_file
-from orchestrator.masking import STARS
+from orchestrator.masking import LEAST, STARS
 from orchestrator.network_variables import HOST, faults
 from orchestrator.settings import CONNECTOR_ID, LOOPBACK, Settings
 from orchestrator.variables import RESULTS, VARIABLES
@@ -69,12 +69,14 @@ class Configured(NamedTuple):
         chart: The action's chart.
         inputs: Effective value of each variable, secrets as stars.
         warnings: What the user should know.
+        secrets: What has to be masked beside key and secret.
     """
 
     settings: Settings
     chart: Chart
     inputs: Mapping[str, str]
     warnings: tuple[str, ...]
+    secrets: tuple[str, ...] = ()
 
 
 def report_dir(environ: Mapping[str, str]) -> str:
@@ -116,6 +118,7 @@ class _Reader:
         self.errors: list[str] = []
         self.warnings: list[str] = []
         self.inputs: dict[str, str] = {}
+        self.secrets: list[str] = []
         self._unknown: set[str] = set()  # variables whose value could not be told, which is said once
         self._vault: Mapping[str, object] | None = None
         self._vault_failed = False
@@ -153,7 +156,7 @@ class _Reader:
         self._look_for_typos()
         if self.errors or chart is None:
             raise ConfigurationError(self.errors, self.warnings)
-        return Configured(settings, chart, self.inputs, tuple(self.warnings))
+        return Configured(settings, chart, self.inputs, tuple(self.warnings), tuple(self.secrets))
 
     # --- One value -----------------------------------------------------------------------------
 
@@ -169,6 +172,8 @@ class _Reader:
         if match := _VAULT_REFERENCE.fullmatch(text):
             self.inputs[name] = text
             text = self._looked_up(name, match[1])
+            if variable.secret or variable.any_value or name == "FIVETRAN_API_URL":
+                self.secrets.append(text)  # nobody needs to read it; of the others the job says what it does with them
         elif "DATAOPS_VAULT(" in text:
             self._error(
                 name,
@@ -364,6 +369,11 @@ class _Reader:
         key, secret = (self._value(name) for name in names)
         if wants_vault and not key and not secret and self._unknown.isdisjoint(names):
             return self._pair_from_vault()
+        if not wants_vault and not secret and names[1] not in self._unknown and (pair := _decoded_pair(key)):
+            self.secrets.append(key)
+            key, secret = pair
+            self.inputs[names[1]] = f"{STARS} (from {names[0]})"
+            self.warnings.append(f"{names[0]} is Base64 of a key and its secret: both are taken from it")
         for name, text, other in ((names[0], key, names[1]), (names[1], secret, names[0])):
             if not text:
                 mend = "set both, or set neither and SET_FIVETRAN_KEYS_TO_ENV to take them from the DataOps vault"
@@ -379,9 +389,11 @@ class _Reader:
                 )
             elif len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
                 self._error(name, "stands in quotes", "take the quotes away")
+            elif text and len(text) < LEAST:
+                self._error(name, f"is shorter than {LEAST} characters", "copy it again, all of it")
         if key and key == secret:
             self._error("FIVETRAN_API_SECRET", "is the same as FIVETRAN_API_KEY", "set it to the key's secret")
-        if key and _is_encoded_pair(key):
+        if _decoded_pair(key):
             self._error(
                 "FIVETRAN_API_KEY",
                 "is Base64 of a key and its secret",
@@ -457,10 +469,11 @@ def _is_unresolved(text: str) -> bool:
     return (start >= 0 and text.find("}", start) >= 0) or bool(_REFERENCE.fullmatch(text))
 
 
-def _is_encoded_pair(text: str) -> bool:
-    """Whether it is Base64(key:secret), as Fivetran's own command line wants it."""
+def _decoded_pair(text: str) -> tuple[str, str] | None:
+    """Key and secret of Base64(key:secret), as Fivetran's own command line wants it; None of anything else."""
     try:
         decoded = base64.b64decode(text, validate=True).decode("ascii")
     except (binascii.Error, ValueError):
-        return False
-    return ":" in decoded and decoded.isprintable()
+        return None
+    key, _, secret = decoded.partition(":")
+    return (key, secret) if key and secret and decoded.isprintable() else None

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestrator.texts import clipped, few
+
 __all__ = [
     "MANUAL",
     "SETUP_TEST_FAILURES",
@@ -45,6 +47,7 @@ _LASTING = (
     *("schedule_type", "schedule", "sync_frequency", "daily_sync_time"),
     *("networking_method", "data_delay_sensitivity", "data_delay_threshold"),
 )
+LONGEST_VALUE = 200  # characters of a value that nobody knows
 
 Document = Mapping[str, Any]
 
@@ -135,7 +138,7 @@ def _plain_schedule(value: object) -> object:
 
 
 def problems(document: Document) -> list[str]:
-    """`status.tasks` and `status.warnings` in one line each: what Fivetran says is wrong."""
+    """`status.tasks` and `status.warnings` in one line each: what Fivetran says is wrong, as far as it is bearable."""
     found: list[str] = []
     for kind in ("tasks", "warnings"):
         entries = status(document).get(kind)
@@ -147,14 +150,15 @@ def problems(document: Document) -> list[str]:
                 found.append(f"{line} ({details})" if details else line)
             else:
                 found.append(f"{kind[:-1]}: {entry}")
-    return found
+    return list(few(found))
 
 
 def unknown_values(document: Document) -> list[str]:
     """A warning for each value that decides something and that this version does not know."""
     found = status(document)
     return [
-        f"Fivetran reports {name} {found.get(name)!r}, which this version does not know: it decides nothing"
+        f"Fivetran reports {name} {clipped(repr(found.get(name)), LONGEST_VALUE, whole_words=True)}, "
+        "which this version does not know: it decides nothing"
         for name, known in _KNOWN.items()
         if found.get(name) not in known
     ]

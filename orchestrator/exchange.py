@@ -49,7 +49,7 @@ class Request:
         patient: It may take all the time that is left (setup tests), not FIVETRAN_HTTP_TIMEOUT.
         wants_data: The documented answer has an object under `data`.
         optional: Nothing depends on it, and not every account can ask for it.
-        known: Fivetran has shown this connection before: a path that does not exist now is an outage.
+        known: The connection has been read before: its path exists, and a 404 that denies it is an outage.
     """
 
     method: str
@@ -89,6 +89,7 @@ class Answer:
         request_id: Fivetran's id of the request, for its support; or "".
         at: When it came, in seconds since the run began, by the run's own clock.
         took: Seconds between the request and it.
+        cut: `data` is not all that was said: texts and lists beyond measure were cut.
     """
 
     status: int = 200
@@ -100,6 +101,7 @@ class Answer:
     request_id: str = ""
     at: float = 0.0
     took: float = 0.0
+    cut: bool = False
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}"

@@ -21,6 +21,7 @@ _INSIDE: Mapping[str, Mapping[str, Any]] = {
     },
     "baseline": {"date": float | None, "rescheduled_for": str | None},
 }
+MOST_WARNINGS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ class Facts:
         return self
 
     def warned(self, *warnings: str) -> tuple[str, ...]:
-        """The warnings with these added, each kept once."""
-        return (*self.warnings, *(new for new in warnings if new not in self.warnings))
+        """The warnings with these added, each kept once; Fivetran may find ever new words to warn of."""
+        return (*self.warnings, *(new for new in warnings if new not in self.warnings))[:MOST_WARNINGS]
 
     def as_json(self) -> dict[str, Any]:
         """The facts as JSON types."""

@@ -22,7 +22,7 @@ from orchestrator.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
 from orchestrator.facts import Facts
 from orchestrator.files import PRIVATE, remove_leftovers, write_atomically
 from orchestrator.log import LiveLine, Sections, coloured, make_log
-from orchestrator.masking import Mask
+from orchestrator.masking import Mask, proxy_secrets
 from orchestrator.narrator import Narrator
 from orchestrator.output import render
 from orchestrator.report import JOURNAL, Story, result_outside
@@ -93,6 +93,8 @@ class Job:
         given = (environ.get(f"FIVETRAN_API_{part}", "").strip() for part in ("KEY", "SECRET"))
         # What a vault reference resolves to is secret, the reference is not.
         self.mask = Mask(*("" if text.startswith("DATAOPS_VAULT(") else text for text in given))
+        for secret in proxy_secrets(environ):
+            self.mask.add(secret)
         self.live = LiveLine(self.stderr)
         debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
         json_lines = environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json"
@@ -133,11 +135,17 @@ class Job:
         configured = configure(self.environ, self.clock.wall)
         settings = configured.settings
         self.reporter.directory = settings.report_dir
-        for secret in (settings.api_key, settings.api_secret, f"{settings.api_key}:{settings.api_secret}"):
+        pair = f"{settings.api_key}:{settings.api_secret}"
+        for secret in (settings.api_key, settings.api_secret, pair, *configured.secrets):
             self.mask.add(secret)
         self.narrator.inputs(configured.inputs, configured.warnings, __version__)
         client = Client(
-            settings.api_url, settings.api_key, settings.api_secret, now=self.clock.wall, hide=self.mask.add
+            settings.api_url,
+            settings.api_key,
+            settings.api_secret,
+            now=self.clock.wall,
+            hide=self.mask.learn,
+            mask=self.mask.block,
         )
         world = self._world(client, watch)
         recorder = self._recorder(settings, world)

@@ -1,4 +1,7 @@
-"""What the log says of a run: a line a state change, a heartbeat in between, the verdict at the end."""
+"""What the log says of a run: a line where something changes, one a minute otherwise, the verdict at the end.
+
+A wait of hours is thousands of steps that are all the same: those are lines to debug.
+"""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +22,7 @@ from orchestrator.verdicts import explain
 
 __all__ = ["Narrator"]
 
-HEARTBEAT = 30.0  # seconds of one pause or call
+HEARTBEAT = 60.0  # seconds without news
 SLOW_START = 60.0  # seconds after which an accepted sync that does not start is worth a warning
 
 
@@ -39,7 +42,8 @@ class Narrator:
         self._sections = sections
         self._debug = debug
         self._told: set[str] = set()
-        self._last_beat = 0.0
+        self._news: dict[str, object] = {}  # state -> what was said when it was left last
+        self._last_line: float | None = None  # when something was said
         self._slow_start_told = False
         self._busy_told = False
         self._doubt_told: float | None = None
@@ -56,7 +60,6 @@ class Narrator:
 
     def step(self, run: Run, step: Step) -> None:
         """One state change."""
-        self._last_beat = run.now
         told: dict[str, object] = {}
         if step.request is not None:
             told["asked"] = str(step.request)
@@ -70,19 +73,13 @@ class Narrator:
             told["again_in"] = f"{step.pause:.1f} s"
         elif run.wake > run.now:
             told["next_in"] = duration(run.wake - run.now)
-        optional = step.request is not None and step.request.optional  # evidence: its absence is no news
-        say = self._log.warning if step.failure and not optional else self._log.info
-        if step.event == Event.WAITED:  # that it would be over then was said when it began
-            say = self._log.debug
-        say(f"{step.source} -> {step.target}", on=step.event, **told)
+        self._tell(run, step, told)
         if step.event == Event.BUSY and not self._busy_told:
             self._busy_told = True
             self._log.info("another sync is running already (FIVETRAN_ON_RUNNING says what to do about it)")
         self._doubt(step)
         for warning in step.facts.warnings:
-            if warning not in self._told:
-                self._told.add(warning)
-                self._log.warning(warning)
+            self._warn(warning)
         waited = step.facts.not_started_for
         if waited is None or waited < SLOW_START:
             self._slow_start_told = False
@@ -99,6 +96,34 @@ class Narrator:
             self._doubt_told = doubt["since"]
             most = quiet_left(step.facts, doubt["since"])
             self._log.info(f"the sync is gone; waiting up to {most:.0f} s for Fivetran's dates")
+    def _tell(self, run: Run, step: Step, told: Mapping[str, object]) -> None:
+        """The line of a step; where it brings no news, one to debug."""
+        optional = step.request is not None and step.request.optional  # evidence: its absence is no news
+        say = self._log.warning if step.failure and not optional else self._log.info
+        news = _news(step)
+        again = self._news.get(step.source) == news
+        self._news[step.source] = news
+        if again or step.event == Event.WAITED:  # that a wait would be over now was said when it began
+            self._log.debug(f"{step.source} -> {step.target}", on=step.event, **told)
+        else:
+            say(f"{step.source} -> {step.target}", on=step.event, **told)
+            self._last_line = run.now
+        if again and run.wake > run.now:
+            self._beat(run)
+        if step.answer and step.answer.cut:
+            self._warn("Fivetran's answer has texts or lists beyond measure: they are shown cut")
+
+    def _warn(self, warning: str) -> None:
+        """Warn of it, once."""
+        if warning not in self._told:
+            self._told.add(warning)
+            self._log.warning(warning)
+
+    def _beat(self, run: Run) -> None:
+        """Say how things stand, where nothing was said for a while; a terminal shows it anyway."""
+        if not self._live.live and run.now - (self._last_line or run.began) >= HEARTBEAT:
+            self._last_line = run.now
+            self._log.info(self._standing(run))
 
     def _exchange(self, step: Step) -> None:
         """Request and answer in detail."""
@@ -115,12 +140,9 @@ class Narrator:
 
     def tick(self, run: Run) -> None:
         """While a pause or a call is under way."""
-        text = self._standing(run)
         if self._live.live:
-            self._live.show(text)
-        elif run.now - self._last_beat >= HEARTBEAT:
-            self._last_beat = run.now
-            self._log.info(text)
+            self._live.show(self._standing(run))
+        self._beat(run)
 
     def _standing(self, run: Run) -> str:
         request, due = run.request, run.wake - run.now
@@ -170,3 +192,18 @@ def _learned(facts: Facts, document: Mapping[str, Any]) -> dict[str, object]:
         "rescheduled_for": documents.rescheduled_for(document),
     }
     return {name: value for name, value in told.items() if value}
+
+
+def _news(step: Step) -> tuple[object, ...]:
+    """What of a step is news, where the step before it from the same state had another."""
+    document = step.facts.connection or {}
+    decisive = (
+        documents.setup_state(document),
+        documents.sync_state(document),
+        documents.schedule_type(document),
+        documents.rescheduled_for(document),
+        document.get("succeeded_at"),
+        document.get("failed_at"),
+    )
+    failed = (str(step.failure), step.pause) if step.failure else None  # back-offs grow, and are few
+    return (step.event, step.target, failed, *decisive)

@@ -24,14 +24,14 @@ def render(settings: Settings, facts: Facts, story: Story, mask: Mask) -> str:
     """
     match settings.action:
         case "STATUS":
-            return mask.block(as_text(facts.connection)) if facts.connection is not None else ""
+            return as_text(mask.document(facts.connection)) if facts.connection is not None else ""
         case "TEST":
             return table(mask.value(facts.setup_tests)) if facts.setup_tests is not None else ""
         case _:
             document = result(settings, facts, story)
             steps = document.pop("steps")  # those are for the report
             states = {"states": [entry["to"] for entry in steps]}
-            return mask.block(as_text({**document, **states}))
+            return as_text(mask.document({**document, **states}))
 
 
 def table(tests: Sequence[Mapping[str, Any]]) -> str:

@@ -122,11 +122,12 @@ class Reporter:
         from orchestrator.reports.drawings import PAGE, drawings, report_url  # noqa: PLC0415  # not before the first request
 
         url, ours = report_url(self._environ, self.directory), self._ours()
+        url = url and self._mask.line(url)
         for name, draw in drawings(clean, self._steps, self._chart, lambda: url if self.place else None):
             if name not in ours:
                 continue
             try:
-                write_atomically(folder / name, self._mask.text(draw()), lasting=False)  # can be drawn again
+                write_atomically(folder / name, draw(), lasting=False)  # can be drawn again
                 if name == PAGE:
                     self.place = url or str(folder / PAGE)
             except Exception as error:  # noqa: BLE001  # likewise
@@ -156,7 +157,7 @@ def write_result(document: Document, folder: Path, mask: Mask) -> Document:
     clean: Document = mask.value(document)
     if is_foreign(folder / RESULT):
         raise FileExistsError(EEXIST, "it is not a result of this program", str(folder / RESULT))
-    write_atomically(folder / RESULT, mask.text(as_text(clean)))
+    write_atomically(folder / RESULT, as_text(clean))
     return clean
 
 

@@ -21,7 +21,6 @@ __all__ = ["Found", "SnapshotError", "check_run", "compose_snapshot", "read_snap
 
 FORMAT = 2
 LARGEST = 200_000_000  # bytes of a state file that is read
-NAMED = 3  # levels of facts whose names are known: the facts, the connection's members, those of its status
 _CHANGED = "since format 2 it is signed with the key pair, and has no `config`"
 
 # What `Run.resume` needs of a run; it may have more.
@@ -92,23 +91,12 @@ def compose_snapshot(settings: Settings, run: Run, mask: Mask) -> str:
 
 
 def _masked(run: dict[str, Any], mask: Mask) -> dict[str, Any]:
-    """A run without what is secret; names of states and events are ours."""
+    """A run without what is secret; its values, never its text: any text is somewhere in JSON."""
     facts: dict[str, Any] = run["facts"]
     if facts["connection"] is not None:
         facts = {**facts, "connection": documents.trimmed(facts["connection"])}
     kept = {name: facts[name] for name in _OUR_WORDS}
-    trail = [{**entry, "detail": mask.line(entry["detail"])} for entry in run["trail"]]
-    return {**run, "facts": {**_values(facts, mask, NAMED), **kept}, "trail": trail}
-
-
-def _values(document: Any, mask: Mask, levels: int) -> Any:  # noqa: ANN401  # any JSON
-    """What `mask.value` makes of a document, its names down to some level left as they are.
-
-    A token that is part of such a name would else take away what decides: a date of the baseline, say.
-    """
-    if levels == 0 or not isinstance(document, Mapping):
-        return mask.value(document)
-    return {name: _values(content, mask, levels - 1) for name, content in document.items()}
+    return {**mask.document(run), "facts": {**mask.document(facts), **kept}}
 
 
 def _signature(settings: Settings, document: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from orchestrator import documents
 from orchestrator.events import Event
 from orchestrator.facts import Facts
 from orchestrator.settings import Settings
-from orchestrator.texts import duration
+from orchestrator.texts import duration, few
 
 __all__ = [
     "HEADLINES",
@@ -103,10 +103,10 @@ def explain(settings: Settings, facts: Facts) -> Explanation:
         headline = "the connection was paused before the sync ended"
     return Explanation(
         headline=headline,
-        reasons=_reasons(settings, facts, document),
-        at_fivetran=(*_at_fivetran(settings, facts, document, running), *_evidence(settings, facts)),
+        reasons=few(_reasons(settings, facts, document)),
+        at_fivetran=(*_at_fivetran(settings, facts, document, running), *few(_evidence(settings, facts))),
         still_running=running,
-        advice=(*_remedies(facts), *(_ADVICE[verdict](settings, facts) if verdict in _ADVICE else ())),
+        advice=(*few(_remedies(facts)), *(_ADVICE[verdict](settings, facts) if verdict in _ADVICE else ())),
     )
 
 

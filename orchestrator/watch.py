@@ -5,6 +5,11 @@ call or a pause wherever it is. So the handlers raise, but only while a call or 
 under way: elsewhere they take a note, and the run heeds it at its next step. What they raise
 is no Exception, so that no library absorbs it; and where one is lost all the same (Python
 drops what is raised in a finaliser), the timer ticks on and raises it again.
+
+What the parent process left behind: signals that it had blocked are unblocked, or neither a
+limit nor the end of the job would ever be noticed. SIGINT that is ignored stays ignored: that
+is how a shell keeps Ctrl-C from what it runs in the background. SIGTERM is heeded in any case:
+it is how a runner ends a job.
 """
 
 import os
@@ -45,15 +50,20 @@ class Watch:
         self._interruptible = False
         self._until = 0.0
         self._before: dict[int, object] = {}
+        self._blocked: set[int] = set()
         self._report_lost = sys.unraisablehook
 
     def __enter__(self) -> Self:
-        for number, handler in (
-            (signal.SIGINT, self._on_signal),
-            (signal.SIGTERM, self._on_signal),
-            (signal.SIGALRM, self._on_alarm),
-        ):
+        handlers: dict[int, Callable[[int, FrameType | None], None]] = {
+            signal.SIGINT: self._on_signal,
+            signal.SIGTERM: self._on_signal,
+            signal.SIGALRM: self._on_alarm,
+        }
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            del handlers[signal.SIGINT]
+        for number, handler in handlers.items():
             self._before[number] = signal.signal(number, handler)
+        self._blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, handlers)
         self._report_lost, sys.unraisablehook = sys.unraisablehook, self._on_lost
         return self
 
@@ -62,6 +72,7 @@ class Watch:
     ) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = self._report_lost
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
 

@@ -69,8 +69,11 @@ def _interruptible() -> None:
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the machine reaches a test."""
-    for name in ("CI", "GITLAB_CI", "NO_COLOR", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
+    proxies = (f"{scheme}_proxy" for scheme in ("http", "https", "all", "no"))
+    bundles = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    for name in ("CI", "GITLAB_CI", "NO_COLOR", *bundles, *proxies):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ STARTED_AT = "2023-11-14T22:13:20Z"  # the same moment
 GIVEN = {
     "FIVETRAN_ACTION": "FORCE_RESYNC",
     "CONNECTOR_ID": "speak_inexpensive",
-    "FIVETRAN_API_KEY": "aKey",
-    "FIVETRAN_API_SECRET": "aSecret",
+    "FIVETRAN_API_KEY": "a-key-of-ours",
+    "FIVETRAN_API_SECRET": "a-secret-of-ours",
     "SET_FIVETRAN_KEYS_TO_ENV": "1",
     "SCHEMA": "public",
     "TABLE": "Orders of 2024",
@@ -83,8 +83,8 @@ def test_every_variable_has_its_setting() -> None:
     expected = Settings(
         action="FORCE_RESYNC",
         connector_id="speak_inexpensive",
-        api_key="aKey",
-        api_secret="aSecret",
+        api_key="a-key-of-ours",
+        api_secret="a-secret-of-ours",
         schema="public",
         table="Orders of 2024",
         keep_schedule=True,
@@ -116,8 +116,8 @@ def test_defaults_are_the_documented_ones() -> None:
     expected = Settings(
         action="START",
         connector_id="speak_inexpensive",
-        api_key="aKey",
-        api_secret="aSecret",
+        api_key="a-key-of-ours",
+        api_secret="a-secret-of-ours",
         timeout=300.0,
         poll_interval=10.0,
         http_timeout=30.0,
@@ -240,10 +240,15 @@ def test_settings_know_the_page_and_the_policies() -> None:
         ("FIVETRAN_API_KEY", "one two", "has a blank", "copy it again"),
         ("FIVETRAN_API_SECRET", "one\ntwo", "a line end", "copy it again"),
         ("FIVETRAN_API_SECRET", "zero\u200bwidth", "a character outside ASCII", "copy it again"),
-        ("FIVETRAN_API_KEY", "'aKey'", "stands in quotes", "take the quotes away"),
-        ("FIVETRAN_API_SECRET", '"aSecret"', "stands in quotes", "take the quotes away"),
+        ("FIVETRAN_API_KEY", "'a-key-of-ours'", "stands in quotes", "take the quotes away"),
+        ("FIVETRAN_API_SECRET", '"a-secret-of-ours"', "stands in quotes", "take the quotes away"),
         ("FIVETRAN_API_SECRET", KEY, "is the same as FIVETRAN_API_KEY", "the key's secret"),
-        ("FIVETRAN_API_KEY", base64.b64encode(b"aKey:aSecret").decode(), "is Base64", "FIVETRAN_API_SECRET"),
+        (
+            "FIVETRAN_API_KEY",
+            base64.b64encode(b"a-key-of-ours:a-secret-of-ours").decode(),
+            "is Base64",
+            "FIVETRAN_API_SECRET",
+        ),
         ("SCHEMA", "", "is not set", "FORCE_RESYNC needs SCHEMA and TABLE"),
         ("TABLE", "", "is not set", "FORCE_RESYNC needs SCHEMA and TABLE"),
         ("TABLE", "a\x1b[31mb", r"'a\x1b[31mb' has control characters", "the plain name"),
@@ -630,10 +635,70 @@ def test_reference_is_as_good_as_the_value(tmp_path: Path, name: str) -> None:
     assert actual.inputs[name] == (reference if name != "FIVETRAN_ACTION" else GIVEN[name])
 
 
+@pytest.mark.parametrize("name", ["FIVETRAN_API_KEY", "FIVETRAN_API_SECRET"])
+@pytest.mark.parametrize("text", ["a", "seven-c"])
+def test_short_pair_is_refused(name: str, text: str) -> None:
+    """A key or secret that is too short to be masked is refused, and not shown."""
+    error = refusal(**{name: text})
+
+    assert error.errors == [f"{name}: is shorter than 8 characters: copy it again, all of it"]
+
+
+def test_encoded_pair_is_split() -> None:
+    """Base64 of key and secret in FIVETRAN_API_KEY alone is both, with a note, and is a secret, too."""
+    encoded = base64.b64encode(b"a-key-of-ours:a-secret:with-colon").decode()
+
+    configured = read(FIVETRAN_API_KEY=encoded, FIVETRAN_API_SECRET="", SET_FIVETRAN_KEYS_TO_ENV="")
+
+    assert (configured.settings.api_key, configured.settings.api_secret) == ("a-key-of-ours", "a-secret:with-colon")
+    assert configured.secrets == (encoded,)
+    assert configured.inputs["FIVETRAN_API_SECRET"] == "*** (from FIVETRAN_API_KEY)"
+    assert "FIVETRAN_API_KEY is Base64 of a key and its secret: both are taken from it" in configured.warnings
+
+
+@pytest.mark.parametrize(
+    ("decoded", "more", "expected"),
+    [
+        (b"a-key-of-ours:a-secret-of-ours", {"FIVETRAN_API_SECRET": "given-by-hand"}, "is Base64 of a key and its"),
+        (b"a-key-of-ours:a-secret-of-ours", {"SET_FIVETRAN_KEYS_TO_ENV": "1"}, "is not set, but FIVETRAN_API_KEY is"),
+        (b"a-key-of-ours:a-secret-of-ours", {"FIVETRAN_API_SECRET": "$OTHER"}, "is a variable that was not resolved"),
+        (b"a-key-of-ours:", {}, "is not set, but FIVETRAN_API_KEY is"),
+        (b":a-secret-of-ours", {}, "is not set, but FIVETRAN_API_KEY is"),
+        (b"no colon in it", {}, "is not set, but FIVETRAN_API_KEY is"),
+        (b"a-key-of-ours:short", {}, "is shorter than 8 characters"),
+    ],
+)
+def test_encoded_pair_is_not_split_otherwise(decoded: bytes, more: dict[str, str], expected: str) -> None:
+    """Where a secret is given, too, the vault is asked for or a half is missing, it stays an error."""
+    alone = {"FIVETRAN_API_SECRET": "", "SET_FIVETRAN_KEYS_TO_ENV": "", **more}
+
+    error = refusal(FIVETRAN_API_KEY=base64.b64encode(decoded).decode(), **alone)
+
+    assert any(expected in line for line in error.errors)
+
+
+def test_values_of_the_vault_that_nobody_needs_to_read_are_secret(tmp_path: Path) -> None:
+    """What a reference resolves to is masked, unless the job has to say what it works on."""
+    values = {"KEY": "a-key-of-ours", "SECRET": "a-secret-of-ours", "FLAG": "flag-of-ours", "URL": "https://a.example"}
+    vault = vault_in(tmp_path, **values, TABLE="orders")
+    references = {
+        "FIVETRAN_API_KEY": "KEY",
+        "FIVETRAN_API_SECRET": "SECRET",
+        "FIVETRAN_UNPAUSE": "FLAG",
+        "FIVETRAN_API_URL": "URL",
+        "TABLE": "TABLE",
+    }
+    names = {name: f"DATAOPS_VAULT(JOB.{path})" for name, path in references.items()}
+
+    configured = read(FIVETRAN_VAULT_FILE=vault, **names)
+
+    assert set(configured.secrets) == set(values.values())
+
+
 def test_several_references_are_looked_up_in_one_vault(tmp_path: Path) -> None:
     """Key and secret may both be references, with keys like numbers and values with zeros before them."""
     file = tmp_path / "vault.yml"
-    file.write_text("2024:\n  prod-eu (new:\n    KEY: 0123\n    SECRET: 1e3\n", "utf-8")
+    file.write_text("2024:\n  prod-eu (new:\n    KEY: 01234567\n    SECRET: 1e30000000\n", "utf-8")
     references = {
         "FIVETRAN_API_KEY": "DATAOPS_VAULT(2024.prod-eu (new.KEY)",
         "FIVETRAN_API_SECRET": "DATAOPS_VAULT(2024.prod-eu (new.SECRET)",
@@ -641,7 +706,7 @@ def test_several_references_are_looked_up_in_one_vault(tmp_path: Path) -> None:
 
     configured = read(FIVETRAN_VAULT_FILE=str(file), **references)
 
-    assert (configured.settings.api_key, configured.settings.api_secret) == ("0123", "1e3")
+    assert (configured.settings.api_key, configured.settings.api_secret) == ("01234567", "1e30000000")
     assert references == {name: configured.inputs[name] for name in references}
     assert str(file) == configured.inputs["FIVETRAN_VAULT_FILE"]
 
@@ -684,9 +749,13 @@ def test_both_spellings_of_the_secret_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pair", "name", "problem"),
     [
-        ("API_KEY: hunter2, SECRET: hunter2", "FIVETRAN_API_SECRET", "is the same as FIVETRAN_API_KEY"),
-        ("API_KEY: hunter 2, SECRET: other", "FIVETRAN_API_KEY", "has a blank"),
-        (f"API_KEY: {base64.b64encode(b'hunter2:b').decode()}, SECRET: other", "FIVETRAN_API_KEY", "is Base64"),
+        ("API_KEY: hunter2-and-on, SECRET: hunter2-and-on", "FIVETRAN_API_SECRET", "is the same as FIVETRAN_API_KEY"),
+        ("API_KEY: hunter 2, SECRET: another-secret", "FIVETRAN_API_KEY", "has a blank"),
+        (
+            f"API_KEY: {base64.b64encode(b'hunter2:b').decode()}, SECRET: another-one",
+            "FIVETRAN_API_KEY",
+            "is Base64",
+        ),
     ],
 )
 def test_pair_of_the_vault_is_checked_like_any_other(tmp_path: Path, pair: str, name: str, problem: str) -> None:
@@ -702,7 +771,7 @@ def test_explicit_pair_wins_over_the_vault(tmp_path: Path) -> None:
     """A pair that is set is used, and the vault is not even opened."""
     configured = read(SET_FIVETRAN_KEYS_TO_ENV="1", FIVETRAN_VAULT_FILE=str(tmp_path / "missing.yml"))
 
-    assert (configured.settings.api_key, configured.settings.api_secret) == ("aKey", "aSecret")
+    assert (configured.settings.api_key, configured.settings.api_secret) == ("a-key-of-ours", "a-secret-of-ours")
     assert "FIVETRAN_VAULT_FILE" not in configured.inputs
 
 
@@ -712,7 +781,7 @@ def test_pair_is_never_mixed(tmp_path: Path, missing: str) -> None:
     variables = from_vault(tmp_path, "FIVETRAN: {DEFAULT: {API_KEY: a, API_SECRET: b}}")
     [other] = {"FIVETRAN_API_KEY", "FIVETRAN_API_SECRET"} - {missing}
 
-    error = refusal(**{**variables, other: "given"})
+    error = refusal(**{**variables, other: "given-by-hand"})
 
     [line] = error.errors
     assert line.startswith(f"{missing}: is not set, but {other} is: ")

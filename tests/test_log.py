@@ -305,21 +305,21 @@ def tell(stage: Callable[..., Stage]) -> Iterator[Callable[..., Told]]:
 
 
 def test_heartbeat(tell: Callable[..., Told]) -> None:
-    """A long pause is told each half minute, and a short one is not."""
+    """A long pause is told each minute, and a short one is not."""
     told = tell(io.StringIO())
     told.go()
 
-    beats = [told.tick(seconds) for seconds in (0.0, 29.0, 1.0, 1.0, 28.0, 1.0)]
+    beats = [told.tick(seconds) for seconds in (0.0, 59.0, 1.0, 1.0, 58.0, 1.0)]
 
     assert [bool(beat) for beat in beats] == [False, False, True, False, False, True]
-    assert f"30 s: {told.run.state.name}, next step in 70 s, sync_state scheduled; deadline in 4 min 30 s" in beats[2]
+    assert f"60 s: {told.run.state.name}, next step in 40 s, sync_state scheduled; deadline in 4 min 00 s" in beats[2]
 
 
 def test_heartbeat_of_a_call(tell: Callable[..., Told]) -> None:
     """While an answer is awaited the heartbeat names the request."""
     told = tell(io.StringIO())
 
-    assert f"waiting for the answer to GET /v1/connections/{CONNECTOR}; deadline in" in told.tick(35.0)
+    assert f"waiting for the answer to GET /v1/connections/{CONNECTOR}; deadline in" in told.tick(65.0)
 
 
 def test_heartbeat_between_two_steps(tell: Callable[..., Told]) -> None:
@@ -339,6 +339,72 @@ def test_terminal_has_a_live_line(tell: Callable[..., Told]) -> None:
 
     assert all(tick.startswith(CLEAR) for tick in ticks)
     assert all("\n" not in tick for tick in ticks)
+
+
+@pytest.mark.parametrize(("poll", "minutes"), [("1", 5), ("10", 60)])
+def test_log_of_a_long_wait_is_small(stage: Callable[..., Stage], poll: str, minutes: int) -> None:
+    """A long wait is a line where something changes and one a minute, however often is polled."""
+    here = stage(Scenario(syncs=(SyncPlan(lasts=60.0 * minutes),)))
+
+    played = here.play(FIVETRAN_TIMEOUT="10000", FIVETRAN_POLL_INTERVAL=poll)
+
+    lines = played.stderr.splitlines()
+    beats = [line for line in lines if "deadline in" in line]
+    assert played.code == 0
+    assert sum("polling -> waiting" in line for line in lines) == 1
+    assert minutes / 2 < len(beats) <= minutes
+    assert all(re.search(r"\] \d+ (s|min|h).*: \w+, .*sync_state syncing.*; deadline in \d+", line) for line in beats)
+    assert len(lines) < len(beats) + 40
+
+
+def test_debug_log_of_a_wait_has_each_step(stage: Callable[..., Stage]) -> None:
+    """With debug detail each poll is there, though it brings nothing new."""
+    here = stage(Scenario(syncs=(SyncPlan(lasts=100.0),)))
+
+    played = here.play(DATAOPS_DEBUG="1")
+
+    assert played.stderr.count("polling -> waiting") == played.way.count("waiting") - 1
+
+
+def test_repeated_wait_for_a_limit_is_told_once(stage: Callable[..., Stage]) -> None:
+    """A limit that is met again and again, with the same wait, is one line; a back-off that grows is one each time."""
+    limited = Fault(on="get", skip=3, times=20, status=429, code="TooMany", headers={"Retry-After": "1"})
+    here = stage(Scenario(syncs=(SyncPlan(lasts=100.0),), faults=(limited,)))
+    told = here.play(FIVETRAN_TIMEOUT="600").stderr.count("rate_limited")
+    there = stage(Scenario(syncs=(SyncPlan(lasts=100.0),), faults=(Fault(on="get", skip=3, times=4),)))
+    each = there.play(FIVETRAN_TIMEOUT="600").stderr.count("unavailable")
+
+    assert (told, each) == (1, 4)
+
+
+def test_cut_document_is_told_once(stage: Callable[..., Stage]) -> None:
+    """That a document was cut is a warning, once, also where it is the result."""
+    here = stage(Scenario(connection={"notes": "x" * 20_000}, syncs=(SyncPlan(lasts=60.0),)))
+
+    played, shown = here.play(), here.play("STATUS")
+
+    warning = "Fivetran's answer has texts or lists beyond measure: they are shown cut"
+    assert (played.stderr.count(warning), shown.stderr.count(warning)) == (1, 1)
+    assert json.loads(shown.stdout)["notes"].endswith("x… (10,000 more characters)")
+
+
+def test_words_from_outside_keep_everything_small(stage: Callable[..., Stage]) -> None:
+    """Answers of megabytes leave a log, a journal and a report of bearable size."""
+    words = "word " * 300_000
+    tasks = [{"code": words, "message": words, "details": words}] * 2
+    here = stage(
+        Scenario(
+            connection={"status": {"tasks": tasks, "warnings": [words] * 9, "setup_state": words, "sync_state": words}},
+            faults=(Fault(on="get", status=500, code=words, message=words, times=2),),
+        )
+    )
+
+    played = here.play(DATAOPS_DEBUG="1", FIVETRAN_STATE_FILE=str(here.folder / "run.json"))
+
+    files = {path.name: path.stat().st_size for path in here.folder.rglob("*") if path.is_file()}
+    assert played.code
+    assert len(played.stderr) < 3_000_000
+    assert sum(files.values()) < 5_000_000, files
 
 
 def test_slow_start_is_told_once(stage: Callable[..., Stage]) -> None:

@@ -120,6 +120,42 @@ def test_second_signal_ends_it_immediately(tmp_path: Path) -> None:
     assert not (tmp_path / "result.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "verdict"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_signals_that_the_parent_had_blocked(tmp_path: Path, number: int, code: int, verdict: str) -> None:
+    """A parent that had signals and alarms blocked takes from the job neither its end nor its limits."""
+    block = (
+        "import os, signal, sys\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGALRM})\n"
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    command = (COMMAND[0], "-c", block, *COMMAND[1:])
+    with rehearsed(Scenario(faults=(Fault(on="get", does="hang"),))) as fivetran:
+        more = {"FIVETRAN_POLL_INTERVAL": "100", "FIVETRAN_HTTP_TIMEOUT": "0.1", "FIVETRAN_REPORT_DIR": str(tmp_path)}
+        with Process(variables=fivetran.variables("START", **more), command=command) as job:
+            job.await_line("no answer within 0.1 s")
+            job.await_line("triggering -> waiting")
+            job.send(number)
+            ended = job.end()
+
+    assert (ended.code, _result(tmp_path)["verdict"]) == (code, verdict), ended.stderr
+
+
+def test_interrupt_that_a_shell_had_ignored(tmp_path: Path) -> None:
+    """What a shell started in its background is not ended by Ctrl-C, but by SIGTERM."""
+    command = ("/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *COMMAND)
+    with rehearsed(Scenario()) as fivetran:
+        more = {"FIVETRAN_POLL_INTERVAL": "100", "FIVETRAN_REPORT_DIR": str(tmp_path)}
+        with Process(variables=fivetran.variables("START", **more), command=command) as job:
+            job.await_line("triggering -> waiting")
+            job.send(signal.SIGINT)
+            job.send(signal.SIGTERM)
+            ended = job.end()
+
+    assert (ended.code, _result(tmp_path)["verdict"]) == (143, "terminated"), ended.stderr
+
+
 def test_reader_of_stdout_has_gone() -> None:
     """A reader of stdout that went away costs a warning, not the job."""
     reading, writing = os.pipe()

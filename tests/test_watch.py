@@ -233,6 +233,51 @@ def test_handlers_are_put_back(clock: HandClock) -> None:
     assert not set(before) & set(within)
 
 
+@pytest.fixture
+def _restored() -> Iterator[None]:
+    """What a test does to SIGINT and to the signals that are blocked is undone."""
+    before, blocked = signal.getsignal(signal.SIGINT), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield
+    signal.signal(signal.SIGINT, before)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+@pytest.mark.usefixtures("_restored")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_blocked_signal_is_unblocked(clock: HandClock, number: signal.Signals) -> None:
+    """A signal that the parent had blocked is heeded, even if it came before, and blocked again afterwards."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number, signal.SIGALRM})
+    signal.raise_signal(number)
+
+    with Watch(clock) as watch:
+        noted = watch.signal()
+
+    assert noted is not None
+    assert {number, signal.SIGALRM} <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.usefixtures("_restored")
+def test_blocked_alarm_is_unblocked() -> None:
+    """Where the parent had blocked alarms, a limit strikes all the same."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+
+    with Watch(SystemClock()) as watch, pytest.raises(LimitReached):
+        watch.call(_hang, 0.05, interruptible=True)
+
+
+@pytest.mark.usefixtures("_restored")
+def test_ignored_interrupt_stays_ignored(clock: HandClock) -> None:
+    """SIGINT that a shell had ignored for what runs in its background is none of the job's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with Watch(clock) as within:
+        signal.raise_signal(signal.SIGINT)
+        noted = within.signal()
+
+    assert noted is None
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
 def test_fast_clock_starts_at_the_real_time() -> None:
     """A fast clock begins at the machine's time and goes so much faster from there."""
     before = (time.monotonic(), time.time())

@@ -9,7 +9,7 @@ from orchestrator.debugger.session import AS_TOLD, Session
 from orchestrator.debugger.timeline import Timeline
 from orchestrator.journal import JournalError, read_journal
 from orchestrator.loader import ChartError
-from orchestrator.masking import Mask
+from orchestrator.masking import Mask, proxy_secrets
 from orchestrator.replay import Divergence
 from orchestrator.simulator.app import Simulator
 from orchestrator.simulator.clock import VirtualClock
@@ -86,5 +86,7 @@ def _live(action: str | None, environ: Mapping[str, str]) -> Session:
         raise CannotOpen("\n".join(error.errors)) from error
     settings = configured.settings
     mask = Mask(settings.api_key, settings.api_secret)
+    for secret in (*configured.secrets, *proxy_secrets(environ)):
+        mask.add(secret)
     rig = Rig(settings, clock, mask)
     return Session(Timeline.begun(configured.chart, rig, "Fivetran"), mask)

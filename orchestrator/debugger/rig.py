@@ -94,7 +94,9 @@ class Rig:
         self.noted = Noted()
         self.interrupted: Request | None = None
         self._mask = mask
-        self._client = Client(url, settings.api_key, settings.api_secret, now=clock.wall, hide=mask.add)
+        self._client = Client(
+            url, settings.api_key, settings.api_secret, now=clock.wall, hide=mask.learn, mask=mask.block
+        )
         self._open.callback(self._client.close)
         self.world = World(clock, self._send, self._write, self._jitter)
 
@@ -131,7 +133,7 @@ class Rig:
                 if not reply.given:
                     return replace(answer, status=reply.status)
         headers = {"Date": formatdate(self.clock.wall() + self.ahead, usegmt=True), "Content-Type": "text/plain"}
-        return interpret(request, reply.status, headers, reply.body, hide=self._mask.add)
+        return interpret(request, reply.status, headers, reply.body, hide=self._mask.learn, mask=self._mask.block)
 
     def _call(self, request: Request, seconds: float) -> Answer:
         try:
