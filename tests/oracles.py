@@ -94,6 +94,10 @@ class _Truth:
         """When we first asked for a sync."""
         return min((sent.at for sent in self.posts), default=float("inf"))
 
+    def after_asking(self, sync: Sync) -> bool:
+        """Whether a sync began after we first asked for one, or by that."""
+        return bool(self.posts) and sync.starts_at >= self.asked and self.posts[0].running is not sync
+
     @cached_property
     def attached(self) -> list[Sync]:
         """The syncs that a document which we were given showed running."""
@@ -152,7 +156,7 @@ class _Truth:
         if self.world.action == "FORCE_RESYNC":
             yield from self._green_resync(good)
             return
-        if any(sync.starts_at >= self.asked for sync in good):
+        if any(self.after_asking(sync) for sync in good):
             return
         name = BETWEEN if any(self.between(sync, post) for post in self.posts for sync in good) else ""
         if self.policy == "attach":
@@ -181,8 +185,8 @@ class _Truth:
         red = self.played.verdict in {"sync_failed", "cancelled"}
         if not red and self.played.verdict not in {"rescheduled", "too_late"}:
             return
-        mine = self.ours or ([] if self.posts else self.attached)
-        mine = mine or [sync for sync in self.syncs if sync.starts_at >= self.asked]
+        mine = self.ours or (self.attached if self.policy == "attach" and not self.posts else [])
+        mine = mine or [sync for sync in self.syncs if self.after_asking(sync)]
         last = self.last_look(self.ended)
         seen = last.acts_at if last is not None and last.acts_at is not None else 0.0
         good = [sync for sync in mine if sync.outcome == "succeeds" and self.over(sync)]
@@ -251,7 +255,7 @@ class _Truth:
             return
         words = f"{len(ends)} syncs of ours: {self.told(self.syncs)}"
         lost = [sent for sent in self.posts if self.unheard(sent)]
-        late = [sent for sent in lost if sent.acts_at is not None and sent.acts_at >= sent.until]
+        late = [sent for sent in lost if _late(sent)]
         name = ""
         if self.world.action == "FORCE_RESYNC":
             if len(ends) - 1 <= len(lost):
@@ -312,7 +316,7 @@ class _Truth:
         now = self.played.connection.members["schedule_type"]
         if self.keeps or before in {"null", "manual"} or any("schedule" in warning for warning in self.played.warnings):
             return
-        late = any(sent.acts_at is not None and sent.acts_at >= sent.until for sent in patches)
+        late = any(_late(sent) for sent in patches)
         name = "Fivetran carried a PATCH out after the job had given it up" if late else ""
         if self.restores and now != before and self.played.code in {0, 1} and self._may_restore():
             yield Finding("schedule", name, f"it was to be put back to {before}, is {now}, and no warning says so")
@@ -332,6 +336,11 @@ class _Truth:
             yield Finding(
                 "setup tests", "", f"{self.played.verdict}, though a test has {'' if failed else 'not '}failed"
             )
+
+
+def _late(sent: Sent) -> bool:
+    """Whether it was carried out when nobody waited for it any more."""
+    return sent.acts_at is not None and sent.acts_at > sent.at and sent.acts_at >= sent.until
 
 
 def _runs(sync: Sync, moment: float | None) -> bool:

@@ -36,7 +36,7 @@ _HEADERS = {
 }
 _ENDLESS = {"hang", "trickle"}
 AFTERWARDS = 7200.0  # seconds that Fivetran goes on: what was started comes to its end
-MOST_STEPS = 4000
+MOST_STEPS = 2000
 
 
 class Killed(BaseException):
