@@ -94,10 +94,28 @@ class _Truth:
         """When we first asked for a sync."""
         return min((sent.at for sent in self.posts), default=float("inf"))
 
+    def after_asking(self, sync: Sync) -> bool:
+        """Whether a sync began after we first asked for one, or by that."""
+        return bool(self.posts) and sync.starts_at >= self.asked and self.posts[0].running is not sync
+
     @cached_property
     def attached(self) -> list[Sync]:
-        """The syncs that a look of ours found running."""
-        return [sync for sync in self.syncs if any(_runs(sync, look.acts_at) for look in self.looks)]
+        """The syncs that a document which we were given showed running."""
+        shown = [sent for sent in self.played.sent if sent.operation in {"get", "patch"} and sent.answered]
+        return [sync for sync in self.syncs if any(self.saw(sent, sync) for sent in shown)]
+
+    @staticmethod
+    def saw(look: Sent, sync: Sync) -> bool:
+        """Whether a look found that sync running."""
+        late = look.acts_at is not None and look.acts_at > look.at
+        return _runs(sync, look.acts_at) if late else look.running is sync
+
+    def between(self, sync: Sync, post: Sent) -> bool:
+        """Whether a sync began after the last look before a request, and not after the request."""
+        look = self.last_look(post.at)
+        since = self.played.began if look is None or look.acts_at is None else look.acts_at
+        seen = look is not None and self.saw(look, sync)
+        return not seen and since <= sync.starts_at <= (post.acts_at or post.until)
 
     def over(self, sync: Sync) -> bool:
         """Whether it had ended when the run did."""
@@ -138,18 +156,18 @@ class _Truth:
         if self.world.action == "FORCE_RESYNC":
             yield from self._green_resync(good)
             return
-        if any(sync.starts_at >= self.asked for sync in good):
+        if any(self.after_asking(sync) for sync in good):
             return
-        if self.policy == "attach" and any(sync is one for sync in good for one in self.attached):
-            return
-        between = ""
-        for post in self.posts:
-            look = self.last_look(post.at)
-            since = self.played.began if look is None or look.acts_at is None else look.acts_at
-            if any(since < sync.starts_at <= (post.acts_at or post.until) for sync in good):
-                between = BETWEEN
+        name = BETWEEN if any(self.between(sync, post) for post in self.posts for sync in good) else ""
+        if self.policy == "attach":
+            if any(sync is one for sync in good for one in self.attached) or any(
+                one.cause == "unpaused" for one in good
+            ):
+                return
+            if self.attached and any(sync.starts_at >= self.attached[-1].starts_at for sync in good):
+                name = "another sync succeeded after the one attached to had ended otherwise"
         yield Finding(
-            "false green", between, f"no sync that began after the job asked has succeeded: {self.told(self.syncs)}"
+            "false green", name, f"no sync that began after the job asked has succeeded: {self.told(self.syncs)}"
         )
 
     def _green_resync(self, good: list[Sync]) -> Iterator[Finding]:
@@ -167,8 +185,8 @@ class _Truth:
         red = self.played.verdict in {"sync_failed", "cancelled"}
         if not red and self.played.verdict not in {"rescheduled", "too_late"}:
             return
-        mine = self.ours or ([] if self.posts else self.attached)
-        mine = mine or [sync for sync in self.syncs if sync.starts_at >= self.asked]
+        mine = self.ours or (self.attached if self.policy == "attach" and not self.posts else [])
+        mine = mine or [sync for sync in self.syncs if self.after_asking(sync)]
         last = self.last_look(self.ended)
         seen = last.acts_at if last is not None and last.acts_at is not None else 0.0
         good = [sync for sync in mine if sync.outcome == "succeeds" and self.over(sync)]
@@ -194,11 +212,8 @@ class _Truth:
         return self._skewed()
 
     def _why_foreign(self) -> str:
-        for post in self.posts:
-            look = self.last_look(post.at)
-            since = self.played.began if look is None or look.acts_at is None else look.acts_at
-            if any(since < sync.starts_at <= (post.acts_at or post.until) for sync in self.syncs):
-                return BETWEEN
+        if any(self.between(sync, post) for post in self.posts for sync in self.syncs):
+            return BETWEEN
         return self._skewed()
 
     def _skewed(self) -> str:
@@ -225,7 +240,8 @@ class _Truth:
     def _not_seen(self, sync: Sync, sent: Sent) -> str:
         """The exception, where the look that a request came straight after could not have seen the sync."""
         look = self.fresh_look(sent)
-        return BETWEEN if look is not None and sync.starts_at > (look.acts_at or 0) else ""
+        unseen = look is not None and sync.starts_at >= (look.acts_at or 0) and not self.saw(look, sync)
+        return BETWEEN if unseen else ""
 
     def two_syncs(self) -> Iterator[Finding]:
         """More than one sync that our triggers started has come to its own end."""
@@ -239,7 +255,7 @@ class _Truth:
             return
         words = f"{len(ends)} syncs of ours: {self.told(self.syncs)}"
         lost = [sent for sent in self.posts if self.unheard(sent)]
-        late = [sent for sent in lost if sent.acts_at is not None and sent.acts_at >= sent.until]
+        late = [sent for sent in lost if _late(sent)]
         name = ""
         if self.world.action == "FORCE_RESYNC":
             if len(ends) - 1 <= len(lost):
@@ -250,6 +266,8 @@ class _Truth:
             name = "a forced restart was repeated after its answer was lost"
         elif lost and all(self._traceless(one.sync) for one in ends[:-1] if one.sync):
             name = "a sync left no trace between two looks"
+        elif lost:
+            name = self._skewed()
         yield Finding("two syncs", name, words)
 
     def _traceless(self, sync: Sync) -> bool:
@@ -291,16 +309,14 @@ class _Truth:
         if self.keeps and any("schedule_type" in (sent.request.body or {}) for sent in patches):
             yield Finding("schedule", "", "the schedule was changed, though it was to be kept")
         for sent in patches:
-            for sync in self.syncs:
-                if _runs(sync, sent.at):
-                    yield Finding(
-                        "schedule", self._not_seen(sync, sent), f"a PATCH while a sync was running: {self.told([sync])}"
-                    )
+            if (sync := sent.running) is not None:
+                words = f"a PATCH while a sync was running: {self.told([sync])}"
+                yield Finding("schedule", self._not_seen(sync, sent), words)
         before = self.scenario.connection.get("schedule_type", "auto")
         now = self.played.connection.members["schedule_type"]
         if self.keeps or before in {"null", "manual"} or any("schedule" in warning for warning in self.played.warnings):
             return
-        late = any(sent.acts_at is not None and sent.acts_at >= sent.until for sent in patches)
+        late = any(_late(sent) for sent in patches)
         name = "Fivetran carried a PATCH out after the job had given it up" if late else ""
         if self.restores and now != before and self.played.code in {0, 1} and self._may_restore():
             yield Finding("schedule", name, f"it was to be put back to {before}, is {now}, and no warning says so")
@@ -320,6 +336,11 @@ class _Truth:
             yield Finding(
                 "setup tests", "", f"{self.played.verdict}, though a test has {'' if failed else 'not '}failed"
             )
+
+
+def _late(sent: Sent) -> bool:
+    """Whether it was carried out when nobody waited for it any more."""
+    return sent.acts_at is not None and sent.acts_at > sent.at and sent.acts_at >= sent.until
 
 
 def _runs(sync: Sync, moment: float | None) -> bool:

@@ -23,7 +23,7 @@ from orchestrator.loader import load
 from orchestrator.machine import Position
 from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
-from orchestrator.simulator.connection import Connection
+from orchestrator.simulator.connection import Connection, Sync
 from orchestrator.simulator.rehearsal import CONNECTOR, variables
 from orchestrator.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived
 from orchestrator.world import World as Outside
@@ -36,7 +36,7 @@ _HEADERS = {
 }
 _ENDLESS = {"hang", "trickle"}
 AFTERWARDS = 7200.0  # seconds that Fivetran goes on: what was started comes to its end
-MOST_STEPS = 4000
+MOST_STEPS = 2000
 
 
 class Killed(BaseException):
@@ -53,6 +53,7 @@ class Sent:
         at: When it was sent.
         until: When the job had its answer, or gave it up.
         acts_at: When Fivetran carried it out, or would have; None where it never did.
+        running: The sync that was running when it arrived, or None.
         answered: It had an answer that the client took for one.
     """
 
@@ -60,7 +61,8 @@ class Sent:
     operation: str
     at: float
     until: float
-    acts_at: float | None
+    acts_at: float | None = None
+    running: Sync | None = None
     answered: bool = False
 
 
@@ -191,14 +193,17 @@ class _Player:
         self.clock.sleep(until - self.clock.monotonic())
 
     def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
-        self._die("unsent")
         path, _, query = request.path.partition("?")
         began = self._now()
-        body = b"" if request.body is None else json.dumps(request.body).encode()
-        arrival = self.simulator.arrive(request.method, path, dict(parse_qsl(query)), _HEADERS, body)
-        acts_at = began + arrival.acts_in if arrival.acts else None
-        sent = Sent(request, arrival.operation, began, began, acts_at)
+        sent = Sent(request, self.simulator.operation(request.method, path), began, began)
         self.played.sent.append(sent)
+        self._die("unsent")
+        body = b"" if request.body is None else json.dumps(request.body).encode()
+        self.simulator.catch_up()
+        self.connection.live()
+        sent.running = self.connection.running
+        arrival = self.simulator.arrive(request.method, path, dict(parse_qsl(query)), _HEADERS, body)
+        sent.acts_at = began + arrival.acts_in if arrival.acts else None
         try:
             answer = self._wait(request, arrival, seconds, interruptible=interruptible)
             sent.answered = True

@@ -229,7 +229,7 @@ def _fault(dice: _Dice, action: str) -> Fault:
         times=dice.one(1, 1, 1, 2, 4, 20),
         when=dice.one("always", "always", "syncing", "idle"),
         does=does,
-        acts=dice.chance(0.5),
+        acts=dice.chance(0.5) and (does != "answer" or status in {200, 500, 502, 503}),  # a refusal is one
         acts_in=dice.one(0.0, 0.0, 0.0, dice.seconds(0, 50)),
         answers_in=dice.one(0.0, 0.0, dice.seconds(0, 8), dice.seconds(0, 70)),
         status=status,

@@ -42,7 +42,7 @@ _OPERATIONS = {
     ("GET", "/errors"): "errors",
     ("GET", "/warnings"): "warnings",
 }
-_PATH = re.compile(r"/v1/connections/([^/]+)(/.*)?")
+_PATH = re.compile(r"/v1/connections/[^/]+(/.*)?")
 _JSON = {"Content-Type": "application/json"}
 _BREAKS = frozenset({"reset", "hang", "trickle", "truncate", "short"})  # faults on the socket
 INSTANT = 1e-6  # seconds that are none
@@ -229,11 +229,10 @@ class Simulator:
             headers: Its headers.
             body: Its body.
         """
-        known = _PATH.fullmatch(path)
-        operation = _OPERATIONS.get((method, known[2] or ""), "") if known else ""
+        operation = self.operation(method, path)
         with self._lock:
             self.catch_up()
-            identity = known[1] if known else ""
+            identity = path.split("/")[3] if operation else ""
             connection = self.connection(identity) if operation else None
             if connection is not None:
                 connection.live()
@@ -265,6 +264,12 @@ class Simulator:
             if connection is not None and arrival.reply is not None:
                 connection.after(operation)
         return arrival
+
+    @staticmethod
+    def operation(method: str, path: str) -> str:
+        """What is asked, as `Seen` has it."""
+        known = _PATH.fullmatch(path)
+        return _OPERATIONS.get((method, known[1] or ""), "") if known else ""
 
     def catch_up(self) -> None:
         """Carry out what was to be carried out later, by now, at its own moment, whoever still waits for it."""

@@ -401,7 +401,7 @@ class Connection:
                 self._succeed(sync)
             case "fails":
                 self._fail(sync)
-            case "reschedules":
+            case "reschedules" if self.current is None:  # else one that waits for its end takes its place
                 self.rescheduled_for = sync.ends_at + sync.plan.again_in
                 self._due.append(_Due(self.rescheduled_for, "resume", sync))
             case "pauses":
