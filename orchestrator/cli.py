@@ -3,6 +3,9 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from orchestrator.streams import standard
 
 __all__ = ["main"]
 
@@ -43,12 +46,10 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     arguments = sys.argv[1:] if arguments is None else arguments
     environ = os.environ if environ is None else environ
     try:
-        return _dispatch(arguments, environ) if arguments else _job(environ)
+        with standard():
+            return _dispatch(arguments, environ) if arguments else _job(environ)
     except KeyboardInterrupt:  # before the job's own handlers are there
         return 130
-    except BrokenPipeError:  # `| head`: whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
-        return 0
 
 
 def _job(environ: Mapping[str, str]) -> int:
@@ -68,9 +69,15 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 
     from orchestrator import __version__  # noqa: PLC0415
     from orchestrator.exit_codes import EXIT_CODES  # noqa: PLC0415
+    from orchestrator.masking import Mask  # noqa: PLC0415
 
     codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())
-    parser = argparse.ArgumentParser(
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            super().error(Mask().line(message))  # it may repeat what stands in a variable of the pipeline
+
+    parser = Parser(
         "fivetran-orchestrator",
         description=DESCRIPTION,
         epilog=EXAMPLES.format(codes=codes),
@@ -85,6 +92,4 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         command.set_defaults(execute=module.execute)
         module.add_to(command)
     given = parser.parse_args(arguments)
-    code: int = given.execute(given, environ)
-    sys.stdout.flush()
-    return code
+    return int(given.execute(given, environ))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from desk import Debugger
-from process import Process, Rehearsal, rehearsed
+from process import Process, Rehearsal, environment, rehearsed
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
@@ -172,7 +172,7 @@ def test_transcripts_are_up_to_date() -> None:
     """`docs/debugging.md` is what `make documents` would write."""
     command = [sys.executable, str(ROOT / "tools" / "transcripts.py")]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     assert done.stderr == ""
     assert done.stdout == (ROOT / "docs" / "debugging.md").read_text("utf-8")
@@ -502,11 +502,10 @@ class Terminal:
         self.raw = self.screen = ""
         self.process, self.master = pty.fork()
         if self.process == 0:
-            inherited = {name: value for name, value in os.environ.items() if name.startswith(("PATH", "COV"))}
             os.execve(  # noqa: S606  # our own command
                 sys.executable,
                 [sys.executable, "-m", "orchestrator", "debug", *arguments],
-                {**inherited, "TERM": "xterm", "COLUMNS": "80", "LINES": "40", **variables},
+                environment(**{"TERM": "xterm", "COLUMNS": "80", "LINES": "40", **variables}),
             )
 
     def type(self, text: str) -> None:

@@ -1,8 +1,9 @@
 """`replay`: recorded runs again, on the code and charts of today."""
 
-import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping
+
+from orchestrator.streams import say
 
 __all__ = ["HELP", "add_to", "execute"]
 
@@ -52,14 +53,14 @@ def _replay(file: str, *, recorded: bool) -> int:
         journal = read_journal(file)
         chart = chart_of(journal, recorded=recorded)
     except (JournalError, ChartError) as error:
-        print(error, file=sys.stderr)
+        say(error, error=True)
         return NO_JOURNAL
     told = f"{file}: {summary(journal)}"
     try:
         run = replay(journal, chart)
     except Divergence as divergence:
-        print(f"{told}: DIFFERS\n  {'  '.join(str(divergence).splitlines(keepends=True))}")
+        say(f"{told}: DIFFERS\n  {'  '.join(str(divergence).splitlines(keepends=True))}")
         return DIFFERS
     changed = "" if chart.digest == journal.header.digest else "; the chart has changed, but not on this way"
-    print(f"{told}: repeats{'' if run.ended else ' as far as it goes'}{changed}")
+    say(f"{told}: repeats{'' if run.ended else ' as far as it goes'}{changed}")
     return REPEATS
