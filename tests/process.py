@@ -58,6 +58,7 @@ class Process:
             stderr=stderr,
             text=True,
         )
+        self.stdout = ""
         self.stderr: list[str] = []
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, args=(self._popen.stderr or (),), daemon=True)
@@ -92,11 +93,22 @@ class Process:
         self._popen.send_signal(number)
         return now
 
+    def read_until(self, text: str) -> str:
+        """Read stdout until that text is there; return what was read."""
+        assert self._popen.stdout is not None
+        read = ""
+        while not read.endswith(text):
+            character = self._popen.stdout.read(1)
+            assert character, f"{text!r} is not in:\n{read}"
+            read += character
+        self.stdout += read
+        return read
+
     def end(self) -> "Ended":
         """Wait for its end."""
         code = self._popen.wait(PATIENCE)  # what it prints fits into the pipe
         at = time.monotonic()
-        stdout = self._popen.stdout.read() if self._popen.stdout else ""
+        stdout = self.stdout + (self._popen.stdout.read() if self._popen.stdout else "")
         self._reader.join(PATIENCE)
         while not self._lines.empty():
             self.stderr.append(self._lines.get())
