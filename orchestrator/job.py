@@ -249,10 +249,11 @@ class Job:
             return self.stdout.finish(None)
 
         with self.sections.section("fivetran_result", "Result (stdout)", collapsed=text.startswith("{")):
-            if not self._wait(watch, max(seconds, GRACE), give):
-                self.stdout.finish(0.0)
-                why = self.stdout.error or f"nobody reads it, and {'a signal came' if watch.noted else 'time is up'}"
-                self.log.warning(f"the result could not be written to stdout: {why}")
+            written = self._wait(watch, max(seconds, GRACE), give)
+        if not written:
+            self.stdout.finish(0.0)
+            why = self.stdout.error or f"nobody reads it, and {'a signal came' if watch.noted else 'time is up'}"
+            self.log.warning(f"the result could not be written to stdout: {why}")
 
     def _wait(self, watch: Watch, seconds: float, until: Callable[[], bool]) -> bool:
         """Wait for a stream's reader, for at most so many seconds or until a signal: the verdict stands.

@@ -142,7 +142,7 @@ class Output(io.TextIOBase):
         """Leave it; the inherited descriptor stays open."""
         if self._descriptor != self.inherited and self._descriptor is not None:
             os.close(self._descriptor)
-            self._descriptor = self.inherited
+        self._descriptor = None
 
     def _add(self, data: bytes, *, whole: bool) -> None:
         if not self._waits:

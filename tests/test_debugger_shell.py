@@ -21,6 +21,7 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
+from rich.text import Text
 from test_cli import WITHOUT
 
 from orchestrator.cli import main
@@ -30,6 +31,7 @@ from orchestrator.debugger.commands import complete
 from orchestrator.debugger.openings import opened
 from orchestrator.journal import read_journal
 from orchestrator.loader import load
+from orchestrator.masking import Mask
 from orchestrator.settings import Settings
 from orchestrator.simulator.app import SECRET
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
@@ -166,6 +168,16 @@ def test_transcript_in_a_narrow_encoding() -> None:
     shell._Trimmed(out).write("a…  \nb")
 
     assert (out.encoding, raw.getvalue()) == ("ascii", b"a?\nb")
+
+
+def test_console_is_clean() -> None:
+    """Whatever is shown on the screen, no secret and nothing that steers the terminal is in it but what colours it."""
+    out = io.StringIO()
+    console = shell._Console(Mask("open sesame"), file=out, force_terminal=True, color_system="standard", width=80)
+
+    console.print(Text("here \x1b[2J\x9b open sesame", "refusal"), soft_wrap=True)
+
+    assert out.getvalue() == "\x1b[31mhere [2J ***\x1b[0m\n"
 
 
 def test_transcripts_are_up_to_date() -> None:
@@ -564,3 +576,16 @@ def test_no_colour_at_a_real_terminal(tmp_path: Path) -> None:
 
     assert terminal.end() == 0
     assert re.findall(r"\x1b\[(?:\d+;)*[34]\d(?:;\d+)*m", terminal.raw) == []
+
+
+def test_dumb_terminal(tmp_path: Path) -> None:
+    """TERM=dumb gets no escape code at all."""
+    terminal = Terminal("STATUS", XDG_STATE_HOME=str(tmp_path), TERM="dumb")
+
+    terminal.await_text("0 validating>")
+    terminal.type("step\r")
+    terminal.await_text("disabling_schedule>")
+    terminal.type("\x04")
+
+    assert terminal.end() == 0
+    assert "\x1b" not in terminal.raw

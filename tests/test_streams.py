@@ -741,10 +741,11 @@ def test_requests_steer_no_terminal() -> None:
         assert url is not None
         simulator.await_line("__main__.py")
         with requests.Session() as session:
-            session.post(f"{url[0]}/odd%1b%5b2J%07%c2%9b", json={"odd \x1b": "\x9b"}, timeout=PATIENCE)
+            session.post(f"{url[0]}/odd%1b%5b2J%07%c2%9b%0aend", json={"odd \x1b": "\x9b"}, timeout=PATIENCE)
         told = simulator.await_line("POST /odd")
         simulator.send(signal.SIGINT)
         ended = simulator.end()
 
     assert ended.code == 0
     assert told.strip().isprintable()
+    assert "end {'odd" in told

@@ -59,6 +59,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 def _check(name: str, read: Callable[[], "Chart"]) -> int:
     """Prove one chart, and print what came of it."""
     from orchestrator.loader import ChartError, UnreadableChartError  # noqa: PLC0415
+    from orchestrator.masking import Mask  # noqa: PLC0415
     from orchestrator.promises import PROMISES, broken  # noqa: PLC0415
 
     try:
@@ -72,7 +73,7 @@ def _check(name: str, read: Callable[[], "Chart"]) -> int:
             say(f"          {fault.removeprefix(f'{name}: ')}")
         return UNSOUND
     paths = broken(chart)
-    say(chart.title if name == chart.action else f"{name}: {chart.title}")
+    say(Mask().line(chart.title if name == chart.action else f"{name}: {chart.title}"))
     say(f"  holds   the laws: {len(chart.states)} states, {len([*chart.edges()])} edges")
     for promise in PROMISES:
         path = paths.get(promise.name)

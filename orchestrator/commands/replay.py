@@ -47,6 +47,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 def _replay(file: str, *, recorded: bool) -> int:
     from orchestrator.journal import JournalError, read_journal  # noqa: PLC0415
     from orchestrator.loader import ChartError  # noqa: PLC0415
+    from orchestrator.masking import Mask  # noqa: PLC0415
     from orchestrator.replay import Divergence, chart_of, replay, summary  # noqa: PLC0415
 
     try:
@@ -55,7 +56,7 @@ def _replay(file: str, *, recorded: bool) -> int:
     except (JournalError, ChartError) as error:
         say(error, error=True)
         return NO_JOURNAL
-    told = f"{file}: {summary(journal)}"
+    told = Mask().line(f"{file}: {summary(journal)}")  # no name in it makes a line of its own
     try:
         run = replay(journal, chart)
     except Divergence as divergence:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.output.plain_text import PlainTextOutput
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
@@ -46,6 +48,13 @@ def attended(session: Session, environ: Mapping[str, str]) -> int:
     Returns:
         0, or 143 where it was told to end.
     """
+    if environ.get("TERM") != "dumb":
+        return _attended(session, environ)
+    with create_app_session(output=PlainTextOutput(sys.stdout)):  # else the cursor is shown and hidden all the same
+        return _attended(session, environ)
+
+
+def _attended(session: Session, environ: Mapping[str, str]) -> int:
     plain = not steerable(environ)
     console = _Console(session.mask, color_system=None if plain else "auto")
     desk, live = Desk(session, console), LiveLine(sys.stdout, session.mask, environ)

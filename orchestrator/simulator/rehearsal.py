@@ -10,6 +10,7 @@ from orchestrator.clock import FastClock, SystemClock
 from orchestrator.configuration import report_dir
 from orchestrator.events import SIGNALS
 from orchestrator.job import Job
+from orchestrator.masking import Mask
 from orchestrator.report import JOURNAL
 from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
 from orchestrator.simulator.scenario import Scenario, load_scenario, names
@@ -120,4 +121,5 @@ def simulate(name: str, port: int, speed: float) -> int:
 
 def _tell(seen: Seen) -> None:
     with _TELLING:
-        say(f"{seen.method} {seen.path} {'' if seen.body is None else seen.body} -> {seen.outcome}", error=True)
+        line = f"{seen.method} {seen.path} {'' if seen.body is None else seen.body} -> {seen.outcome}"
+        say(Mask().line(line), error=True)
