@@ -585,7 +585,7 @@ def test_dumb_terminal(tmp_path: Path) -> None:
     terminal.await_text("0 validating>")
     terminal.type("step\r")
     terminal.await_text("disabling_schedule>")
-    terminal.type("\x04")
+    terminal.type("quit\r")
 
     assert terminal.end() == 0
     assert "\x1b" not in terminal.raw

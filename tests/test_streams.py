@@ -593,6 +593,16 @@ def test_pipe_that_cannot_be_opened_once_more(monkeypatch: pytest.MonkeyPatch) -
     assert found == b"line\n"
 
 
+def test_bytes() -> None:
+    """Bytes go out as they are, after the text before them."""
+    with Stream() as stream, _opened(stream, waits=True) as out:
+        out.write("text")
+        out.write_bytes(b"\x89PNG")
+        found = os.read(stream.reading, 100)
+
+    assert found == b"text\x89PNG"
+
+
 def test_parts_of_a_line_are_written_together() -> None:
     """What has no line end yet waits for it, unless it is long or somebody wants it out."""
     with Stream() as stream, _opened(stream) as out:
