@@ -10,6 +10,8 @@ RUNS     ?= 10000
 BROWSER  := tests/browser
 VOCABULARY = $(BIN)/python -c 'from orchestrator.vocabulary_page import page; print(page(), end="")'
 PIP      := -m pip --quiet --disable-pip-version-check
+# Tests see no variable of the shell they are started from: one of a developer's could hide what users see.
+CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test campaign test-browser check documents journals pictures coverage mutate bench wheel image image-test clean
@@ -32,7 +34,7 @@ demo: $(STAMP) ## a START job against a simulated Fivetran, in seconds (SCENARIO
 	@$(BIN)/fivetran-orchestrator demo --scenario $(SCENARIO)
 
 test: $(STAMP) ## the tests; Python is all that they need
-	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+	@$(CLEAN) $(BIN)/pytest -n auto $(PYTEST_ARGS)
 	@echo
 	@echo "Left out: linters and types (make check), coverage of every branch (make coverage), the drawings in"
 	@echo "a browser (make test-browser), the wheel installed elsewhere (make wheel), benchmarks (make bench),"

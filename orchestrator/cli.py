@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from orchestrator.network_variables import prepare
+from orchestrator.streams import standard
 
 __all__ = ["main"]
 
@@ -51,12 +52,10 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     environ = os.environ if environ is None else environ
     prepare(os.environ)
     try:
-        return _dispatch(arguments, environ) if arguments else _job(environ)
+        with standard():
+            return _dispatch(arguments, environ) if arguments else _job(environ)
     except KeyboardInterrupt:  # before the job's own handlers are there
         return 130
-    except BrokenPipeError:  # `| head`: whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
-        return 0
 
 
 def _job(environ: Mapping[str, str]) -> int:
@@ -76,12 +75,14 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 
     from orchestrator import __version__  # noqa: PLC0415
     from orchestrator.exit_codes import EXIT_CODES  # noqa: PLC0415
+    from orchestrator.masking import Mask  # noqa: PLC0415
 
     class Parser(argparse.ArgumentParser):
         """argparse's own; what is given for a flag that it does not know may be a secret, and is not repeated."""
 
         def error(self, message: str) -> NoReturn:
-            super().error(re.sub(r"invalid choice: .* \(choose", "invalid choice (choose", message, flags=re.DOTALL))
+            message = re.sub(r"invalid choice: .* \(choose", "invalid choice (choose", message, flags=re.DOTALL)
+            super().error(Mask().line(message))  # it may repeat what stands in a variable of the pipeline
 
     codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())
     parser = Parser(
@@ -102,6 +103,4 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     if unknown:
         flags = [name for name in (text.partition("=")[0] for text in unknown) if _FLAG.fullmatch(name)]
         parser.error(f"unrecognized arguments: {' '.join(flags) or 'a value that belongs to no flag'}")
-    code: int = given.execute(given, environ)
-    sys.stdout.flush()
-    return code
+    return int(given.execute(given, environ))

@@ -1,11 +1,10 @@
 """One job, from its variables to its exit code: where the parts are put together."""
 
-import io
+import math
 import random
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -16,12 +15,12 @@ from orchestrator.client import Client
 from orchestrator.clock import SystemClock
 from orchestrator.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
 from orchestrator.documents import parse_time
-from orchestrator.driver import Run, Step, drive
+from orchestrator.driver import GRACE, Run, Step, drive
 from orchestrator.exchange import Answer, Request
 from orchestrator.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
 from orchestrator.facts import Facts
 from orchestrator.files import PRIVATE, remove_leftovers, write_atomically
-from orchestrator.log import LiveLine, Sections, coloured, make_log
+from orchestrator.log import Sections, coloured, make_log
 from orchestrator.masking import Mask, proxy_secrets
 from orchestrator.narrator import Narrator
 from orchestrator.output import render
@@ -29,10 +28,11 @@ from orchestrator.report import JOURNAL, Story, result_outside
 from orchestrator.reporter import Reporter
 from orchestrator.settings import Settings
 from orchestrator.snapshot import Found, SnapshotError, compose_snapshot, read_snapshot
+from orchestrator.streams import PATIENCE, output
 from orchestrator.texts import iso
 from orchestrator.verdicts import Explanation
 from orchestrator.watch import Watch
-from orchestrator.world import World
+from orchestrator.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived, World
 
 if TYPE_CHECKING:
     from orchestrator.recorder import Recorder
@@ -84,9 +84,8 @@ class Job:
         self.environ = environ
         self.clock = clock or SystemClock()
         self.jitter = jitter
-        # Python has None for a stream that was closed before it started (`>&-`).
-        self.stdout = stdout or sys.stdout or io.StringIO()
-        self.stderr = stderr or sys.stderr or io.StringIO()
+        self.stdout = output(stdout or sys.stdout, waits=True)
+        self.stderr = output(stderr or sys.stderr)
         self.must_resume = must_resume
         self.observe = observe
         self.verdict: str | None = None
@@ -95,7 +94,7 @@ class Job:
         self.mask = Mask(*("" if text.startswith("DATAOPS_VAULT(") else text for text in given))
         for secret in proxy_secrets(environ):
             self.mask.add(secret)
-        self.live = LiveLine(self.stderr)
+        self.live = LiveLine(self.stderr, self.mask, environ)
         debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
         json_lines = environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json"
         self.log: FilteringBoundLogger = make_log(
@@ -121,15 +120,23 @@ class Job:
         """
         try:
             with Watch(self.clock) as watch:
-                return self._run(watch)
+                code = self._verdict(watch)
+                self.live.clear()
+                watch.tick = lambda: None
+                self._wait(watch, math.inf, lambda: self.stderr.finish(GRACE_AFTER_SIGNAL if watch.noted else PATIENCE))
+                return code
+        except Exception as error:  # noqa: BLE001  # without a watch there is no run
+            return self._bug(error)
+
+    def _verdict(self, watch: Watch) -> int:
+        try:
+            return self._run(watch)
         except ConfigurationError as error:
             return self._misconfigured(error)
         except OSError as error:
             return self._runner_failed(error)
         except Exception as error:  # noqa: BLE001  # the last line of defence, and it says so
             return self._runner_failed(error) if str(error) == NO_THREAD else self._bug(error)
-        finally:
-            self.live.clear()
 
     def _run(self, watch: Watch) -> int:
         configured = configure(self.environ, self.clock.wall)
@@ -152,7 +159,7 @@ class Job:
         run, snapshot = self._begin(configured, recorder.world if recorder else world)
         if recorder:
             recorder.snapshot = snapshot
-        watch.tick = lambda: self.narrator.tick(run)
+        watch.tick = lambda: self._tick(run)
         keep = self._keeper(settings, run)
         self.run_so_far = run
         if not run.resumed:
@@ -171,7 +178,7 @@ class Job:
         written = self.reporter.written or {}  # stdout tells the same end, however long the writing took
         ended = parse_time(written.get("ended_at")) or self.clock.wall()
         story = Story(configured.chart, run.trail, run.started_at, ended, resumed=run.resumed)
-        self._print(render(settings, run.facts, story, self.mask))
+        self._print(render(settings, run.facts, story, self.mask), watch, settings.timeout - run.elapsed)
         # Last: it is what somebody looks for at the end of a job's log.
         self.narrator.verdict(settings, run, self.reporter.place)
         return run.state.exit or 0
@@ -246,19 +253,43 @@ class Job:
         keep()
         return keep
 
-    def _print(self, text: str) -> None:
-        """The result to stdout; a reader that went away (`| head`) is no failure of the sync."""
+    def _tick(self, run: Run) -> None:
+        """Ten times a second while a pause or a call is under way."""
+        self.stderr.drain()
+        self.narrator.tick(run)
+
+    def _print(self, text: str, watch: Watch, seconds: float) -> None:
+        """The result to stdout, in what is left of the run; a reader that went away is no failure of the sync."""
         if not text:
             return
-        encoding = self.stdout.encoding or "utf-8"
+        in_order = self.stdout.is_at(self.stderr)
+        watch.tick = (lambda: None) if in_order else self.stderr.flush
+
+        def give() -> bool:
+            if in_order:  # the log before it
+                self.stderr.drain(None)
+            self.stdout.write(text)
+            return self.stdout.finish(None)
+
+        with self.sections.section("fivetran_result", "Result (stdout)", collapsed=text.startswith("{")):
+            written = self._wait(watch, max(seconds, GRACE), give)
+        if not written:
+            self.stdout.finish(0.0)
+            why = self.stdout.error or f"nobody reads it, and {'a signal came' if watch.noted else 'time is up'}"
+            self.log.warning(f"the result could not be written to stdout: {why}")
+
+    def _wait(self, watch: Watch, seconds: float, until: Callable[[], bool]) -> bool:
+        """Wait for a stream's reader, for at most so many seconds or until a signal: the verdict stands.
+
+        Returns:
+            What `until` returned; False where it came to no end.
+        """
+        if watch.noted is not None:
+            seconds = min(seconds, GRACE_AFTER_SIGNAL)
         try:
-            with self.sections.section("fivetran_result", "Result (stdout)", collapsed=text.startswith("{")):
-                self.stdout.write(text.encode(encoding, "replace").decode(encoding))
-                self.stdout.flush()
-        except OSError as error:
-            self.log.warning(f"the result could not be written to stdout: {error}")
-            with suppress(OSError):  # else Python tries again at its end, and makes the exit code 120
-                self.stdout.close()
+            return watch.call(until, seconds, interruptible=watch.noted is None)
+        except (SignalReceived, LimitReached):
+            return False
 
     # --- The ends outside any chart ----------------------------------------------------------
 

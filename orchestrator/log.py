@@ -2,21 +2,25 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import structlog
 
 from orchestrator.masking import Mask
+from orchestrator.streams import Output, output
 
-__all__ = ["LiveLine", "Sections", "coloured", "make_log"]
+__all__ = ["LiveLine", "Sections", "coloured", "make_log", "steerable"]
 
 
-def coloured(environ: Mapping[str, str], stream: TextIO) -> bool:
-    """Whether the log is shown in colour: by a terminal or by GitLab, and not unwanted (NO_COLOR)."""
-    if environ.get("NO_COLOR"):
-        return False
-    return bool(environ.get("GITLAB_CI")) or stream.isatty()
+def steerable(environ: Mapping[str, str]) -> bool:
+    """Whether what shows the log understands escape codes, and they are wanted (TERM=dumb, NO_COLOR)."""
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def coloured(environ: Mapping[str, str], stream: TextIO | Output) -> bool:
+    """Whether the log is shown in colour: by a terminal or by GitLab."""
+    return steerable(environ) and (bool(environ.get("GITLAB_CI")) or stream.isatty())
 
 
 class LiveLine:
@@ -24,31 +28,33 @@ class LiveLine:
 
     Args:
         stream: Where the log goes.
+        mask: Takes the secrets out of it, and what would steer the terminal.
+        environ: TERM and NO_COLOR.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self.live = stream.isatty()
-        self._stream = stream
+    def __init__(
+        self, stream: TextIO | Output, mask: Mask | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.live = stream.isatty() and steerable(environ or {})
+        self._stream = output(stream)
+        self._mask = mask or Mask()
         self._shown = False
 
     def show(self, text: str) -> None:
-        """Draw the line, in place of the one before."""
-        _write(self._stream, f"\r\x1b[2K{text[: _width() - 1]}")
-        self._shown = True
+        """Draw the line, in place of the one before; not while the terminal takes nothing."""
+        if not self._stream.waiting:
+            self._draw(self._mask.line(text)[: _width() - 1])
+            self._shown = True
 
     def clear(self) -> None:
         """Take it away, so that a log line can take its place."""
         if self._shown:
-            _write(self._stream, "\r\x1b[2K")
+            self._draw("")
             self._shown = False
 
-
-def _write(stream: TextIO, text: str) -> None:
-    """Write what the encoding can say. A log that nobody takes any more is no failure of the sync."""
-    encoding = stream.encoding or "utf-8"
-    with suppress(OSError):  # `| head` has gone, or the disk is full: there is nowhere left to say so
-        stream.write(text.encode(encoding, "replace").decode(encoding))
-        stream.flush()
+    def _draw(self, text: str) -> None:
+        self._stream.write(f"\r\x1b[2K{text}")
+        self._stream.drain()
 
 
 def _width() -> int:
@@ -68,8 +74,8 @@ class Sections:
         shown: Whether GitLab shows it, and to people.
     """
 
-    def __init__(self, stream: TextIO, wall: Callable[[], float], *, shown: bool) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | Output, wall: Callable[[], float], *, shown: bool) -> None:
+        self._stream = output(stream)
         self._wall = wall
         self._shown = shown
 
@@ -91,21 +97,31 @@ class Sections:
     def _mark(self, kind: str, name: str, title: str = "") -> None:
         if self._shown:
             line_end = "\n" if title else ""
-            _write(self._stream, f"\x1b[0Ksection_{kind}:{self._wall():.0f}:{name}\r\x1b[0K{title}{line_end}")
+            self._stream.write(f"\x1b[0Ksection_{kind}:{self._wall():.0f}:{name}\r\x1b[0K{title}{line_end}")
+            self._stream.drain()
 
 
-class _Output:
+class _Lines:
     """A line at a time to a stream; the live line makes way."""
 
-    def __init__(self, stream: TextIO, live: LiveLine) -> None:
+    def __init__(self, stream: Output, live: LiveLine) -> None:
         self._stream = stream
         self._live = live
 
     def msg(self, message: str) -> None:
         self._live.clear()
-        _write(self._stream, f"{message}\n")
+        self._stream.write(f"{message}\n")
 
     debug = info = warning = error = critical = msg
+
+
+class _Line:
+    """A line of the log as a value."""
+
+    def msg(self, message: str) -> str:
+        return f"{message}\n"
+
+    warning = msg
 
 
 def make_log(
@@ -114,7 +130,7 @@ def make_log(
     json_lines: bool = False,
     debug: bool = False,
     colours: bool = False,
-    stream: TextIO | None = None,
+    stream: TextIO | Output | None = None,
     live: LiveLine | None = None,
 ) -> structlog.typing.FilteringBoundLogger:
     """A logger.
@@ -127,7 +143,7 @@ def make_log(
         stream: Where it goes; stderr when None.
         live: The line to take away first.
     """
-    out = sys.stderr if stream is None else stream
+    out = output(sys.stderr if stream is None else stream)
 
     def masked(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {name: mask.value(value) for name, value in event.items()}
@@ -141,10 +157,16 @@ def make_log(
         processors.append(structlog.processors.JSONRenderer(ensure_ascii=False, default=str))
     else:
         processors.append(structlog.dev.ConsoleRenderer(colors=colours, sort_keys=False, pad_level=False))
-    return structlog.wrap_logger(  # type: ignore[no-any-return]
-        _Output(out, live or LiveLine(out)),
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger("debug" if debug else "info"),
-        context_class=dict,
-        cache_logger_on_first_use=True,
-    )
+
+    def logger(to: _Lines | _Line) -> Any:  # noqa: ANN401  # as structlog has it
+        return structlog.wrap_logger(
+            to,
+            processors=processors,
+            wrapper_class=structlog.make_filtering_bound_logger("debug" if debug else "info"),
+            context_class=dict,
+            cache_logger_on_first_use=True,
+        )
+
+    lost = logger(_Line())
+    out.note = lambda number: lost.warning(f"{number} lines of the log are missing here: nobody read them in time")
+    return logger(_Lines(out, live or LiveLine(out)))  # type: ignore[no-any-return]

@@ -96,6 +96,7 @@ class Narrator:
             self._doubt_told = doubt["since"]
             most = quiet_left(step.facts, doubt["since"])
             self._log.info(f"the sync is gone; waiting up to {most:.0f} s for Fivetran's dates")
+
     def _tell(self, run: Run, step: Step, told: Mapping[str, object]) -> None:
         """The line of a step; where it brings no news, one to debug."""
         optional = step.request is not None and step.request.optional  # evidence: its absence is no news

@@ -21,6 +21,7 @@ from typing import Self, TypeVar
 
 from orchestrator.clock import SystemClock
 from orchestrator.events import Event
+from orchestrator.streams import say_at_once
 from orchestrator.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived
 
 __all__ = ["Watch"]
@@ -116,7 +117,7 @@ class Watch:
 
     def insist(self, number: int) -> None:
         """A second signal: end at once."""
-        os.write(2, b"\nsecond signal: ended at once; what was under way at Fivetran goes on\n")
+        say_at_once("\nsecond signal: ended at once; what was under way at Fivetran goes on\n")
         os._exit(128 + number)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:

@@ -1,6 +1,7 @@
 """Fixtures: a simulated Fivetran behind real HTTP, on a clock on which nobody waits."""
 
 import io
+import os
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -15,6 +16,10 @@ from werkzeug import Request, Response
 
 from orchestrator.simulator.scenario import Scenario, load_scenario
 from orchestrator.simulator.server import Handler
+
+# No variable of a developer's shell or of a runner reaches a test: it could hide what users see.
+for name in [name for name in os.environ if not name.startswith(("PATH", "HOME", "LANG", "TMPDIR", "COV", "PYTEST"))]:
+    del os.environ[name]
 
 
 @pytest.fixture(scope="session")
@@ -64,16 +69,6 @@ def _measurable() -> None:
 def _interruptible() -> None:
     """A shell that starts the tests in its background has SIGINT ignored, and what they start would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the machine reaches a test."""
-    proxies = (f"{scheme}_proxy" for scheme in ("http", "https", "all", "no"))
-    bundles = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-    for name in ("CI", "GITLAB_CI", "NO_COLOR", *bundles, *proxies):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture

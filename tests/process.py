@@ -19,8 +19,14 @@ from orchestrator.simulator.server import served
 COMMAND = (sys.executable, "-m", "orchestrator")
 PATIENCE = 30.0  # seconds until something that should have happened is missed
 
-# Python's own, and what measures coverage in processes that tests start.
-_INHERITED = ("PATH", "COVERAGE", "COV_")
+# Where commands are found, and what measures coverage in processes that tests start.
+_INHERITED = ("PATH", "TMPDIR", "COVERAGE_", "COV_")
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The environment of a process that a test starts: no variable of the developer's shell is in it."""
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(_INHERITED)}
+    return {**inherited, "HOME": "/nonexistent", "LANG": "C.UTF-8", **variables}
 
 
 class Process:
@@ -32,6 +38,7 @@ class Process:
         command: What is started, when not our command.
         stdin: As for Popen.
         stdout: As for Popen.
+        stderr: As for Popen; what goes elsewhere than into a pipe is not read.
     """
 
     def __init__(
@@ -41,20 +48,20 @@ class Process:
         command: Sequence[str] = COMMAND,
         stdin: int | None = subprocess.DEVNULL,
         stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
     ) -> None:
-        inherited = {name: value for name, value in os.environ.items() if name.startswith(_INHERITED)}
         self._popen = subprocess.Popen(
             [*command, *arguments],
-            env={**inherited, **variables},
+            env=environment(**variables),
             stdin=stdin,
             stdout=stdout,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
+        self.stdout = ""
         self.stderr: list[str] = []
         self._lines: queue.Queue[str] = queue.Queue()
-        assert self._popen.stderr is not None
-        self._reader = threading.Thread(target=self._read, args=(self._popen.stderr,), daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(self._popen.stderr or (),), daemon=True)
         self._reader.start()
 
     def __enter__(self) -> Self:
@@ -64,13 +71,13 @@ class Process:
         self._popen.kill()
         self._popen.wait()
         self._reader.join()
-        if self._popen.stdout is not None:
-            self._popen.stdout.close()
+        for stream in (self._popen.stdout, self._popen.stderr):
+            if stream is not None:
+                stream.close()
 
-    def _read(self, stream: IO[str]) -> None:
+    def _read(self, stream: IO[str] | tuple[()]) -> None:
         for line in stream:
             self._lines.put(line)
-        stream.close()
 
     def await_line(self, text: str) -> str:
         """The next line on stderr with that text in it."""
@@ -86,11 +93,22 @@ class Process:
         self._popen.send_signal(number)
         return now
 
+    def read_until(self, text: str) -> str:
+        """Read stdout until that text is there; return what was read."""
+        assert self._popen.stdout is not None
+        read = ""
+        while not read.endswith(text):
+            character = self._popen.stdout.read(1)
+            assert character, f"{text!r} is not in:\n{read}"
+            read += character
+        self.stdout += read
+        return read
+
     def end(self) -> "Ended":
         """Wait for its end."""
         code = self._popen.wait(PATIENCE)  # what it prints fits into the pipe
         at = time.monotonic()
-        stdout = self._popen.stdout.read() if self._popen.stdout else ""
+        stdout = self.stdout + (self._popen.stdout.read() if self._popen.stdout else "")
         self._reader.join(PATIENCE)
         while not self._lines.empty():
             self.stderr.append(self._lines.get())

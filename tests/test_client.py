@@ -23,6 +23,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from process import environment
 from pytest_httpserver import HTTPServer
 from stage import CONNECTOR, Stage
 from werkzeug import Response
@@ -434,6 +435,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
             *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
             *("-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")),
         ],
+        env=environment(),
         check=True,
         capture_output=True,
     )

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 from desk import Debugger
-from process import Process, Rehearsal, rehearsed
+from process import Process, Rehearsal, environment, rehearsed
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
+from rich.text import Text
 from test_cli import WITHOUT
 
 from orchestrator.cli import main
@@ -31,6 +32,7 @@ from orchestrator.debugger.commands import complete
 from orchestrator.debugger.openings import opened
 from orchestrator.journal import read_journal
 from orchestrator.loader import load
+from orchestrator.masking import Mask
 from orchestrator.settings import Settings
 from orchestrator.simulator.app import SECRET
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
@@ -200,11 +202,21 @@ def test_transcript_in_a_narrow_encoding() -> None:
     assert (out.encoding, raw.getvalue()) == ("ascii", b"a?\nb")
 
 
+def test_console_is_clean() -> None:
+    """Whatever is shown on the screen, no secret and nothing that steers the terminal is in it but what colours it."""
+    out = io.StringIO()
+    console = shell._Console(Mask("open sesame"), file=out, force_terminal=True, color_system="standard", width=80)
+
+    console.print(Text("here \x1b[2J\x9b open sesame", "refusal"), soft_wrap=True)
+
+    assert out.getvalue() == "\x1b[31mhere [2J ***\x1b[0m\n"
+
+
 def test_transcripts_are_up_to_date() -> None:
     """`docs/debugging.md` is what `make documents` would write."""
     command = [sys.executable, str(ROOT / "tools" / "transcripts.py")]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     assert done.stderr == ""
     assert done.stdout == (ROOT / "docs" / "debugging.md").read_text("utf-8")
@@ -534,11 +546,10 @@ class Terminal:
         self.raw = self.screen = ""
         self.process, self.master = pty.fork()
         if self.process == 0:
-            inherited = {name: value for name, value in os.environ.items() if name.startswith(("PATH", "COV"))}
             os.execve(  # noqa: S606  # our own command
                 sys.executable,
                 [sys.executable, "-m", "orchestrator", "debug", *arguments],
-                {**inherited, "TERM": "xterm", "COLUMNS": "80", "LINES": "40", **variables},
+                environment(**{"TERM": "xterm", "COLUMNS": "80", "LINES": "40", **variables}),
             )
 
     def type(self, text: str) -> None:
@@ -608,3 +619,16 @@ def test_history_that_is_no_file(tmp_path: Path) -> None:
     history = shell._history({"XDG_STATE_HOME": str(tmp_path)})
 
     assert isinstance(history, InMemoryHistory)
+
+
+def test_dumb_terminal(tmp_path: Path) -> None:
+    """TERM=dumb gets no escape code at all."""
+    terminal = Terminal("STATUS", XDG_STATE_HOME=str(tmp_path), TERM="dumb")
+
+    terminal.await_text("0 validating>")
+    terminal.type("step\r")
+    terminal.await_text("disabling_schedule>")
+    terminal.type("quit\r")
+
+    assert terminal.end() == 0
+    assert "\x1b" not in terminal.raw

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from process import environment
 
 from orchestrator.configuration import report_dir
 from orchestrator.exit_codes import EXIT_CODES
@@ -46,7 +47,7 @@ def _check(folder: Path, texts: dict[str, str]) -> subprocess.CompletedProcess[s
         (folder / name).write_text(text, "utf-8")
     schema = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", "--regex-variant", "nonunicode")
     command = (sys.executable, "-m", "check_jsonschema", *schema, *(str(folder / name) for name in texts))
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_examples_follow_gitlabs_schema(tmp_path: Path) -> None:

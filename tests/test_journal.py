@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from process import environment
 from record_journals import FOLDER, Killed, recordings
 from stage import Stage
 
@@ -405,7 +406,9 @@ def test_nothing_is_imported_for_it_before_the_first_request() -> None:
     """What makes a journal's lines is not imported with the job: that is not worth a start."""
     code = "import sys, orchestrator.job, orchestrator.recorder; print(*sys.modules)"
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    command = [sys.executable, "-c", code]
+
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=True)
 
     assert {"orchestrator.journal", "orchestrator.why"}.isdisjoint(done.stdout.split())
 

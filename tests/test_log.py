@@ -20,6 +20,7 @@ from orchestrator.settings import Settings
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
+from orchestrator.streams import output
 from orchestrator.texts import duration
 from orchestrator.world import World
 
@@ -54,10 +55,13 @@ class Lost(io.StringIO):
         ({"GITLAB_CI": "true", "NO_COLOR": "1"}, io.StringIO(), False),
         ({"NO_COLOR": "1"}, Terminal(), False),
         ({"NO_COLOR": ""}, Terminal(), True),
+        ({"TERM": "dumb"}, Terminal(), False),
+        ({"TERM": "dumb", "GITLAB_CI": "true"}, io.StringIO(), False),
+        ({"TERM": "xterm"}, Terminal(), True),
     ],
 )
 def test_colours(environ: dict[str, str], stream: io.StringIO, expected: bool) -> None:  # noqa: FBT001
-    """A terminal and GitLab get colours, unless NO_COLOR is set to something."""
+    """A terminal and GitLab get colours, unless NO_COLOR is set to something or TERM is dumb."""
     assert expected == coloured(environ, stream)
 
 
@@ -159,6 +163,40 @@ def test_live_line_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     LiveLine(out).show("x" * 100)
 
     assert out.getvalue() == CLEAR + "x" * 19
+
+
+def test_live_line_is_clean() -> None:
+    """The live line is masked and steers no terminal, and is cut when it is."""
+    out = Terminal()
+
+    LiveLine(out, Mask(KEY)).show(f"one\ntwo \x1b[2J\x9b{KEY}")
+
+    assert out.getvalue() == CLEAR + "one two [2J***"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [({}, True), ({"TERM": "dumb"}, False), ({"NO_COLOR": "1"}, False), ({"TERM": "vt100"}, True)],
+)
+def test_live_line_is_not_for_every_terminal(environ: dict[str, str], expected: bool) -> None:  # noqa: FBT001
+    """A terminal that understands no escape codes, or is to have none, has no live line."""
+    assert expected == LiveLine(Terminal(), environ=environ).live
+
+
+def test_live_line_waits_for_the_log() -> None:
+    """While a terminal does not take the log, no live line queues up behind it."""
+    ours, theirs = os.openpty()
+    with open(theirs, "w", encoding="utf-8") as terminal:  # noqa: PTH123
+        out = output(terminal)
+        out.write("x\n" * 50_000)
+        waiting = out.waiting
+        LiveLine(out).show("one")
+        after = out.waiting
+        out.finish(0.0)
+        out.close()
+    os.close(ours)
+
+    assert waiting == after > 0
 
 
 def test_real_terminal_is_live() -> None:

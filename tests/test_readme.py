@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from process import environment
 
 from orchestrator.cli import main
 from orchestrator.exit_codes import EXIT_CODES
@@ -67,7 +68,7 @@ def _python_of(page: str) -> subprocess.CompletedProcess[str]:
     """The Python of a page, run as it stands."""
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL)
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
 
 
 def test_replay_in_the_documentation_works() -> None:

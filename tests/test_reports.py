@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from forms import DOCS, SCHEMA, assert_result
 from jsonschema import Draft202012Validator
+from process import environment
 from stage import Stage
 
 from orchestrator.cli import main
@@ -151,7 +152,9 @@ print(loaded[0], [name for name in late if name in sys.modules] == list(late))
 
 def test_nothing_is_drawn_before_the_end(tmp_path: Path) -> None:
     """What the reports need is imported when there is something to report, and not before the first request."""
-    done = subprocess.run([sys.executable, "-c", EARLY, str(tmp_path)], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", EARLY, str(tmp_path)]
+
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
 
     assert (done.stdout, done.stderr) == ("[] True\n", "")
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -171,15 +170,13 @@ def test_reader_of_stdout_has_gone() -> None:
 def test_reader_of_stderr_goes() -> None:
     """A reader of stderr that goes away in the middle does not end the sync that it was told of."""
     reading, writing = os.pipe()
-    with rehearsed(GREEN) as fivetran:
-        environ = {**os.environ, **fivetran.variables("START")}
-        job = subprocess.Popen(COMMAND, env=environ, stdout=subprocess.PIPE, stderr=writing, text=True)
+    with rehearsed(GREEN) as fivetran, Process(variables=fivetran.variables("START"), stderr=writing) as job:
         os.close(writing)
         os.read(reading, 1)
         os.close(reading)
-        stdout, _ = job.communicate(timeout=30)
+        ended = job.end()
 
-    assert (job.returncode, json.loads(stdout)["verdict"]) == (0, "succeeded")
+    assert (ended.code, json.loads(ended.stdout)["verdict"]) == (0, "succeeded")
 
 
 def test_closed_streams(tmp_path: Path) -> None:

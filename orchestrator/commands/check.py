@@ -1,11 +1,12 @@
 """`check`: the loader's laws and the promises, held against charts."""
 
-import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping
 from functools import partial
 from textwrap import fill
 from typing import TYPE_CHECKING
+
+from orchestrator.streams import say
 
 if TYPE_CHECKING:
     from orchestrator.chart import Chart
@@ -58,26 +59,27 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 def _check(name: str, read: Callable[[], "Chart"]) -> int:
     """Prove one chart, and print what came of it."""
     from orchestrator.loader import ChartError, UnreadableChartError  # noqa: PLC0415
+    from orchestrator.masking import Mask  # noqa: PLC0415
     from orchestrator.promises import PROMISES, broken  # noqa: PLC0415
 
     try:
         chart = read()
     except UnreadableChartError as error:
-        print(error, file=sys.stderr)
+        say(error, error=True)
         return UNREADABLE
     except ChartError as error:
-        print(f"{name}\n  REFUSED by the laws")
+        say(f"{name}\n  REFUSED by the laws")
         for fault in str(error).splitlines():
-            print(f"          {fault.removeprefix(f'{name}: ')}")
+            say(f"          {fault.removeprefix(f'{name}: ')}")
         return UNSOUND
     paths = broken(chart)
-    print(chart.title if name == chart.action else f"{name}: {chart.title}")
-    print(f"  holds   the laws: {len(chart.states)} states, {len([*chart.edges()])} edges")
+    say(Mask().line(chart.title if name == chart.action else f"{name}: {chart.title}"))
+    say(f"  holds   the laws: {len(chart.states)} states, {len([*chart.edges()])} edges")
     for promise in PROMISES:
         path = paths.get(promise.name)
-        print(f"  {'BROKEN' if path else 'holds '}  {promise.name}")
+        say(f"  {'BROKEN' if path else 'holds '}  {promise.name}")
         if path:
-            print(_indented(promise.statement), _indented(str(path)), sep="\n")
+            say(f"{_indented(promise.statement)}\n{_indented(str(path))}")
     return UNSOUND if paths else 0
 
 

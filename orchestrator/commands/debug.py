@@ -4,8 +4,8 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from io import TextIOWrapper
-from typing import TextIO
+
+from orchestrator.streams import lines, say
 
 __all__ = ["HELP", "add_to", "execute"]
 
@@ -21,6 +21,10 @@ are done all the same); 143 for SIGTERM
 history: what was typed is kept in $XDG_STATE_HOME/fivetran-orchestrator/debug-history, under
 ~/.local/state where XDG_STATE_HOME is not set
 """
+
+
+class _Unreadable(Exception):  # noqa: N818
+    """There is no reading from stdin; the message says why."""
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -59,12 +63,12 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     except ModuleNotFoundError as error:
         if error.name not in {"prompt_toolkit", "rich", "werkzeug"}:
             raise
-        print(f"the debugger needs its extra debug ({error.name} is missing): pip install '.[debug]'", file=sys.stderr)
+        say(f"the debugger needs its extra debug ({error.name} is missing): pip install '.[debug]'", error=True)
         return 2
     try:
-        lines = _commands(arguments.commands)
+        given = _commands(arguments.commands)
     except OSError as error:
-        print(f"--commands {arguments.commands}: {error.strerror}: name a file with a command a line", file=sys.stderr)
+        say(f"--commands {arguments.commands}: {error.strerror}: name a file with a command a line", error=True)
         return 2
     with ExitStack() as stack:
         try:
@@ -72,15 +76,19 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
                 arguments.action, arguments.scenario, arguments.replay, environ, live=arguments.live
             )
         except openings.CannotOpen as error:
-            print(error, file=sys.stderr)
+            say(error, error=True)
             return 2
         except OSError as error:
-            print(f"the session cannot begin: {error}", file=sys.stderr)
+            say(f"the session cannot begin: {error}", error=True)
             return 2
         stack.callback(session.close)
-        if lines is None:
+        if given is None:
             return shell.attended(session, environ)
-        return shell.unattended(session, lines, sys.stdout)
+        try:
+            return shell.unattended(session, given, sys.stdout)
+        except _Unreadable as error:
+            say(f"stdin cannot be read: {error}: give the commands in a file (--commands)", error=True)
+            return 2
 
 
 def _commands(file: str | None) -> Iterable[str] | None:
@@ -93,13 +101,14 @@ def _commands(file: str | None) -> Iterable[str] | None:
 
     if file is not None:
         return read_text(file).split("\n")
-    return None if sys.stdin.isatty() else _piped(sys.stdin)
+    return None if sys.stdin.isatty() else _piped()
 
 
-def _piped(lines: TextIO) -> Iterator[str]:
-    """The lines as they come: what has been sent so far is done, and what is not text is refused in words."""
-    if isinstance(lines, TextIOWrapper):
-        lines.reconfigure(errors="replace")
-    first = next(lines, "")
-    yield first.removeprefix("\ufeff")
-    yield from lines
+def _piped() -> Iterator[str]:
+    """The lines of stdin, as they come: what has been sent so far is done."""
+    try:
+        given = lines(sys.stdin)
+        yield next(given, "").removeprefix("\ufeff")
+        yield from given
+    except OSError as error:
+        raise _Unreadable(error.strerror) from error

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.streams import say, write_bytes
+
 if TYPE_CHECKING:
     from orchestrator.chart import Chart
 
@@ -73,11 +75,9 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     try:
         return _draw(arguments)
     except (ChartError, GraphvizError, UsageError) as error:
-        print(error, file=sys.stderr)
-    except BrokenPipeError:
-        raise  # it is no file of ours
+        say(error, error=True)
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        say(f"{error.filename}: {error.strerror}", error=True)
     return 2
 
 
@@ -100,9 +100,9 @@ def _draw(arguments: Namespace) -> int:
     if not arguments.check:
         return 0
     for path in stale:
-        print(f"{path}: is {'out of date' if path.exists() else 'not there'}", file=sys.stderr)
+        say(f"{path}: is {'out of date' if path.exists() else 'not there'}", error=True)
     if stale:
-        print(f"to mend: {_command(arguments)}", file=sys.stderr)
+        say(f"to mend: {_command(arguments)}", error=True)
     return 1 if stale else 0
 
 
@@ -170,9 +170,11 @@ def _print(arguments: Namespace, charts: "list[Chart]", form: str) -> int:
         raise UsageError(f"{form} is a file for each action: name one action, or a directory with -o")
     if form == "png" and sys.stdout.isatty():
         raise UsageError("png is nothing for a terminal: name a file with -o")
-    sys.stdout.flush()
-    sys.stdout.buffer.write(draw(charts, form, View(arguments.view), arguments.highlight))
-    sys.stdout.buffer.flush()
+    drawn = draw(charts, form, View(arguments.view), arguments.highlight)
+    if form == "png":
+        write_bytes(drawn)
+    else:
+        say(drawn.decode().removesuffix("\n"))
     return 0
 
 

@@ -1,8 +1,9 @@
 """What `demo` and `simulate` have in common: a scenario and a speed."""
 
-import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable
+
+from orchestrator.streams import say
 
 __all__ = ["add_scenario", "rehearse"]
 
@@ -45,16 +46,16 @@ def rehearse(arguments: Namespace, command: Callable[[], int]) -> int:
     except ModuleNotFoundError as error:
         if error.name != "werkzeug":
             raise
-        print("the simulator needs werkzeug: pip install werkzeug, or this with its extra demo", file=sys.stderr)
+        say("the simulator needs werkzeug: pip install werkzeug, or this with its extra demo", error=True)
         return 2
     if arguments.list:
-        print(rehearsal.scenarios())
+        say(rehearsal.scenarios())
         return 0
     if not SLOWEST <= arguments.speed <= FASTEST:
-        print(f"--speed: {arguments.speed:g} is no speed: give one from {SLOWEST:g} to {FASTEST:g}", file=sys.stderr)
+        say(f"--speed: {arguments.speed:g} is no speed: give one from {SLOWEST:g} to {FASTEST:g}", error=True)
         return 2
     try:
         return command()
     except (ScenarioError, rehearsal.PortError) as error:
-        print(error, file=sys.stderr)
+        say(error, error=True)
         return 2

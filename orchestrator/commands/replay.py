@@ -1,8 +1,9 @@
 """`replay`: recorded runs again, on the code and charts of today."""
 
-import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping
+
+from orchestrator.streams import say
 
 __all__ = ["HELP", "add_to", "execute"]
 
@@ -46,20 +47,21 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 def _replay(file: str, *, recorded: bool) -> int:
     from orchestrator.journal import JournalError, read_journal  # noqa: PLC0415
     from orchestrator.loader import ChartError  # noqa: PLC0415
+    from orchestrator.masking import Mask  # noqa: PLC0415
     from orchestrator.replay import Divergence, chart_of, replay, summary  # noqa: PLC0415
 
     try:
         journal = read_journal(file)
         chart = chart_of(journal, recorded=recorded)
     except (JournalError, ChartError) as error:
-        print(error, file=sys.stderr)
+        say(error, error=True)
         return NO_JOURNAL
-    told = f"{file}: {summary(journal)}"
+    told = Mask().line(f"{file}: {summary(journal)}")  # no name in it makes a line of its own
     try:
         run = replay(journal, chart)
     except Divergence as divergence:
-        print(f"{told}: DIFFERS\n  {'  '.join(str(divergence).splitlines(keepends=True))}")
+        say(f"{told}: DIFFERS\n  {'  '.join(str(divergence).splitlines(keepends=True))}")
         return DIFFERS
     changed = "" if chart.digest == journal.header.digest else "; the chart has changed, but not on this way"
-    print(f"{told}: repeats{'' if run.ended else ' as far as it goes'}{changed}")
+    say(f"{told}: repeats{'' if run.ended else ' as far as it goes'}{changed}")
     return REPEATS

@@ -1,9 +1,10 @@
 """`report`: the files of a run's report, drawn from its journal."""
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from orchestrator.streams import say
 
 if TYPE_CHECKING:
     from orchestrator.chart import Chart
@@ -37,10 +38,10 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     try:
         _write(read_journal(arguments.journal), arguments.output)
     except (ChartError, JournalError) as error:
-        print(error, file=sys.stderr)
+        say(error, error=True)
         return 2
     except OSError as error:
-        print(f"{error.filename}: cannot be written: {error.strerror}: name another directory", file=sys.stderr)
+        say(f"{error.filename}: cannot be written: {error.strerror}: name another directory", error=True)
         return 2
     return 0
 
@@ -57,7 +58,7 @@ def _write(journal: "Journal", directory: str) -> None:
     header, settings = journal.header, journal.header.settings
     chart = parse(header.source, journal.name, settings.action)
     _check_way(journal, chart)
-    reporter = Reporter(directory, Mask(), lambda warning: print(warning, file=sys.stderr), {})
+    reporter = Reporter(directory, Mask(), lambda warning: say(warning, error=True), {})
     trail = Trail()
     if header.resumed:
         before = header.resumed.snapshot

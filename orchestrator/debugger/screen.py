@@ -72,13 +72,13 @@ def prompt(session: Session) -> str:
     number = str(session.here.run.number)
     if session.in_the_past:
         number += f" of {session.line.moments[-1].run.number}"
-    return f"({_origin(session)}) {number} {session.here.state.name}> "
+    return session.mask.line(f"({_origin(session)}) {number} {session.here.state.name}> ")
 
 
 def question(session: Session, request: Request) -> str:
     """Whether a request that changes something may be sent; what is to be answered has a line of its own."""
     asked = _request(session.mask, request).plain
-    return f"{_origin(session)}, to {request.purpose}:\n{asked}\nsend it? [y/N] "
+    return session.mask.block(f"{_origin(session)}, to {request.purpose}:\n{asked}\nsend it? [y/N] ")
 
 
 def standing(session: Session) -> RenderableType:

@@ -4,16 +4,20 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.output import ColorDepth
-from rich.console import Console
+from prompt_toolkit.output.plain_text import PlainTextOutput
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from orchestrator.debugger import screen
@@ -21,7 +25,8 @@ from orchestrator.debugger.commands import Desk, Refusal, complete, perform
 from orchestrator.debugger.session import Session
 from orchestrator.events import Event
 from orchestrator.exchange import Request
-from orchestrator.log import LiveLine
+from orchestrator.log import LiveLine, steerable
+from orchestrator.masking import Mask
 from orchestrator.texts import duration
 from orchestrator.verdicts import explain
 
@@ -43,9 +48,16 @@ def attended(session: Session, environ: Mapping[str, str]) -> int:
     Returns:
         0, or 143 where it was told to end.
     """
-    plain = bool(environ.get("NO_COLOR"))
-    console = Console(theme=screen.THEME, no_color=plain, highlight=False, markup=False, emoji=False)
-    desk, live = Desk(session, console), LiveLine(sys.stdout)
+    if environ.get("TERM") != "dumb":
+        return _attended(session, environ)
+    with create_app_session(output=PlainTextOutput(sys.stdout)):  # else the cursor is shown and hidden all the same
+        return _attended(session, environ)
+
+
+def _attended(session: Session, environ: Mapping[str, str]) -> int:
+    plain = not steerable(environ)
+    console = _Console(session.mask, color_system=None if plain else "auto")
+    desk, live = Desk(session, console), LiveLine(sys.stdout, session.mask, environ)
     depth = ColorDepth.DEPTH_1_BIT if plain else None
     asking: PromptSession[str] = PromptSession(color_depth=depth)
     typing: PromptSession[str] = PromptSession(
@@ -93,16 +105,7 @@ def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
     Returns:
         0; 2 where a command was refused; 143 where it was told to end.
     """
-    console = Console(
-        file=_Trimmed(out),
-        theme=screen.THEME,
-        width=WIDTH,
-        color_system=None,
-        force_terminal=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
+    console = _Console(session.mask, file=_Trimmed(out), width=WIDTH, color_system=None, force_terminal=False)
     desk, rest, refused = Desk(session, console), iter(lines), False
 
     def asked(request: Request) -> bool:
@@ -182,6 +185,31 @@ def _history(environ: Mapping[str, str]) -> History:
     except OSError:
         return InMemoryHistory()
     return FileHistory(file) if file.is_file() else InMemoryHistory()
+
+
+class _Console(Console):
+    """A console that shows neither secrets nor what would steer the terminal, whatever it is given."""
+
+    def __init__(self, mask: Mask, **how: Any) -> None:  # noqa: ANN401  # rich's own
+        super().__init__(theme=screen.THEME, highlight=False, markup=False, emoji=False, **how)
+        self._mask = mask
+
+    def print(self, *shown: RenderableType, **how: Any) -> None:  # noqa: ANN401
+        """Show something."""
+        super().print(*(_Clean(one, self._mask) for one in shown), **how)
+
+
+@dataclass(frozen=True)
+class _Clean:
+    """What is to be shown, cleaned when it has been laid out."""
+
+    shown: RenderableType
+    mask: Mask
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        """Each part of it."""
+        for segment in console.render(self.shown, options):
+            yield segment if segment.control else Segment(self.mask.block(segment.text), segment.style)
 
 
 class _Trimmed(io.StringIO):

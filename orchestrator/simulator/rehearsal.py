@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,15 +10,18 @@ from orchestrator.clock import FastClock, SystemClock
 from orchestrator.configuration import report_dir
 from orchestrator.events import SIGNALS
 from orchestrator.job import Job
+from orchestrator.masking import Mask
 from orchestrator.report import JOURNAL
 from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
 from orchestrator.simulator.scenario import Scenario, load_scenario, names
 from orchestrator.simulator.server import bind, served
+from orchestrator.streams import say
 
 __all__ = ["PortError", "demo", "scenarios", "simulate", "variables"]
 
 CONNECTOR = "speak_inexpensive"
 DEMO_SPEED = 20.0
+_TELLING = threading.Lock()  # each request has a thread of its own
 HOW = ("FIVETRAN_LOG_FORMAT", "FIVETRAN_JOURNAL", "NO_COLOR", "DATAOPS_DEBUG")
 
 
@@ -58,22 +62,22 @@ def demo(name: str, environ: Mapping[str, str], speed: float = DEMO_SPEED, clock
     clock = clock or FastClock(speed)
     how = {name: environ[name] for name in HOW if name in environ}
     how["FIVETRAN_REPORT_DIR"] = report_dir({**environ, "CI": "as there"})
-    print(f"scenario {name}: {scenario.title} (simulated Fivetran, {speed:g} s in a second)\n", file=sys.stderr)
+    say(f"scenario {name}: {scenario.title} (simulated Fivetran, {speed:g} s in a second)\n", error=True)
     with served(Simulator(scenario, clock)) as url:
         job = Job({**variables(scenario, url), **how}, clock=clock)
         code = job.run()
     journal = Path(how["FIVETRAN_REPORT_DIR"], JOURNAL)
     if how["FIVETRAN_REPORT_DIR"] and journal.is_file():
         command, file = shlex.quote(sys.argv[0]), shlex.quote(str(journal))
-        print("\nto see whether the run repeats, and to walk through it forwards and backwards:", file=sys.stderr)
-        print(f"  {command} replay {file}\n  {command} debug --replay {file}", file=sys.stderr)
+        say("\nto see whether the run repeats, and to walk through it forwards and backwards:", error=True)
+        say(f"  {command} replay {file}\n  {command} debug --replay {file}", error=True)
     if job.verdict in SIGNALS:
         return code
     promised = f"{scenario.verdict}, exit code {scenario.exit_code}"
     if (job.verdict, code) == (scenario.verdict, scenario.exit_code):
-        print(f"\nthe job ended as this scenario says: {promised}", file=sys.stderr)
+        say(f"\nthe job ended as this scenario says: {promised}", error=True)
         return 0
-    print(f"\nthe job ended as {job.verdict}, exit code {code}; the scenario says {promised}", file=sys.stderr)
+    say(f"\nthe job ended as {job.verdict}, exit code {code}; the scenario says {promised}", error=True)
     return 70
 
 
@@ -105,19 +109,17 @@ def simulate(name: str, port: int, speed: float) -> int:
     except (OSError, OverflowError) as error:
         raise PortError(f"port {port}: {error}: name another one, or 0 for any") from error
     url = f"http://127.0.0.1:{server.port}"
-    print(f"scenario {name}: {scenario.title}", file=sys.stderr)
-    print(f"a simulated Fivetran listens on {url}; Ctrl-C ends it. In another terminal:\n", file=sys.stderr)
+    say(f"scenario {name}: {scenario.title}", error=True)
+    say(f"a simulated Fivetran listens on {url}; Ctrl-C ends it. In another terminal:\n", error=True)
     for variable, value in variables(scenario, url).items():
-        print(f"export {variable}={shlex.quote(value)}", file=sys.stderr)
-    print(f"{shlex.quote(sys.argv[0])}\n", file=sys.stderr, flush=True)
+        say(f"export {variable}={shlex.quote(value)}", error=True)
+    say(f"{shlex.quote(sys.argv[0])}\n", error=True)
     server.serve_forever()  # werkzeug's own returns on KeyboardInterrupt, and closes the server
-    print("ended", file=sys.stderr)
+    say("ended", error=True)
     return 0
 
 
 def _tell(seen: Seen) -> None:
-    print(
-        f"{seen.method} {seen.path} {'' if seen.body is None else seen.body} -> {seen.outcome}",
-        file=sys.stderr,
-        flush=True,
-    )
+    with _TELLING:
+        line = f"{seen.method} {seen.path} {'' if seen.body is None else seen.body} -> {seen.outcome}"
+        say(Mask().line(line), error=True)
