@@ -20,7 +20,7 @@ from orchestrator.exchange import Answer, Request
 from orchestrator.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
 from orchestrator.facts import Facts
 from orchestrator.files import PRIVATE, remove_leftovers, write_atomically
-from orchestrator.log import Sections, coloured, make_log
+from orchestrator.log import LiveLine, Sections, coloured, make_log
 from orchestrator.masking import Mask, proxy_secrets
 from orchestrator.narrator import Narrator
 from orchestrator.output import render
