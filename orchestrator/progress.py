@@ -155,7 +155,10 @@ def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attac
         items: The history's syncs.
         attached: The sync is one that ran before the baseline.
     """
-    ours = items_since(since(facts), items, attached=attached)
+    bound = since(facts)
+    if bound is not None and facts.restarted:
+        bound += 1  # the stopped sync may have begun in the very second
+    ours = items_since(bound, items, attached=attached)
     for item in ours:
         if item.get("status") == "COMPLETED":
             return Event.SUCCEEDED, facts.but(sync=item)

@@ -219,7 +219,7 @@ def _sync_reasons(settings: Settings, facts: Facts, document: Mapping[str, Any])
         if facts.not_started_for is not None:
             yield (
                 f"Fivetran accepted the sync, but nothing of it was seen in {facts.not_started_for:.0f} s: "
-                "it is queued (with integrated or smart transformations a sync waits until they are done), or was dropped"
+                "it is queued (with integrated or smart transformations a sync waits for them), or was dropped"
             )
 
 

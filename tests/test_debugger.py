@@ -10,14 +10,14 @@ from desk import Debugger
 from orchestrator.debugger import shell
 from orchestrator.debugger.commands import COMMANDS
 from orchestrator.debugger.openings import opened
-from orchestrator.debugger.rig import Ahead, Halted
+from orchestrator.debugger.rig import Halted
 from orchestrator.diagram import mermaid
 from orchestrator.diagram.model import diagram
 from orchestrator.facts import Facts
 from orchestrator.journal import read_journal
 from orchestrator.loader import ACTIONS, load
 from orchestrator.replay import replay
-from orchestrator.simulator.clock import VirtualClock
+from orchestrator.simulator.clock import Ahead, VirtualClock
 
 
 def _write(folder: Path, text: str) -> str:
@@ -254,7 +254,7 @@ REFUSED = {
         "answer 20": "'20' is no status of an answer: give one from 200 to 599, such as 200, 401 or 503",
         "answer OK": "'OK' is no status of an answer: give one from 200 to 599, such as 200, 401 or 503",
         "answer 200 nowhere.json": "nowhere.json cannot be read (No such file or directory): name a file",
-        "fork zebra": "no scenario is called 'zebra'; there are: attached, ",
+        "fork zebra": "no scenario is called 'zebra'; there are: another_fails, ",
         "unfork": "this run was not forked from another: there is nothing to go back to",
         "facts zebra": "no fact is called 'zebra': `facts` lists those that are known",
         "facts base_line": "no fact is called 'base_line': did you mean baseline? `facts` lists",

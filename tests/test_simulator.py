@@ -16,8 +16,10 @@ from werkzeug.test import Client
 from orchestrator.simulator import faults
 from orchestrator.simulator.app import KEY, SECRET, Simulator
 from orchestrator.simulator.clock import VirtualClock
+from orchestrator.simulator.connection import Connection
 from orchestrator.simulator.scenario import (
     Fault,
+    Other,
     Scenario,
     ScenarioError,
     SyncPlan,
@@ -28,6 +30,8 @@ from orchestrator.simulator.scenario import (
 from orchestrator.simulator.server import bind
 
 HOME = "/v1/connections/speak_inexpensive"
+PAUSE = {"paused": True}
+WAS = "2027-01-14T02:00:00.000000Z"
 
 
 class Caller:
@@ -37,19 +41,19 @@ class Caller:
         self.clock = VirtualClock()
         self.simulator = Simulator(scenario, self.clock)
         self._client = Client(self.simulator)
+        self.headers = {
+            "Authorization": "Basic " + base64.b64encode(f"{KEY}:{SECRET}".encode()).decode(),
+            "Accept": "application/json;version=2",
+        }
 
     def ask(
         self, method: str, path: str = "", body: object = None, *, headers: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, Any]]:
         """Send a request; return status and document."""
-        usual = {
-            "Authorization": "Basic " + base64.b64encode(f"{KEY}:{SECRET}".encode()).decode(),
-            "Accept": "application/json;version=2",
-        }
         response = self._client.open(
             HOME + path,
             method=method,
-            headers={**usual, **(headers or {})},
+            headers={**self.headers, **(headers or {})},
             data=b"" if body is None else json.dumps(body),
         )
         document: dict[str, Any] = json.loads(response.get_data())
@@ -65,6 +69,21 @@ class Caller:
     def states(self, *after: float) -> list[str]:
         """`sync_state` after so many seconds each."""
         return [self.look(later)["status"]["sync_state"] for later in after]
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, with the truth about its syncs."""
+        return self.simulator.connection("speak_inexpensive")
+
+    @property
+    def ended(self) -> list[tuple[str, str, float]]:
+        """Cause, outcome and end of each sync that has ended, the end in seconds since the beginning."""
+        self.connection.live()
+        return [
+            (sync.cause, sync.outcome, round(sync.ended_at - 1_800_000_000 - self.simulator.scenario.ahead, 3))
+            for sync in self.connection.history
+            if sync.ended_at is not None
+        ]
 
     def trigger(self, *, force: bool = False) -> None:
         """Ask for a sync."""
@@ -101,6 +120,11 @@ class Caller:
         ("running = 5", "scenario bad: running: 5 is not a table"),
         ("[[faults]]\non = 'put'", "scenario bad: on: 'put' is none of any, "),
         ("[[faults]]\ndoes = 'harm'", "scenario bad: does: 'harm' is none of answer, "),
+        ("[others]", "scenario bad: others: write [[others]] above each"),
+        ("[[others]]\nends = 'well'", "scenario bad: ends: 'well' is none of succeeds, "),
+        ("[[others]]\nafter = 'put'", "scenario bad: after: 'put' is none of any, get, "),
+        ("[[others]]\nin = 5", "scenario bad: others: unknown key 'in'; known: after, "),
+        ("[[faults]]\nwhen = 'late'", "scenario bad: when: 'late' is none of always, syncing, idle"),
         ("[[faults]]\nheaders = { Retry-After = 5 }", "scenario bad: faults: headers: {'Retry-After': 5} is not a tab"),
     ],
 )
@@ -142,14 +166,33 @@ def test_unreadable_scenario_file(tmp_path: Path, content: bytes | None) -> None
 
 
 def test_faster() -> None:
-    """A faster scenario has every time of its syncs and tests divided, and nothing else changed."""
-    plan = SyncPlan(queued=10, lasts=20, again_in=30, fails_inside=5, shows_after=40)
-    scenario = Scenario(running=plan, syncs=(plan, SyncPlan()), test_seconds=50)
+    """A faster scenario has every time of what happens divided, and nothing else changed."""
+    plan = SyncPlan(queued=10, lasts=20, again_in=30, fails_inside=5, shows_after=40, retries_in=50)
+    scenario = Scenario(
+        running=plan,
+        others=(Other(at=60, lasts=20),),
+        syncs=(plan, SyncPlan()),
+        faults=(Fault(acts_in=10, answers_in=20),),
+        test_seconds=50,
+        stop_takes=30,
+        history_delay=20,
+        latency=10,
+    )
 
     faster = scenario.faster(10)
 
-    shorter = SyncPlan(queued=1, lasts=2, again_in=3, fails_inside=0.5, shows_after=4)
-    assert faster == replace(scenario, running=shorter, syncs=(shorter, SyncPlan(lasts=6, again_in=12)), test_seconds=5)
+    shorter = SyncPlan(queued=1, lasts=2, again_in=3, fails_inside=0.5, shows_after=4, retries_in=5)
+    assert faster == replace(
+        scenario,
+        running=shorter,
+        others=(Other(at=6, lasts=2, again_in=12),),
+        syncs=(shorter, SyncPlan(lasts=6, again_in=12)),
+        faults=(Fault(acts_in=1, answers_in=2),),
+        test_seconds=5,
+        stop_takes=3,
+        history_delay=2,
+        latency=1,
+    )
 
 
 # --- The protocol -------------------------------------------------------------------------------
@@ -363,11 +406,303 @@ def test_pause(change: dict[str, Any], states: list[str], *, overdue: bool) -> N
     assert before + caller.states(0) == states
 
 
+@pytest.mark.parametrize("change", [{"paused": False}, {"paused": False, "schedule_type": "manual"}])
+def test_unpausing_starts_a_sync(change: dict[str, Any]) -> None:
+    """Where the scenario says so, un-pausing starts a sync by itself, on a manual schedule, too."""
+    caller = Caller(Scenario(unpausing_starts=True, connection={"paused": True}))
+    caller.ask("PATCH", "", change)
+
+    assert caller.states(0) == ["syncing"]
+
+
+@pytest.mark.parametrize(("clashes", "outcomes"), [(True, ["clashed", "clashed"]), (False, [""])])
+def test_trigger_on_top_of_a_sync_by_unpausing(*, clashes: bool, outcomes: list[str]) -> None:
+    """A trigger on top of the sync that un-pausing started makes two that cancel each other, where they clash."""
+    scenario = Scenario(
+        unpausing_starts=True, clashes=clashes, connection={"paused": True}, syncs=(SyncPlan(queued=9),)
+    )
+    caller = Caller(scenario)
+    caller.ask("PATCH", "", {"paused": False})
+
+    caller.trigger()
+
+    assert [sync.outcome for sync in caller.connection.history] == outcomes
+
+
 def test_null_in_a_scenario() -> None:
     """TOML has no null: the text "null" stands for it in a connection's members."""
     caller = Caller(Scenario(connection={"succeeded_at": "null"}))
 
     assert caller.look()["succeeded_at"] is None
+
+
+# --- What others do, and what Fivetran does by itself ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("other", "ended"),
+    [
+        (Other(at=10, lasts=20), [("somebody", "succeeds", 30.0)]),
+        (Other(at=10, lasts=20, force=True), [("somebody", "succeeds", 30.0)]),
+        (Other(after="sync", at=10, lasts=20), [("sync", "succeeds", 60.0)]),
+        (
+            Other(after="sync", at=10, lasts=20, force=True),
+            [("sync", "stopped", 10.0), ("somebody", "succeeds", 30.0)],
+        ),
+        (Other(after="any", nth=3, at=5, lasts=20), [("sync", "succeeds", 60.0), ("somebody", "succeeds", 125.0)]),
+        (Other(after="get", nth=3, at=5, lasts=20), [("sync", "succeeds", 60.0)]),
+    ],
+)
+def test_sync_of_somebody_else(other: Other, ended: list[tuple[str, str, float]]) -> None:
+    """Somebody else's sync starts at its time or after a request, if none runs; a forced one stops what runs."""
+    caller = Caller(Scenario(others=(other,)))
+    caller.connection.live()
+    if other.after:
+        caller.trigger()
+    caller.look(100)
+    caller.look()
+    caller.clock.sleep(100)
+
+    assert caller.ended == ended
+
+
+def test_what_happens_in_between_happens_at_its_own_moment() -> None:
+    """However seldom anybody looks, a rescheduled sync is resumed at its time, and another comes after it."""
+    scenario = Scenario(
+        syncs=(SyncPlan(lasts=10, ends="reschedules", again_in=30), SyncPlan(lasts=20)), others=(Other(at=70, lasts=5),)
+    )
+    caller = Caller(scenario)
+    caller.trigger()
+
+    caller.look(1000)
+
+    assert caller.ended == [
+        ("sync", "reschedules", 10.0),
+        ("schedule", "succeeds", 60.0),
+        ("somebody", "succeeds", 75.0),
+    ]
+    assert [sync.origin is not None for sync in caller.connection.history] == [False, True, False]
+
+
+def test_reschedule_that_somebody_elses_sync_does_away_with() -> None:
+    """A sync that starts in the meantime takes the place of the rescheduled one."""
+    caller = Caller(
+        Scenario(syncs=(SyncPlan(lasts=10, ends="reschedules", again_in=30),), others=(Other(at=20, lasts=50),))
+    )
+    caller.trigger()
+
+    assert caller.states(30, 30, 30) == ["syncing", "syncing", "scheduled"]
+
+
+def test_retry_by_fivetran() -> None:
+    """A failed sync moves its date, waits, and is started again by Fivetran itself as the next of the scenario's."""
+    caller = Caller(Scenario(syncs=(SyncPlan(lasts=10, ends="fails", retries_in=20), SyncPlan(lasts=30))))
+    caller.trigger()
+
+    states = caller.states(15, 20, 30)
+
+    assert states == ["scheduled", "syncing", "scheduled"]
+    assert caller.ended == [("sync", "fails", 10.0), ("retry", "succeeds", 60.0)]
+    assert caller.connection.history[1].origin is caller.connection.history[0]
+
+
+@pytest.mark.parametrize("between", [lambda caller: caller.trigger(), lambda caller: caller.ask("PATCH", "", PAUSE)])
+def test_retry_that_is_not_needed(between: Callable[[Caller], None]) -> None:
+    """Fivetran does not try again what somebody has started since, nor on a paused connection."""
+    caller = Caller(Scenario(syncs=(SyncPlan(lasts=10, ends="fails", retries_in=20), SyncPlan(lasts=30))))
+    caller.trigger()
+    caller.look(15)
+
+    between(caller)
+
+    caller.look(100)
+    assert "retry" not in {sync.cause for sync in caller.connection.history}
+
+
+def test_failure_makes_broken_and_a_success_whole() -> None:
+    """Where the scenario says so, a failed sync makes the connection broken; the next success clears that."""
+    caller = Caller(Scenario(failure_breaks=True, syncs=(SyncPlan(lasts=10, ends="fails"), SyncPlan(lasts=10))))
+    caller.trigger()
+    broken = caller.look(20)["status"]["setup_state"]
+    caller.trigger()
+
+    status = caller.look(20)["status"]
+
+    assert (broken, status["setup_state"], status["tasks"]) == ("broken", "connected", [])
+
+
+def test_historical_sync() -> None:
+    """`is_historical_sync` is true while a re-sync is under way."""
+    caller = Caller(Scenario(syncs=(SyncPlan(lasts=30),)))
+    caller.ask("POST", "/schemas/tables/resync", {"public": ["orders"]})
+
+    shown = [caller.look(later)["status"]["is_historical_sync"] for later in (10, 30)]
+
+    assert shown == [True, False]
+
+
+def test_late_date_never_takes_the_place_of_a_later_one() -> None:
+    """A date that shows late does not bring an older one back."""
+    caller = Caller(Scenario(syncs=(SyncPlan(lasts=5, shows_after=30), SyncPlan(lasts=5))))
+    caller.trigger()
+    caller.look(10)
+    caller.trigger()
+    caller.look(10)
+
+    assert caller.look(60)["succeeded_at"] == "2027-01-15T08:00:15.000000Z"
+
+
+@pytest.mark.parametrize(("inside", "failed"), [(20.0, True), (50.0, False)])
+def test_failure_inside_a_sync_that_is_over(inside: float, *, failed: bool) -> None:
+    """A failure inside moves `failed_at` only if the sync still runs then."""
+    caller = Caller(Scenario(syncs=(SyncPlan(lasts=30, fails_inside=inside),)))
+    before = caller.look()["failed_at"]
+    caller.trigger()
+
+    assert (caller.look(100)["failed_at"] != before) == failed
+
+
+# --- Syncs that are stopped --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cancels", "outcome"), [(True, "stopped"), (False, "succeeds")])
+def test_patch_cancels(outcome: str, *, cancels: bool) -> None:
+    """Where the scenario says so, a PATCH stops the sync that is running."""
+    caller = Caller(Scenario(patch_cancels=cancels, running=SyncPlan(lasts=60)))
+    for change in ({"schedule_type": "manual"}, {"schedule_type": "auto"}):
+        caller.clock.sleep(20)
+        caller.ask("PATCH", "", change)
+    caller.look(100)
+
+    assert [(sync.outcome, sync.stopped_by) for sync in caller.connection.history] == [
+        (outcome, "patch" if cancels else "")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lasts", "queued", "shows", "ended", "failed_at"),
+    [
+        (600, 0, True, [("somebody", "stopped", 40.0), ("sync", "succeeds", 100.0)], "2027-01-15T08:00:40.000000Z"),
+        (600, 0, False, [("somebody", "stopped", 40.0), ("sync", "succeeds", 100.0)], "2027-01-14T02:00:00.000000Z"),
+        (30, 0, True, [("somebody", "succeeds", 30.0), ("sync", "succeeds", 90.0)], "2027-01-14T02:00:00.000000Z"),
+        (600, 90, True, [("somebody", "stopped", 10.0), ("sync", "succeeds", 70.0)], "2027-01-14T02:00:00.000000Z"),
+    ],
+)
+def test_stopping_takes_its_time(
+    lasts: float, queued: float, ended: list[tuple[str, str, float]], failed_at: str, *, shows: bool
+) -> None:
+    """A sync that is stopped may go on for a while, come to its own end, and move `failed_at` or not."""
+    running = SyncPlan(lasts=lasts, queued=queued)
+    caller = Caller(Scenario(stop_takes=30, stop_shows=shows, running=running, connection={"failed_at": WAS}))
+    caller.connection.live()
+    caller.clock.sleep(10)
+
+    caller.trigger(force=True)
+
+    caller.clock.sleep(500)
+    assert caller.ended == ended
+    assert caller.look()["failed_at"] == failed_at
+
+
+def test_sync_that_is_being_stopped_is_not_stopped_again() -> None:
+    """A second forced trigger stops the sync that the first one queued, and the one before ends when it would have."""
+    caller = Caller(Scenario(stop_takes=30, running=SyncPlan(lasts=600)))
+    for _ in range(2):
+        caller.trigger(force=True)
+        caller.clock.sleep(10)
+
+    caller.clock.sleep(500)
+    assert caller.ended == [("somebody", "stopped", 30.0), ("sync", "stopped", 10.0), ("sync", "succeeds", 90.0)]
+
+
+def test_trigger_that_conflicts() -> None:
+    """Where the scenario says so, a trigger is a 409 while a sync is running, and a forced one is not."""
+    caller = Caller(Scenario(sync_conflicts=True, running=SyncPlan(lasts=60)))
+
+    statuses = [caller.ask("POST", "/sync", {"force": force})[0] for force in (False, True)]
+
+    assert statuses == [409, 200]
+
+
+# --- Time -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("does", "statuses"), [("slow", [200, 200]), ("undated", [200, 200]), ("answer", [502, 200])])
+def test_request_that_is_carried_out_late(does: str, statuses: list[int]) -> None:
+    """A slow request is carried out so many seconds after it arrived, at that moment, and answered later still."""
+    fault = Fault(on="sync", does=does, acts=True, acts_in=20, answers_in=10, code="Down")
+    caller = Caller(Scenario(faults=(fault,)))
+
+    answered = [caller.ask("POST", "/sync", {"force": False})[0]]
+
+    assert caller.clock.monotonic() == 30
+    assert [trigger.at for trigger in caller.connection.triggers] == [1_800_000_020]
+    assert [*answered, caller.ask("GET")[0]] == statuses
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("POST", "/sync", {"force": False}), ("PATCH", "", {"paused": True}), ("GET", "", None)],
+)
+def test_request_whose_sender_has_gone(method: str, path: str, body: object) -> None:
+    """A request that is to be carried out late is carried out at its moment, though nobody waits for the answer."""
+    caller = Caller(Scenario(faults=(Fault(does="slow", acts_in=20),)))
+    text = b"" if body is None else json.dumps(body).encode()
+    arrival = caller.simulator.arrive(method, HOME + path, {}, caller.headers, text)
+    with pytest.raises(ValueError, match="yet to be carried out"):
+        caller.simulator.answer(arrival)
+
+    caller.look(100)
+
+    assert caller.simulator.answer(arrival).status == 200
+    assert [sync.asked_at for sync in caller.connection.history] == [1_800_000_020] * (method == "POST")
+    assert caller.simulator.seen[0].acts_at == 1_800_000_020
+
+
+def test_waiting_for_an_answer_ends_with_the_client() -> None:
+    """Nobody waits with an answer for a client that has gone, and one that stays gets it after that time."""
+    clock = VirtualClock()
+    ours, client = _connected()
+    with ours:
+        faults.wait(ours, clock, 25)
+        client.close()
+        with pytest.raises(ConnectionAbortedError):
+            faults.wait(ours, clock, 1000)
+
+    assert clock.monotonic() == 25
+
+
+def test_latency_skew_and_a_clock_ahead() -> None:
+    """Every answer takes its time; `Date` may be ahead of the dates, and all of Fivetran's clock of the job's."""
+    simulator = Simulator(Scenario(latency=2, skew=30, ahead=600, syncs=(SyncPlan(lasts=8),)), VirtualClock())
+    client = Client(simulator)
+    headers = Caller(Scenario()).headers
+
+    client.post(f"{HOME}/sync", headers=headers, data=b"{}")
+    simulator.clock.sleep(20)
+    answer = client.get(HOME, headers=headers)
+
+    assert answer.headers["Date"] == "Fri, 15 Jan 2027 08:10:54 GMT"
+    assert json.loads(answer.get_data())["data"]["succeeded_at"] == "2027-01-15T08:10:08.000000Z"
+
+
+def test_answer_without_a_date() -> None:
+    """A fault may take the `Date` from some answers alone."""
+    simulator = Simulator(Scenario(faults=(Fault(does="undated"),)), VirtualClock())
+
+    dated = [Client(simulator).get(HOME).headers.get("Date") for _ in range(2)]
+
+    assert dated == [None, "Fri, 15 Jan 2027 08:00:00 GMT"]
+
+
+@pytest.mark.parametrize(("when", "statuses"), [("syncing", [200, 503]), ("idle", [503, 200])])
+def test_fault_while_a_sync_is_running(when: str, statuses: list[int]) -> None:
+    """A fault may meet only requests that arrive while a sync is running, or only while none is."""
+    caller = Caller(Scenario(faults=(Fault(on="get", when=when, times=0, status=503, code="Down"),)))
+    answered = [caller.ask("GET")[0]]
+    caller.trigger()
+
+    assert [*answered, caller.ask("GET")[0]] == statuses
 
 
 # --- The socket ---------------------------------------------------------------------------------
@@ -451,6 +786,35 @@ def test_history_of_an_impossible_window(query: str) -> None:
     status, document = Caller(Scenario()).ask("GET", f"/sync-history{query}")
 
     assert (status, document["code"]) == (400, "InvalidInput")
+
+
+def test_history_that_lags_behind() -> None:
+    """A history may lag: a sync, and what became of it, are listed so many seconds late."""
+    caller = Caller(Scenario(history_delay=30, syncs=(SyncPlan(lasts=20, history_status="SUCCESSFUL"),)))
+    caller.trigger()
+    window = "/sync-history?start_time=2027-01-15T08:00:00Z&end_time=2027-01-15T10:00:00Z"
+
+    statuses = []
+    for later in (25, 10, 20):
+        caller.clock.sleep(later)
+        statuses.append([item["status"] for item in caller.ask("GET", window)[1]["data"]["items"]])
+
+    assert statuses == [[], [None], ["SUCCESSFUL"]]
+
+
+@pytest.mark.parametrize(("available", "status"), [(True, 200), (False, 403)])
+def test_warnings(status: int, *, available: bool) -> None:
+    """The warnings are listed by table where the account has them, and there are any."""
+    warning = {"code": "slow", "message": "The source is slow"}
+    caller = Caller(Scenario(warnings=available, connection={"status": {"warnings": [warning]}}))
+    none = Caller(Scenario()).ask("GET", "/warnings")[1]["data"]
+
+    answered, document = caller.ask("GET", "/warnings")
+
+    assert (answered, none) == (status, {"items": []})
+    assert document.get("data", {}).get("items") == (
+        [{"schema": "demo", "table": "orders", "warnings": [warning]}] if available else None
+    )
 
 
 # --- For the debugger -------------------------------------------------------------------------------

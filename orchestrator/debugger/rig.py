@@ -22,7 +22,7 @@ from orchestrator.simulator.server import served
 from orchestrator.watch import Watch
 from orchestrator.world import LimitReached, Noted, SignalReceived, World
 
-__all__ = ["Ahead", "Halted", "Reply", "Rig"]
+__all__ = ["Halted", "Reply", "Rig"]
 
 
 class Halted(Exception):  # noqa: N818
@@ -46,36 +46,6 @@ class Reply(NamedTuple):
     def success(self) -> bool:
         """Whether it says that the request was carried out."""
         return self.status < HTTPStatus.MULTIPLE_CHOICES
-
-
-class Ahead(SystemClock):
-    """Another clock, so many seconds ahead: Fivetran's is not this machine's.
-
-    Args:
-        clock: The other one.
-        by: Seconds; negative behind it.
-    """
-
-    def __init__(self, clock: SystemClock, by: float) -> None:
-        self.speed = clock.speed
-        self._clock = clock
-        self._by = by
-
-    def monotonic(self) -> float:
-        """Seconds on a clock that is never set."""
-        return self._clock.monotonic()
-
-    def wall(self) -> float:
-        """Seconds since the epoch."""
-        return self._clock.wall() + self._by
-
-    def real(self, seconds: float) -> float:
-        """Real seconds in which so many seconds of this clock pass."""
-        return self._clock.real(seconds)
-
-    def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass, on the other one, too."""
-        self._clock.sleep(seconds)
 
 
 class Rig:

@@ -16,7 +16,7 @@ from http.client import responses
 from orchestrator import documents
 from orchestrator.chart import Chart
 from orchestrator.clock import SystemClock
-from orchestrator.debugger.rig import Ahead, Halted, Reply, Rig
+from orchestrator.debugger.rig import Halted, Reply, Rig
 from orchestrator.debugger.timeline import Moment, Timeline, kept
 from orchestrator.driver import Run, Step
 from orchestrator.exchange import Request
@@ -26,7 +26,7 @@ from orchestrator.machine import IllegalMove
 from orchestrator.masking import Mask
 from orchestrator.settings import Settings
 from orchestrator.simulator.app import KEY, SECRET, Simulator
-from orchestrator.simulator.clock import VirtualClock
+from orchestrator.simulator.clock import Ahead, VirtualClock
 from orchestrator.simulator.scenario import load_scenario
 from orchestrator.watch import Watch
 from orchestrator.world import Noted

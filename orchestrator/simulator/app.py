@@ -1,45 +1,51 @@
-"""The simulated REST API: a WSGI application on werkzeug."""
+"""The simulated REST API: a WSGI application on werkzeug.
+
+`arrive` and `answer` are the whole of it without HTTP, for whoever plays thousands of runs.
+"""
 
 import base64
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from werkzeug.exceptions import HTTPException
-from werkzeug.http import http_date
-from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from orchestrator.clock import SystemClock
 from orchestrator.documents import parse_time
 from orchestrator.simulator import faults
+from orchestrator.simulator.clock import Ahead
 from orchestrator.simulator.connection import Connection
 from orchestrator.simulator.scenario import Fault, Scenario
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["KEY", "SECRET", "Seen", "Simulator"]
+__all__ = ["KEY", "SECRET", "Arrival", "Reply", "Seen", "Simulator"]
 
 KEY, SECRET = "rehearsal-key", "rehearsal-secret"
 
-_CONNECTION = "/v1/connections/<identity>"
-_ROUTES = Map(
-    [
-        Rule(_CONNECTION, methods=["GET"], endpoint="get"),
-        Rule(_CONNECTION, methods=["PATCH"], endpoint="patch"),
-        Rule(f"{_CONNECTION}/sync", methods=["POST"], endpoint="sync"),
-        Rule(f"{_CONNECTION}/schemas/tables/resync", methods=["POST"], endpoint="resync"),
-        Rule(f"{_CONNECTION}/test", methods=["POST"], endpoint="test"),
-        Rule(f"{_CONNECTION}/schemas", methods=["GET"], endpoint="schemas"),
-        Rule(f"{_CONNECTION}/sync-history", methods=["GET"], endpoint="history"),
-        Rule(f"{_CONNECTION}/errors", methods=["GET"], endpoint="errors"),
-    ]
-)
+_OPERATIONS = {
+    ("GET", ""): "get",
+    ("PATCH", ""): "patch",
+    ("POST", "/sync"): "sync",
+    ("POST", "/schemas/tables/resync"): "resync",
+    ("POST", "/test"): "test",
+    ("GET", "/schemas"): "schemas",
+    ("GET", "/sync-history"): "history",
+    ("GET", "/errors"): "errors",
+    ("GET", "/warnings"): "warnings",
+}
+_PATH = re.compile(r"/v1/connections/([^/]+)(/.*)?")
+_JSON = {"Content-Type": "application/json"}
+_BREAKS = frozenset({"reset", "hang", "trickle", "truncate", "short"})  # faults on the socket
+INSTANT = 1e-6  # seconds that are none
 LONGEST_HISTORY = 7 * 86_400.0  # seconds that one request may ask for
 _PERSISTENT = {"schedule_type", "paused", "sync_frequency", "config", "auth"}
 
@@ -49,13 +55,16 @@ class Seen:
     """A request that arrived.
 
     Attributes:
-        operation: get, patch, sync, resync, test, schemas, history, errors; "" for a path that there is none at.
+        operation: get, patch, sync, resync, test, schemas, history, errors, warnings; "" for a path that there is
+            none at.
         method: HTTP method.
         path: Path.
         body: JSON body, or None.
         at: Seconds since the epoch.
         outcome: The status answered, or the fault.
         headers: Its headers.
+        syncing: A sync was running when it arrived.
+        acts_at: When it was carried out, or will be; None where it never is.
     """
 
     operation: str
@@ -65,6 +74,58 @@ class Seen:
     at: float
     outcome: str
     headers: Mapping[str, str]
+    syncing: bool = False
+    acts_at: float | None = None
+
+
+class Reply(NamedTuple):
+    """An answer.
+
+    Attributes:
+        status: HTTP status.
+        headers: HTTP headers.
+        body: The body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A request that has arrived, and what becomes of it.
+
+    Attributes:
+        operation: As `Seen` has it.
+        method: HTTP method.
+        identity: The connection's id, or "".
+        query: What its address asks for.
+        headers: Its headers.
+        content: Its JSON body.
+        fault: The fault that it meets, or None.
+        acts_at: When it is carried out, in seconds since the epoch.
+        acts_in: Seconds until then, from its arrival.
+        answers_in: Seconds from then to the answer.
+        reply: The answer; None while it is yet to be carried out.
+    """
+
+    operation: str
+    method: str
+    identity: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    content: Any
+    fault: Fault | None
+    acts_at: float
+    acts_in: float
+    answers_in: float
+    reply: Reply | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Whether it is carried out; what only reads is in any case: a broken answer is one of Fivetran's, broken."""
+        return self.fault is None or self.fault.carries_out or self.method == "GET"
 
 
 @dataclass(slots=True)
@@ -74,8 +135,11 @@ class _Armed:
     fault: Fault
     met: int = 0
 
-    def strikes(self, operation: str) -> bool:
-        if self.fault.on not in {"any", operation}:
+    def strikes(self, operation: str, *, syncing: bool) -> bool:
+        if self.fault.on not in {"any", operation} or self.fault.when not in {
+            "always",
+            "syncing" if syncing else "idle",
+        }:
             return False
         self.met += 1
         since = self.met - self.fault.skip
@@ -103,11 +167,12 @@ class Simulator:
         watch: Callable[[Seen], None] = lambda _: None,
     ) -> None:
         self.scenario = scenario
-        self.clock = clock
+        self.clock = Ahead(clock, scenario.ahead) if scenario.ahead else clock
         self.seen: list[Seen] = []
         self.connections: dict[str, Connection] = {}
         self.armed = [_Armed(fault) for fault in scenario.faults]
         self._watch = watch
+        self._late: list[Arrival] = []
         self._credentials = "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()
         self._lock = threading.RLock()
 
@@ -129,8 +194,8 @@ class Simulator:
         other = Simulator(self.scenario, clock)
         other._credentials = self._credentials
         with self._lock:
-            known = {id(self.scenario): self.scenario, id(self.clock): clock}
-            other.connections, other.armed = deepcopy((self.connections, self.armed), known)
+            known = {id(self.scenario): self.scenario, id(self.clock): other.clock}
+            other.connections, other.armed, other._late = deepcopy((self.connections, self.armed, self._late), known)
         return other
 
     def connection(self, identity: str) -> Connection:
@@ -142,44 +207,95 @@ class Simulator:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request, or meet it with the fault that is due."""
         request = Request(environ)
-        body = request.get_data()
-        try:
-            operation, arguments = _ROUTES.bind_to_environ(environ).match()
-        except HTTPException:  # no such path, or not with that method
-            operation, arguments = "", {}
-        with self._lock:
-            struck = [armed.fault for armed in self.armed if armed.strikes(operation)]
-            fault = struck[0] if struck else None
-            # What only reads is carried out in any case: a broken answer is one of Fivetran's, broken.
-            if fault is None or fault.acts or request.method == "GET":
-                response = self._answer(operation, request, body, **arguments)
-            else:
-                response = self._failed(fault.status, fault.code, fault.message)
-            outcome = f"{fault.does}{' after acting' if fault.acts else ''}" if fault else str(response.status_code)
-            self._record(operation, request, body, outcome)
-        if fault is not None and fault.does == "answer":
-            response = self._failed(fault.status, fault.code, fault.message)
-            response.headers.update(fault.headers)
-        elif fault is not None:
-            self._break(environ["werkzeug.socket"], fault, response.get_data())
-        if operation == "test" and response.status_code == 200:  # noqa: PLR2004
-            self.clock.sleep(self.scenario.test_seconds)
-        if self.scenario.dated:
-            response.headers["Date"] = http_date(self.clock.wall())
-        return response(environ, start_response)
+        arrival = self.arrive(request.method, request.path, request.args, dict(request.headers), request.get_data())
+        connection = environ.get("werkzeug.socket")  # none where a test calls the application itself
+        faults.wait(connection, self.clock, arrival.acts_in)
+        reply = self.answer(arrival)
+        faults.wait(connection, self.clock, arrival.answers_in)
+        if arrival.fault is not None and arrival.fault.does in _BREAKS:
+            self._break(connection, arrival.fault, reply.body)
+        answered = Response(reply.body, reply.status, headers={**reply.headers, **self.date(arrival)})
+        return answered(environ, start_response)
 
-    def _record(self, operation: str, request: Request, body: bytes, outcome: str) -> None:
-        seen = Seen(
-            operation=operation,
-            method=request.method,
-            path=request.path,
-            body=_json(body),
-            at=self.clock.wall(),
-            outcome=outcome,
-            headers=dict(request.headers),
-        )
-        self.seen.append(seen)
-        self._watch(seen)
+    def arrive(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    ) -> Arrival:
+        """A request arrives: it is carried out, or will be, or it meets a fault.
+
+        Args:
+            method: HTTP method.
+            path: Path, without the query.
+            query: What the query says.
+            headers: Its headers.
+            body: Its body.
+        """
+        known = _PATH.fullmatch(path)
+        operation = _OPERATIONS.get((method, known[2] or ""), "") if known else ""
+        with self._lock:
+            self.catch_up()
+            identity = known[1] if known else ""
+            connection = self.connection(identity) if operation else None
+            if connection is not None:
+                connection.live()
+            syncing = connection is not None and connection.running is not None
+            struck = [armed.fault for armed in self.armed if armed.strikes(operation, syncing=syncing)]
+            fault = struck[0] if struck else None
+            now, acts_in = self.clock.wall(), fault.acts_in if fault and operation else 0.0
+            answers_in = self.scenario.latency + (fault.answers_in if fault else 0.0)
+            arrival = Arrival(
+                operation, method, identity, query, headers, _json(body), fault, now + acts_in, acts_in, answers_in
+            )
+            if arrival.acts and acts_in > 0:
+                self._late.append(arrival)
+            else:
+                self._carry_out(arrival)
+            seen = Seen(
+                operation=operation,
+                method=method,
+                path=path,
+                body=arrival.content,
+                at=now,
+                outcome=_outcome(arrival),
+                headers=headers,
+                syncing=syncing,
+                acts_at=now + acts_in if arrival.acts else None,
+            )
+            self.seen.append(seen)
+            self._watch(seen)
+            if connection is not None and arrival.reply is not None:
+                connection.after(operation)
+        return arrival
+
+    def catch_up(self) -> None:
+        """Carry out what was to be carried out later, by now, at its own moment, whoever still waits for it."""
+        for arrival in sorted(self._late, key=lambda late: late.acts_at):
+            if arrival.acts_at <= self.clock.wall() + INSTANT:
+                self._late.remove(arrival)
+                connection = self.connection(arrival.identity)
+                connection.moment = arrival.acts_at
+                self._carry_out(arrival)
+                connection.after(arrival.operation)
+                connection.moment = None
+
+    def answer(self, arrival: Arrival) -> Reply:
+        """What it is answered with, `acts_in` seconds after it arrived.
+
+        The `Date` is not in it yet, nor what the fault does to the socket.
+        """
+        with self._lock:
+            self.catch_up()
+        fault, reply = arrival.fault, arrival.reply
+        if reply is None:
+            raise ValueError("this request is yet to be carried out")
+        if fault is not None and fault.does == "answer":
+            failed = self._failed(fault.status, fault.code, fault.message)
+            return failed._replace(headers={**failed.headers, **fault.headers})
+        return reply
+
+    def date(self, arrival: Arrival) -> Mapping[str, str]:
+        """The header with the time, now, if there is to be one."""
+        undated = not self.scenario.dated or (arrival.fault is not None and arrival.fault.does == "undated")
+        return {} if undated else {"Date": formatdate(self.clock.wall() + self.scenario.skew, usegmt=True)}
 
     def _break(self, connection: Any, fault: Fault, body: bytes) -> None:  # noqa: ANN401  # a socket, by WSGI untyped
         match fault.does:
@@ -196,21 +312,30 @@ class Simulator:
 
     # --- Answers ------------------------------------------------------------------------------
 
-    def _answer(self, operation: str, request: Request, body: bytes, identity: str = "") -> Response:
-        if not operation:
+    def _carry_out(self, arrival: Arrival) -> None:
+        """Do what a request asks, or nothing where a fault keeps it from that."""
+        fault = arrival.fault
+        if fault is not None and not arrival.acts:
+            arrival.reply = self._failed(fault.status, fault.code, fault.message)
+            return
+        arrival.reply = self._answer(arrival)
+        if arrival.operation == "test" and arrival.reply.status == HTTPStatus.OK:
+            arrival.answers_in += self.scenario.test_seconds
+
+    def _answer(self, arrival: Arrival) -> Reply:
+        if not arrival.operation:
             return self._failed(404, "NotFound", "HTTP 404 Not Found")
-        if request.headers.get("Authorization") != self._credentials:
+        if arrival.headers.get("Authorization") != self._credentials:
             return self._failed(401, "Unauthorized", "Invalid authorization credentials")
-        if "application/json" not in request.headers.get("Accept", ""):
+        if "application/json" not in arrival.headers.get("Accept", ""):
             return self._failed(406, "NotAcceptable", "HTTP 406 Not Acceptable")
         if not self.scenario.exists:
-            return self._failed(404, "NotFound_Connection", f"Cannot find connection with id '{identity}'")
-        content = _json(body)
-        if request.method != "GET" and not isinstance(content, dict):
+            return self._failed(404, "NotFound_Connection", f"Cannot find connection with id '{arrival.identity}'")
+        if arrival.method != "GET" and not isinstance(arrival.content, dict):
             return self._failed(400, "InvalidInput", "The request has no JSON object as its body")
-        return self._carry_out(operation, self.connection(identity), content, request.args)
+        return self._do(arrival.operation, self.connection(arrival.identity), arrival.content, arrival.query)
 
-    def _carry_out(self, operation: str, connection: Connection, content: Any, query: Mapping[str, str]) -> Response:  # noqa: ANN401  # any JSON
+    def _do(self, operation: str, connection: Connection, content: Any, query: Mapping[str, str]) -> Reply:  # noqa: ANN401  # any JSON
         """The answer to a request that is in order."""
         match operation:
             case "get":
@@ -218,9 +343,11 @@ class Simulator:
             case "patch":
                 if not _PERSISTENT & set(content):
                     return self._failed(400, "InvalidInput", "At least one persistent field is required")
-                return self._success(connection.modify(content), "Connection has been updated")
+                connection.modify(content)
+                return self._success(connection.document(), "Connection has been updated")
             case "sync":
-                connection.sync(force=content.get("force") is True)
+                if not connection.sync(force=content.get("force") is True):
+                    return self._failed(409, "Conflict", "A sync is already in progress for this connection")
                 return self._success(None, "Sync has been successfully triggered for connection")
             case "resync":
                 return self._resync(connection, content)
@@ -231,10 +358,12 @@ class Simulator:
                 return self._history(connection, query)
             case "errors":
                 return self._evidence(connection.errors(), available=self.scenario.errors)
+            case "warnings":
+                return self._evidence(connection.warnings(), available=self.scenario.warnings)
             case _:
                 return self._success({"schemas": self._schemas()})
 
-    def _resync(self, connection: Connection, scope: Mapping[str, Any]) -> Response:
+    def _resync(self, connection: Connection, scope: Mapping[str, Any]) -> Reply:
         if not self.scenario.table_resync:
             return self._failed(400, "InvalidInput", "This connector does not support table-level re-sync")
         for schema, tables in scope.items():
@@ -249,13 +378,13 @@ class Simulator:
             return self._failed(409, "Conflict", "A sync is running and cannot be completed first")
         return self._success(None, "Re-sync has been triggered successfully")
 
-    def _history(self, connection: Connection, window: Mapping[str, str]) -> Response:
+    def _history(self, connection: Connection, window: Mapping[str, str]) -> Reply:
         since, until = (parse_time(window.get(name)) for name in ("start_time", "end_time"))
         if since is None or until is None or not 0 < until - since <= LONGEST_HISTORY:
             return self._failed(400, "InvalidInput", "The time range is not one of up to 7 days")
         return self._evidence(connection.syncs(since, until), available=self.scenario.history)
 
-    def _evidence(self, items: list[dict[str, Any]], *, available: bool) -> Response:
+    def _evidence(self, items: list[dict[str, Any]], *, available: bool) -> Reply:
         if not available:
             return self._failed(403, "Forbidden", "This feature is not available for your account")
         return self._success({"items": items})
@@ -274,15 +403,22 @@ class Simulator:
         }
 
     @staticmethod
-    def _success(data: Mapping[str, Any] | None, message: str = "") -> Response:
+    def _success(data: Mapping[str, Any] | None, message: str = "") -> Reply:
         body = {"code": "Success", **({"message": message} if message else {}), **({"data": data} if data else {})}
-        return Response(json.dumps(body), 200, content_type="application/json")
+        return Reply(200, _JSON, json.dumps(body).encode())
 
     @staticmethod
-    def _failed(status: int, code: str, message: str) -> Response:
+    def _failed(status: int, code: str, message: str) -> Reply:
         if not code:
-            return Response(message, status, content_type="text/html")
-        return Response(json.dumps({"code": code, "message": message}), status, content_type="application/json")
+            return Reply(status, {"Content-Type": "text/html; charset=utf-8"}, message.encode())
+        return Reply(status, _JSON, json.dumps({"code": code, "message": message}).encode())
+
+
+def _outcome(arrival: Arrival) -> str:
+    """What `Seen` says of it."""
+    if arrival.fault is not None:
+        return f"{arrival.fault.does}{' after acting' if arrival.fault.carries_out else ''}"
+    return str(arrival.reply.status if arrival.reply else "")
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401  # any JSON

@@ -1,10 +1,10 @@
-"""A clock on which time passes only when somebody waits."""
+"""Clocks of a simulated Fivetran: one on which time passes only when somebody waits, one that is ahead."""
 
 import threading
 
 from orchestrator.clock import SystemClock
 
-__all__ = ["VirtualClock"]
+__all__ = ["Ahead", "VirtualClock"]
 
 
 class VirtualClock(SystemClock):
@@ -38,3 +38,33 @@ class VirtualClock(SystemClock):
         """Let so many seconds pass, in no time."""
         with self._lock:
             self._passed += max(0.0, seconds)
+
+
+class Ahead(SystemClock):
+    """Another clock, so many seconds ahead: Fivetran's is not this machine's.
+
+    Args:
+        clock: The other one.
+        by: Seconds; negative behind it.
+    """
+
+    def __init__(self, clock: SystemClock, by: float) -> None:
+        self.speed = clock.speed
+        self._clock = clock
+        self._by = by
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that is never set."""
+        return self._clock.monotonic()
+
+    def wall(self) -> float:
+        """Seconds since the epoch."""
+        return self._clock.wall() + self._by
+
+    def real(self, seconds: float) -> float:
+        """Real seconds in which so many seconds of this clock pass."""
+        return self._clock.real(seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass, on the other one, too."""
+        self._clock.sleep(seconds)

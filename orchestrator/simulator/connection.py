@@ -1,16 +1,23 @@
-"""One simulated connection: what it is asked changes it, and time does."""
+"""One simulated connection: what it is asked changes it, and time does.
 
+What happens in time happens in its order and at its own moment, however seldom anybody looks. So
+`history` and `triggers` are the truth about every sync, and about every request for one.
+"""
+
+import math
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from orchestrator import documents
 from orchestrator.clock import SystemClock
-from orchestrator.simulator.scenario import Scenario, SyncPlan
+from orchestrator.simulator.scenario import Other, Scenario, SyncPlan
 
-__all__ = ["Connection", "Sync"]
+__all__ = ["Connection", "Sync", "Trigger"]
 
 # How a sync ended, as the history calls it; None while it runs.
 _STATUSES = {
@@ -20,6 +27,7 @@ _STATUSES = {
     "breaks": "FAILURE",
     "vanishes": "CANCELED",
     "stopped": "CANCELED",
+    "clashed": "CANCELED",
     "reschedules": "RESCHEDULED",
     "pauses": "PAUSED",
 }
@@ -31,28 +39,40 @@ class Sync:
 
     Attributes:
         plan: What becomes of it.
-        cause: "sync", "resync", "schedule" or "somebody".
+        cause: "sync", "resync", "schedule", "unpaused", "retry" or "somebody".
         asked_at: When it was asked for, in seconds since the epoch.
+        not_before: When it may start: after the one that is being stopped for it.
+        origin: The sync that this one goes on with, by a retry or after a reschedule; or None.
+        stops_at: When it will be stopped, or None.
+        stopped_by: What stopped it: "patch", "sync", "clash" or "somebody"; "" where nothing did.
         ended_at: When it ended, or None.
-        outcome: How it ended, in the plan's words, or "stopped"; "" while it runs.
+        outcome: How it ended, in the plan's words, or "stopped" or "clashed"; "" while it runs.
+        failed_inside: `failed_at` has moved, though it goes on.
+        shown_at: When its date shows, or None where none does, or not yet.
     """
 
     plan: SyncPlan
     cause: str
     asked_at: float
+    not_before: float = 0.0
+    origin: "Sync | None" = None
+    stops_at: float | None = None
+    stopped_by: str = ""
     ended_at: float | None = None
     outcome: str = ""
     failed_inside: bool = False
+    shown_at: float | None = None
 
     @property
     def starts_at(self) -> float:
         """When it starts, in seconds since the epoch."""
-        return self.asked_at + self.plan.queued
+        return max(self.asked_at + self.plan.queued, self.not_before)
 
     @property
     def ends_at(self) -> float:
-        """When it ends by itself, in seconds since the epoch."""
-        return self.starts_at + self.plan.lasts
+        """When it ends: by itself, or stopped."""
+        own = self.starts_at + self.plan.lasts
+        return own if self.stops_at is None else min(own, self.stops_at)
 
     def stages(self) -> list[dict[str, Any]]:
         """Its stages with volumes in bytes, made up: as much a second as a middling database gives."""
@@ -61,12 +81,35 @@ class Sync:
 
 
 @dataclass(slots=True)
-class _Late:
-    """A date that does not show yet."""
+class Trigger:
+    """A request for a sync that was carried out.
 
-    shows_at: float
-    name: str
-    date: float
+    Attributes:
+        kind: "sync" or "resync".
+        at: When it was carried out, in seconds since the epoch.
+        sync: The sync that it started, or that was there already; None where it did nothing.
+        started: It started that sync.
+    """
+
+    kind: str
+    at: float
+    sync: Sync | None
+    started: bool
+
+
+@dataclass(slots=True)
+class _Due:
+    """What will happen by itself.
+
+    Attributes:
+        at: When, in seconds since the epoch.
+        kind: "date", "inside", "retry", "resume" or "other".
+        what: What it is about.
+    """
+
+    at: float
+    kind: str
+    what: Any
 
 
 @dataclass(slots=True)
@@ -77,21 +120,27 @@ class Connection:
         identity: Its id.
         scenario: What happens to it.
         clock: The time.
-        history: Every sync, oldest first.
+        history: Every sync, in the order in which they were asked for.
+        triggers: Every request for a sync that was carried out.
+        moment: What is asked of it is asked at this moment; None for now.
     """
 
     identity: str
     scenario: Scenario
     clock: SystemClock
     history: list[Sync] = field(default_factory=list)
+    triggers: list[Trigger] = field(default_factory=list)
     members: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
     rescheduled_for: float | None = None
-    _late: list[_Late] = field(default_factory=list)
+    moment: float | None = None
+    _due: list[_Due] = field(default_factory=list)
+    _met: dict[str, int] = field(default_factory=dict)
     _plans_used: int = 0
+    _now: float = 0.0
 
     def __post_init__(self) -> None:
-        now = self.clock.wall()
+        now = self._now = self.clock.wall()
         self.members = {
             "id": self.identity,
             "group_id": "projected_sickle",
@@ -122,6 +171,7 @@ class Connection:
         self.members.update(given)
         if self.scenario.running is not None:
             self.history.append(Sync(self.scenario.running, "somebody", now))
+        self._due = [_Due(now + other.at, "other", other) for other in self.scenario.others if not other.after]
 
     def adopt(self, document: Mapping[str, Any], running: str) -> None:
         """Be as a document says; from now on the scenario's syncs are the ones that follow.
@@ -135,80 +185,108 @@ class Connection:
         members.pop("status", None)
         state, put_off = status.pop("sync_state", ""), documents.parse_time(status.pop("rescheduled_for", None))
         members["paused"] = members["paused"] or state == "paused"
-        self.members, self.status = members, status
-        self.history, self._late, self._plans_used = [], [], 0
+        self.members, self.status, self._now = members, status, self.clock.wall()
+        self.history, self._due, self._plans_used = [], [], 0
         self.rescheduled_for = put_off if state == "rescheduled" else None
+        if self.rescheduled_for is not None:
+            self._due.append(_Due(self.rescheduled_for, "resume", None))
         if running:
-            self._start(running)
-            self.history[-1].asked_at -= self.history[-1].plan.queued if state == "syncing" else 0
+            self._start(running, queued=state != "syncing")
 
     # --- What is asked of it ----------------------------------------------------------------
 
     def document(self) -> dict[str, Any]:
         """The connection document, now."""
-        self._live()
-        current = self.current
+        self.live()
         state = "scheduled"
-        if current is not None and current.starts_at <= self.clock.wall():
+        if self.running is not None:
             state = "syncing"
         elif self.members["paused"]:
             state = "paused"
         elif self.rescheduled_for is not None:
             state = "rescheduled"
+        historical = any(sync.cause == "resync" for sync in self._open())
         status = {"sync_state": state, **self.status}
+        status["is_historical_sync"] = status["is_historical_sync"] or historical
         if state == "rescheduled" and self.rescheduled_for is not None:
             status["rescheduled_for"] = _iso(self.rescheduled_for)
         return {**self.members, "status": status}
 
-    def modify(self, change: Mapping[str, Any]) -> dict[str, Any]:
+    def modify(self, change: Mapping[str, Any]) -> None:
         """PATCH: schedule and pause."""
-        self._live()
+        self.live()
+        if self.scenario.patch_cancels and self.running is not None:
+            self._stop(self.running, "patch")
         was_paused = self.members["paused"]
         self.members.update({name: change[name] for name in ("schedule_type", "paused") if name in change})
-        if self.scenario.overdue and was_paused and not self.members["paused"]:
-            self._start_by_schedule()
-        return self.document()
+        automatic = self.members["schedule_type"] != "manual"
+        starts = self.scenario.unpausing_starts or (self.scenario.overdue and automatic)
+        if was_paused and not self.members["paused"] and starts and self.current is None:
+            self._start("unpaused")
 
-    def sync(self, *, force: bool) -> None:
-        """POST /sync: starts one only if none is running; forced, stops that one first."""
-        self._live()
+    def sync(self, *, force: bool) -> bool:
+        """POST /sync: starts one only if none is queued or running; forced, stops that one first.
+
+        Returns:
+            False where it conflicts with the one that is running.
+        """
+        self.live()
         current = self.current
-        if current is not None and force:
-            current.ended_at, current.outcome = self.clock.wall(), "stopped"
-            self._show("failed_at", current.ended_at, 0)
-            current = None
-        if current is None and not self.members["paused"]:
+        if not force and self.scenario.sync_conflicts and self.running is not None:
+            return False
+        clashes = self.scenario.clashes and not force and current is not None and current.cause == "unpaused"
+        if force:
+            for sync in self._open():
+                self._stop(sync, "sync")
+        started = (current is None or force or clashes) and not self.members["paused"]
+        if started:
             self._start("sync")
+        self.triggers.append(Trigger("sync", self._now, self.current, started))
+        if clashes:
+            for sync in self._open():
+                sync.stops_at, sync.stopped_by = self._now, "clash"
+                self._end(sync)
+        return True
 
     def resync(self) -> bool:
         """POST /schemas/tables/resync; False while a sync is running."""
-        self._live()
+        self.live()
         if self.current is not None:
             return False
         self._start("resync")
+        self.triggers.append(Trigger("resync", self._now, self.current, started=True))
         return True
+
+    def after(self, operation: str) -> None:
+        """A request of the job has been dealt with: whoever waited for it to be has a sync started."""
+        self.live()
+        for kind in {operation, "any"}:
+            self._met[kind] = self._met.get(kind, 0) + 1
+            for other in self.scenario.others:
+                if other.after == kind and other.nth == self._met[kind]:
+                    self._due.append(_Due(self._now + other.at, "other", other))
 
     # --- What is kept about it ----------------------------------------------------------------
 
     def syncs(self, since: float, until: float) -> list[dict[str, Any]]:
         """The history between two times, in seconds since the epoch, as GET /sync-history has it: newest first."""
-        self._live()
+        self.live()
+        known = self._now - self.scenario.history_delay
         return [
             {
                 "sync_id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.identity}/{number}")),
-                "start": _iso(sync.starts_at) if sync.starts_at <= self.clock.wall() else None,
-                "end": None if sync.ended_at is None else _iso(sync.ended_at),
-                "status": _STATUSES[sync.outcome],
+                "start": _iso(sync.starts_at) if sync.starts_at <= self._now else None,
+                "end": None if sync.ended_at is None or sync.ended_at > known else _iso(sync.ended_at),
+                "status": _status(sync) if sync.ended_at is not None and sync.ended_at <= known else None,
                 "reason": sync.plan.reason if sync.outcome == "fails" else None,
                 "stages": sync.stages(),
             }
             for number, sync in reversed([*enumerate(self.history)])
-            if since <= sync.starts_at < until
+            if since <= sync.starts_at < until and sync.asked_at <= known
         ]
 
     def errors(self) -> list[dict[str, Any]]:
         """The active errors, as GET /errors has them: one a task."""
-        self._live()
         return [
             {
                 "type": task["code"],
@@ -220,62 +298,148 @@ class Connection:
             for task in self.document()["status"]["tasks"]
         ]
 
+    def warnings(self) -> list[dict[str, Any]]:
+        """The warnings, as GET /warnings has them: a group for each table of the destination."""
+        listed = [dict(warning) for warning in self.document()["status"]["warnings"]]
+        return [{"schema": self.members["schema"], "table": "orders", "warnings": listed}] if listed else []
+
     # --- Its life ---------------------------------------------------------------------------
 
     @property
     def current(self) -> Sync | None:
-        """The sync that is queued or running, or None."""
+        """The sync that is queued or running, or None; of two, the later one."""
         last = self.history[-1] if self.history else None
-        return last if last is not None and last.ended_at is None else None
+        return last if last is not None and last.ended_at is None else next(iter(self._open()), None)
+
+    @property
+    def running(self) -> Sync | None:
+        """The sync that is running, or None."""
+        return next((sync for sync in self._open() if sync.starts_at <= self._now), None)
 
     def begin(self, plan: SyncPlan, cause: str) -> None:
         """Start a sync now, whoever asked for it."""
+        self.live()
+        self._begin(plan, cause)
+
+    def live(self) -> None:
+        """Let everything happen that has happened by now, in its order."""
+        now = self.clock.wall() if self.moment is None else self.moment
+        while True:
+            ahead = [(sync.ends_at, partial(self._end, sync)) for sync in self._open()]
+            ahead += [(due.at, partial(self._happen, due)) for due in self._due]
+            at, happen = min(ahead, key=itemgetter(0), default=(math.inf, None))
+            if happen is None or at > now:
+                break
+            self._now = max(self._now, at)
+            happen()
+        self._now = max(self._now, now)
+
+    def _open(self) -> list[Sync]:
+        return [sync for sync in self.history if sync.ended_at is None]
+
+    def _begin(self, plan: SyncPlan, cause: str, origin: Sync | None = None) -> None:
         self.rescheduled_for = None
-        self.history.append(Sync(plan, cause, self.clock.wall()))
+        stopping = max((sync.ends_at for sync in self._open() if sync.stops_at is not None), default=0.0)
+        sync = Sync(plan, cause, self._now, not_before=stopping, origin=origin)
+        self.history.append(sync)
+        if plan.fails_inside is not None:
+            self._due.append(_Due(sync.starts_at + plan.fails_inside, "inside", sync))
 
-    def _start(self, cause: str) -> None:
+    def _start(self, cause: str, origin: Sync | None = None, *, queued: bool = True) -> None:
         plans = self.scenario.syncs
-        self.begin(plans[min(self._plans_used, len(plans) - 1)], cause)
         self._plans_used += 1
+        plan = plans[min(self._plans_used, len(plans)) - 1]
+        self._begin(plan if queued else replace(plan, queued=0.0), cause, origin)
 
-    def _start_by_schedule(self) -> None:
+    def _start_by_schedule(self, origin: Sync | None = None) -> None:
         if self.members["schedule_type"] != "manual" and self.current is None:
-            self._start("schedule")
+            self._start("schedule", origin)
 
-    def _live(self) -> None:
-        now = self.clock.wall()
-        current = self.current
-        if current is not None:
-            inside = current.plan.fails_inside
-            if inside is not None and not current.failed_inside and now >= current.starts_at + inside:
-                current.failed_inside = True
-                self._show("failed_at", current.starts_at + inside, 0)
-            if now >= current.ends_at:
-                self._end(current)
-        if self.rescheduled_for is not None and now >= self.rescheduled_for:
-            self._start_by_schedule()
-        for late in [late for late in self._late if late.shows_at <= now]:
-            self.members[late.name] = _iso(late.date)
-            self._late.remove(late)
+    def _stop(self, sync: Sync, by: str) -> None:
+        if sync.stops_at is None:
+            taken = self.scenario.stop_takes if sync.starts_at <= self._now else 0.0
+            sync.stops_at, sync.stopped_by = self._now + taken, by
+            if sync.ends_at <= self._now:
+                self._end(sync)
+
+    def _happen(self, due: _Due) -> None:
+        """What is due happens."""
+        self._due.remove(due)
+        match due.kind:
+            case "date":
+                self._set_date(*due.what)
+            case "inside":
+                if due.what.ended_at is None:
+                    due.what.failed_inside = True
+                    self._set_date("failed_at", due.at)
+            case "retry":
+                if self.current is None and not self.members["paused"]:
+                    self._start("retry", due.what)
+            case "resume":
+                if self.rescheduled_for == due.at:
+                    self._start_by_schedule(due.what)
+            case _:
+                self._start_for_somebody(due.what)
+
+    def _start_for_somebody(self, other: Other) -> None:
+        if other.force:
+            for sync in self._open():
+                self._stop(sync, "somebody")
+        if not self.members["paused"] and (other.force or self.current is None):
+            self._begin(other, "somebody")
 
     def _end(self, sync: Sync) -> None:
-        sync.ended_at, sync.outcome = sync.ends_at, sync.plan.ends
+        sync.ended_at = sync.ends_at
+        if sync.stops_at is not None and sync.ended_at >= sync.stops_at:
+            sync.outcome = "clashed" if sync.stopped_by == "clash" else "stopped"
+            if self.scenario.stop_shows and sync.starts_at <= sync.ended_at:
+                self._show(sync, "failed_at")
+            return
+        sync.outcome = sync.plan.ends
         match sync.plan.ends:
             case "succeeds":
-                self._show("succeeded_at", sync.ends_at, sync.plan.shows_after)
+                self._succeed(sync)
             case "fails":
-                self.status["tasks"] = [{"code": "sync_failure", "message": sync.plan.reason, "details": None}]
-                self._show("failed_at", sync.ends_at, sync.plan.shows_after)
+                self._fail(sync)
             case "reschedules":
                 self.rescheduled_for = sync.ends_at + sync.plan.again_in
+                self._due.append(_Due(self.rescheduled_for, "resume", sync))
             case "pauses":
                 self.members["paused"] = True
             case "breaks":
                 self.status["setup_state"] = "broken"
                 self.status["tasks"] = [{"code": "reconnect", "message": "Reconnect your source", "details": None}]
 
-    def _show(self, name: str, date: float, after: float) -> None:
-        self._late.append(_Late(date + after, name, date))
+    def _succeed(self, sync: Sync) -> None:
+        if self.status["setup_state"] == "broken":
+            self.status.update(setup_state="connected", tasks=[])
+        self._show(sync, "succeeded_at")
+
+    def _fail(self, sync: Sync) -> None:
+        self.status["tasks"] = [{"code": "sync_failure", "message": sync.plan.reason, "details": None}]
+        if self.scenario.failure_breaks:
+            self.status["setup_state"] = "broken"
+        self._show(sync, "failed_at")
+        if sync.plan.retries_in is not None:
+            self._due.append(_Due(sync.ends_at + sync.plan.retries_in, "retry", sync))
+
+    def _show(self, sync: Sync, name: str) -> None:
+        """Its date shows, now or later; it is the true one then."""
+        sync.shown_at = sync.ends_at + sync.plan.shows_after
+        if sync.shown_at <= self._now:
+            self._set_date(name, sync.ends_at)
+        else:
+            self._due.append(_Due(sync.shown_at, "date", (name, sync.ends_at)))
+
+    def _set_date(self, name: str, date: float) -> None:
+        """A date never goes back: one that shows late may be older than what shows."""
+        if date >= (documents.parse_time(self.members[name]) or 0.0):
+            self.members[name] = _iso(date)
+
+
+def _status(sync: Sync) -> str | None:
+    """What the history calls its end."""
+    return sync.plan.history_status or _STATUSES[sync.outcome]
 
 
 def _iso(seconds: float) -> str:

@@ -7,7 +7,7 @@ import struct
 
 from orchestrator.clock import SystemClock
 
-__all__ = ["hang", "reset", "short", "trickle", "truncate"]
+__all__ = ["hang", "reset", "short", "trickle", "truncate", "wait"]
 
 MOMENT = 0.005  # real seconds between two looks whether the client has gone
 
@@ -28,6 +28,18 @@ def hang(connection: socket.socket, clock: SystemClock) -> None:
     while not _gone(connection):
         clock.sleep(clock.speed * MOMENT)
     raise DroppedError
+
+
+def wait(connection: socket.socket | None, clock: SystemClock, seconds: float) -> None:
+    """Say nothing for so long, or until the client goes away; without a socket nobody can."""
+    if connection is None:
+        clock.sleep(seconds)
+        return
+    until = clock.monotonic() + seconds
+    while (left := until - clock.monotonic()) > 0:
+        if _gone(connection):
+            raise DroppedError
+        clock.sleep(min(left, clock.speed * MOMENT))
 
 
 def trickle(connection: socket.socket, clock: SystemClock, body: bytes) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Self, TypeVar, get_args, get_origin
 
-__all__ = ["Fault", "Scenario", "ScenarioError", "SyncPlan", "load_scenario", "names", "parse_scenario"]
+__all__ = ["Fault", "Other", "Scenario", "ScenarioError", "SyncPlan", "load_scenario", "names", "parse_scenario"]
 
 ENDS = ("succeeds", "fails", "vanishes", "reschedules", "pauses", "breaks")
-OPERATIONS = ("any", "get", "patch", "sync", "resync", "test", "schemas", "history", "errors")
-DOINGS = ("answer", "reset", "hang", "trickle", "truncate", "short")
+OPERATIONS = ("any", "get", "patch", "sync", "resync", "test", "schemas", "history", "errors", "warnings")
+DOINGS = ("answer", "slow", "undated", "reset", "hang", "trickle", "truncate", "short")
+WHENS = ("always", "syncing", "idle")
 
 
 class ScenarioError(ValueError):
@@ -30,6 +31,9 @@ class SyncPlan:
         again_in: Seconds from a reschedule to `rescheduled_for`.
         fails_inside: Seconds after the start at which `failed_at` moves, though the sync goes on.
         shows_after: Seconds by which its date shows later than its state.
+        retries_in: Seconds from a failure to Fivetran's own retry, which is the next of the
+            scenario's syncs; None for no retry.
+        history_status: What the history calls its end, where that is not the documented word.
         reason: Text of the task that Fivetran shows for a failure.
     """
 
@@ -39,6 +43,8 @@ class SyncPlan:
     again_in: float = 120.0
     fails_inside: float | None = None
     shows_after: float = 0.0
+    retries_in: float | None = None
+    history_status: str = ""
     reason: str = "The source database refused the connection: too many clients"
 
     def faster(self, speed: float) -> Self:
@@ -50,7 +56,31 @@ class SyncPlan:
             again_in=self.again_in / speed,
             fails_inside=None if self.fails_inside is None else self.fails_inside / speed,
             shows_after=self.shows_after / speed,
+            retries_in=None if self.retries_in is None else self.retries_in / speed,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Other(SyncPlan):
+    """A sync that somebody else asks for: on the dashboard, or with another tool.
+
+    A plain one starts only if none is queued or running; a forced one stops that first.
+
+    Attributes:
+        at: Seconds from the first request about the connection, or from the one that `after` names.
+        after: Right after which request of the job: any, get, patch, sync, ...; "" for none.
+        nth: After which of them.
+        force: It stops the sync that is running.
+    """
+
+    at: float = 0.0
+    after: str = ""
+    nth: int = 1
+    force: bool = False
+
+    def faster(self, speed: float) -> Self:
+        """The same, in less time."""
+        return replace(SyncPlan.faster(self, speed), at=self.at / speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +91,13 @@ class Fault:
         on: Which requests: any, get, patch, sync, resync, test, schemas, history or errors.
         skip: How many of them pass before.
         times: How many of them it meets; 0 for all that follow.
-        does: answer, reset, hang, trickle, truncate (the connection ends inside the body) or
-            short (the length says less than the body).
-        acts: The request is carried out all the same.
+        when: Only while a sync is running (syncing), only while none is (idle), or always.
+        does: answer (that status), slow (the true answer, but late), undated (the true answer
+            without a `Date`), reset, hang, trickle, truncate (the connection ends inside the
+            body) or short (the length says less than the body).
+        acts: The request is carried out all the same; a slow or undated one always is.
+        acts_in: Seconds until it is carried out, whether or not the client still waits.
+        answers_in: Seconds from then to whatever the fault does.
         status: HTTP status of an `answer`.
         code: Fivetran's code in it; "" for an answer that is not Fivetran's.
         message: Its message, or the whole body of one that is not Fivetran's.
@@ -73,12 +107,24 @@ class Fault:
     on: str = "any"
     skip: int = 0
     times: int = 1
+    when: str = "always"
     does: str = "answer"
     acts: bool = False
+    acts_in: float = 0.0
+    answers_in: float = 0.0
     status: int = 502
     code: str = ""
     message: str = "<html><body><h1>502 Bad Gateway</h1></body></html>"
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def carries_out(self) -> bool:
+        """Whether the request is carried out."""
+        return self.acts or self.does in {"slow", "undated"}
+
+    def faster(self, speed: float) -> Self:
+        """The same, in less time."""
+        return replace(self, acts_in=self.acts_in / speed, answers_in=self.answers_in / speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +140,28 @@ class Scenario:
         connection: Members of the connection document that differ from the usual; "null" is null.
         exists: Fivetran knows the connection.
         overdue: Its own schedule starts a sync as soon as it may.
+        unpausing_starts: Un-pausing starts a sync by itself, on a manual schedule, too.
+        clashes: A trigger on top of a sync that un-pausing started makes two that cancel each other.
+        sync_conflicts: A trigger is answered 409 while a sync is running, instead of changing nothing.
+        patch_cancels: A PATCH stops the sync that is running.
+        stop_takes: Seconds that it takes to stop a sync; it may come to its own end before.
+        stop_shows: A stopped sync moves `failed_at`.
+        failure_breaks: A failed sync makes the connection broken; one that succeeds clears that in any case.
         table_resync: The connector can re-sync single tables.
         dated: Answers carry a `Date`.
+        skew: Seconds by which `Date` is ahead of the connection's own dates.
+        ahead: Seconds by which all of Fivetran's clock is ahead of the job's.
+        latency: Seconds that every answer takes.
         running: A sync of somebody else's, running at the beginning.
+        others: Syncs that somebody else asks for later.
         syncs: The syncs in the order in which they are started; the last one repeats.
         faults: Faults, each with its own count.
         setup_tests: What the setup tests find.
         test_seconds: How long they take.
         history: The account has a sync history.
+        history_delay: Seconds by which it lags behind.
         errors: The account can list active errors.
+        warnings: The account can list warnings.
         schemas: Schema -> tables at the source.
     """
 
@@ -114,9 +173,20 @@ class Scenario:
     connection: Mapping[str, Any] = field(default_factory=dict)
     exists: bool = True
     overdue: bool = False
+    unpausing_starts: bool = False
+    clashes: bool = False
+    sync_conflicts: bool = False
+    patch_cancels: bool = False
+    stop_takes: float = 0.0
+    stop_shows: bool = True
+    failure_breaks: bool = False
     table_resync: bool = True
     dated: bool = True
+    skew: float = 0.0
+    ahead: float = 0.0
+    latency: float = 0.0
     running: SyncPlan | None = None
+    others: tuple[Other, ...] = ()
     syncs: tuple[SyncPlan, ...] = (SyncPlan(),)
     faults: tuple[Fault, ...] = ()
     setup_tests: tuple[Mapping[str, Any], ...] = (
@@ -126,7 +196,9 @@ class Scenario:
     )
     test_seconds: float = 20.0
     history: bool = True
+    history_delay: float = 0.0
     errors: bool = True
+    warnings: bool = True
     schemas: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"public": ("orders", "customers")})
 
     def faster(self, speed: float) -> Self:
@@ -134,8 +206,13 @@ class Scenario:
         return replace(
             self,
             running=self.running and self.running.faster(speed),
+            others=tuple(other.faster(speed) for other in self.others),
             syncs=tuple(plan.faster(speed) for plan in self.syncs),
+            faults=tuple(fault.faster(speed) for fault in self.faults),
             test_seconds=self.test_seconds / speed,
+            stop_takes=self.stop_takes / speed,
+            history_delay=self.history_delay / speed,
+            latency=self.latency / speed,
         )
 
 
@@ -192,7 +269,7 @@ def parse_scenario(name: str, text: str) -> Scenario:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"{where}: {error}") from error
-    tables = {"syncs": document.pop("syncs", [{}]), "faults": document.pop("faults", [])}
+    tables = {key: document.pop(key, [{}] if key == "syncs" else []) for key in ("syncs", "others", "faults")}
     for key, value in tables.items():
         if not isinstance(value, list):
             raise ScenarioError(f"{where}: {key}: write [[{key}]] above each")
@@ -200,6 +277,7 @@ def parse_scenario(name: str, text: str) -> Scenario:
     if not plans:
         raise ScenarioError(f"{where}: syncs: is empty: leave it out for one that succeeds")
     running = document.pop("running", None)
+    others = tuple(_make(Other, f"{where}: others", other) for other in tables["others"])
     faults = tuple(_make(Fault, f"{where}: faults", fault) for fault in tables["faults"])
     scenario = _make(
         Scenario,
@@ -208,17 +286,20 @@ def parse_scenario(name: str, text: str) -> Scenario:
         name=name,
         syncs=plans,
         running=None if running is None else _make(SyncPlan, f"{where}: running", running),
+        others=others,
         faults=faults,
     )
     if not isinstance(scenario.connection.get("status", {}), dict):
         raise ScenarioError(f"{where}: connection: status: {scenario.connection['status']!r} is not a table")
     for key, value, allowed in (
-        *(("ends", plan.ends, ENDS) for plan in (*plans, scenario.running) if plan is not None),
+        *(("ends", plan.ends, ENDS) for plan in (*plans, *others, scenario.running) if plan is not None),
+        *(("after", other.after, ("", *OPERATIONS)) for other in others),
         *(("on", fault.on, OPERATIONS) for fault in faults),
+        *(("when", fault.when, WHENS) for fault in faults),
         *(("does", fault.does, DOINGS) for fault in faults),
     ):
         if value not in allowed:
-            raise ScenarioError(f"{where}: {key}: {value!r} is none of {', '.join(allowed)}")
+            raise ScenarioError(f"{where}: {key}: {value!r} is none of {', '.join(filter(None, allowed))}")
     return scenario
 
 
