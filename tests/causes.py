@@ -38,6 +38,7 @@ READING = {"get", "schemas", "history", "errors", "warnings"}
 TRIGGER = {"START": "sync", "FORCE_RESYNC": "resync"}
 
 BRIEF = SyncPlan(lasts=25)
+SOON = SyncPlan(queued=2, lasts=23)  # it does not begin in the very second in which the one before is stopped
 FOR_EVER = SyncPlan(lasts=100_000)
 FAILING = SyncPlan(lasts=25, ends="fails")
 PUT_OFF = (SyncPlan(lasts=25, ends="reschedules", again_in=60), BRIEF)
@@ -105,9 +106,10 @@ def _way(action: str, state: str) -> Case:  # noqa: C901, PLR0911, PLR0912  # a 
         case "considering_running" | "awaiting_idle":
             return Case(replace(brief, running=BRIEF))
         case "restarting":
-            return Case(replace(brief, running=FOR_EVER), {"FIVETRAN_ON_RUNNING": "restart"})
+            return Case(Scenario(running=FOR_EVER, syncs=(SOON,)), {"FIVETRAN_ON_RUNNING": "restart"})
         case "awaiting_restart" | "considering_lost_restart" | "looking_for_restart":
-            return Case(replace(brief, running=FOR_EVER, faults=(lost,)), {"FIVETRAN_ON_RUNNING": "restart"})
+            restart = Scenario(running=FOR_EVER, syncs=(SOON,), faults=(lost,))
+            return Case(restart, {"FIVETRAN_ON_RUNNING": "restart"})
         case "considering_restart":
             return case(action, "looking_for_restart", "not_started")
         case "awaiting_sign" | "confirming":
@@ -267,6 +269,8 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
             return Case(replace(scenario, faults=(throttled,)))
         case "taking_baseline", "busy":
             return Case(replace(scenario, running=BRIEF))
+        case "considering_running", "restart":
+            return _way(action, "restarting")
         case "considering_running", _:
             return Case(scenario, {"FIVETRAN_ON_RUNNING": event})
         case "awaiting_idle", "timed_out":
