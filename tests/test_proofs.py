@@ -16,7 +16,6 @@ from orchestrator.loader import ACTIONS, load, parse, prove
 from orchestrator.promises import PROMISES, broken
 from orchestrator.promises.paths import Promise
 from orchestrator.settings import Settings
-from orchestrator.verdicts import TRIGGERS as NAMED_TRIGGERS
 
 
 class Seed(NamedTuple):
