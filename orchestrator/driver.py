@@ -375,7 +375,7 @@ class Run:
         if tried.failure is not None and not request.patient and not request.optional and not self._concluded:
             attempts = self._failures.get(state.name, 0) + 1
             facts = facts.but(failure=tried.failure.as_fact(request, attempts))
-        if tried.failure is not None and request.optional:
+        if tried.request is not None and request.optional:
             facts = facts.but(given_up=_with(facts.given_up, state.operand))
         return tried._replace(event=event, facts=self._regretted(state, event, request, "time ran out", facts))
 

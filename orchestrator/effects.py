@@ -356,8 +356,8 @@ def find_restart(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Eve
     for item in items_since(bound, _items(answer)):
         start = documents.parse_time(item.get("start"))
         if bound is not None and start is not None and start >= bound:
-            # Our sync: what the stopped one leaves behind has an earlier date.
-            return Event.STARTED, _known_started(facts, start).but(restarted=True)
+            # Our sync, and when it began: what the stopped one leaves behind has an earlier date.
+            return Event.STARTED, _known_started(facts, start)
     return Event.NOT_STARTED, facts
 
 

@@ -156,8 +156,8 @@ def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attac
         attached: The sync is one that ran before the baseline.
     """
     bound = since(facts)
-    if bound is not None and facts.restarted and not facts.started:
-        bound += 1  # the stopped sync may have begun in the very second; of ours the beginning is not known yet
+    if bound is not None and facts.restarted:
+        bound += 1  # the stopped sync may have begun in the very second
     ours = items_since(bound, items, attached=attached)
     for item in ours:
         if item.get("status") == "COMPLETED":

@@ -264,9 +264,9 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
             return replace(way, variables={"FIVETRAN_UNPAUSE": "1"})
         case "considering_switch", "no":
             return Case(scenario, {"FIVETRAN_DONT_DISABLE_SYNC": "1"})
-        case "awaiting_look", "timed_out":  # Fivetran asks for more time than there is
-            throttled = _throttled("patch", headers={"Retry-After": "1000"})
-            return Case(replace(scenario, faults=(throttled,)))
+        case "awaiting_look", "timed_out":  # the change fails at the very moment of the deadline
+            slow = (Fault(on="get", does="slow", answers_in=3), Fault(on="patch", does="reset", answers_in=2))
+            return Case(replace(scenario, faults=slow), {"FIVETRAN_TIMEOUT": "5"})
         case "taking_baseline", "busy":
             return Case(replace(scenario, running=BRIEF))
         case "considering_running", "restart":
