@@ -222,11 +222,21 @@ HISTORY_MARGIN, HISTORY_MOST = 3600.0, 7 * 86_400.0
 
 
 def _get_sync_history(settings: Settings, facts: Facts) -> Request:
+    until = facts.connection_date or 0.0
+    return _get_history_until(settings, facts, until + 1)
+
+
+def _get_restart(settings: Settings, facts: Facts) -> Request:
+    # The last document is from before the restart: what is looked for began later than that.
+    return _get_history_until(settings, facts, None)
+
+
+def _get_history_until(settings: Settings, facts: Facts, end: float | None) -> Request:
     # https://fivetran.com/docs/rest-api/api-reference/connections/retrieve-connection-sync-history
     until = facts.connection_date or 0.0
     bound = since(facts)
     start = max((until if bound is None else bound) - HISTORY_MARGIN, until - HISTORY_MOST + 1)
-    window = f"start_time={iso(start)}&end_time={iso(until + 1)}"
+    window = f"start_time={iso(start)}&end_time={iso(start + HISTORY_MOST - 1 if end is None else end)}"
     return _on_connection(
         settings, facts, "GET", f"/sync-history?{window}", "find the sync in the history", optional=True
     )
@@ -339,15 +349,15 @@ def resync_table(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Eve
     return Event.TRIGGERED, _accepted(facts, answer)
 
 
-@_call("GET", _get_sync_history, Deed.LOOKS, needs=("restart_to_find", "yes"))
+@_call("GET", _get_restart, Deed.LOOKS, needs=("restart_to_find", "yes"))
 def find_restart(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.STARTED, Event.NOT_STARTED], Facts]:
     """The restart's answer was lost: does the history have a sync that began after it was asked for?"""
     bound = _asked_for(facts, answer)
     for item in items_since(bound, _items(answer)):
         start = documents.parse_time(item.get("start"))
         if bound is not None and start is not None and start >= bound:
-            # Our sync: what the stopped one leaves behind has an earlier date.
-            return Event.STARTED, _known_started(facts, start).but(restarted=True)
+            # Our sync, and when it began: what the stopped one leaves behind has an earlier date.
+            return Event.STARTED, _known_started(facts, start)
     return Event.NOT_STARTED, facts
 
 

@@ -43,6 +43,11 @@ SAME = "same"
 _TOP_KEYS = {"action", "title", "about", "initial", "shared"}
 _STATE_KEYS = {*Kind, "also", "edges", "tries", "concludes"}
 _EVENTS = frozenset(Event)
+# Events that charts of the version before have edges for, and what took their place.
+_GONE = {
+    "schedule_kept": "went in this version; `ready` now leads to the choice 'schedule_to_switch', and a running sync "
+    "is `busy`: see docs/charts.md",
+}
 _CLIENT_EVENTS = frozenset({failure.event for failure in (RateLimited, Unavailable, Refused, NotFound, Rejected)})
 _POST_EVENTS = frozenset({failure.event for failure in (AnswerLost, Conflict)})
 
@@ -297,7 +302,7 @@ def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str
         yield f"{state.name}: {state.kind} {state.operand!r} may have the outcome {str(event)!r}, which has no edge"
     for event in sorted(edges - required - optional):
         known = event in _EVENTS or state.kind is Kind.CHOOSES
-        reason = f"{state.kind} {state.operand!r} never has it" if known else "unknown event"
+        reason = f"{state.kind} {state.operand!r} never has it" if known else _GONE.get(event, "unknown event")
         if event in SIGNALS and shielded:
             reason = "from the conclusion on, signals only shorten the grace"
         yield f"{state.name}: edges.{event}: {reason}"

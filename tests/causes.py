@@ -10,7 +10,7 @@ from stage import Stage
 
 from orchestrator.driver import Run, Step
 from orchestrator.simulator.app import Seen
-from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
+from orchestrator.simulator.scenario import Fault, Other, Scenario, SyncPlan
 
 Arm = Callable[[Stage], None]
 
@@ -19,20 +19,28 @@ OPERATION = {
     "validating": "get",
     "unpausing": "patch",
     "disabling_schedule": "patch",
+    "looking_again": "get",
     "restarting": "sync",
+    "looking_for_restart": "history",
     "confirming": "get",
     "polling": "get",
+    "asking_history": "history",
+    "rechecking": "get",
     "restoring": "patch",
+    "switching_late": "patch",
     "testing": "test",
     "looking_up_table": "schemas",
     "looking_up_sync": "history",
     "looking_up_errors": "errors",
+    "looking_up_warnings": "warnings",
 }
-READING = {"get", "schemas", "history", "errors"}
+READING = {"get", "schemas", "history", "errors", "warnings"}
 TRIGGER = {"START": "sync", "FORCE_RESYNC": "resync"}
 
 BRIEF = SyncPlan(lasts=25)
+SOON = SyncPlan(queued=2, lasts=23)  # it does not begin in the very second in which the one before is stopped
 FOR_EVER = SyncPlan(lasts=100_000)
+FAILING = SyncPlan(lasts=25, ends="fails")
 PUT_OFF = (SyncPlan(lasts=25, ends="reschedules", again_in=60), BRIEF)
 
 
@@ -82,32 +90,63 @@ def _ill(action: str) -> Scenario:
 # --- The ways -------------------------------------------------------------------------------------
 
 
-def _way(action: str, state: str) -> Case:
+def _way(action: str, state: str) -> Case:  # noqa: C901, PLR0911, PLR0912  # a table
     brief = Scenario(syncs=(BRIEF,))
-    lost = Fault(on=TRIGGER.get(action, "any"), does="reset", acts=True)
+    trigger = TRIGGER.get(action, "any")
+    lost = Fault(on=trigger, does="reset", acts=True)
     match state:
+        case "considering_broken":
+            return Case(replace(brief, connection={"status": {"setup_state": "broken"}}))
         case "considering_unpause":
             return Case(replace(brief, connection={"paused": True}))
         case "unpausing":
             return Case(replace(brief, connection={"paused": True}), {"FIVETRAN_UNPAUSE": "1"})
+        case "awaiting_look" | "looking_again":
+            return Case(replace(brief, faults=(_throttled("patch"),)))
         case "considering_running" | "awaiting_idle":
             return Case(replace(brief, running=BRIEF))
         case "restarting":
-            return Case(replace(brief, running=FOR_EVER), {"FIVETRAN_ON_RUNNING": "restart"})
+            return Case(Scenario(running=FOR_EVER, syncs=(SOON,)), {"FIVETRAN_ON_RUNNING": "restart"})
+        case "awaiting_restart" | "considering_lost_restart" | "looking_for_restart":
+            restart = Scenario(running=FOR_EVER, syncs=(SOON,), faults=(lost,))
+            return Case(restart, {"FIVETRAN_ON_RUNNING": "restart"})
+        case "considering_restart":
+            return case(action, "looking_for_restart", "not_started")
         case "awaiting_sign" | "confirming":
             return Case(replace(brief, faults=(lost,)))
+        case "considering_repeat" if action == "START":
+            return case(action, "confirming", "not_started")
         case "considering_reschedule" | "awaiting_reschedule" | "considering_schedule":
             return Case(replace(brief, syncs=PUT_OFF))
         case "considering_conflict":
-            return Case(replace(brief, faults=(Fault(on=lost.on, status=409, code="Conflict"),)))
+            return Case(replace(brief, faults=(Fault(on=trigger, status=409, code="Conflict"),)))
+        case "considering_trigger":
+            return Case(replace(brief, faults=(_throttled(trigger, times=8),)))
+        case "giving_up":
+            return case(action, "considering_repeat", "no")
+        case "considering_history" | "asking_history":
+            return Case(Scenario(syncs=(FAILING,)))
+        case "awaiting_quiet" | "rechecking":
+            return Case(Scenario(syncs=(FAILING, BRIEF), history=False))
+        case "considering_doubt" | "settling":
+            return case(action, "awaiting_quiet", "timed_out")
         case "restoring":
             return Case(brief, {"FIVETRAN_RESTORE_SCHEDULE": "1"})
+        case "switching_late":
+            return Case(replace(brief, running=BRIEF), {"FIVETRAN_ON_RUNNING": "attach"})
         case "looking_up_table":
             return Case(brief, {"TABLE": "Orders"})
         case "looking_up_errors":
             return Case(_ill(action))
+        case "looking_up_warnings":
+            warning = {"code": "resync_table_warning", "message": "a table was re-synced", "details": None}
+            return Case(replace(brief, connection={"status": {"warnings": [warning]}}))
         case _:
             return Case(brief)
+
+
+def _throttled(on: str, **how: Any) -> Fault:
+    return Fault(on=on, **{"status": 429, "code": "TooManyRequests", "message": "slow down", **how})
 
 
 # --- The causes -----------------------------------------------------------------------------------
@@ -189,29 +228,72 @@ def case(action: str, state: str, event: str) -> Case:
     return _outcome(action, state, event, way)
 
 
-def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C901, PLR0911, PLR0912  # a table
+def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C901, PLR0911, PLR0912, PLR0915  # a table
     scenario, lost = way.scenario, TRIGGER.get(action, "any")
     with_sync = {
-        "sync_failed": SyncPlan(lasts=25, ends="fails"),
-        "cancelled": SyncPlan(lasts=25, ends="vanishes"),
-        "paused": SyncPlan(lasts=25, ends="pauses"),
-        "broken": SyncPlan(lasts=25, ends="breaks"),
+        ("polling", "paused"): SyncPlan(lasts=25, ends="pauses"),
+        ("polling", "broken"): SyncPlan(lasts=25, ends="breaks"),
+        ("polling", "doubtful"): FAILING,
+        ("asking_history", "succeeded"): SyncPlan(lasts=25, shows_after=60),
+        ("asking_history", "cancelled"): SyncPlan(lasts=25, ends="vanishes"),
+        ("asking_history", "rescheduled"): SyncPlan(lasts=25, ends="vanishes", history_status="RESCHEDULED"),
+        ("asking_history", "inconclusive"): SyncPlan(lasts=25, ends="fails", history_status="A_NEW_WORD"),
+        ("rechecking", "running"): SyncPlan(lasts=25, ends="fails", retries_in=8),
+        ("rechecking", "succeeded"): SyncPlan(lasts=25, shows_after=12),
+        ("rechecking", "cancelled"): SyncPlan(lasts=25, ends="vanishes"),
+        ("rechecking", "paused"): SyncPlan(lasts=25, ends="vanishes"),
+        ("rechecking", "broken"): SyncPlan(lasts=25, ends="vanishes"),
+        ("rechecking", "rescheduled"): SyncPlan(lasts=25, ends="vanishes"),
+        ("considering_doubt", "no"): SyncPlan(lasts=25, ends="vanishes"),
     }
+    if plan := with_sync.get((state, event)):
+        # While the doubt lasts another sync comes and goes, and leaves the connection so.
+        ends = {"paused": "pauses", "broken": "breaks", "rescheduled": "reschedules"}.get(event)
+        others = (Other(at=32, lasts=3, ends=ends, again_in=60),) if state == "rechecking" and ends else ()
+        return replace(way, scenario=replace(scenario, syncs=(plan, BRIEF), others=others))
     match state, event:
-        case "validating", "schedule_kept":
-            return Case(scenario, {"FIVETRAN_DONT_DISABLE_SYNC": "1"})
+        case "validating", "busy":
+            return Case(replace(scenario, running=BRIEF))
         case "validating", "paused":
             return Case(replace(scenario, connection={"paused": True}))
         case "validating", "incomplete" | "broken":
             return Case(replace(scenario, connection={"status": {"setup_state": event}}))
+        case "considering_broken", _:
+            return replace(way, variables={"FIVETRAN_ON_BROKEN": event})
         case "considering_unpause", "yes":
-            return Case(scenario, {"FIVETRAN_UNPAUSE": "1"})
+            return replace(way, variables={"FIVETRAN_UNPAUSE": "1"})
+        case "considering_switch", "no":
+            return Case(scenario, {"FIVETRAN_DONT_DISABLE_SYNC": "1"})
+        case "awaiting_look", "timed_out":  # the change fails at the very moment of the deadline
+            slow = (Fault(on="get", does="slow", answers_in=3), Fault(on="patch", does="reset", answers_in=2))
+            return Case(replace(scenario, faults=slow), {"FIVETRAN_TIMEOUT": "5"})
         case "taking_baseline", "busy":
             return Case(replace(scenario, running=BRIEF))
+        case "considering_running", "restart":
+            return _way(action, "restarting")
         case "considering_running", _:
             return Case(scenario, {"FIVETRAN_ON_RUNNING": event})
         case "awaiting_idle", "timed_out":
             return Case(replace(scenario, running=FOR_EVER), {"FIVETRAN_TIMEOUT": "25"})
+        case (
+            "awaiting_restart",
+            "timed_out",
+        ):  # the answer is lost after the deadline, in the time that a last call gets
+            slow = (Fault(on="get", does="slow", answers_in=3), Fault(on=lost, does="reset", answers_in=3))
+            return replace(
+                way, scenario=replace(scenario, faults=slow), variables={**way.variables, "FIVETRAN_TIMEOUT": "5"}
+            )
+        case "considering_lost_restart", "no":
+            return replace(way, variables={**way.variables, "FIVETRAN_EVIDENCE": "0"})
+        case "looking_for_restart", "not_started":  # nor did the other sync start in the very second
+            slow = Fault(on="get", does="slow", answers_in=5)
+            return replace(way, scenario=replace(scenario, faults=(slow, Fault(on=lost, does="reset"))))
+        case "considering_restart", "no":
+            slow = Fault(on="get", does="slow", answers_in=5)
+            faults = (slow, Fault(on=lost, does="reset", times=3))
+            return replace(
+                way, scenario=replace(scenario, faults=faults), variables={**way.variables, "FIVETRAN_TIMEOUT": "40"}
+            )
         case "awaiting_sign", "timed_out":
             never = replace(scenario, faults=(Fault(on=lost, does="reset"),))
             return Case(never, {"FIVETRAN_TIMEOUT": "5"})
@@ -219,33 +301,46 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
             return Case(replace(scenario, syncs=(SyncPlan(queued=15, lasts=25),)))
         case "confirming", "not_started":
             return Case(replace(scenario, faults=(Fault(on=lost, does="reset"),)))
+        case "considering_repeat", "no":
+            never = replace(scenario, faults=(Fault(on=lost, does="reset", times=3),))
+            return Case(never, {"FIVETRAN_TIMEOUT": "95"} if action == "START" else {})
         case "considering_conflict", "yes":
             # Queued for longer than three looks last, and its answer lost: the next one conflicts with it.
             queued = replace(scenario, syncs=(SyncPlan(queued=35, lasts=25),))
             conflict = Fault(on=lost, skip=1, status=409, code="Conflict")
             return Case(replace(queued, faults=(Fault(on=lost, does="reset", acts=True), conflict)))
+        case "considering_trigger", "yes":
+            return Case(replace(scenario, faults=(Fault(on=lost, does="reset"), _throttled(lost, skip=1, times=8))))
         case "waiting", "timed_out":
             return Case(replace(scenario, syncs=(FOR_EVER,)), {"FIVETRAN_TIMEOUT": "25"})
         case "polling", "rescheduled":
             return Case(replace(scenario, syncs=PUT_OFF))
-        case "polling", _ if event in with_sync:
-            return Case(replace(scenario, syncs=(with_sync[event],)))
         case "considering_reschedule", _:
             return Case(scenario, {"FIVETRAN_ON_RESCHEDULE": event})
         case "awaiting_reschedule", "too_late":
             return Case(replace(scenario, syncs=(SyncPlan(lasts=25, ends="reschedules", again_in=4000),)))
         case "considering_schedule", "otherwise":
             return Case(scenario, {"FIVETRAN_DONT_DISABLE_SYNC": "1"})
+        case "considering_history", "no":
+            return Case(scenario, {"FIVETRAN_EVIDENCE": "0"})
+        case "asking_history", "running":  # the history is behind: in it the sync has not ended
+            return Case(replace(scenario, history_delay=12))
+        case "awaiting_quiet", "timed_out":
+            return Case(scenario, {"FIVETRAN_TIMEOUT": "35"})
         case "concluding", "no":  # with something to look up behind it
             return _way(action, "looking_up_table" if action == "FORCE_RESYNC" else "looking_up_errors")
         case "concluding", "yes":
             return Case(scenario, {"FIVETRAN_RESTORE_SCHEDULE": "1"})
+        case "considering_late_switch", "yes":
+            return _way(action, "switching_late")
         case "considering_names", "yes":
             return _way(action, "looking_up_table")
         case "considering_sync", "no":
             return Case(replace(scenario, connection={"status": {"setup_state": "broken"}}))
         case "considering_errors", "yes":
             return _way(action, "looking_up_errors")
+        case "considering_warnings", "yes":
+            return _way(action, "looking_up_warnings")
         case "reporting", "unwritable":
             return replace(way, arm=_unwritable)
         case "testing", "tests_failed":
@@ -258,8 +353,8 @@ def _ending(action: str, event: str) -> Case:
     """A verdict: the shortest way to the edge that leads to it, by its event."""
     source = {
         "succeeded": "polling",
-        "sync_failed": "polling",
-        "cancelled": "polling",
+        "sync_failed": "asking_history",
+        "cancelled": "asking_history",
         "paused": "validating",
         "incomplete": "validating",
         "broken": "validating",
@@ -272,6 +367,7 @@ def _ending(action: str, event: str) -> Case:
         "busy": lambda: case(action, "considering_running", "fail"),
         "rescheduled": lambda: case(action, "considering_reschedule", "fail"),
         "too_late": lambda: case(action, "awaiting_reschedule", "too_late"),
+        "unconfirmed": lambda: _way(action, "giving_up"),
     }
     if event in special:
         return special[event]()

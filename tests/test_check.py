@@ -41,18 +41,19 @@ def test_charts_that_come_with_it_are_proved(capsys: Capture) -> None:
 def test_broken_promise_is_told_with_its_path(tmp_path: Path, capsys: Capture) -> None:
     """A promise that is broken is told with its sentence and the path; the other promises are told to hold."""
     path = written(tmp_path, "mine.toml", 'edges.answer_lost = "awaiting_sign"', 'edges.answer_lost = "waiting"')
+    states = len(load("START").states)
 
     code = main(["check", path], {})
 
     told = capsys.readouterr().out
     assert code == 1
-    assert told.startswith(f"{path}: START: run one sync and wait for its end\n  holds   the laws: 35 states, ")
+    assert told.startswith(f"{path}: START: run one sync and wait for its end\n  holds   the laws: {states} states, ")
     assert (
         "  BROKEN  only the right sync is judged\n"
         "          A poll judges against a baseline, and only a sync that was accepted, shows a sign after a\n"
         "          lost answer or, in START, was attached to.\n"
-        "          validating --schedule_kept--> taking_baseline --idle--> triggering --answer_lost-->\n"
-        "          waiting --waited--> polling\n"
+        "          validating --busy--> taking_baseline --idle--> triggering --answer_lost--> waiting\n"
+        "          --waited--> polling\n"
     ) in told
     assert told.count("  holds   ") == len(PROMISES)
 

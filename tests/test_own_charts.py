@@ -109,7 +109,7 @@ def refused(stage: Stage, path: str, action: str = "START", **more: Any) -> Play
         (("initial =", "initial"), "Expected '=' after a key in a key/value pair"),
         (
             ('edges.otherwise = "waiting"', 'edges.otherwise = "triggering"'),
-            "breaks the promise 'one trigger': validating --schedule_kept--> taking_baseline --idle--> triggering ",
+            "breaks the promise 'one trigger': validating --busy--> taking_baseline --idle--> triggering ",
         ),
     ],
     ids=["law", "TOML", "promise"],
@@ -122,6 +122,23 @@ def test_bad_chart_is_refused(stage: Callable[..., Stage], tmp_path: Path, edit:
 
     assert f"FIVETRAN_CHART: {path}: {problem}" in played.stderr
     assert f"`fivetran-orchestrator check {path}` has the details" in played.stderr
+
+
+def test_chart_of_the_version_before_is_refused(stage: Callable[..., Stage], tmp_path: Path) -> None:
+    """A chart with an edge that went says so, and what took its place; the edges that are missing are named, too."""
+    path = written(
+        tmp_path,
+        (
+            'edges.busy       = "taking_baseline"\nedges.paused     = "considering_unpause"',
+            'edges.schedule_kept = "taking_baseline"\nedges.paused     = "considering_unpause"',
+        ),
+    )
+
+    played = refused(stage(), path)
+
+    gone = "validating: edges.schedule_kept: went in this version; `ready` now leads to the choice 'schedule_to_switch'"
+    assert f"{path}: {gone}, and a running sync is `busy`: see docs/charts.md" in played.stderr
+    assert "validating: does 'validate_connection' may have the outcome 'busy', which has no edge" in played.stderr
 
 
 def test_chart_of_another_action_is_refused(stage: Callable[..., Stage], tmp_path: Path) -> None:
@@ -151,7 +168,7 @@ def test_policies_are_the_charts(stage: Callable[..., Stage], tmp_path: Path) ->
 
     played = here.play("START", FIVETRAN_CHART=path, FIVETRAN_ON_RUNNING="leave_it")
 
-    assert (played.code, played.requests) == (7, ["get", "patch"])
+    assert (played.code, played.requests) == (7, ["get"])
     assert "set it to wait or leave_it or restart or fail" in refused(here, path, FIVETRAN_ON_RUNNING="attach").stderr
 
 

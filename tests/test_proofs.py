@@ -1,10 +1,13 @@
 """The promises: each is kept by the charts, and refuses a bad one by the shortest path that breaks it."""
 
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.deeds import TRIGGERS, Deed
 from orchestrator.documents import MANUAL
@@ -16,7 +19,7 @@ from orchestrator.loader import ACTIONS, load, parse, prove
 from orchestrator.promises import PROMISES, broken
 from orchestrator.promises.paths import Promise
 from orchestrator.settings import Settings
-from orchestrator.verdicts import TRIGGERS as NAMED_TRIGGERS
+from orchestrator.verdicts import trigger_unanswered
 
 
 class Seed(NamedTuple):
@@ -42,7 +45,12 @@ def edited(seed: Seed) -> str:
     return text
 
 
-DOWN_TO_TRIGGER = "validating --schedule_kept--> taking_baseline --idle--> triggering"
+DOWN_TO_BASELINE = "validating --busy--> taking_baseline"
+DOWN_TO_TRIGGER = f"{DOWN_TO_BASELINE} --idle--> triggering"
+DOWN_TO_SWITCH = "validating --ready--> considering_switch --yes--> disabling_schedule"
+DOWN_TO_POLL = f"{DOWN_TO_TRIGGER} --triggered--> waiting --waited--> polling"
+UP_TO_SYNC = "concluding --no--> considering_late_switch --no--> considering_sync"
+UP_TO_REPORT = "--no--> considering_errors --no--> considering_warnings --no--> reporting --reported--> ending"
 ALL_OF_A_CALL = "\n".join(
     f'edges.{event} = "reporting"'
     for event in ("rate_limited", "unavailable", "refused", "not_found", "rejected", "timed_out")
@@ -63,40 +71,38 @@ SEEDS = {
         "TEST",
         (
             (
-                'also  = ["transient", "deadline", "signals"]\nedges.disabled  =',
-                'also  = ["transient", "signals"]\nedges.timed_out = "testing"\nedges.disabled  =',
+                'also  = ["look_again", "deadline", "signals"]\nedges.disabled  =',
+                'also  = ["look_again", "signals"]\nedges.timed_out = "testing"\nedges.disabled  =',
             ),
         ),
-        "validating --ready--> disabling_schedule --timed_out--> testing",
+        f"{DOWN_TO_SWITCH} --timed_out--> testing",
     ),
     "a signal ends it": Seed(
         "STATUS",
         (
             (
-                'also  = ["transient", "signals"]',
-                'also  = ["transient"]\nedges.interrupted = "concluding"\nedges.terminated = "showing"',
+                'also  = ["look_again", "signals"]',
+                'also  = ["look_again"]\nedges.interrupted = "concluding"\nedges.terminated = "showing"',
             ),
         ),
-        "validating --ready--> disabling_schedule --terminated--> showing",
+        f"{DOWN_TO_SWITCH} --terminated--> showing",
     ),
     "every end is reported": Seed(
         "STATUS",
         (('edges.no  = "reporting"', 'edges.no  = "ending"'),),
-        "validating --gave_up--> concluding --no--> considering_errors --no--> ending --gave_up--> out_of_reach",
+        "validating --gave_up--> concluding --no--> considering_errors --no--> considering_warnings --no--> ending"
+        " --gave_up--> out_of_reach",
     ),
     "exit codes are documented": Seed(
         "START",
         (("exit = 8", "exit = 9"),),
-        f"{DOWN_TO_TRIGGER} --triggered--> waiting --waited--> polling"
-        " --rescheduled--> considering_reschedule --fail--> concluding --no--> considering_sync"
-        " --no--> considering_errors --no--> reporting --reported--> ending --rescheduled--> postponed",
+        f"{DOWN_TO_POLL} --rescheduled--> considering_reschedule --fail--> {UP_TO_SYNC} {UP_TO_REPORT}"
+        " --rescheduled--> postponed",
     ),
     "green is earned": Seed(
         "START",
         (('edges.busy        = "unable_to_sync"', 'edges.busy        = "done"'),),
-        "validating --schedule_kept--> taking_baseline --busy--> considering_running"
-        " --fail--> concluding --no--> considering_sync --no--> considering_errors --no--> reporting"
-        " --reported--> ending --busy--> done",
+        f"{DOWN_TO_BASELINE} --busy--> considering_running --fail--> {UP_TO_SYNC} {UP_TO_REPORT} --busy--> done",
     ),
     "nothing is changed unread": Seed(
         "START",
@@ -107,26 +113,26 @@ SEEDS = {
         "STATUS",
         (
             (
-                'also  = ["transient", "signals"]',
-                'also  = ["signals"]\nedges.rate_limited = "same"\nedges.unavailable = "showing"',
+                'also  = ["look_again", "signals"]',
+                'also  = ["signals"]\nedges.rate_limited = "awaiting_look"\nedges.unavailable = "showing"',
             ),
         ),
-        "validating --ready--> disabling_schedule --unavailable--> showing",
+        f"{DOWN_TO_SWITCH} --unavailable--> showing",
     ),
-    "nothing is done untold": Seed(
+    "nothing is done unless asked for": Seed(
         "START",
         (('edges.wait    = "awaiting_idle"', 'edges.wait    = "restarting"'),),
-        "validating --schedule_kept--> taking_baseline --busy--> considering_running --wait--> restarting",
+        f"{DOWN_TO_BASELINE} --busy--> considering_running --wait--> restarting",
     ),
     "only what is paused is un-paused": Seed(
         "START",
-        (('edges.broken        = "concluding"', 'edges.broken        = "considering_unpause"'),),
-        "validating --broken--> considering_unpause --yes--> unpausing",
+        (('edges.incomplete = "concluding"', 'edges.incomplete = "considering_unpause"'),),
+        "validating --incomplete--> considering_unpause --yes--> unpausing",
     ),
-    "a kept schedule is left alone": Seed(
+    "changed only on a fresh idle look": Seed(
         "START",
-        (('edges.schedule_kept = "taking_baseline"', 'edges.schedule_kept = "disabling_schedule"'),),
-        "validating --schedule_kept--> disabling_schedule",
+        (('edges.busy       = "taking_baseline"', 'edges.busy       = "considering_switch"'),),
+        "validating --busy--> considering_switch --yes--> disabling_schedule",
     ),
     "the schedule is restored": Seed(
         "STATUS",
@@ -136,35 +142,33 @@ SEEDS = {
                 'edges.no  = "restoring"\nedges.yes = "considering_errors"',
             ),
         ),
-        "validating --gave_up--> concluding --yes--> considering_errors --no--> reporting"
+        "validating --gave_up--> concluding --yes--> considering_errors --no--> considering_warnings --no--> reporting"
         " --reported--> ending --gave_up--> out_of_reach",
     ),
     "each action has its own trigger": Seed(
         "START",
-        (('does  = "trigger_sync"', 'does  = "resync_table"'),),
+        (('does = "trigger_sync"', 'does = "resync_table"'),),
         DOWN_TO_TRIGGER,
     ),
     "no trigger without a baseline": Seed(
         "START",
         (('edges.disabled  = "taking_baseline"', 'edges.disabled  = "triggering"'),),
-        "validating --ready--> disabling_schedule --disabled--> triggering",
+        f"{DOWN_TO_SWITCH} --disabled--> triggering",
     ),
     "no trigger with a stale baseline": Seed(
         "FORCE_RESYNC",
         (('edges.waited = "validating"', 'edges.waited = "triggering"'),),
-        "validating --schedule_kept--> taking_baseline --busy--> considering_running"
-        " --wait--> awaiting_idle --waited--> triggering",
+        f"{DOWN_TO_BASELINE} --busy--> considering_running --wait--> awaiting_idle --waited--> triggering",
     ),
     "no trigger beside a running sync": Seed(
         "FORCE_RESYNC",
         (('edges.wait = "awaiting_idle"', 'edges.wait = "triggering"'),),
-        "validating --schedule_kept--> taking_baseline --busy--> considering_running --wait--> triggering",
+        f"{DOWN_TO_BASELINE} --busy--> considering_running --wait--> triggering",
     ),
     "one trigger": Seed(
         "START",
         (('edges.otherwise = "waiting"', 'edges.otherwise = "triggering"'),),
-        f"{DOWN_TO_TRIGGER} --triggered--> waiting --waited--> polling"
-        " --rescheduled--> considering_reschedule --wait--> awaiting_reschedule"
+        f"{DOWN_TO_POLL} --rescheduled--> considering_reschedule --wait--> awaiting_reschedule"
         " --waited--> considering_schedule --otherwise--> triggering",
     ),
     "no blind repetition": Seed(
@@ -173,25 +177,41 @@ SEEDS = {
         f"{DOWN_TO_TRIGGER} --answer_lost--> triggering",
     ),
     "a sign is looked for only after a lost answer": Seed(
-        "FORCE_RESYNC",
-        (('edges.triggered   = "waiting"', 'edges.triggered   = "awaiting_sign"'),),
+        "START",
+        (
+            (
+                'edges.triggered   = "waiting"\nedges.answer_lost = "awaiting_sign"',
+                'edges.triggered   = "awaiting_sign"\nedges.answer_lost = "awaiting_sign"',
+            ),
+        ),
         f"{DOWN_TO_TRIGGER} --triggered--> awaiting_sign --waited--> confirming",
     ),
     "our sync keeps its baseline": Seed(
         "START",
-        (('edges.not_started = "triggering"', 'edges.not_started = "validating"'),),
-        f"{DOWN_TO_TRIGGER} --answer_lost--> awaiting_sign --waited--> confirming"
-        " --not_started--> validating --schedule_kept--> taking_baseline",
+        (
+            (
+                'edges.yes = "triggering"\nedges.no  = "awaiting_sign"',
+                'edges.yes = "validating"\nedges.no  = "awaiting_sign"',
+            ),
+        ),
+        f"{DOWN_TO_TRIGGER} --answer_lost--> awaiting_sign --waited--> confirming --not_started--> considering_repeat"
+        " --yes--> validating --busy--> taking_baseline",
     ),
     "a bad hour ends nothing": Seed(
         "START",
-        (('edges.running     = "waiting"', 'edges.running     = "waiting"\nedges.gave_up     = "concluding"'),),
-        f"{DOWN_TO_TRIGGER} --triggered--> waiting --waited--> polling --gave_up--> concluding",
+        (
+            (
+                'edges.running     = "waiting"\nedges.succeeded   = "concluding"\nedges.paused',
+                'edges.running     = "waiting"\nedges.gave_up = "concluding"\nedges.succeeded = "concluding"\nedges.paused',
+            ),
+        ),
+        f"{DOWN_TO_POLL} --gave_up--> concluding",
     ),
     "only the right sync is judged": Seed(
         "FORCE_RESYNC",
-        (('edges.no  = "awaiting_idle"', 'edges.no  = "waiting"'),),
-        f"{DOWN_TO_TRIGGER} --conflict--> considering_conflict --no--> waiting --waited--> polling",
+        (('edges.conflict    = "awaiting_idle"', 'edges.conflict    = "waiting"'),),
+        f"{DOWN_TO_BASELINE} --idle--> considering_repeat --yes--> triggering --conflict--> waiting"
+        " --waited--> polling",
     ),
     "the conclusion ends the work": Seed(
         "STATUS",
@@ -203,19 +223,21 @@ SEEDS = {
                 'edges.answer_lost = "reporting"\nedges.conflict = "reporting"\n' + ALL_OF_A_CALL + "\n[reporting]",
             ),
         ),
-        "validating --gave_up--> concluding --no--> considering_errors --no--> testing",
+        "validating --gave_up--> concluding --no--> considering_errors --no--> considering_warnings --no--> testing",
     ),
     "evidence is optional": Seed(
         "STATUS",
         (
-            ('edges.no  = "reporting"', 'edges.no  = "looking_again"'),
+            ('edges.no  = "reporting"', 'edges.no  = "looking_once_more"'),
             (
                 "[reporting]",
-                '[looking_again]\ndoes = "read_connection"\nedges.ready = "reporting"\n'
-                'edges.schedule_kept = "reporting"\n' + ALL_OF_A_CALL + "\n[reporting]",
+                '[looking_once_more]\ndoes = "read_connection"\nedges.ready = "reporting"\n'
+                + ALL_OF_A_CALL
+                + "\n[reporting]",
             ),
         ),
-        "validating --gave_up--> concluding --no--> considering_errors --no--> looking_again",
+        "validating --gave_up--> concluding --no--> considering_errors --no--> considering_warnings"
+        " --no--> looking_once_more",
     ),
     "the verdict stands": Seed(
         "START",
@@ -225,8 +247,90 @@ SEEDS = {
                 'edges.looked_up    = "considering_errors"\nedges.refused      = "reporting"',
             ),
         ),
-        "validating --incomplete--> concluding --no--> considering_sync --yes--> looking_up_sync"
-        " --refused--> reporting",
+        f"validating --incomplete--> {UP_TO_SYNC} --yes--> looking_up_sync --refused--> reporting",
+    ),
+}
+
+# More mistakes, each of another kind than the promise's first one.
+MORE_SEEDS = {
+    "a change is not sent again at once": (
+        "changed only on a fresh idle look",
+        Seed(
+            "START",
+            (
+                (
+                    'does  = "unpause_connection"\ntries = 3\nalso  = ["look_again",',
+                    'does  = "unpause_connection"\ntries = 3\nalso  = ["transient",',
+                ),
+            ),
+            "validating --paused--> considering_unpause --yes--> unpausing --rate_limited--> unpausing",
+        ),
+    ),
+    "a change is not sent after a wait": (
+        "changed only on a fresh idle look",
+        Seed(
+            "TEST",
+            (('edges.waited = "validating"', 'edges.waited = "considering_switch"'),),
+            f"{DOWN_TO_SWITCH} --rate_limited--> awaiting_look --waited--> considering_switch"
+            " --yes--> disabling_schedule",
+        ),
+    ),
+    "the schedule is switched where the choice says so": (
+        "nothing is done unless asked for",
+        Seed(
+            "STATUS",
+            (
+                (
+                    'edges.yes = "disabling_schedule"\nedges.no  = "showing"',
+                    'edges.yes = "showing"\nedges.no  = "disabling_schedule"',
+                ),
+            ),
+            "validating --ready--> considering_switch --no--> disabling_schedule",
+        ),
+    ),
+    "the history is asked where the choice says so": (
+        "nothing is done unless asked for",
+        Seed(
+            "START",
+            (
+                (
+                    'edges.doubtful    = "considering_history"\n\n[considering_reschedule]',
+                    'edges.doubtful    = "asking_history"\n\n[considering_reschedule]',
+                ),
+            ),
+            f"{DOWN_TO_POLL} --doubtful--> asking_history",
+        ),
+    ),
+    "a lost restart is no reason for a plain trigger": (
+        "no blind repetition",
+        Seed(
+            "START",
+            (('edges.yes = "restarting"', 'edges.yes = "triggering"'),),
+            f"{DOWN_TO_BASELINE} --busy--> considering_running --restart--> restarting --answer_lost-->"
+            " awaiting_restart --waited--> considering_lost_restart --no--> considering_restart --yes--> triggering",
+        ),
+    ),
+    "a lost re-sync is repeated only after a baseline": (
+        "no blind repetition",
+        Seed(
+            "FORCE_RESYNC",
+            (('edges.answer_lost = "awaiting_idle"', 'edges.answer_lost = "same"'),),
+            f"{DOWN_TO_BASELINE} --idle--> considering_repeat --yes--> triggering --answer_lost--> triggering",
+        ),
+    ),
+    "the late switch is the last change": (
+        "the conclusion ends the work",
+        Seed(
+            "START",
+            (
+                (
+                    'does = "switch_schedule_late"',
+                    'does = "unpause_connection"',
+                ),
+                ("edges.disabled     =", "edges.unpaused     ="),
+            ),
+            "validating --incomplete--> concluding --no--> considering_late_switch --yes--> switching_late",
+        ),
     ),
 }
 
@@ -253,6 +357,15 @@ def test_promise_is_broken_by_the_shortest_path(name: str, seed: Seed) -> None:
     assert str(broken(chart)[name]) == seed.path
 
 
+@pytest.mark.parametrize(("name", "seed"), MORE_SEEDS.values(), ids=MORE_SEEDS)
+def test_promise_has_more_sides(name: str, seed: Seed) -> None:
+    """A mistake of another kind breaks the same promise, with the shortest path to it."""
+    chart = parse(edited(seed), "seed.toml")
+
+    assert prove(chart) == []
+    assert str(broken(chart)[name]) == seed.path
+
+
 def test_a_path_has_one_verdict() -> None:
     """A path ends as its verdict says, where the conclusion itself does something, too."""
     text = source("STATUS")
@@ -265,8 +378,7 @@ def test_a_path_has_one_verdict() -> None:
     chart = parse(told.replace("exit = 3", "exit = 33"), "seed.toml")
 
     assert str(broken(chart)["exit codes are documented"]) == (
-        "validating --refused--> concluding --shown--> settling --no--> considering_errors --no--> reporting"
-        " --reported--> ending --refused--> access_denied"
+        f"validating --refused--> concluding --shown--> settling {UP_TO_REPORT} --refused--> access_denied"
     )
 
 
@@ -299,6 +411,9 @@ def asked_for(request: Request) -> set[Deed]:
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 def test_deeds_are_those_of_the_request(call: Call) -> None:
     """What a call is declared to do is what its request asks for, and what it learns from the answer."""
+    done = asked_for(call.ask(SETTINGS, Facts(schedule_before="auto")))
+    if call.needs == ("late_switch", "yes"):  # the same request at another time
+        done = {Deed.SWITCHES_LATE if deed is Deed.CHANGES_SCHEDULE else deed for deed in done}
     _, facts = call.mean(SETTINGS, Facts(), Answer(data=DOCUMENT))
 
     learned = {
@@ -307,17 +422,22 @@ def test_deeds_are_those_of_the_request(call: Call) -> None:
         *({Deed.JUDGES} if Event.SUCCEEDED in call.outcomes else ()),
     }
 
-    assert call.deeds == asked_for(call.ask(SETTINGS, Facts(schedule_before="auto"))) | learned
+    assert call.deeds == done | learned
 
 
 @pytest.mark.parametrize("name", [name for name, effect in EFFECTS.items() if isinstance(effect, Pure)])
-def test_only_the_baseline_is_taken_without_asking(name: str) -> None:
-    """An effect that asks nothing takes the baseline, and is declared to, or does nothing to tell."""
+def test_without_asking_only_the_known_is_weighed(name: str) -> None:
+    """An effect that asks nothing takes the baseline or believes a failure, and is declared to, or does nothing."""
     effect = EFFECTS[name]
     assert isinstance(effect, Pure)
     _, facts = effect.conclude(SETTINGS, Facts(connection=DOCUMENT))
 
-    assert effect.deeds == ({Deed.TAKES_BASELINE} if facts.baseline else set())
+    weighed = {
+        *({Deed.TAKES_BASELINE} if facts.baseline else ()),
+        *({Deed.JUDGES} if Event.SYNC_FAILED in effect.outcomes else ()),
+    }
+
+    assert effect.deeds == weighed
 
 
 def test_needs_are_choices() -> None:
@@ -325,21 +445,29 @@ def test_needs_are_choices() -> None:
     needs = {call.name: call.needs for call in CALLS if call.needs}
 
     assert needs == {
-        "restart_sync": ("on_running", "restart"),
+        "disable_schedule": ("schedule_to_switch", "yes"),
         "unpause_connection": ("unpause", "yes"),
+        "restart_sync": ("on_running", "restart"),
+        "find_restart": ("restart_to_find", "yes"),
+        "judge_by_history": ("history_to_ask", "yes"),
         "restore_schedule": ("restore_schedule", "yes"),
+        "switch_schedule_late": ("late_switch", "yes"),
         "find_near_matches": ("names_to_compare", "yes"),
         "find_sync": ("sync_to_find", "yes"),
         "list_errors": ("errors_to_list", "yes"),
+        "list_warnings": ("warnings_to_list", "yes"),
     }
     for choice, value in needs.values():
         assert choice in CHOICES
         assert value in {each for action in ACTIONS for each in load(action).values(choice)}
 
 
-def test_triggers_have_one_list() -> None:
-    """The verdicts' words know the same triggers as the promises."""
-    assert {call.name for call in CALLS if call.deeds & TRIGGERS} == NAMED_TRIGGERS
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_unanswered_triggers_are_known_by_their_requests(call: Call) -> None:
+    """What had no answer is taken for a trigger where the promises take its effect for one."""
+    facts = Facts(unanswered=str(call.ask(SETTINGS, Facts())))
+
+    assert trigger_unanswered(facts) == bool(call.deeds & TRIGGERS)
 
 
 @pytest.mark.parametrize("deed", Deed)
@@ -348,3 +476,80 @@ def test_promises_are_about_something(deed: Deed) -> None:
     operands = {state.operand for action in ACTIONS for state in load(action).states.values()}
 
     assert {name for name in operands & EFFECTS.keys() if deed in getattr(EFFECTS[name], "deeds", ())}
+
+
+# --- The choices that lead to a change of the schedule ----------------------------------------------
+
+WORDS = st.none() | st.sampled_from(("auto", "manual", "a new one")) | st.integers()
+STATUS = st.fixed_dictionaries(
+    {},
+    optional={
+        "setup_state": st.sampled_from(("connected", "incomplete", "broken")),
+        "warnings": st.just([]),
+        "rescheduled_for": st.none() | st.just("2026-11-26T12:00:00Z"),
+    },
+)
+NAMES = st.sets(st.sampled_from(sorted(EFFECTS))).map(tuple)
+MOMENTS = st.none() | st.floats(0, 10_000)
+KNOWN = st.builds(
+    Facts,
+    connection=st.builds(
+        lambda status, schedule, more: {
+            **more,
+            "schedule_type": schedule,
+            "status": {**status, "sync_state": "syncing"},
+        },
+        STATUS,
+        WORDS,
+        st.fixed_dictionaries({}, optional={"paused": st.booleans(), "schedule": st.just({"type": "CRON"})}),
+    ),
+    read_at=MOMENTS,
+    concluded_at=MOMENTS,
+    schedule_before=st.none() | st.sampled_from(("auto", "manual")),
+    schedule_after=st.none() | st.sampled_from(("auto", "manual")),
+    baseline=st.none() | st.fixed_dictionaries({"busy": st.booleans(), "broken": st.booleans()}),
+    triggered=st.booleans(),
+    started=st.booleans(),
+    restarted=st.booleans(),
+    attempted=NAMES,
+    answered=NAMES,
+    given_up=NAMES,
+    unanswered=st.none() | st.sampled_from(("POST /v1/connections/x/sync", "PATCH /v1/connections/x")),
+    failure=st.none() | st.just({"event": "unavailable", "request": "GET /v1/connections/x"}),
+    verdict=st.none() | st.sampled_from(sorted(Event)).map(str),
+)
+TOLD = st.builds(
+    Settings,
+    action=st.sampled_from(ACTIONS),
+    connector_id=st.just("speak_inexpensive"),
+    api_key=st.just("key"),
+    api_secret=st.just("secret"),
+    keep_schedule=st.booleans(),
+    restore_schedule=st.sampled_from(("", "before", "auto")),
+    poll_interval=st.floats(1, 3600),
+    policies=st.sampled_from(
+        ((), (("on_running", "wait"),), (("on_running", "attach"),), (("on_running", "restart"),))
+    ),
+)
+
+
+@pytest.mark.parametrize("choice", ["schedule_to_switch", "restore_schedule", "late_switch"])
+@given(settings=TOLD, facts=KNOWN)
+def test_schedule_is_never_changed_while_a_sync_runs(choice: str, settings: Settings, facts: Facts) -> None:
+    """Whatever is known and asked for, no choice lets the schedule be changed where the last document says syncing."""
+    assert CHOICES[choice].of(settings, facts) == "no"
+
+
+@pytest.mark.parametrize(
+    ("choice", "settings", "facts"),
+    [
+        ("schedule_to_switch", SETTINGS, Facts()),
+        ("restore_schedule", replace(SETTINGS, restore_schedule="auto"), Facts(schedule_before="manual")),
+        ("late_switch", replace(SETTINGS, action="START"), Facts(triggered=True, verdict="succeeded")),
+    ],
+)
+def test_schedule_is_changed_while_none_runs(choice: str, settings: Settings, facts: Facts) -> None:
+    """Each of these choices lets the schedule be changed where the connection is idle."""
+    idle = {**DOCUMENT, "schedule_type": "manual" if choice == "restore_schedule" else "auto"}
+
+    assert CHOICES[choice].of(settings, facts.but(connection=idle)) == "yes"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,18 @@ from stage import Stage
 from orchestrator.client import Client
 from orchestrator.driver import Run, Step
 from orchestrator.exchange import Answer, Request
+from orchestrator.simulator.scenario import Scenario, SyncPlan, load_scenario
 
-SCENARIOS = ("lost_answer", "rescheduled_twice", "unpaused", "somebody_elses", "paused")
+SCENARIOS = (
+    *("lost_answer", "rescheduled_twice", "unpaused", "somebody_elses", "paused"),
+    *("patch_cancels", "unpausing_starts", "restarted"),
+)
+BRIEF = SyncPlan(lasts=25)
+
+
+def _slow(name: str) -> Scenario:
+    """A scenario in which each answer takes a second: so what comes first has the earlier date."""
+    return replace(load_scenario(name), latency=1)
 
 
 class Killed(BaseException):
@@ -26,13 +37,18 @@ def _dies_after(number: int) -> Callable[[Run, Step | None], None]:
     return observe
 
 
+def _dies_once_triggered(run: Run, _: Step | None) -> None:
+    if run.facts.triggered:
+        raise Killed
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_killed_between_any_two_steps(stage: Callable[..., Stage], name: str, tmp_path: Path) -> None:
     """Killed after any step and started again, the job ends as if nothing had happened, with no second sync."""
-    whole = stage(name)
+    whole = stage(_slow(name))
     steps = len(whole.play(FIVETRAN_POLL_INTERVAL="15").steps)
     for number in range(steps):
-        here = stage(name)
+        here = stage(_slow(name))
         file = str(tmp_path / f"state-{number}.json")
         with pytest.raises(Killed):
             here.play(observe=_dies_after(number), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
@@ -42,6 +58,7 @@ def test_killed_between_any_two_steps(stage: Callable[..., Stage], name: str, tm
         assert played.code == here.scenario.exit_code, played.stderr
         assert len(here.syncs) == len(whole.syncs), (number, played.stderr)
         assert "taken up again" in played.stderr
+        assert played.requests[:1] not in (["sync"], ["resync"]), (number, played.stderr)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -49,10 +66,10 @@ def test_killed_before_any_answer(
     stage: Callable[..., Stage], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed while any request is under way, the job loses its answer only: no second sync is started."""
-    whole = stage(name)
+    whole = stage(_slow(name))
     requests = len(whole.play(FIVETRAN_POLL_INTERVAL="15").requests)
     for number in range(1, requests + 1):
-        here = stage(name)
+        here = stage(_slow(name))
         file = str(tmp_path / f"state-{number}.json")
 
         with monkeypatch.context() as patch:
@@ -64,6 +81,64 @@ def test_killed_before_any_answer(
 
         assert played.code == here.scenario.exit_code, played.stderr
         assert len(here.syncs) == len(whole.syncs), (number, played.stderr)
+
+
+@pytest.mark.parametrize(
+    ("name", "operation", "first"),
+    [
+        ("succeeds", "patch", "get"),  # a change is looked for before it is sent again
+        ("unpaused", "patch", "get"),
+        ("succeeds", "sync", "get"),
+        ("restarted", "sync", "history"),  # which sync runs now only the history can tell
+    ],
+)
+def test_own_request_counts_as_sent(
+    stage: Callable[..., Stage], name: str, operation: str, first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while a change is under way, the job looks what became of it before it changes anything."""
+    number = stage(_slow(name)).play().requests.index(operation) + 1
+    here, file = stage(_slow(name)), str(tmp_path / "state.json")
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "send", _dying_send(number))
+        with pytest.raises(Killed):
+            here.play(FIVETRAN_STATE_FILE=file)
+
+    played = here.play(FIVETRAN_STATE_FILE=file)
+
+    assert (played.code, played.requests[0], len(here.syncs)) == (0, first, 1), played.stderr
+
+
+def test_baseline_is_taken_anew(stage: Callable[..., Stage], tmp_path: Path) -> None:
+    """Killed between the baseline and the trigger, a job that is taken up looks again: no baseline is that old."""
+    here, file = stage(Scenario(syncs=(BRIEF,))), str(tmp_path / "state.json")
+    with pytest.raises(Killed):
+        here.play(
+            observe=lambda _, step: _die() if step and step.target == "taking_baseline" else None,
+            FIVETRAN_STATE_FILE=file,
+        )
+    here.clock.sleep(60)
+    here.connection.begin(BRIEF, "somebody")
+
+    played = here.play(FIVETRAN_STATE_FILE=file)
+
+    assert played.requests == ["get", "get", "get", "get", "sync", "get", "get", "get", "history"], played.stderr
+    assert (played.code, len(here.syncs)) == (0, 1)
+
+
+def test_resync_in_flight_is_asked_for_again(
+    stage: Callable[..., Stage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A re-sync whose answer died with the job is asked for once more when the connection is idle, and only then."""
+    here, file = stage(Scenario(syncs=(BRIEF,))), str(tmp_path / "state.json")
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "send", _dying_send(3))
+        with pytest.raises(Killed):
+            here.play("FORCE_RESYNC", FIVETRAN_STATE_FILE=file)
+
+    played = here.play("FORCE_RESYNC", FIVETRAN_STATE_FILE=file)
+
+    assert played.requests == ["get", "get", "get", "resync", "get", "get", "get", "history"], played.stderr
+    assert (played.code, [sync.outcome for sync in here.syncs]) == (0, ["succeeds", "succeeds"])
 
 
 def _dying_send(number: int) -> Callable[[Client, Request, float], Answer]:
@@ -99,7 +174,7 @@ def test_a_sync_that_ended_meanwhile_is_green(stage: Callable[..., Stage], tmp_p
     here = stage("succeeds")
     file = str(tmp_path / "state.json")
     with pytest.raises(Killed):
-        here.play(observe=_dies_after(4), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+        here.play(observe=_dies_once_triggered, FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
     here.clock.sleep(150)
 
     played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
@@ -156,7 +231,7 @@ def test_another_pipelines_or_an_old_run_is_not_taken_up(  # a table
     here = stage("succeeds")
     file = str(tmp_path / "state.json")
     with pytest.raises(Killed):
-        here.play(observe=_dies_after(4), FIVETRAN_STATE_FILE=file, CI_PIPELINE_ID=first)
+        here.play(observe=_dies_once_triggered, FIVETRAN_STATE_FILE=file, CI_PIPELINE_ID=first)
     here.clock.sleep(later)
 
     played = here.play(FIVETRAN_STATE_FILE=file, CI_PIPELINE_ID=second)
@@ -171,7 +246,7 @@ def test_resume_by_hand_takes_up_whatever_there_is(stage: Callable[..., Stage], 
     here = stage("succeeds")
     file = str(tmp_path / "state.json")
     with pytest.raises(Killed):
-        here.play(observe=_dies_after(4), FIVETRAN_STATE_FILE=file)
+        here.play(observe=_dies_once_triggered, FIVETRAN_STATE_FILE=file)
     here.clock.sleep(86_400)
 
     played = here.play(FIVETRAN_STATE_FILE=file, must_resume=True)

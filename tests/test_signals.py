@@ -14,6 +14,10 @@ from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 AT_ONCE = 2.0  # seconds
 
 GREEN = Scenario(syncs=(SyncPlan(lasts=0),))
+# The schedule has been switched, no sync was accepted, and the PATCH that restores it hangs.
+IN_THE_WAY = Scenario(
+    faults=(Fault(on="sync", status=409, code="Conflict"), Fault(on="patch", skip=1, does="hang")),
+)
 
 
 def _result(folder: Path) -> dict[str, Any]:
@@ -36,7 +40,7 @@ def test_signal_ends_a_pause(tmp_path: Path, number: int, code: int, verdict: st
     result = _result(tmp_path)
     assert (ended.code, result["verdict"]) == (code, verdict), ended.stderr
     assert ended.at - sent < AT_ONCE
-    assert result["at_fivetran"][0] == "the sync was triggered and may still run; it was left alone"
+    assert result["at_fivetran"][0] == "the sync was triggered and may still be running; it was left alone"
     assert {"index.html", "junit.xml", "fivetran.env", "annotations.json"} < {path.name for path in tmp_path.iterdir()}
     assert json.loads(ended.stdout)["verdict"] == verdict
 
@@ -86,15 +90,15 @@ def test_signal_behind_the_conclusion_leaves_the_verdict(tmp_path: Path) -> None
     result = _result(tmp_path)
     assert (ended.code, result["verdict"]) == (0, "succeeded"), ended.stderr
     assert ended.at - sent < AT_ONCE
-    assert "could not put the schedule back" in " ".join(result["notes"])
+    assert "could not restore the schedule" in " ".join(result["notes"])
 
 
 def test_signal_leaves_a_moment_to_restore_the_schedule(tmp_path: Path) -> None:
-    """After a signal the schedule is still put back, but a PATCH that hangs does not keep the job."""
-    with rehearsed(Scenario(faults=(Fault(on="patch", skip=1, does="hang"),))) as fivetran:
+    """After a signal the schedule is still restored if no sync runs, but a PATCH that hangs does not keep the job."""
+    with rehearsed(IN_THE_WAY) as fivetran:
         more = {"FIVETRAN_RESTORE_SCHEDULE": "1", "FIVETRAN_POLL_INTERVAL": "100"}
         with Process(variables=fivetran.variables("START", FIVETRAN_REPORT_DIR=str(tmp_path), **more)) as job:
-            job.await_line("triggering -> waiting")
+            job.await_line("considering_conflict -> awaiting_idle")
             sent = job.send(signal.SIGTERM)
             fivetran.await_request("patch", times=2)
             ended = job.end()
@@ -103,12 +107,26 @@ def test_signal_leaves_a_moment_to_restore_the_schedule(tmp_path: Path) -> None:
     assert ended.at - sent < AT_ONCE
 
 
-def test_second_signal_ends_it_immediately(tmp_path: Path) -> None:
-    """A second signal ends the job wherever it is, without results."""
-    with rehearsed(Scenario(faults=(Fault(on="patch", skip=1, does="hang"),))) as fivetran:
+def test_signal_restores_nothing_while_a_sync_may_run(tmp_path: Path) -> None:
+    """After a signal in the middle of a sync the schedule is left as it is: a change might stop the sync."""
+    with rehearsed(Scenario()) as fivetran:
         more = {"FIVETRAN_RESTORE_SCHEDULE": "1", "FIVETRAN_POLL_INTERVAL": "100"}
         with Process(variables=fivetran.variables("START", FIVETRAN_REPORT_DIR=str(tmp_path), **more)) as job:
             job.await_line("triggering -> waiting")
+            job.send(signal.SIGTERM)
+            ended = job.end()
+        operations = [seen.operation for seen in fivetran.simulator.seen]
+
+    assert (ended.code, operations) == (143, ["get", "patch", "sync"]), ended.stderr
+    assert any("schedule" in line for line in _result(tmp_path)["at_fivetran"])
+
+
+def test_second_signal_ends_it_immediately(tmp_path: Path) -> None:
+    """A second signal ends the job wherever it is, without results."""
+    with rehearsed(IN_THE_WAY) as fivetran:
+        more = {"FIVETRAN_RESTORE_SCHEDULE": "1", "FIVETRAN_POLL_INTERVAL": "100"}
+        with Process(variables=fivetran.variables("START", FIVETRAN_REPORT_DIR=str(tmp_path), **more)) as job:
+            job.await_line("considering_conflict -> awaiting_idle")
             job.send(signal.SIGTERM)
             fivetran.await_request("patch", times=2)
             job.send(signal.SIGINT)
