@@ -22,7 +22,7 @@ SETTINGS = Settings(
     api_secret="secret",
     schema="public",
     table="orders",
-    policies=(("on_running", "wait"), ("on_reschedule", "wait")),
+    policies=(("on_running", "wait"), ("on_reschedule", "wait"), ("on_broken", "fail")),
 )
 RICH = Facts(
     connection={"schedule_type": "auto", "status": {"sync_state": "rescheduled"}},
@@ -33,7 +33,7 @@ RICH = Facts(
     triggered_at=1_800_000_000.0,
     restarted=True,
     syncing_seen=True,
-    quiet_since=1_800_000_000.0,
+    doubt={"since": 1.0, "succeeded_at": None, "asked": 1, "verdict": "sync_failed", "over": True},
     not_started_for=3.0,
     waited_for="2027-01-15T08:00:00Z",
     looks=2,
