@@ -272,7 +272,8 @@ def _schedule(settings: Settings, facts: Facts, document: Mapping[str, Any], run
             else f"the schedule was not restored to {wanted}, since a sync may be running, which a change might stop"
         )
     elif running is not False and schedule_to_switch_late(settings, facts):
-        yield f"the schedule was left as it is ({now or 'not known'}), since a sync may be running, which a change might stop"
+        is_now = now or "not known"
+        yield f"the schedule was left as it is ({is_now}), since a sync may be running, which a change might stop"
     elif now == documents.MANUAL and was not in {None, documents.MANUAL}:
         yield (
             f"the schedule is now manual (it was {was}): syncs happen only when a job starts one; "

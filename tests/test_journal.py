@@ -159,8 +159,8 @@ def test_header_tells_the_run(stage: MakeStage) -> None:
         schema="public",
         table="orders",
         timeout=200.0,
-        policies=(("on_running", "wait"), ("on_reschedule", "wait")),
-        restore_schedule=True,
+        policies=(("on_running", "wait"), ("on_reschedule", "wait"), ("on_broken", "fail")),
+        restore_schedule="before",
     )
 
 
@@ -504,8 +504,13 @@ NO_HEADER = "is no journal: its first line is not the header of one"
         (_with(0, '"format"', '"other"'), NO_HEADER),
         (lambda lines: lines.insert(0, "[]"), NO_HEADER),
         (
-            _with(0, '"format": 1, "version": "0.1.0"', '"format": 2, "version": "9.0"'),
-            "is a journal of format 2, written by version 9.0; version 0.1.0 reads format 1",
+            _with(0, '"format": 2, "version": "0.1.0"', '"format": 3, "version": "9.0"'),
+            "is a journal of format 3, written by version 9.0; version 0.1.0 reads format 2",
+        ),
+        (
+            _with(0, '"format": 2,', '"format": 1,'),
+            "is a journal of format 1, written by version 0.1.0; version 0.1.0 reads format 2, in which times such as "
+            "asked_at are seconds since the run began, evidence and restore_schedule are texts",
         ),
         (_with(0, '"packaged"', '"pack"'), "its header is damaged (KeyError: 'packaged')"),
         (_with(0, '"retry_limit": 8', '"retry_limit": 8.5'), "its header is damaged (TypeError: retry_limit: 8.5)"),

@@ -116,7 +116,7 @@ def test_signal_in_the_middle_of_a_call_behind_the_conclusion(tmp_path: Path) ->
         assert seconds < 30
         return Answer(data={"paused": True, "schedule_type": "manual"}, date=clock.wall())
 
-    settings = Settings("STATUS", "speak_inexpensive", "", "", evidence=True)
+    settings = Settings("STATUS", "speak_inexpensive", "", "", evidence="1")
     world = World(clock, send, lambda _: None, lambda: 0.0, lambda: signals[0] if signals else None)
     recorder = Recorder(world, tmp_path / "journal.jsonl", Mask(), pytest.fail)
     snapshot = _concluded("looking_up_errors")
