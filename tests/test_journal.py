@@ -292,7 +292,7 @@ def test_run_that_is_resumed_twice_keeps_its_journal(stage: MakeStage) -> None:
     here = stage(BRIEF)
     file = str(here.folder / "run.json")
     with pytest.raises(Killed):
-        here.play("START", _die_in("taking_baseline"), FIVETRAN_STATE_FILE=file)
+        here.play("START", _die_in("disabling_schedule"), FIVETRAN_STATE_FILE=file)
     with _file(here).open("ab") as journal:
         journal.write(b'{"step": 99, "why": "\xe2\x82')
     with pytest.raises(Killed):
@@ -509,8 +509,10 @@ NO_HEADER = "is no journal: its first line is not the header of one"
         ),
         (
             _with(0, '"format": 2,', '"format": 1,'),
-            "is a journal of format 1, written by version 0.1.0; version 0.1.0 reads format 2, in which times such as "
-            "asked_at are seconds since the run began, evidence and restore_schedule are texts",
+            (
+                "is a journal of format 1, written by version 0.1.0; version 0.1.0 reads format 2, in which times such "
+                "as asked_at are seconds since the run began, evidence and restore_schedule are texts"
+            ),
         ),
         (_with(0, '"packaged"', '"pack"'), "its header is damaged (KeyError: 'packaged')"),
         (_with(0, '"retry_limit": 8', '"retry_limit": 8.5'), "its header is damaged (TypeError: retry_limit: 8.5)"),
@@ -518,11 +520,11 @@ NO_HEADER = "is no journal: its first line is not the header of one"
             _with(0, '"settings": {"action": "START"', '"settings": {"action": "DANCE"'),
             "its header is damaged (ValueError: action: 'DANCE')",
         ),
-        (_with(2, '"kind": "does"', '"kind": "sings"'), "line 3 is damaged (ValueError: 'sings' is not a valid Kind)"),
+        (_with(3, '"kind": "does"', '"kind": "sings"'), "line 4 is damaged (ValueError: 'sings' is not a valid Kind)"),
         (_with(2, '"step"', '"stop"'), "line 3 is damaged (KeyError: 'step')"),
         (
-            _with(2, '"answer"', '"answers"'),
-            "line 3 is damaged (ValueError: a request was sent, and nothing came of it",
+            _with(3, '"answer"', '"answers"'),
+            "line 4 is damaged (ValueError: a request was sent, and nothing came of it",
         ),
         (lambda lines: lines.insert(2, "{"), "line 3 is damaged (JSONDecodeError: "),
         (lambda lines: lines.insert(2, "7"), "line 3 is damaged (TypeError: it is no JSON object)"),
@@ -559,7 +561,7 @@ FACTS = [
     ("recording", "number", "place", "damaged"),
     [
         ("start-resumed", 2, ("facts",), "line 3 is damaged"),
-        ("start-resumed", 5, ("resumed", "snapshot", "facts"), "line 6 is damaged"),
+        ("start-resumed", 6, ("resumed", "snapshot", "facts"), "line 7 is damaged"),
         ("start-resumed-elsewhere", 0, ("resumed", "snapshot", "facts"), "its header is damaged"),
     ],
 )

@@ -370,7 +370,7 @@ def test_job_tells_what_it_did(stage: Callable[..., Stage]) -> None:
     assert len(exchanges) == len(played.requests)
     assert exchanges[0]["answered"].startswith("502")
     assert json.loads(exchanges[1]["data"])["id"] == CONNECTOR
-    assert sum("could not take the connection off" in line["event"] for line in lines) == 1
+    assert sum("could not switch the connection to a manual schedule" in line["event"] for line in lines) == 1
     assert lines[-1]["event"] == f"page: https://fivetran.com/dashboard/connections/{CONNECTOR}"
     verdict = next(line for line in lines if "verdict" in line)
     assert (verdict["level"], verdict["verdict"], verdict["exit_code"]) == ("info", "succeeded", 0)
