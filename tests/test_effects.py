@@ -688,3 +688,43 @@ def test_no_change_is_chosen_while_syncing(evidence: str, facts: Facts) -> None:
 def test_pause(name: str, interval: float, facts: dict[str, Any], expected: float) -> None:
     """Each pause lasts as long as it is documented to, a hundred seconds after the run began."""
     assert PAUSES[name](replace(SETTINGS, poll_interval=interval), Facts(**facts), 100.0) == expected
+
+
+# --- After a restart --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("policy", "busy", "restarted"),
+    [("restart", True, True), ("restart", False, False), ("attach", True, False), ("wait", False, False)],
+)
+def test_a_lost_restart_that_is_found_is_a_restart(policy: str, busy: bool, restarted: bool) -> None:  # noqa: FBT001
+    """The sign of a lost restart leaves the stopped sync's dates in doubt; that of a plain trigger does not."""
+    settings = replace(SETTINGS, policies=(("on_running", policy),))
+    facts = Facts(baseline={"busy": busy, "date": 1_800_000_000.0}, asked_at=1.0, unanswered=LOST, lost=1)
+    effect = EFFECTS["confirm_start"]
+    assert isinstance(effect, Call)
+
+    event, after = effect.mean(settings, facts, Answer(data=_document("syncing"), date=1_800_000_010.0, at=10.0))
+
+    assert (event, after.started, after.restarted) == ("started", True, restarted)
+    assert (after.triggered_at, after.unanswered, after.lost) == (1_800_000_001.0, None, 0)
+
+
+def test_a_trigger_after_a_restart_is_none() -> None:
+    """A restarted sync that was rescheduled and triggered again has stopped no other one."""
+    effect = EFFECTS["trigger_sync"]
+    assert isinstance(effect, Call)
+
+    _, after = effect.mean(SETTINGS, Facts(restarted=True), Answer(date=1_800_000_010.5, at=10.0, took=2.5))
+
+    assert (after.restarted, after.triggered, after.triggered_at, after.asked_at) == (False, True, 1_800_000_008.0, 7.5)
+
+
+def test_a_trigger_without_a_date_bounds_nothing() -> None:
+    """Where Fivetran tells no time, this machine's clock does not stand in for it."""
+    effect = EFFECTS["trigger_sync"]
+    assert isinstance(effect, Call)
+
+    _, after = effect.mean(SETTINGS, Facts(), Answer(date=1_800_000_010.5, dated=False, at=10.0))
+
+    assert (after.triggered, after.triggered_at) == (True, None)
