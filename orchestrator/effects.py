@@ -380,12 +380,14 @@ def confirm_start(
     """The trigger's answer was lost: look for a sign of the sync."""
     facts = _observed(settings, facts, answer)
     bound = _asked_for(facts, answer)
-    judged = _sign(facts, answer)
+    # Only a restart is sent while another sync runs: what the stopped one leaves behind is not ours.
+    stopping = bool((facts.baseline or {}).get("busy")) and dict(settings.policies).get("on_running") == "restart"
+    judged = _sign(facts.but(restarted=stopping), answer)
     if judged.event is not Event.RUNNING or judged.facts.syncing_seen:
         # Only a sign is taken from here: what it means is for the next poll to say, afresh.
         warning = "the trigger's answer was lost; a sync was seen since, and is taken for the one that was asked for"
         return Event.STARTED, _known_started(facts, bound).but(
-            syncing_seen=judged.facts.syncing_seen, warnings=facts.warned(warning)
+            restarted=stopping, syncing_seen=judged.facts.syncing_seen, warnings=facts.warned(warning)
         )
     began = answer.at if facts.looking_since is None else facts.looking_since
     if facts.looks + 1 < LOOKS or answer.at - began < LOOK_SECONDS:

@@ -88,7 +88,8 @@ def explain(settings: Settings, facts: Facts) -> Explanation:
     running = still_running(settings, facts)
     headline = HEADLINES.get(verdict, f"the chart ends the run on {verdict}" if verdict else "")
     if verdict == Event.TIMED_OUT and facts.failure:
-        headline = "time ran out while Fivetran did not answer"
+        cause = _GAVE_UP.get(facts.failure.get("event", ""))
+        headline = f"time ran out: {cause}" if cause else "time ran out while Fivetran did not answer"
     elif verdict == Event.TIMED_OUT and facts.doubt:
         headline = "time ran out: the sync is gone, and Fivetran shows neither a success nor a failure yet"
     elif verdict == Event.GAVE_UP:
@@ -271,7 +272,8 @@ def _schedule(settings: Settings, facts: Facts, document: Mapping[str, Any], run
             else f"the schedule was not restored to {wanted}, since a sync may be running, which a change might stop"
         )
     elif running is not False and schedule_to_switch_late(settings, facts):
-        yield f"the schedule was left as it is ({now}), since a sync may be running, which a change might stop"
+        is_now = now or "not known"
+        yield f"the schedule was left as it is ({is_now}), since a sync may be running, which a change might stop"
     elif now == documents.MANUAL and was not in {None, documents.MANUAL}:
         restore = " is set, and did not restore it" if settings.restore_schedule else "=1 restores it at a job's end"
         yield (

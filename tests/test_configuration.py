@@ -92,10 +92,10 @@ def test_every_variable_has_its_setting() -> None:
         poll_interval=0.5,
         http_timeout=7.0,
         retry_limit=3,
-        policies=(("on_running", "fail"), ("on_reschedule", "fail")),
+        policies=(("on_running", "fail"), ("on_reschedule", "fail"), ("on_broken", "fail")),
         unpause=True,
-        restore_schedule=True,
-        evidence=False,
+        restore_schedule="before",
+        evidence="0",
         journal=False,
         state_file="run.json",
         api_url="https://fivetran.example",
@@ -122,8 +122,8 @@ def test_defaults_are_the_documented_ones() -> None:
         poll_interval=10.0,
         http_timeout=30.0,
         retry_limit=8,
-        policies=(("on_running", "wait"), ("on_reschedule", "wait")),
-        evidence=True,
+        policies=(("on_running", "wait"), ("on_reschedule", "wait"), ("on_broken", "fail")),
+        evidence="1",
         api_url="https://api.fivetran.com",
         report_dir="",
     )
@@ -263,7 +263,7 @@ def test_settings_know_the_page_and_the_policies() -> None:
         ("FIVETRAN_RETRY_LIMIT", "1.5", "'1.5' is not a count", "a whole number from 1"),
         ("FIVETRAN_ON_RUNNING", "attach", "'attach' is no way to deal with", "wait or fail"),
         ("FIVETRAN_ON_RESCHEDULE", "ignore", "'ignore' is no way to deal with", "wait or fail"),
-        ("FIVETRAN_EVIDENCE", "true", "'true' is not one of its values", "1 or 0"),
+        ("FIVETRAN_EVIDENCE", "true", "'true' is not one of its values", "1 or red or 0"),
         ("FIVETRAN_JOURNAL", "yes", "'yes' is not one of its values", "1 or 0"),
         ("FIVETRAN_LOG_FORMAT", "xml", "'xml' is not one of its values", "console or json"),
         ("FIVETRAN_API_URL", "api.fivetran.com", "'api.fivetran.com' is not an address", "https://api.fivetran.com"),
@@ -888,3 +888,42 @@ def test_inputs_are_the_effective_values() -> None:
     assert inputs["CONNECTOR_ID"] == "other"
     assert inputs["FIVETRAN_POLL_INTERVAL"] == "3"
     assert inputs["FIVETRAN_HTTP_TIMEOUT"] == "30"
+
+
+# --- What a run may do about a broken connection, evidence and the schedule --------------------------
+
+
+@pytest.mark.parametrize("action", ["START", "FORCE_RESYNC"])
+def test_on_broken(action: str) -> None:
+    """FIVETRAN_ON_BROKEN has the values that the chart has edges for."""
+    settings = read(action, FIVETRAN_ON_BROKEN="Sync").settings
+
+    assert settings.policy("on_broken") == "sync"
+
+
+@pytest.mark.parametrize("action", ["STATUS", "TEST"])
+def test_on_broken_of_another_action(action: str) -> None:
+    """An action whose chart has no choice for a broken connection ignores FIVETRAN_ON_BROKEN."""
+    settings = read(action, FIVETRAN_ON_BROKEN="sync").settings
+
+    assert "on_broken" not in dict(settings.policies)
+
+
+def test_wrong_on_broken_is_refused() -> None:
+    """A value of FIVETRAN_ON_BROKEN without an edge is refused, with those that there are."""
+    (problem,) = refusal("START", FIVETRAN_ON_BROKEN="wait").errors
+
+    assert problem.startswith("FIVETRAN_ON_BROKEN")
+    assert "sync or fail" in problem
+
+
+@pytest.mark.parametrize(("given", "expected"), [("1", "1"), ("red", "red"), ("RED", "red"), ("0", "0")])
+def test_evidence(given: str, expected: str) -> None:
+    """FIVETRAN_EVIDENCE is asked for always, for a red verdict, or never."""
+    assert read("START", FIVETRAN_EVIDENCE=given).settings.evidence == expected
+
+
+@pytest.mark.parametrize(("given", "expected"), [("", ""), ("1", "before"), ("auto", "auto"), ("Auto", "auto")])
+def test_restore_schedule(given: str, expected: str) -> None:
+    """FIVETRAN_RESTORE_SCHEDULE restores what was found; `auto` sets it to auto, whatever that was."""
+    assert read("START", FIVETRAN_RESTORE_SCHEDULE=given).settings.restore_schedule == expected

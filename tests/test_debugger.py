@@ -32,25 +32,29 @@ def _write(folder: Path, text: str) -> str:
 
 def test_screen_tells_where_we_are_and_what_comes(debug: Debugger) -> None:
     """The screen has the way here, the very request, the edges and their meanings, the deadline, the facts."""
-    shown = debug("START", "step").last
+    transcript = debug("START", "step", "s")
 
-    assert "step 1 ---" in shown.text
-    assert shown.row("came by").startswith("validating --ready--> disabling_schedule GET /v1/connections/")
-    assert shown.row("here") == "disabling_schedule, does disable_schedule: to take the connection off its own schedule"
+    assert "step 1 ---" in transcript.of("step").text
+    came = transcript.of("step").row("came by")
+    assert came.startswith("validating --ready--> considering_switch GET /v1/connections/")
+    assert "* schedule_before auto" in transcript.of("step").row("facts")
+    shown = transcript.last
+    assert (
+        shown.row("here") == "disabling_schedule, does disable_schedule: to switch the connection to a manual schedule"
+    )
     assert shown.row("next") == (
         'PATCH /v1/connections/speak_inexpensive {"schedule_type": "manual", "run_setup_tests": false}'
     )
     assert shown.row("deadline") == "in 5 min 00 s; 0 s since the beginning"
-    assert "disabled -> taking_baseline the connection is off its own schedule" in shown.row("edges")
-    assert "rate_limited, unavailable -> the same, after a pause" in shown.row("edges")
-    assert "* schedule_before auto" in shown.row("facts")
+    assert "disabled -> taking_baseline the connection's schedule is manual" in shown.row("edges")
+    assert "rate_limited, unavailable -> awaiting_idle" in shown.row("edges")
 
 
 @pytest.mark.parametrize(
     ("width", "lines"),
     [
-        (70, ["ready -> disabling_schedule", "    the connection can sync, and its schedule is still its"]),
-        (90, ["ready          -> disabling_schedule   the connection can sync, and its schedule"]),
+        (70, ["ready -> considering_switch", "    the connection can sync, and no sync is running"]),
+        (90, ["ready       -> considering_switch   the connection can sync, and no sync is"]),
     ],
 )
 def test_meanings_in_a_narrow_terminal(width: int, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +76,7 @@ def test_facts_that_did_not_change_share_a_paragraph(debug: Debugger) -> None:
     """What the last step did not change is told briefly, behind what it did."""
     facts = debug("START", "until triggered").last.row("facts")
 
-    assert facts.startswith("* triggered_at 2027-01-15T08:00:00.000Z")
+    assert facts.startswith("* triggered True * triggered_at 2027-01-15T08:00:00.000Z * asked_at 0.0")
     assert "as before: connection scheduled, connection_date" in facts
     assert ", baseline," in f"{facts},"
 
@@ -138,10 +142,10 @@ def test_every_action_can_be_debugged(debug: Debugger, action: str) -> None:
 
 def test_step_takes_one_step_or_several(debug: Debugger) -> None:
     """`step` takes one step, `step N` takes N and tells each."""
-    transcript = debug("START", "s", "step 3")
+    transcript = debug("START", "s", "step 4")
 
-    assert transcript.of("s").state == "disabling_schedule"
-    assert "   4        0 s  triggering --triggered--> waiting  POST -> 200 Success\n" in transcript.last.text
+    assert transcript.of("s").state == "considering_switch"
+    assert "   5        0 s  triggering --triggered--> waiting  POST -> 200 Success\n" in transcript.last.text
     assert transcript.last.state == "waiting"
 
 
@@ -174,7 +178,7 @@ def test_one_repetition_is_told(debug: Debugger, tmp_path: Path) -> None:
 
     shown = debug(f"START --scenario {scenario}", "until succeeded").last
 
-    assert "   7       20 s  waiting --waited--> polling\n" in shown.text
+    assert "   8       20 s  waiting --waited--> polling\n" in shown.text
 
 
 @pytest.mark.parametrize(("name", "state"), [("polling", "polling"), ("TRIGGERED", "waiting"), ("fail", "concluding")])
@@ -220,7 +224,7 @@ def test_back_and_forward_look_at_known_moments(debug: Debugger) -> None:
     )
 
     assert transcript.of("back 2").state == "waiting"
-    assert transcript.of("-").prompt == "(simulated: succeeds) 4 of 6 waiting>"
+    assert transcript.of("-").prompt == "(simulated: succeeds) 5 of 7 waiting>"
     assert transcript.of("back to taking_baseline").row("deadline").endswith("0 s since the beginning")
     assert "baseline" not in transcript.of("back to taking_baseline").row("facts")
     assert transcript.of("+ 3").state == "polling"
@@ -249,8 +253,8 @@ REFUSED = {
         "wait": "write it so: wait skip",
         "wait long": "write it so: wait skip",
         "wait skip": "there is nothing to wait for: `step` takes the next step",
-        "inject zebra": "'zebra' is no event of this chart: the edges here are ready, schedule_kept, paused",
-        "inject running": "validating has no edge for 'running': the edges here are ready, schedule_kept, paused",
+        "inject zebra": "'zebra' is no event of this chart: the edges here are ready, busy, paused",
+        "inject running": "validating has no edge for 'running': the edges here are ready, busy, paused",
         "answer 20": "'20' is no status of an answer: give one from 200 to 599, such as 200, 401 or 503",
         "answer OK": "'OK' is no status of an answer: give one from 200 to 599, such as 200, 401 or 503",
         "answer 200 nowhere.json": "nowhere.json cannot be read (No such file or directory): name a file",
@@ -311,7 +315,7 @@ def test_inject_takes_an_edge_without_the_call(debug: Debugger) -> None:
     assert transcript.of("last").line == "triggering asked nothing"
     assert transcript.of("why").text.endswith("Injected: a POST that may have been carried out had no answer.")
     assert transcript.of("i waited").row("deadline") == "in 5 min 00 s; 0 s since the beginning"
-    assert transcript.last.state == "triggering"  # the simulated Fivetran never heard of it
+    assert transcript.last.state == "considering_repeat"  # the simulated Fivetran never heard of it
 
 
 def test_injected_value_of_a_choice(debug: Debugger) -> None:
@@ -337,7 +341,7 @@ def test_failure_by_hand_is_not_carried_out(debug: Debugger) -> None:
 
     assert transcript.of("answer 503").row("came by").startswith("triggering --answer_lost--> awaiting_sign")
     assert "Answered by hand. 503 ServiceUnavailable: Service Unavailable: a POST" in transcript.of("why").text
-    assert transcript.of("until not_started").state == "triggering"
+    assert transcript.of("until not_started").state == "considering_repeat"
     assert transcript.last.state == "done"
 
 
@@ -363,7 +367,7 @@ def test_body_by_hand(debug: Debugger, tmp_path: Path) -> None:
 
     transcript = debug("START", f"answer 200 {file}", "last", "facts connection")
 
-    assert transcript.of(f"answer 200 {file}").row("came by").startswith("validating --broken--> concluding")
+    assert transcript.of(f"answer 200 {file}").row("came by").startswith("validating --broken--> considering_broken")
     assert '"note": "***[31m"' in transcript.of("last").text
     assert "unique-token" not in transcript.opening + "".join(told.text for told in transcript.told)
 
@@ -372,7 +376,7 @@ def test_success_that_a_simulated_fivetran_refuses(debug: Debugger) -> None:
     """Where the simulated Fivetran would not do it, `answer 200` is given all the same."""
     transcript = debug("START --scenario wrong-key", "answer 200")
 
-    assert transcript.last.row("came by").startswith("validating --ready--> disabling_schedule")
+    assert transcript.last.row("came by").startswith("validating --ready--> considering_switch")
 
 
 def test_answer_that_is_not_used(debug: Debugger, tmp_path: Path) -> None:
@@ -384,7 +388,7 @@ def test_answer_that_is_not_used(debug: Debugger, tmp_path: Path) -> None:
     assert transcript.last.text.endswith(
         "nothing was asked in this step any more, so the answer was not used: `why` says why"
     )
-    assert transcript.last.row("came by").startswith("triggering --gave_up--> concluding")
+    assert transcript.last.row("came by").startswith("triggering --gave_up--> considering_trigger")
 
 
 def test_wait_is_skipped(debug: Debugger) -> None:
@@ -445,7 +449,7 @@ def test_fork_of_a_simulation_has_its_world_as_it_was(debug: Debugger) -> None:
         "postponed, final: exit code 8, verdict rescheduled",
     ]
     assert ended[0].text.splitlines()[-12] == ended[1].text.splitlines()[-12]
-    assert ended[1].prompt == "(fork: rescheduled_twice) 16 considering_reschedule>"
+    assert ended[1].prompt == "(fork: rescheduled_twice) 17 considering_reschedule>"
     assert transcript.last.line == "this run was not forked from another: there is nothing to go back to"
 
 
@@ -573,7 +577,7 @@ def test_why_names_the_rule(debug: Debugger) -> None:
     assert transcript.of("why").line == "nothing was decided yet"
     assert transcript.last.text == (
         "polling --running--> waiting\n"
-        "sync_state is syncing: nothing is over, even if a date moved: the sync is not over."
+        "sync_state is syncing: it is not over, even if failed_at moved: the sync is not over."
     )
 
 
@@ -602,12 +606,12 @@ def test_draw_marks_the_way(debug: Debugger) -> None:
 def test_draw_into_a_file_marks_the_way(debug: Debugger, tmp_path: Path) -> None:
     """`draw FILE` draws the chart as the file's ending says, with the way so far and the present state."""
     file = tmp_path / "here.mmd"
-    way = [("validating", "disabling_schedule"), ("disabling_schedule", "taking_baseline")]
+    way = [("validating", "considering_switch"), ("considering_switch", "disabling_schedule")]
 
     shown = debug("START", "step 2", f"draw {file}").last
 
     assert shown.text == f"drawn: {file}"
-    assert file.read_text("utf-8") == mermaid.render(diagram(load("START"), here="taking_baseline", way=way))
+    assert file.read_text("utf-8") == mermaid.render(diagram(load("START"), here="disabling_schedule", way=way))
 
 
 def test_draw_needs_a_known_ending_and_graphviz(

@@ -58,7 +58,7 @@ def test_what_would_it_have_done_if(debug: Debugger, tmp_path: Path, monkeypatch
     assert forked.row("here") == "done, final: exit code 0, verdict succeeded"
     assert "answer_lost" not in transcript.of("history all").text
     assert "confirming" not in transcript.of("history all").text
-    assert transcript.last.text.startswith("START speak_inexpensive (recorded), step 3 ---")
+    assert transcript.last.text.startswith("START speak_inexpensive (recorded), step 4 ---")
 
 
 @pytest.mark.parametrize("journal", JOURNALS, ids=lambda path: path.stem)
@@ -107,7 +107,7 @@ def test_fork_has_fivetrans_clock(debug: Debugger, tmp_path: Path) -> None:
         for line in lines[1:]:
             if "answer" in line:
                 line["answer"]["date"] += 5000.0
-            for name in ("connection_date", "looking_since"):
+            for name in ("connection_date",):
                 if name in line["facts"]:
                     line["facts"][name] += 5000.0
             if "baseline" in line["facts"]:
@@ -117,7 +117,9 @@ def test_fork_has_fivetrans_clock(debug: Debugger, tmp_path: Path) -> None:
 
     transcript = debug(f"--replay {file}", "continue", "back to triggering", "fork", "answer 200", "c")
 
-    assert transcript.of("answer 200").row("facts").startswith("* triggered_at 2027-01-15T09:23:20.000Z")
+    assert (
+        transcript.of("answer 200").row("facts").startswith("* triggered True * triggered_at 2027-01-15T09:23:20.000Z")
+    )
     assert transcript.last.row("here") == "done, final: exit code 0, verdict succeeded"
 
 
@@ -137,7 +139,7 @@ def test_recording_that_is_not_repeated(debug: Debugger, tmp_path: Path) -> None
     """What this version does otherwise is not shown as if it had been so, and that is said."""
 
     def change(lines: list[dict[str, Any]]) -> None:
-        lines[5]["target"] = "waiting"
+        lines[6]["target"] = "waiting"
 
     transcript = debug(f"--replay {_changed(tmp_path, change)}", "continue")
 

@@ -40,8 +40,8 @@ from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parent.parent
 LEFT = "the run is left before its end. At Fivetran, as far as the run knows:"
-TRIGGERED = "the sync was triggered and may still run; it was left alone"
-MANUAL = "the schedule is now manual (it was auto): syncs happen only when a job asks for one;"
+TRIGGERED = "the sync was triggered and may still be running; it was left alone"
+MANUAL = "the schedule is now manual (it was auto): syncs happen only when a job starts one;"
 ATTACH = "To wait for that sync, start the job, or this, with FIVETRAN_ON_RUNNING=attach."
 UNANSWERED = "had no answer: it may have been carried out"
 PATIENCE = 60.0  # seconds until something that should have been on the terminal is missed
@@ -231,15 +231,15 @@ def test_live_asks_before_it_changes_something(debug: Debugger, fivetran: Rehear
     variables = fivetran.variables("START", FIVETRAN_EVIDENCE="0")
 
     transcript = debug(
-        "start --live", "step", "step", "no", "step", "", "step", "yes", "until triggered", environ=variables
+        "start --live", "step 2", "step", "no", "step", "", "step", "yes", "until triggered", environ=variables
     )
 
     host = variables["FIVETRAN_API_URL"].removeprefix("http://")
     declined, again, agreed = transcript.told[1:4]
     assert transcript.opening.startswith(f"START speak_inexpensive (LIVE {host}), the beginning ---")
-    assert declined.prompt == f"(LIVE {host}) 1 disabling_schedule>"
+    assert declined.prompt == f"(LIVE {host}) 2 disabling_schedule>"
     assert declined.text.splitlines() == [
-        f"LIVE {host}, to take the connection off its own schedule:",
+        f"LIVE {host}, to switch the connection to a manual schedule:",
         'PATCH /v1/connections/speak_inexpensive {"schedule_type": "manual", "run_setup_tests": false}',
         "send it? [y/N] no",
         "not sent: PATCH /v1/connections/speak_inexpensive; the run stands where it stood",
@@ -326,7 +326,7 @@ def test_live_answers_by_hand_are_not_sent(debug: Debugger, fivetran: Rehearsal)
     """With `--live`, an answer by hand takes the request's place: nothing is sent, and nothing is asked."""
     variables = fivetran.variables("START")
 
-    transcript = debug("START --live", "answer 200", "step", "answer 200", "fork", "u triggered", environ=variables)
+    transcript = debug("START --live", "answer 200", "step 2", "answer 200", "fork", "u triggered", environ=variables)
 
     refused = transcript.told[0]
     assert refused.line == "no document is known yet that could be the answer: `answer 200 FILE` names one"
@@ -370,7 +370,7 @@ def test_pause_is_interrupted(debug: Debugger, fivetran: Rehearsal, monkeypatch:
     interrupted = transcript.of("step")
     assert interrupted.line == "interrupted: the pause is not over, and the run stands where it stood"
     assert transcript.last.prompt == interrupted.prompt
-    assert interrupted.prompt.endswith(") 4 waiting>")
+    assert interrupted.prompt.endswith(") 5 waiting>")
 
 
 def test_terminated(debug: Debugger, fivetran: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,7 +424,7 @@ def test_long_run_is_interrupted(debug: Debugger, monkeypatch: pytest.MonkeyPatc
     transcript = debug("START --scenario rescheduled-twice", "c", "step")
 
     assert transcript.of("c").text.splitlines()[-1].startswith("interrupted")
-    assert transcript.last.prompt.endswith(" 9 awaiting_reschedule>")
+    assert transcript.last.prompt.endswith(" 10 awaiting_reschedule>")
 
 
 # --- A terminal -----------------------------------------------------------------------------------
@@ -470,7 +470,7 @@ def test_question_is_answered_at_the_keyboard(
     """Only a yes sends what changes something: Enter, Ctrl-C and Ctrl-D do not, and none of them leaves."""
     (tmp_path / "state").touch()  # no history can be kept there, and nothing comes of it
     variables = fivetran.variables("START", NO_COLOR="1", XDG_STATE_HOME=str(tmp_path / "state"))
-    with _keyboard("s\r", "s\r", typed, "history\r", "quit\r"):
+    with _keyboard("s\r", "s\r", "s\r", typed, "history\r", "quit\r"):
         code = main(["debug", "START", "--live"], variables)
 
     assert (code, _asked(fivetran)) == (0, asked)
@@ -588,7 +588,7 @@ def test_real_terminal(tmp_path: Path) -> None:
 
     terminal.await_text("0 validating>")
     terminal.type("step\r")
-    terminal.await_text("1 disabling_schedule>")
+    terminal.await_text("1 considering_switch>")
     terminal.type("continue\r")
     terminal.await_text("polling --running-->")
     terminal.type("\x03")

@@ -171,3 +171,38 @@ def test_unknown_values_are_warned_of() -> None:
     assert documents.unknown_values({"status": {"setup_state": "connected", "sync_state": "resting"}}) == [
         "Fivetran reports sync_state 'resting', which this version does not know: it decides nothing"
     ]
+
+
+DAILY = {"type": "TIME_OF_DAY", "time_of_day": "08:00", "days": ["MONDAY", "FRIDAY"]}
+WEEK = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"]
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        (DAILY, True),
+        ({**DAILY, "time_of_day": "08:00:00"}, True),
+        ({**DAILY, "time_of_day": "08:00:30"}, False),
+        ({**DAILY, "time_of_day": "09:00"}, False),
+        ({**DAILY, "days": ["FRIDAY", "MONDAY"]}, True),
+        ({**DAILY, "days": ["FRIDAY"]}, False),
+        ({**DAILY, "timezone": None}, True),
+        ({**DAILY, "timezone": "UTC"}, False),
+        ({**DAILY, "days": WEEK}, False),
+        ({}, False),
+        (None, False),
+        ("auto", False),
+    ],
+)
+def test_same_schedule(other: object, expected: bool) -> None:  # noqa: FBT001  # parametrized
+    """Two schedules are the same where they mean the same, in whatever order and detail they are written."""
+    assert documents.same_schedule(DAILY, other) is expected
+    assert documents.same_schedule(other, DAILY) is expected
+
+
+@pytest.mark.parametrize("filled_in", [{"days": WEEK}, {"days": []}, {"days": None}])
+def test_every_day_is_no_day(filled_in: dict[str, Any]) -> None:
+    """All seven days, which Fivetran fills in, are the same as none."""
+    given = {"type": "TIME_OF_DAY", "time_of_day": "08:00"}
+
+    assert documents.same_schedule(given, {**given, **filled_in})

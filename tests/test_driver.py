@@ -7,7 +7,7 @@ import pytest
 from stage import CONNECTOR, Stage
 
 from orchestrator.driver import NotDue, Run, Step, drive
-from orchestrator.exchange import Answer, RateLimited, Request, Unavailable
+from orchestrator.exchange import Answer, AnswerLost, Conflict, Failure, RateLimited, Refused, Request, Unavailable
 from orchestrator.facts import Facts
 from orchestrator.loader import load
 from orchestrator.machine import IllegalMove
@@ -21,8 +21,9 @@ SETTINGS = Settings(
     connector_id=CONNECTOR,
     api_key="key",
     api_secret="secret",
-    policies=(("on_running", "wait"), ("on_reschedule", "wait")),
+    policies=(("on_running", "wait"), ("on_reschedule", "wait"), ("on_broken", "fail")),
 )
+PATH = f"/v1/connections/{CONNECTOR}"
 BUSY: dict[str, Any] = {"schedule_type": "manual", "status": {"setup_state": "connected", "sync_state": "syncing"}}
 
 
@@ -35,11 +36,14 @@ class Bench:
         self.limits: list[float] = []
         world = World(self.clock, self._send, lambda _: None, lambda: jitter)
         members: dict[str, Any] = {name: getattr(SETTINGS, name) for name in Settings.__slots__}
-        self.run = Run(load("START"), Settings(**{**members, **settings}), world)
+        self.sent: list[str] = []
+        given = Settings(**{**members, **settings})
+        self.run = Run(load(given.action), given, world)
 
     def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
         del interruptible
         self.limits.append(seconds)
+        self.sent.append(f"{request.method} {request.path.removeprefix(PATH)}".strip())
         return self.answer(request)
 
     def pause(self, until: float) -> None:
@@ -49,6 +53,15 @@ class Bench:
     def play(self) -> list[Step]:
         """Run to the end."""
         return list(drive(self.run, self.pause))
+
+    def until(self, state: str) -> list[Step]:
+        """Run until a state is entered."""
+        steps = []
+        for step in drive(self.run, self.pause):
+            steps.append(step)
+            if step.target == state:
+                break
+        return steps
 
 
 def _failing(failure: Exception | BaseException) -> Callable[[Request], Answer]:
@@ -171,9 +184,9 @@ def test_edge_is_taken_without_doing() -> None:
     """`take` moves along an edge, asks nothing and waits for nothing; without an edge nothing moves."""
     bench = Bench(_failing(AssertionError("nothing is sent")))
 
-    step = bench.run.take("schedule_kept")
+    step = bench.run.take("busy")
 
-    assert (step.source, step.event, step.request, step.facts) == ("validating", "schedule_kept", None, Facts())
+    assert (step.source, step.event, step.request, step.facts) == ("validating", "busy", None, Facts())
     with pytest.raises(IllegalMove, match="taking_baseline has no edge for 'ready'"):
         bench.run.take("ready")
     assert (bench.run.state.name, bench.run.number) == ("taking_baseline", 1)
@@ -231,7 +244,7 @@ def test_a_restored_schedule_that_fails_is_a_warning(stage: Callable[..., Stage]
     played = here.play(FIVETRAN_RESTORE_SCHEDULE="1")
 
     assert played.code == 0
-    assert "could not put the schedule back" in played.stderr
+    assert "could not restore the schedule" in played.stderr
 
 
 def test_the_failure_that_decided_is_the_one_told(stage: Callable[..., Stage]) -> None:
@@ -280,7 +293,7 @@ def test_what_was_not_sent_is_not_told_as_sent() -> None:
 
     steps = bench.play()
 
-    assert [step.event for step in steps[:2]] == ["idle", "timed_out"]
+    assert [step.event for step in steps[:3]] == ["no", "idle", "timed_out"]
     assert [step.request for step in steps] == [None] * len(steps)
 
 
@@ -309,3 +322,318 @@ def test_what_hung_at_the_deadline_is_named(stage: Callable[..., Stage]) -> None
     assert played.code == 5
     assert "time ran out while Fivetran did not answer" in played.stderr
     assert "(read the connection): no answer within 20 s" in played.stderr
+
+
+# --- What counts as a failed attempt ---------------------------------------------------------------
+
+
+def _connection(state: str = "scheduled", schedule: str = "manual", **members: Any) -> dict[str, Any]:
+    """A connection document."""
+    return {"schedule_type": schedule, "status": {"setup_state": "connected", "sync_state": state}, **members}
+
+
+def _world(document: dict[str, Any], **operations: Failure) -> Callable[[Request], Answer]:
+    """Answers with a document, but for the operations that fail: `patch`, `sync`, `resync`, `test`, `history`."""
+
+    def answer(request: Request) -> Answer:
+        tail = request.path.rpartition("/")[2].partition("?")[0].partition("-")[2 if "history" in request.path else 0]
+        name = "patch" if request.method == "PATCH" else tail
+        if name in operations:
+            raise operations[name]
+        return Answer(data=document, date=1_800_000_000.0)
+
+    return answer
+
+
+def test_conflicts_do_not_count() -> None:
+    """A conflict leads to a look of its own: however many there are, the run goes on to its deadline."""
+    bench = Bench(_world(_connection(), sync=Conflict("busy", status=409)), timeout=200.0, retry_limit=2)
+
+    bench.play()
+
+    assert bench.sent.count("POST /sync") == 20
+    assert (bench.run.facts.verdict, bench.run.state.exit) == ("timed_out", 5)
+
+
+def test_three_lost_answers_are_looked_for_to_the_deadline() -> None:
+    """After three triggers whose answer was lost START only looks, and does not give up."""
+    bench = Bench(_world(_connection(), sync=AnswerLost("reset")), timeout=300.0, retry_limit=1)
+
+    bench.play()
+
+    assert bench.sent.count("POST /sync") == 3
+    assert (bench.run.facts.lost, bench.run.facts.verdict) == (3, "timed_out")
+    assert bench.run.facts.unanswered == f"POST {PATH}/sync"
+
+
+def test_three_lost_resyncs_are_unconfirmed() -> None:
+    """After three re-syncs whose answer was lost FORCE_RESYNC ends at once: waiting would not tell."""
+    bench = Bench(_world(_connection(), resync=AnswerLost("reset")), action="FORCE_RESYNC", schema="a", table="b")
+
+    bench.play()
+
+    assert bench.sent.count("POST /schemas/tables/resync") == 3
+    assert (bench.run.facts.verdict, bench.run.state.exit, bench.run.elapsed) == ("unconfirmed", 5, 30)
+
+
+def test_when_the_first_lost_trigger_was_sent_is_kept() -> None:
+    """A sign is looked for from the first trigger on whose answer was lost."""
+    bench = Bench(_world(_connection(), sync=AnswerLost("reset")), timeout=100.0)
+    bench.clock.sleep(4)
+
+    bench.play()
+
+    assert (bench.run.facts.asked_at, bench.run.facts.lost) == (4, 3)
+
+
+@pytest.mark.parametrize(("lost", "exit_code"), [(False, 6), (True, 5)])
+def test_giving_up_on_the_trigger(lost: bool, exit_code: int) -> None:  # noqa: FBT001  # parametrized
+    """A trigger that Fivetran does not take ends the run as unavailable, unless an earlier one may have been taken."""
+    failures: list[Failure] = [AnswerLost("reset")] * lost + [Unavailable("down", status=503)] * 90
+
+    def answer(request: Request) -> Answer:
+        if request.method == "POST":
+            raise failures.pop(0)
+        return Answer(data=_connection(), date=1_800_000_000.0)
+
+    bench = Bench(answer, timeout=200.0, retry_limit=3)
+
+    steps = bench.play()
+
+    assert bench.run.state.exit == exit_code
+    assert next(step.target for step in steps if step.event == "gave_up") == "considering_trigger"
+
+
+def test_nothing_gives_up_while_a_trigger_is_unanswered() -> None:
+    """A re-sync that may have been accepted is not ended as unavailable by looks that fail."""
+    outage: list[bool] = []
+
+    def answer(request: Request) -> Answer:
+        if request.method == "POST":
+            outage.append(True)
+            raise AnswerLost("reset")
+        if outage:
+            raise Unavailable("down", status=503)
+        return Answer(data=_connection(), date=1_800_000_000.0)
+
+    bench = Bench(answer, action="FORCE_RESYNC", schema="a", table="b", timeout=100.0, retry_limit=2)
+
+    steps = bench.play()
+
+    assert "gave_up" not in [step.event for step in steps]
+    assert (bench.run.facts.verdict, bench.run.state.exit) == ("timed_out", 5)
+
+
+# --- Changes: only after a look --------------------------------------------------------------------
+
+
+def test_a_failed_switch_is_followed_by_a_look() -> None:
+    """A PATCH that fails is tried three times, each straight after a look, and never fails the job."""
+    bench = Bench(_world(_connection(schedule="auto"), patch=Unavailable("down", status=503)))
+
+    steps = bench.until("triggering")
+
+    assert bench.sent == ["GET", "PATCH"] * 3 + ["GET"]
+    assert [step.event for step in steps if step.source == "disabling_schedule"] == ["unavailable"] * 2 + ["gave_up"]
+    assert any("could not switch the connection" in warning for warning in bench.run.facts.warnings)
+
+
+@pytest.mark.parametrize(("asked", "lasts"), [(4.0, 10), (45.0, 45)])
+def test_retry_after_of_a_change_is_waited_for(asked: float, lasts: float) -> None:
+    """The pause before the fresh look is at least as long as Fivetran asks for."""
+    bench = Bench(_world(_connection(schedule="auto"), patch=RateLimited("slow down", retry_after=asked)))
+    bench.until("awaiting_idle")
+
+    assert bench.run.wake - bench.run.now == lasts
+
+
+@pytest.mark.parametrize(("schedule", "paused", "exit_code"), [("auto", False, 5), ("auto", True, 6)])
+def test_retry_after_of_a_change_that_is_too_long(schedule: str, paused: bool, exit_code: int) -> None:  # noqa: FBT001
+    """A change refused until after the deadline is given up: a switch goes without, an un-pausing ends the run."""
+    document = _connection(schedule=schedule, paused=paused)
+    bench = Bench(_world(document, patch=RateLimited("slow down", retry_after=2400.0)), unpause=True)
+
+    bench.play()
+
+    assert bench.sent.count("PATCH") == 1
+    assert bench.sent.count("POST /sync") == (not paused)
+    assert bench.run.state.exit == exit_code
+
+
+def test_a_refusal_until_after_the_deadline_where_nothing_may_be_given_up() -> None:
+    """An un-pausing that may not be given up, since a re-sync may run, is not waited for in vain either."""
+    asked: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        asked.append(request.method)
+        if request.method == "POST":
+            raise AnswerLost("reset")
+        if request.method == "PATCH":
+            raise RateLimited("slow down", retry_after=2400.0)
+        return Answer(data=_connection(paused="POST" in asked), date=1_800_000_000.0)
+
+    bench = Bench(answer, action="FORCE_RESYNC", schema="a", table="b", unpause=True)
+
+    bench.play()
+
+    assert (bench.run.facts.verdict, bench.run.elapsed) == ("timed_out", 10)
+
+
+def test_a_change_cut_off_is_a_failure_and_looked_at() -> None:
+    """A PATCH that outlasts FIVETRAN_HTTP_TIMEOUT is followed by a look, and is not called unanswered."""
+
+    def answer(request: Request) -> Answer:
+        if request.changes:
+            raise LimitReached
+        return Answer(data=_connection(schedule="auto"), date=1_800_000_000.0)
+
+    bench = Bench(answer)
+
+    (*_, step) = bench.until("awaiting_idle")
+
+    assert (step.event, bench.run.facts.unanswered) == ("unavailable", None)
+
+
+def test_retry_after_of_a_poll_is_cut_at_the_deadline() -> None:
+    """A poll that is refused until long after the deadline is made once more at it, and the run ends timed out."""
+    asked: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        asked.append(request.method)
+        if asked.count("POST") and request.method == "GET":
+            raise RateLimited("slow down", retry_after=2400.0)
+        return Answer(data=_connection(), date=1_800_000_000.0)
+
+    bench = Bench(answer)
+
+    bench.play()
+
+    assert asked == ["GET", "POST", "GET", "GET"]
+    assert (bench.run.facts.verdict, bench.run.elapsed) == ("timed_out", 300)
+
+
+# --- What is optional --------------------------------------------------------------------------------
+
+
+def _failing_sync(history: Failure | BaseException | None) -> Callable[[Request], Answer]:
+    """A sync that fails on a connection whose history fails, or has nothing."""
+    asked: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        asked.append(request.method)
+        if "sync-history" in request.path:
+            if history is not None:
+                raise history
+            return Answer(data={"items": []}, date=1_800_000_020.0)
+        failed = "2027-01-15T08:00:09Z" if "POST" in asked else None
+        return Answer(data=_connection(failed_at=failed), date=1_800_000_000.0)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "history", [Unavailable("down", status=503), Refused("not yours", status=403), LimitReached()], ids=str
+)
+def test_optional_calls_explain_no_verdict(history: Failure | BaseException) -> None:
+    """A history that does not answer is asked once, and is neither the verdict's reason nor a warning."""
+    bench = Bench(_failing_sync(history))
+
+    bench.play()
+
+    assert sum("history" in path for path in bench.sent) == 1
+    assert (bench.run.facts.verdict, bench.run.facts.failure, bench.run.facts.warnings) == ("sync_failed", None, ())
+    assert "judge_by_history" in bench.run.facts.given_up
+
+
+def test_history_is_asked_again_after_the_quiet() -> None:
+    """A history that answered without deciding is asked once more when the quiet is over."""
+    bench = Bench(_failing_sync(None), evidence="1")
+
+    steps = bench.until("concluding")
+
+    assert [step.at for step in steps if step.source == "asking_history"] == [10, 30]
+    assert bench.run.facts.verdict == "sync_failed"
+
+
+@pytest.mark.parametrize(("evidence", "times"), [("1", 2), ("red", 2), ("0", 0)])
+def test_evidence_is_asked_for_as_told(evidence: str, times: int) -> None:
+    """With FIVETRAN_EVIDENCE=0 the dates alone decide, after the quiet."""
+    bench = Bench(_failing_sync(None), evidence=evidence)
+
+    steps = bench.until("concluding")
+
+    assert [step.source for step in steps].count("asking_history") == times
+    assert (bench.run.facts.verdict, bench.run.elapsed) == ("sync_failed", 30)
+
+
+@pytest.mark.parametrize(("poll_interval", "expected"), [(10.0, [20, 30]), (15.0, [30, 35]), (60.0, [80])])
+def test_looks_in_a_quiet(poll_interval: float, expected: list[float]) -> None:
+    """While a verdict is in doubt, the next look comes after the poll interval or what is left of the quiet."""
+    bench = Bench(_failing_sync(None), evidence="0", poll_interval=poll_interval)
+
+    steps = bench.until("concluding")
+
+    assert [step.at for step in steps if step.source == "rechecking"] == expected
+
+
+@pytest.mark.parametrize(("timeout", "verdict"), [(29.0, "sync_failed"), (31.0, "sync_failed")])
+def test_deadline_in_doubt(timeout: float, verdict: str) -> None:
+    """A deadline that strikes while a failure is in doubt ends the run with that failure."""
+    bench = Bench(_failing_sync(None), evidence="0", timeout=timeout)
+
+    bench.play()
+
+    assert bench.run.facts.verdict == verdict
+    assert bench.run.elapsed == min(timeout, 30)
+
+
+def test_deadline_while_the_sync_is_gone() -> None:
+    """A sync that is merely gone at the deadline is not judged: timed out, with the doubt as its reason."""
+    asked: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        asked.append(request.method)
+        syncing = "POST" in asked and asked.count("GET") == 2
+        return Answer(data=_connection("syncing" if syncing else "scheduled"), date=1_800_000_000.0)
+
+    bench = Bench(answer, evidence="0", timeout=25.0)
+
+    bench.play()
+
+    assert (bench.run.facts.verdict, bench.run.state.exit) == ("timed_out", 5)
+    assert (bench.run.facts.doubt or {})["verdict"] == "cancelled"
+
+
+def test_history_cut_off_by_the_deadline_is_not_asked_again() -> None:
+    """A history that had no answer when the deadline struck is not asked for evidence after the verdict either."""
+    bench = Bench(_failing_sync(LimitReached()), timeout=12.0)
+
+    bench.play()
+
+    assert sum("history" in path for path in bench.sent) == 1
+    assert bench.run.facts.verdict == "sync_failed"
+
+
+# --- The late switch -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", [Unavailable("down", status=503), Refused("no", status=403)], ids=str)
+def test_a_late_switch_that_fails_is_a_warning(failure: Failure) -> None:
+    """After a sync that was attached to the switch is tried once; what came of it is said, and the verdict stays."""
+    asked: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        asked.append(request.method)
+        if request.changes:
+            raise failure
+        if len(asked) == 1:
+            return Answer(data=_connection("syncing", "auto"), date=1_800_000_000.0)
+        return Answer(data=_connection(schedule="auto", succeeded_at="2027-01-15T08:00:09Z"), date=1_800_000_010.0)
+
+    bench = Bench(answer, policies=(("on_running", "attach"), ("on_reschedule", "wait"), ("on_broken", "fail")))
+
+    bench.play()
+
+    assert (bench.run.state.exit, bench.sent.count("PATCH")) == (0, 1)
+    assert bench.run.facts.failure is None
+    assert any("could not switch the connection to a manual schedule" in said for said in bench.run.facts.warnings)

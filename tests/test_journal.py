@@ -166,8 +166,8 @@ def test_header_tells_the_run(stage: MakeStage) -> None:
         schema="public",
         table="orders",
         timeout=200.0,
-        policies=(("on_running", "wait"), ("on_reschedule", "wait")),
-        restore_schedule=True,
+        policies=(("on_running", "wait"), ("on_reschedule", "wait"), ("on_broken", "fail")),
+        restore_schedule="before",
     )
 
 
@@ -299,7 +299,7 @@ def test_run_that_is_resumed_twice_keeps_its_journal(stage: MakeStage) -> None:
     here = stage(BRIEF)
     file = str(here.folder / "run.json")
     with pytest.raises(Killed):
-        here.play("START", _die_in("taking_baseline"), FIVETRAN_STATE_FILE=file)
+        here.play("START", _die_in("disabling_schedule"), FIVETRAN_STATE_FILE=file)
     with _file(here).open("ab") as journal:
         journal.write(b'{"step": 99, "why": "\xe2\x82')
     with pytest.raises(Killed):
@@ -512,8 +512,15 @@ NO_HEADER = "is no journal: its first line is not the header of one"
         (_with(0, '"format"', '"other"'), NO_HEADER),
         (lambda lines: lines.insert(0, "[]"), NO_HEADER),
         (
-            _with(0, '"format": 1, "version": "0.1.0"', '"format": 2, "version": "9.0"'),
-            "is a journal of format 2, written by version 9.0; version 0.1.0 reads format 1",
+            _with(0, '"format": 2, "version": "0.1.0"', '"format": 3, "version": "9.0"'),
+            "is a journal of format 3, written by version 9.0; version 0.1.0 reads format 2",
+        ),
+        (
+            _with(0, '"format": 2,', '"format": 1,'),
+            (
+                "is a journal of format 1, written by version 0.1.0; version 0.1.0 reads format 2, in which times such "
+                "as asked_at are seconds since the run began, evidence and restore_schedule are texts"
+            ),
         ),
         (_with(0, '"packaged"', '"pack"'), "its header is damaged (ValueError: chart.packaged is missing)"),
         (
@@ -524,11 +531,11 @@ NO_HEADER = "is no journal: its first line is not the header of one"
             _with(0, '"settings": {"action": "START"', '"settings": {"action": "DANCE"'),
             "its header is damaged (ValueError: settings.action: 'DANCE' is none of STATUS, START, TEST, FORCE_RESYNC)",
         ),
-        (_with(2, '"kind": "does"', '"kind": "sings"'), "line 3 is damaged (ValueError: 'sings' is not a valid Kind)"),
+        (_with(3, '"kind": "does"', '"kind": "sings"'), "line 4 is damaged (ValueError: 'sings' is not a valid Kind)"),
         (_with(2, '"step"', '"stop"'), "line 3 is damaged (ValueError: step is missing)"),
         (
-            _with(2, '"answer"', '"answers"'),
-            "line 3 is damaged (ValueError: a request was sent, and nothing came of it",
+            _with(3, '"answer"', '"answers"'),
+            "line 4 is damaged (ValueError: a request was sent, and nothing came of it",
         ),
         (
             _with(0, '"timeout": 300.0', '"timeout": 9e18'),
@@ -613,7 +620,7 @@ FACTS = [
     ("recording", "number", "place", "damaged"),
     [
         ("start-resumed", 2, ("facts",), "line 3 is damaged"),
-        ("start-resumed", 5, ("resumed", "snapshot", "facts"), "line 6 is damaged"),
+        ("start-resumed", 6, ("resumed", "snapshot", "facts"), "line 7 is damaged"),
         ("start-resumed-elsewhere", 0, ("resumed", "snapshot", "facts"), "its header is damaged"),
     ],
 )

@@ -474,7 +474,7 @@ def test_job_tells_what_it_did(stage: Callable[..., Stage]) -> None:
     assert len(exchanges) == len(played.requests)
     assert exchanges[0]["answered"].startswith("502")
     assert json.loads(exchanges[1]["data"])["id"] == CONNECTOR
-    assert sum("could not take the connection off" in line["event"] for line in lines) == 1
+    assert sum("could not switch the connection to a manual schedule" in line["event"] for line in lines) == 1
     assert lines[-1]["event"] == f"page: https://fivetran.com/dashboard/connections/{CONNECTOR}"
     verdict = next(line for line in lines if "verdict" in line)
     assert (verdict["level"], verdict["verdict"], verdict["exit_code"]) == ("info", "succeeded", 0)
@@ -496,3 +496,21 @@ def test_job_tells_why_it_failed(stage: Callable[..., Stage]) -> None:
     assert played.code == 1
     for part in ("[error", "why: ", "Too many clients", "at Fivetran: ", "what to do: ", "page: https://"):
         assert part in played.stderr
+
+
+@pytest.mark.parametrize(
+    ("scenario", "seconds"),
+    [
+        (Scenario(syncs=(SyncPlan(lasts=25, ends="vanishes"),)), 20),
+        (Scenario(running=SyncPlan(lasts=900), syncs=(SyncPlan(lasts=25, ends="fails"),)), 60),
+    ],
+)
+def test_doubt_is_told_once(stage: Callable[..., Stage], scenario: Scenario, seconds: int) -> None:
+    """A sync that is gone without a success is said once, with the time for which Fivetran's dates are waited for."""
+    played = stage(scenario).play(FIVETRAN_EVIDENCE="0", FIVETRAN_ON_RUNNING="restart", FIVETRAN_POLL_INTERVAL="5")
+
+    assert played.code == 1
+    told = [line for line in played.stderr.splitlines() if "the sync is gone; waiting" in line]
+    assert [line.partition("] ")[2] for line in told] == [
+        f"the sync is gone; waiting up to {seconds} s for Fivetran's dates"
+    ]

@@ -101,7 +101,7 @@ def test_sync_prints_the_result(stage: Callable[..., Stage], action: str) -> Non
     assert document["page"] == f"https://fivetran.com/dashboard/connections/{CONNECTOR}"
     assert played.report is not None
     states = document.pop("states")
-    assert (states[0], states[-1]) == ("disabling_schedule", "done")
+    assert (states[0], states[-1]) == ("considering_switch", "done")
     assert {name for name in document if document[name] != played.report[name]} <= {"ended_at"}
 
 

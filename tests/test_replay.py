@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from record_journals import FOLDER, recordings
 from stage import Stage
 
-from orchestrator import effects, progress, why
+from orchestrator import effects, progress
 from orchestrator.chart import Chart
 from orchestrator.cli import main
 from orchestrator.client import Client
@@ -25,6 +25,7 @@ from orchestrator.facts import Facts
 from orchestrator.journal import Journal, read_journal
 from orchestrator.loader import load, parse
 from orchestrator.masking import Mask
+from orchestrator.progress import Judgment
 from orchestrator.recorder import Recorder
 from orchestrator.replay import Divergence, Replay, chart_of, replay, run_at
 from orchestrator.settings import Settings
@@ -84,12 +85,12 @@ def test_journal_of_a_killed_job_repeats_as_far_as_it_goes(tmp_path: Path, capsy
     """A journal that ends in the middle repeats up to there, which is said."""
     file = tmp_path / "journal.jsonl"
     file.write_text(
-        "".join((FOLDER / "start-lost-answer.jsonl").read_text("utf-8").splitlines(keepends=True)[:7]) + "{", "utf-8"
+        "".join((FOLDER / "start-lost-answer.jsonl").read_text("utf-8").splitlines(keepends=True)[:8]) + "{", "utf-8"
     )
 
     code = main(["replay", str(file)], {})
 
-    told = "START of speak_inexpensive, 6 steps in 10 s, broken off in waiting; killed while it wrote its last line"
+    told = "START of speak_inexpensive, 7 steps in 10 s, broken off in waiting; killed while it wrote its last line"
     assert (code, capsys.readouterr().out) == (0, f"{file}: {told}: repeats as far as it goes\n")
 
 
@@ -102,7 +103,7 @@ def test_chart_that_changed_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: C
 
     differs, *_, last = capsys.readouterr().out.splitlines()
     assert code == 1
-    assert differs.endswith("start-lost-answer.jsonl: START of speak_inexpensive, 22 steps in 60 s, done (0): DIFFERS")
+    assert differs.endswith("start-lost-answer.jsonl: START of speak_inexpensive, 25 steps in 60 s, done (0): DIFFERS")
     assert last.endswith("unable_to_sync (7): repeats; the chart has changed, but not on this way")
 
 
@@ -120,7 +121,7 @@ def test_signal_in_the_middle_of_a_call_behind_the_conclusion(tmp_path: Path) ->
         assert seconds < 30
         return Answer(data={"paused": True, "schedule_type": "manual"}, date=clock.wall())
 
-    settings = Settings("STATUS", "speak_inexpensive", "", "", evidence=True)
+    settings = Settings("STATUS", "speak_inexpensive", "", "", evidence="1")
     world = World(clock, send, lambda _: None, lambda: 0.0, lambda: signals[0] if signals else None)
     recorder = Recorder(world, tmp_path / "journal.jsonl", Mask(), pytest.fail)
     snapshot = _concluded("looking_up_errors")
@@ -297,16 +298,16 @@ def test_redirected_edge_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Captur
     assert (
         capsys.readouterr().out
         == f"""\
-{file}: START of speak_inexpensive, 22 steps in 60 s, done (0): DIFFERS
-  step 6, 10 s after the start, differs
+{file}: START of speak_inexpensive, 25 steps in 60 s, done (0): DIFFERS
+  step 7, 10 s after the start, differs
     asked:    GET /v1/connections/speak_inexpensive -> 200 Success
     document: sync_state syncing, setup_state connected, succeeded_at 2027-01-15T02:00:00.000000Z, \
 failed_at 2027-01-14T02:00:00.000000Z, schedule_type manual
     recorded: confirming --started--> waiting
-              sync_state is syncing: nothing is over, even if a date moved: after a lost answer, \
+              sync_state is syncing: it is not over, even if failed_at moved: after a lost answer, \
 a sign of the sync was found.
     today:    confirming --started--> polling
-              sync_state is syncing: nothing is over, even if a date moved: after a lost answer, \
+              sync_state is syncing: it is not over, even if failed_at moved: after a lost answer, \
 a sign of the sync was found.
     due: recorded 20 s; today 10 s
     the chart has changed, at confirming:
@@ -319,14 +320,13 @@ a sign of the sync was found.
 def test_changed_decision_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """A decision that turns out otherwise fails the replay: the document, both rules, the facts that differ."""
 
-    def hasty(facts: Facts, document: Mapping[str, Any], date: float) -> tuple[Any, Facts, str]:
-        if facts.triggered_at is not None and sync_state(document) == "syncing":
-            return Event.CANCELLED, facts, "nobody waits for that long"
-        return before(facts, document, date)
+    def hasty(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool = False) -> Judgment:
+        if facts.triggered and sync_state(document) == "syncing":
+            return Judgment(Event.BROKEN, facts, "nobody waits for that long")
+        return before(facts, document, at, resync=resync)
 
     before = progress.decide
-    monkeypatch.setattr(progress, "decide", hasty)
-    monkeypatch.setattr(why, "decide", hasty)
+    monkeypatch.setattr(effects, "decide", hasty)
     file = FOLDER / "start-fails.jsonl"
 
     code = main(["replay", str(file)], {})
@@ -335,18 +335,19 @@ def test_changed_decision_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Captu
     assert (
         capsys.readouterr().out
         == f"""\
-{file}: START of speak_inexpensive, 21 steps in 50 s, failed (1): DIFFERS
-  step 6, 10 s after the start, differs
+{file}: START of speak_inexpensive, 25 steps in 50 s, failed (1): DIFFERS
+  step 7, 10 s after the start, differs
     asked:    GET /v1/connections/speak_inexpensive -> 200 Success
     document: sync_state syncing, setup_state connected, succeeded_at 2027-01-15T02:00:00.000000Z, \
 failed_at 2027-01-14T02:00:00.000000Z, schedule_type manual
     recorded: polling --running--> waiting
-              sync_state is syncing: nothing is over, even if a date moved: the sync is not over.
-    today:    polling --cancelled--> concluding
-              nobody waits for that long: the sync is gone, with neither a success nor a failure.
+              sync_state is syncing: it is not over, even if failed_at moved: the sync is not over.
+    today:    polling --broken--> concluding
+              nobody waits for that long: the connection's setup is broken.
     due: recorded 20 s; today 10 s
     facts.syncing_seen: recorded true; today unchanged
-    facts.verdict: recorded unchanged; today cancelled
+    facts.verdict: recorded unchanged; today broken
+    facts.concluded_at: recorded unchanged; today 10.0
 """
     )
 
@@ -365,7 +366,7 @@ def test_changed_request_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (
         str(divergence)
         == """\
-step 4, 0 s after the start, differs
+step 5, 0 s after the start, differs
   asked:    POST /v1/connections/speak_inexpensive/sync -> 200 Success
   recorded: triggering --triggered--> waiting
             Fivetran accepted what it was asked to start.
@@ -437,11 +438,12 @@ edges.busy = "validating"
                 ("target", "restoring", "considering_sync"),
                 ("pause", "0.875 s", "nothing"),
                 ("due", "30.875 s", "30 s"),
+                ("facts.given_up", "unchanged", '["restore_schedule"]'),
                 (
                     "facts.warnings",
                     "unchanged",
                     (
-                        '["could not put the schedule back (PATCH /v1/connections/speak_inexpensive): '
+                        '["could not restore the schedule (PATCH /v1/connections/speak_inexpensive): '
                         '429 TooManyRequests: slow down"]'
                     ),
                 ),
@@ -487,7 +489,7 @@ def test_state_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.replay.load", lambda _: parse(renamed, "renamed.toml"))
 
     with pytest.raises(Divergence) as diverged:
-        Replay(_at(_journal("start-succeeds"), 3)).step()
+        Replay(_at(_journal("start-succeeds"), 4)).step()
 
     assert diverged.value.differences == (("state", "taking_baseline", "validating"),)
     assert diverged.value.edges[-1] == "+ no such state"
@@ -605,7 +607,7 @@ def test_what_is_no_journal_ends_with_2(capsys: Capture, tmp_path: Path) -> None
     told = capsys.readouterr()
     assert code == 2
     assert told.err == f"{files[0]}: cannot be read: No such file or directory\n"
-    assert told.out == f"{files[1]}: STATUS of speak_inexpensive, 7 steps in 0 s, done (0): repeats\n"
+    assert told.out == f"{files[1]}: STATUS of speak_inexpensive, 9 steps in 0 s, done (0): repeats\n"
 
 
 # --- For the debugger -------------------------------------------------------------------------------
@@ -625,7 +627,7 @@ def test_run_at_any_step() -> None:
 def test_clock_can_be_set() -> None:
     """Between two steps the clock may be set on: the run is as late then."""
     played = Replay(_journal("start-lost-answer"))
-    for _ in range(4):
+    for _ in range(5):
         played.step()
 
     played.clock.now = 25.0
@@ -637,7 +639,7 @@ def test_fork_goes_on_in_another_world(stage: Callable[..., Stage]) -> None:
     """A run can go on from any step in another world, at another time; the one it came from stays where it is."""
     here = stage("succeeds")
     here.clock.sleep(5000)
-    run = run_at(_journal("start-lost-answer"), 4)
+    run = run_at(_journal("start-lost-answer"), 5)
     before = run.snapshot()
     client = Client(here.url, KEY, SECRET)
     world = World(here.clock, lambda request, _, __: client.send(request, 60), lambda _: None, lambda: 0.0)
@@ -648,7 +650,7 @@ def test_fork_goes_on_in_another_world(stage: Callable[..., Stage]) -> None:
     client.close()
 
     assert left == (0.0, 10.0, 300.0, False)
-    assert steps[0].number == 5
+    assert steps[0].number == 6
     assert (fork.state.name, len(here.syncs)) == ("done", 1)
     assert fork.elapsed == steps[-1].at
     assert run.snapshot() == before

@@ -332,9 +332,38 @@ def test_chart_of_ones_own(stage: MakeStage) -> None:
 # --- The steps --------------------------------------------------------------------------------------
 
 
+def test_warnings_by_table(stage: MakeStage) -> None:
+    """Fivetran's warnings are a table: where, their code, and what they say, whatever of it is missing."""
+    played = stage("paused").play()
+    warnings = [
+        {
+            "schema": "public",
+            "table": "orders",
+            "warnings": [
+                {"code": "type_coercion", "message": "Values became null", "details": ["amount"]},
+                "a warning that is a text",
+            ],
+        },
+        {"warnings": [{"code": "resync_table_warning", "message": "Resync Table Warning"}]},
+        {"schema": "odd", "warnings": 5},
+    ]
+    document = {**(played.report or {}), "table_warnings": warnings}
+
+    text = Page(page.draw(document, [], 0, 0, load("START"))).text
+
+    assert "public.orders type_coercion Values became null" in text
+    assert "amount" in text
+    assert "public.orders a warning that is a text" in text
+    assert "the connection resync_table_warning Resync Table Warning" in text
+    assert (
+        "Warnings at Fivetran"
+        not in Page(page.draw({**document, "table_warnings": None}, [], 0, 0, load("START"))).text
+    )
+
+
 def test_steps_tell_all(stage: MakeStage) -> None:
     """Each step has its request with its body, the answer, why it went on so, and what was learned."""
-    here = stage(Scenario(faults=(Fault(on="patch", status=429, code="TooManyRequests", message="Slowly"),)))
+    here = stage(Scenario(faults=(Fault(on="get", status=429, code="TooManyRequests", message="Slowly"),)))
     here.play()
 
     text = drawn(here).text
@@ -343,7 +372,7 @@ def test_steps_tell_all(stage: MakeStage) -> None:
     assert '{"schedule_type": "manual", "run_setup_tests": false}' in text
     assert "429 TooManyRequests Slowly" in text
     assert "a pause of 1.0 s" in text
-    assert "succeeded_at moved since the baseline" in text
+    assert "succeeded_at moved since the trigger" in text
     assert "triggered_at 2027-01-15T08:00:01.000Z" in text
     assert "connection sync_state: scheduled, setup_state: connected" in text
     assert "times, the last one at +" in text

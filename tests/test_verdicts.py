@@ -1,15 +1,16 @@
 """Verdicts in words: whatever is known of a run, and whatever is not."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from orchestrator.events import Event
-from orchestrator.exchange import NotFound, Refused, Rejected, Request, Unavailable
+from orchestrator.exchange import Conflict, NotFound, RateLimited, Refused, Rejected, Request, Unavailable
 from orchestrator.facts import Facts
 from orchestrator.loader import ACTIONS, load
 from orchestrator.settings import Settings
-from orchestrator.verdicts import HEADLINES, Explanation, explain
+from orchestrator.verdicts import HEADLINES, Explanation, explain, schedule_to_restore, schedule_to_switch_late
 
 SYNC = "POST /v1/connections/speak_inexpensive/sync"
 TEST = "POST /v1/connections/speak_inexpensive/test"
@@ -18,12 +19,12 @@ READ = Request("GET", "/v1/connections/speak_inexpensive", "read the connection"
 
 LATER = "2023-11-14T23:13:20Z"
 GREEN = {Event.SUCCEEDED, Event.SHOWN, Event.PASSED}
-TRIGGERED = ("validate_connection", "trigger_sync")
 
 
 def settings(action: str = "START", **more: Any) -> Settings:
     """Settings of a job."""
-    return Settings(action, "speak_inexpensive", "key", "secret", schema="public", table="order", **more)
+    policies = {"policies": (("on_broken", "fail"),), **more}
+    return Settings(action, "speak_inexpensive", "key", "secret", schema="public", table="order", **policies)
 
 
 def document(state: str = "scheduled", schedule: str | None = "auto", **status: Any) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def test_green_needs_no_advice(verdict: str) -> None:
 )
 def test_advice_fits_the_action(action: str, verdict: str) -> None:
     """No advice names a policy that the action's chart has no choice for."""
-    advice = "\n".join(told(verdict, action, answered=TRIGGERED).advice)
+    advice = "\n".join(told(verdict, action, triggered=True).advice)
 
     assert "attach" not in advice or "attach" in load(action).values("on_running")
     assert "FIVETRAN_ACTION=TEST" not in advice or action != "TEST"
@@ -80,12 +81,12 @@ def test_advice_fits_the_action(action: str, verdict: str) -> None:
 @pytest.mark.parametrize(
     ("verdict", "action", "facts", "expected"),
     [
-        ("succeeded", "START", {"answered": ("trigger_sync",)}, "the sync succeeded"),
-        ("succeeded", "START", {"answered": ("restart_sync",)}, "the sync succeeded"),
+        ("succeeded", "START", {"triggered": True}, "the sync succeeded"),
+        ("succeeded", "START", {"started": True}, "the sync succeeded"),
         ("succeeded", "START", {}, "the sync that was running already succeeded"),
         ("succeeded", "FORCE_RESYNC", {}, "the re-sync was accepted, and a sync has succeeded since"),
         ("paused", "START", {}, "the connection is paused"),
-        ("paused", "START", {"answered": ("trigger_sync",)}, "the connection was paused before the sync ended"),
+        ("paused", "START", {"triggered": True}, "the connection was paused before the sync ended"),
         ("not_found", "FORCE_RESYNC", {}, "Fivetran does not know the connection"),
         (
             "not_found",
@@ -100,26 +101,73 @@ def test_headline(verdict: str, action: str, facts: dict[str, Any], expected: st
     assert told(verdict, action, **facts).headline == expected
 
 
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, "time ran out"),
+        ({"failure": Unavailable("?").as_fact(READ, 1)}, "time ran out while Fivetran did not answer"),
+        (
+            {"failure": Conflict("?").as_fact(RESYNC, 1)},
+            "time ran out: something else on the connection stood in the way",
+        ),
+        ({"failure": RateLimited("?").as_fact(READ, 1)}, "time ran out: Fivetran's limit of calls is used up"),
+        (
+            {"doubt": {"since": 1.0}},
+            "time ran out: the sync is gone, and Fivetran shows neither a success nor a failure yet",
+        ),
+    ],
+)
+def test_what_time_ran_out_of(facts: dict[str, Any], expected: str) -> None:
+    """A time-out says what the run was at."""
+    assert told("timed_out", **facts).headline == expected
+
+
 # --- What goes on at Fivetran -------------------------------------------------------------------------
 
+FAILURE = {"request": "GET /x", "purpose": "look", "attempts": 1, "message": "", "request_id": ""}
+SWITCHED = {"attempted": ("disable_schedule",)}
+
 RUNNING = {
-    "over: succeeded": ("succeeded", {"answered": TRIGGERED, "connection": document()}, False),
-    "over: failed": ("sync_failed", {"answered": TRIGGERED}, False),
-    "over, and the next one of the restored schedule runs": (
+    "over: succeeded": ("succeeded", {"triggered": True, "connection": document()}, False),
+    "over: failed": ("sync_failed", {"triggered": True}, False),
+    "over, and another one runs": ("succeeded", {"triggered": True, "connection": document("syncing")}, True),
+    "over: cancelled": ("cancelled", {"triggered": True, "connection": document()}, False),
+    "seen running, and then Fivetran did not answer": (
+        "timed_out",
+        {"triggered": True, "connection": document("syncing"), "failure": FAILURE},
+        None,
+    ),
+    "seen running two polls ago": (
+        "timed_out",
+        {"triggered": True, "connection": document("syncing"), "read_at": 79.0, "concluded_at": 100.0},
+        True,
+    ),
+    "seen running earlier than that": (
+        "timed_out",
+        {"triggered": True, "connection": document("syncing"), "read_at": 78.9, "concluded_at": 100.0},
+        None,
+    ),
+    "never triggered, and not looked at lately": (
+        "terminated",
+        {"connection": document(), "read_at": 10.0, "concluded_at": 100.0},
+        None,
+    ),
+    "over, though not looked at lately": (
         "succeeded",
-        {"answered": TRIGGERED, "connection": document("syncing")},
+        {"triggered": True, "connection": document(), "read_at": 10.0, "concluded_at": 100.0},
         False,
     ),
-    "seen running": ("timed_out", {"answered": TRIGGERED, "connection": document("syncing")}, True),
+    "unconfirmed": ("unconfirmed", {"unanswered": str(RESYNC), "lost": 3, "connection": document()}, None),
+    "seen running": ("timed_out", {"triggered": True, "connection": document("syncing")}, True),
     "somebody else's": ("busy", {"connection": document("syncing")}, True),
     "somebody else's on a broken connection": ("broken", {"connection": document("syncing")}, True),
     "somebody else's on an incomplete connection": ("incomplete", {"connection": document("syncing")}, True),
-    "broken": ("broken", {"answered": TRIGGERED, "connection": document(setup_state="broken")}, False),
-    "triggered and not seen": ("timed_out", {"answered": TRIGGERED, "connection": document()}, None),
-    "triggered by a restart and not seen": ("terminated", {"answered": ("restart_sync",)}, None),
+    "broken": ("broken", {"triggered": True, "connection": document(setup_state="broken")}, False),
+    "triggered and not seen": ("timed_out", {"triggered": True, "connection": document()}, None),
+    "triggered by a restart and not seen": ("terminated", {"triggered": True}, None),
     "never triggered": ("timed_out", {"connection": document()}, False),
-    "put off": ("rescheduled", {"answered": TRIGGERED, "connection": document("rescheduled")}, False),
-    "put off too far": ("too_late", {"answered": TRIGGERED, "connection": document("rescheduled")}, False),
+    "put off": ("rescheduled", {"triggered": True, "connection": document("rescheduled")}, False),
+    "put off too far": ("too_late", {"triggered": True, "connection": document("rescheduled")}, False),
     "trigger without an answer": ("interrupted", {"unanswered": SYNC, "connection": document()}, None),
     "trigger without an answer, though it looks running": (
         "timed_out",
@@ -137,8 +185,6 @@ def test_still_running(verdict: str, facts: dict[str, Any], expected: bool | Non
     assert told(verdict, **facts).still_running is expected
 
 
-FAILURE = {"request": "GET /x", "purpose": "look", "attempts": 1, "message": "", "request_id": ""}
-
 AT_FIVETRAN = {
     "trigger without an answer": (
         "interrupted",
@@ -147,27 +193,28 @@ AT_FIVETRAN = {
     ),
     "running": (
         "timed_out",
-        {"connection": document("syncing"), "answered": ("trigger_sync",)},
-        ["a sync is running; it was left running"],
+        {"connection": document("syncing"), "triggered": True, **SWITCHED},
+        ["the sync is still running"],
     ),
     "somebody else's is running": (
         "timed_out",
         {"connection": document("syncing")},
-        ["another sync is running; this job did not start one"],
+        ["another sync is running; this job did not start it"],
     ),
     "was running, and then Fivetran did not answer": (
         "timed_out",
         {
             "connection": document("syncing"),
-            "answered": ("trigger_sync",),
-            "failure": {"request": "GET /x", "purpose": "look", "attempts": 1, "message": "", "request_id": ""},
+            "triggered": True,
+            "failure": FAILURE,
+            **SWITCHED,
         },
         ["a sync was running when Fivetran last answered; it may have ended since"],
     ),
     "triggered": (
         "timed_out",
-        {"answered": TRIGGERED},
-        ["the sync was triggered and may still run; it was left alone"],
+        {"triggered": True, **SWITCHED},
+        ["the sync was triggered and may still be running; it was left alone"],
     ),
     "put off on a manual schedule": (
         "too_late",
@@ -180,15 +227,49 @@ AT_FIVETRAN = {
         ["the sync is waiting; Fivetran will resume it by itself"],
     ),
     "none": ("refused", {}, ["no sync of this run is running"]),
-    "success": ("succeeded", {"answered": TRIGGERED}, []),
+    "success": ("succeeded", {"triggered": True}, []),
+    "success, and another one runs": (
+        "succeeded",
+        {"connection": document("syncing"), "triggered": True, **SWITCHED},
+        ["another sync is running; this job did not start it"],
+    ),
+    "restarted, and still running on its own schedule": (
+        "timed_out",
+        {"connection": document("syncing"), "triggered": True},
+        [
+            "the sync is still running",
+            "the schedule was left as it is (auto), since a sync may be running, which a change might stop",
+        ],
+    ),
+    "restarted, on a schedule that is not known": (
+        "timed_out",
+        {"connection": document("syncing", None), "triggered": True},
+        [
+            "the sync is still running",
+            "the schedule was left as it is (not known), since a sync may be running, which a change might stop",
+        ],
+    ),
+    "its history": (
+        "sync_failed",
+        {
+            "connection": document(),
+            "sync": {"sync_id": "s1", "start": "A", "end": "B", "status": "FAILURE", "reason": "R"},
+        },
+        ["no sync of this run is running", "its history has this sync as s1, from A to B: FAILURE (R)"],
+    ),
+    "its history, of one that has not ended": (
+        "sync_failed",
+        {"connection": document(), "sync": {"sync_id": "s1", "start": "A"}},
+        ["no sync of this run is running", "its history has this sync as s1, from A and not ended"],
+    ),
     "shown": ("shown", {}, []),
     "schedule taken off": (
         "succeeded",
         {"schedule_before": "auto", "connection": document(schedule="manual")},
         [
             (
-                "the schedule is now manual (it was auto): syncs happen only when a job asks for one; "
-                "FIVETRAN_RESTORE_SCHEDULE puts it back at a job's end"
+                "the schedule is now manual (it was auto): syncs happen only when a job starts one; "
+                "FIVETRAN_RESTORE_SCHEDULE=1 restores it at a job's end"
             )
         ],
     ),
@@ -247,9 +328,18 @@ REASONS = {
         {"not_started_for": 240.4},
         [
             "the run had 300 s (FIVETRAN_TIMEOUT)",
-            "Fivetran accepted the sync, but nothing of it was seen in 240 s: it is queued, or was dropped",
+            (
+                "Fivetran accepted the sync, but nothing of it was seen in 240 s: it is queued "
+                "(with integrated or smart transformations a sync waits for them), or was dropped"
+            ),
         ],
     ),
+    "ill, and Fivetran gives no task": (
+        "broken",
+        {"connection": document(setup_state="broken")},
+        ["its setup_state is broken; Fivetran's API gives no task for it"],
+    ),
+    "unconfirmed": ("unconfirmed", {"lost": 3}, ["3 requests for the re-sync had no answer"]),
     "failed tests": (
         "tests_failed",
         {
@@ -302,14 +392,34 @@ ADVICE = {
     ),
     "rejected": ("rejected", "START", {}, "Fivetran's message above"),
     "out of time": ("timed_out", "START", {}, "raise FIVETRAN_TIMEOUT (now 300 s), and the job's own timeout"),
-    "out of time in the middle": ("timed_out", "START", {"answered": TRIGGERED}, "FIVETRAN_ON_RUNNING=attach"),
+    "out of time in the middle": ("timed_out", "START", {"triggered": True}, "FIVETRAN_ON_RUNNING=attach"),
     "out of time for the status": ("timed_out", "STATUS", {}, "raise FIVETRAN_TIMEOUT (now 300 s)"),
     "unavailable": ("gave_up", "START", {}, "https://status.fivetran.com"),
     "unavailable, retried": ("gave_up", "START", {}, "exit_codes: [6]"),
     "paused": ("paused", "START", {}, "FIVETRAN_UNPAUSE"),
-    "paused in the middle": ("paused", "START", {"answered": TRIGGERED}, "find out who paused it"),
+    "paused in the middle": ("paused", "START", {"triggered": True}, "find out who paused it"),
     "incomplete": ("incomplete", "START", {}, "/dashboard/connections/speak_inexpensive/setup"),
     "broken": ("broken", "START", {}, "FIVETRAN_ACTION=TEST"),
+    "broken, and a sync may clear it": ("broken", "START", {}, "FIVETRAN_ON_BROKEN=sync"),
+    "unconfirmed": ("unconfirmed", "FORCE_RESYNC", {}, "whether a re-sync of the table is under way"),
+    "rate limited": (
+        "gave_up",
+        "START",
+        {"failure": RateLimited("?", status=429, retry_after=90.0).as_fact(READ, 1)},
+        "in 90 s (Retry-After)",
+    ),
+    "rate limited, until when is not said": (
+        "gave_up",
+        "START",
+        {"failure": RateLimited("?", status=429).as_fact(READ, 1)},
+        "start the job again later: the limit is the account's",
+    ),
+    "in the way": (
+        "gave_up",
+        "START",
+        {"failure": Conflict("?", status=409).as_fact(READ, 1)},
+        "look on the connection's page what is running there",
+    ),
     "tests failed": ("tests_failed", "TEST", {}, "/dashboard/connections/speak_inexpensive/setup"),
     "busy": ("busy", "START", {}, "FIVETRAN_ON_RUNNING to wait or attach"),
     "busy for a re-sync": ("busy", "FORCE_RESYNC", {}, "FIVETRAN_ON_RUNNING to wait, or"),
@@ -323,8 +433,8 @@ ADVICE = {
     "put off, but until when": ("too_late", "START", {"waited_for": ""}, "raise FIVETRAN_TIMEOUT"),
     "put off, but from when": ("too_late", "START", {"waited_for": LATER}, "raise FIVETRAN_TIMEOUT"),
     "interrupted": ("interrupted", "START", {}, "start the job again"),
-    "interrupted in the middle": ("interrupted", "START", {"answered": TRIGGERED}, "FIVETRAN_ON_RUNNING=attach"),
-    "interrupted in a re-sync": ("interrupted", "FORCE_RESYNC", {"answered": ("resync_table",)}, "start the job again"),
+    "interrupted in the middle": ("interrupted", "START", {"triggered": True}, "FIVETRAN_ON_RUNNING=attach"),
+    "interrupted in a re-sync": ("interrupted", "FORCE_RESYNC", {"triggered": True}, "start the job again"),
     "terminated": ("terminated", "START", {}, "its `timeout` is shorter than FIVETRAN_TIMEOUT"),
     "sync failed": ("sync_failed", "START", {}, "https://fivetran.com/dashboard/connections/speak_inexpensive"),
     "cancelled": ("cancelled", "START", {}, "https://fivetran.com/dashboard/connections/speak_inexpensive"),
@@ -342,19 +452,19 @@ def test_advice(verdict: str, action: str, facts: dict[str, Any], expected: str)
 SET_ALREADY = {
     "timed out after attaching": (
         {"policies": (("on_running", "attach"),)},
-        {"verdict": "timed_out", "answered": TRIGGERED},
+        {"verdict": "timed_out", "triggered": True},
         "start the job again as it is: FIVETRAN_ON_RUNNING is attach",
         "FIVETRAN_ON_RUNNING=attach",
     ),
     "interrupted after attaching": (
         {"policies": (("on_running", "attach"),)},
-        {"verdict": "interrupted", "answered": TRIGGERED},
+        {"verdict": "interrupted", "triggered": True},
         "start the job again as it is",
         "FIVETRAN_ON_RUNNING=attach",
     ),
     "terminated after attaching": (
         {"policies": (("on_running", "attach"),)},
-        {"verdict": "terminated", "answered": TRIGGERED},
+        {"verdict": "terminated", "triggered": True},
         "start the job again as it is",
         "FIVETRAN_ON_RUNNING=attach",
     ),
@@ -366,10 +476,10 @@ SET_ALREADY = {
         "FIVETRAN_ON_RESCHEDULE",
     ),
     "schedule not put back": (
-        {"restore_schedule": True},
+        {"restore_schedule": "before"},
         {"verdict": "sync_failed", "schedule_before": "auto", "connection": {"schedule_type": "manual"}},
-        "FIVETRAN_RESTORE_SCHEDULE is set, and did not put it back",
-        "puts it back at",
+        "FIVETRAN_RESTORE_SCHEDULE is set, and did not restore it",
+        "restores it at",
     ),
 }
 
@@ -386,3 +496,122 @@ def test_what_is_set_already_is_not_advised(
     text = "\n".join((*found.at_fivetran, *found.advice))
     assert expected in text
     assert absent not in text
+# --- The schedule ---------------------------------------------------------------------------------
+
+CHANGED = {"attempted": ("disable_schedule",), "schedule_before": "auto", "schedule_after": "manual"}
+
+TO_RESTORE = {
+    "changed": ({"restore_schedule": "before"}, {**CHANGED, "connection": document()}, True),
+    "not told to": ({}, {**CHANGED, "connection": document()}, False),
+    "kept": ({"restore_schedule": "before", "keep_schedule": True}, {**CHANGED, "connection": document()}, False),
+    "nothing read": ({"restore_schedule": "auto"}, {}, False),
+    "not changed": ({"restore_schedule": "before"}, {"schedule_before": "auto", "connection": document()}, False),
+    "changed by un-pausing": (
+        {"restore_schedule": "before"},
+        {**CHANGED, "attempted": ("unpause_connection",), "connection": document()},
+        True,
+    ),
+    "as it was": (
+        {"restore_schedule": "before"},
+        {**CHANGED, "schedule_after": "auto", "connection": document()},
+        False,
+    ),
+    "manual before": (
+        {"restore_schedule": "before"},
+        {**CHANGED, "schedule_before": "manual", "connection": document()},
+        False,
+    ),
+    "not known before": (
+        {"restore_schedule": "before"},
+        {**CHANGED, "schedule_before": None, "connection": document()},
+        False,
+    ),
+    "auto, found manual": (
+        {"restore_schedule": "auto"},
+        {"schedule_before": "manual", "connection": document(schedule="manual")},
+        True,
+    ),
+    "auto, and so it is": ({"restore_schedule": "auto"}, {"connection": document(schedule="auto")}, False),
+}
+
+
+@pytest.mark.parametrize(("given", "facts", "expected"), TO_RESTORE.values(), ids=TO_RESTORE)
+def test_schedule_to_restore(given: dict[str, Any], facts: dict[str, Any], expected: bool) -> None:  # noqa: FBT001
+    """The schedule is restored where the run changed it; to auto, whatever it was found as."""
+    assert schedule_to_restore(settings(**given), Facts(**facts)) is expected
+
+
+TO_SWITCH = {
+    "after a restart": ({}, {"triggered": True, "connection": document()}, True),
+    "after attaching": (
+        {"policies": (("on_running", "attach"),)},
+        {"baseline": {"busy": True}, "connection": document()},
+        True,
+    ),
+    "after no sync": ({}, {"connection": document()}, False),
+    "after waiting for another sync only": (
+        {"policies": (("on_running", "wait"),)},
+        {"baseline": {"busy": True}, "connection": document()},
+        False,
+    ),
+    "switched before": ({}, {"triggered": True, "connection": document(), **SWITCHED}, False),
+    "un-paused before": (
+        {},
+        {"triggered": True, "connection": document(), "attempted": ("unpause_connection",)},
+        False,
+    ),
+    "tried late already": (
+        {},
+        {"triggered": True, "connection": document(), "attempted": ("switch_schedule_late",)},
+        False,
+    ),
+    "manual": ({}, {"triggered": True, "connection": document(schedule="manual")}, False),
+    "kept": ({"keep_schedule": True}, {"triggered": True, "connection": document()}, False),
+    "to be restored at once": ({"restore_schedule": "before"}, {"triggered": True, "connection": document()}, False),
+}
+
+
+@pytest.mark.parametrize(("given", "facts", "expected"), TO_SWITCH.values(), ids=TO_SWITCH)
+def test_schedule_to_switch_late(given: dict[str, Any], facts: dict[str, Any], expected: bool) -> None:  # noqa: FBT001
+    """After a sync that was attached to or restarted the schedule is still to be switched, once."""
+    assert schedule_to_switch_late(settings(**given), Facts(**facts)) is expected
+
+
+TO_AUTO = (
+    "the schedule was not restored, since a sync may be running, which a change might stop: it is manual; "
+    "FIVETRAN_RESTORE_SCHEDULE=auto in a later job sets it to auto"
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "before", "words"),
+    [
+        ("before", "auto", TO_AUTO),
+        ("auto", "manual", TO_AUTO),
+        (
+            "before",
+            "lunar",
+            "the schedule was not restored to lunar, since a sync may be running, which a change might stop",
+        ),
+    ],
+)
+def test_a_schedule_that_was_not_restored_is_told(wanted: str, before: str, words: str) -> None:
+    """While a sync may be running nothing is restored, and that is said, with the way to do it later."""
+    facts = replace(
+        Facts(verdict="timed_out", triggered=True, connection=document("syncing", "manual")),
+        attempted=("disable_schedule",),
+        schedule_before=before,
+    )
+
+    assert explain(settings(restore_schedule=wanted), facts).at_fivetran[-1] == words
+
+
+def test_historical_sync_of_a_resync() -> None:
+    """That a historical sync is under way is said of a re-sync, and of nothing else."""
+    lines = {
+        action: told("timed_out", action, connection=document(is_historical_sync=True)).at_fivetran
+        for action in ("START", "FORCE_RESYNC")
+    }
+
+    expected = "a historical sync is under way (status.is_historical_sync)"
+    assert [action for action, said in lines.items() if expected in said] == ["FORCE_RESYNC"]

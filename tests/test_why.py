@@ -10,7 +10,7 @@ from stage import Played, Stage
 
 from orchestrator.driver import Run, Step
 from orchestrator.facts import Facts
-from orchestrator.simulator.scenario import Scenario, names
+from orchestrator.simulator.scenario import Fault, Scenario, names
 from orchestrator.why import why
 
 
@@ -43,10 +43,19 @@ def test_every_step_has_a_reason(stage: Callable[..., Stage], name: str) -> None
 @pytest.mark.parametrize(
     ("scenario", "event", "words"),
     [
-        ("succeeds", "succeeded", "succeeded_at moved since the baseline"),
-        ("succeeds", "running", "sync_state is syncing: nothing is over"),
-        ("fails", "sync_failed", "failed_at moved since the baseline"),
-        ("cancelled", "cancelled", "neither date moved in 5 s: it was cancelled"),
+        ("succeeds", "succeeded", "succeeded_at moved since the trigger"),
+        ("succeeds", "running", "sync_state is syncing: it is not over"),
+        ("succeeds", "idle", "sync_state is scheduled, what is dated from 2027-01-15T08:00:00.000Z on may be ours"),
+        (
+            "fails",
+            "doubtful",
+            "failed_at moved since the trigger; a date may show late: 20 s of quiet are still needed",
+        ),
+        ("fails", "sync_failed", "as FAILURE: the sync failed."),
+        ("cancelled", "doubtful", "the sync is gone, and neither date moved; a date may show late"),
+        ("cancelled", "cancelled", "as CANCELED: the sync is gone"),
+        ("lost_answer", "started", "sync_state is syncing: it is not over"),
+        ("somebody_elses", "busy", "sync_state is syncing, setup_state is connected: a sync is running already."),
         ("lost_answer", "answer_lost", "a POST that may have been carried out had no answer"),
         ("rescheduled_twice", "rescheduled", "and not by a reschedule that was known before"),
         ("paused", "paused", "sync_state is paused, setup_state is connected: the connection is paused."),
@@ -109,7 +118,7 @@ def test_call_that_was_not_made(stage: Callable[..., Stage]) -> None:
 
     _, found = reasons(here, lambda run: here.clock.sleep(10_000 if run.state.name == "disabling_schedule" else 0))
 
-    line = "the deadline struck; behind the conclusion, the grace ended: nothing was sent any more."
+    line = "the deadline struck; after the verdict, the grace ended: nothing was sent any more."
     assert ("timed_out", line) in found
 
 
@@ -118,3 +127,55 @@ def test_signal(stage: Callable[..., Stage]) -> None:
     _, found = reasons(stage("slow"), lambda run: os.kill(os.getpid(), signal.SIGTERM) if run.number == 6 else None)
 
     assert ("terminated", "SIGTERM: the runner ends the job.") in found
+
+
+@pytest.mark.parametrize(
+    ("scenario", "variables", "event", "words"),
+    [
+        (
+            "fails",
+            {"FIVETRAN_EVIDENCE": "0"},
+            "sync_failed",
+            "failed_at moved since the trigger, and nothing has changed",
+        ),
+        ("cancelled", {"FIVETRAN_EVIDENCE": "0"}, "cancelled", "neither date moved, and nothing has changed since"),
+        (
+            "fails",
+            {"FIVETRAN_EVIDENCE": "0", "FIVETRAN_TIMEOUT": "45"},
+            "sync_failed",
+            "the deadline struck before it was quiet for long enough, and failed_at had moved: the sync failed.",
+        ),
+    ],
+)
+def test_reason_without_the_history(
+    stage: Callable[..., Stage], scenario: str, variables: dict[str, Any], event: str, words: str
+) -> None:
+    """Where the dates alone decide, the rule says that it was quiet since, or that the deadline struck."""
+    played, found = reasons(stage(scenario), **variables)
+
+    assert [line for taken, line in found if taken == event and words in line], (found, played.stderr)
+
+
+def test_reason_without_any_date(stage: Callable[..., Stage]) -> None:
+    """Where Fivetran tells no time, the baseline says so, and the history has nothing to search from."""
+    _, found = reasons(stage(Scenario(dated=False)))
+
+    assert ("idle", "sync_state is scheduled, Fivetran told no time: no sync is running.") in found
+
+
+def test_reason_of_a_resync_that_is_unconfirmed(stage: Callable[..., Stage]) -> None:
+    """A re-sync that is given up names how many answers were lost."""
+    here = stage(Scenario(faults=(Fault(on="resync", times=0, does="reset"),)))
+    found = []
+
+    def observe(run: Run, step: Step | None) -> None:
+        if step is not None and step.event == "unconfirmed":
+            found.append(why(run.settings, run.chart, step.facts, step))
+
+    here.play("FORCE_RESYNC", observe)
+
+    line = (
+        "3 requests for the re-sync had no answer, and waiting would not tell: whether the re-sync was accepted is not "
+        "known."
+    )
+    assert line in found
