@@ -8,8 +8,8 @@ The quiet is measured by the run's own clock. The rules, in the order in which t
     another sync then; but not for a re-sync, nor without a bound.
 2.  While `syncing`, nothing else is over, even if `failed_at` moved: Fivetran retries.
 3.  `rescheduled`, and not the reschedule that was known before: both dates belong to the attempt that ended so.
-4.  `failed_at` moved: failed, but in doubt. After a restart a success in the first minute is in doubt, too: it
-    may be the stopped sync's.
+4.  `failed_at` moved: failed, but in doubt. After a restart a date in the first minute may be the stopped sync's:
+    a success is in doubt then, too, and a failure tells nothing until a sync was seen.
 5.  Paused; broken or incomplete, unless it was before and the sync is still to come.
 6.  The sync was seen and is gone (`scheduled` again, and neither date moved): cancelled, but in doubt.
 7.  Otherwise it is running or has not started.
@@ -106,6 +106,8 @@ def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool
     state = documents.sync_state(document)
     succeeded = _ours(facts, document, "succeeded_at")
     failed = _ours(facts, document, "failed_at")
+    if failed is not None and not facts.syncing_seen and _may_be_the_stopped_ones(facts, failed):
+        failed = None  # ours was not seen yet
     well = succeeded is not None and (failed is None or succeeded >= failed)
     seen = facts.but(not_started_for=None, doubt=None)
     if succeeded is not None and well and not _may_be_the_stopped_ones(facts, succeeded):

@@ -138,7 +138,8 @@ def schedule_to_restore(settings: Settings, facts: Facts) -> bool:
 
 def schedule_to_switch_late(settings: Settings, facts: Facts) -> bool:
     """Whether the schedule is still to be switched, since a running sync was attached to or restarted."""
-    untouched = {"disable_schedule", "unpause_connection", "switch_schedule_late"}.isdisjoint(facts.attempted)
+    done = {*facts.answered, *facts.given_up}
+    untouched = {"disable_schedule", "unpause_connection", "switch_schedule_late"}.isdisjoint(done)
     automatic = documents.schedule_type(facts.connection or {}) != documents.MANUAL
     wanted = not settings.keep_schedule and not settings.restore_schedule
     return wanted and automatic and untouched and has_sync(settings, facts)

@@ -19,10 +19,10 @@ from stage import Stage
 
 from orchestrator.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.driver import Run, Step
-from orchestrator.effects import CHOICES, EFFECTS, Call
+from orchestrator.effects import CHOICES, EFFECTS, PAUSES, Call
 from orchestrator.events import SIGNALS, Event
 from orchestrator.exit_codes import BUG, MISCONFIGURED
-from orchestrator.loader import PAUSES, load, prove
+from orchestrator.loader import load, prove
 from orchestrator.promises import PROMISES
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 

@@ -33,6 +33,8 @@ INSTANT = 0.01  # seconds: what takes no longer has not been waited for
 OVERSHOT = 1.0  # seconds
 _BAD = {"fails", "vanishes", "breaks", "pauses", "stopped", "clashed"}
 SKEWED = "Date and the connection's dates run apart"
+REPEATED = "a forced restart was repeated after its answer was lost"
+UNDATED = "Fivetran's answers tell no time"
 BETWEEN = "a sync began between the last look and the request"
 
 
@@ -83,16 +85,22 @@ class _Truth:
     @cached_property
     def ours(self) -> list[Sync]:
         """The syncs that our triggers started or joined, and those by which Fivetran went on with one of them."""
-        found = [trigger.sync for trigger in self.played.connection.triggers if trigger.sync is not None]
-        for sync in self.syncs:  # in the order in which they were asked for
-            if sync.origin is not None and any(sync.origin is one for one in found):
-                found.append(sync)
-        return [sync for sync in self.syncs if any(sync is one for one in found)]
+        return self._with_resumed(
+            [trigger.sync for trigger in self.played.connection.triggers if trigger.sync is not None]
+        )
 
     @cached_property
     def asked(self) -> float:
         """When we first asked for a sync."""
         return min((sent.at for sent in self.posts), default=float("inf"))
+
+    def _with_resumed(self, syncs: list[Sync]) -> list[Sync]:
+        """The syncs, and those by which Fivetran went on with one of them, in the order in which they began."""
+        found = list(syncs)
+        for sync in self.syncs:
+            if sync.origin is not None and any(sync.origin is one for one in found):
+                found.append(sync)
+        return [sync for sync in self.syncs if any(sync is one for one in found)]
 
     def after_asking(self, sync: Sync) -> bool:
         """Whether a sync began after we first asked for one, or by that."""
@@ -177,7 +185,7 @@ class _Truth:
         elif not any(sync is one for sync in good for one in self.ours):
             later = [sync for sync in good if sync.starts_at >= accepted[0].at]
             ended = later and all(self.over(sync) and (sync.ended_at or 0) <= later[-1].starts_at for sync in self.ours)
-            name = "another sync succeeded after the accepted re-sync had ended otherwise" if ended else ""
+            name = "another sync succeeded after the accepted re-sync had ended otherwise" if ended else self._skewed()
             yield Finding("false green", name, f"the re-sync did not succeed: {self.told(self.syncs)}")
 
     def false_red(self) -> Iterator[Finding]:
@@ -185,7 +193,7 @@ class _Truth:
         red = self.played.verdict in {"sync_failed", "cancelled"}
         if not red and self.played.verdict not in {"rescheduled", "too_late"}:
             return
-        mine = self.ours or (self.attached if self.policy == "attach" and not self.posts else [])
+        mine = self.ours or (self._with_resumed(self.attached) if self.policy == "attach" and not self.posts else [])
         mine = mine or [sync for sync in self.syncs if self.after_asking(sync)]
         last = self.last_look(self.ended)
         seen = last.acts_at if last is not None and last.acts_at is not None else 0.0
@@ -209,6 +217,8 @@ class _Truth:
             shown = max(one.shown_at or 0 for one in good)
             if shown <= sync.shown_at and not any(shown <= (look.acts_at or 0) < sync.shown_at for look in self.looks):
                 return "another sync failed after ours had succeeded, between two looks"
+        if self.policy == "restart" and any(self.unheard(sent) for sent in self.posts):
+            return REPEATED
         return self._skewed()
 
     def _why_foreign(self) -> str:
@@ -217,7 +227,9 @@ class _Truth:
         return self._skewed()
 
     def _skewed(self) -> str:
-        return SKEWED if self.scenario.skew else ""
+        if self.scenario.skew:
+            return SKEWED
+        return UNDATED if not self.scenario.dated else ""
 
     def interrupted(self) -> Iterator[Finding]:
         """A sync was running, and a request of ours has stopped it."""
@@ -263,11 +275,17 @@ class _Truth:
         elif len(ends) - 1 <= len(late):
             name = "Fivetran carried a trigger out after the job had given it up"
         elif self.policy == "restart" and len(ends) - 1 <= len(lost):
-            name = "a forced restart was repeated after its answer was lost"
+            name = REPEATED
         elif lost and all(self._traceless(one.sync) for one in ends[:-1] if one.sync):
             name = "a sync left no trace between two looks"
         elif lost:
             name = self._skewed()
+        between = ends[-2].sync.ended_at if ends[-2].sync else None
+        if not name and any(
+            sync.outcome == "reschedules" and sync.starts_at >= (between or 0) and sync not in self.ours
+            for sync in self.syncs
+        ):
+            name = "Fivetran rescheduled another sync after ours had ended"
         yield Finding("two syncs", name, words)
 
     def _traceless(self, sync: Sync) -> bool:

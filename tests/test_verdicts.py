@@ -496,6 +496,8 @@ def test_what_is_set_already_is_not_advised(
     text = "\n".join((*found.at_fivetran, *found.advice))
     assert expected in text
     assert absent not in text
+
+
 # --- The schedule ---------------------------------------------------------------------------------
 
 CHANGED = {"attempted": ("disable_schedule",), "schedule_before": "auto", "schedule_after": "manual"}
