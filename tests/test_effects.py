@@ -728,3 +728,82 @@ def test_a_trigger_without_a_date_bounds_nothing() -> None:
     _, after = effect.mean(SETTINGS, Facts(), Answer(date=1_800_000_010.5, dated=False, at=10.0))
 
     assert (after.triggered, after.triggered_at) == (True, None)
+
+
+def _meant(name: str, facts: Facts, **answer: Any) -> tuple[str, Facts]:
+    """What an answer means to a call."""
+    effect = EFFECTS[name]
+    assert isinstance(effect, Call)
+    return effect.mean(replace(SETTINGS, restore_schedule="before"), facts, Answer(**answer))
+
+
+@pytest.mark.parametrize(
+    ("start", "event"),
+    [
+        ("2027-01-15T08:00:01Z", "started"),
+        ("2027-01-15T08:00:00.999Z", "not_started"),
+        ("never", "not_started"),
+    ],
+)
+def test_a_restart_is_found_in_the_history(start: str, event: str) -> None:
+    """Only a sync that began after the restart was asked for is the one that it asked for."""
+    facts = Facts(asked_at=1.0, unanswered=LOST, lost=1)
+    history = {"items": [{"sync_id": "one", "start": start}]}
+
+    found, after = _meant("find_restart", facts, data=history, date=1_800_000_010.0, at=10.0)
+
+    assert found == event
+    assert (after.started, after.restarted, after.lost) == (
+        (True, True, 0) if event == "started" else (False, False, 1)
+    )
+
+
+CRON = {"type": "CRON", "expression": "0 8 * * *"}
+
+
+@pytest.mark.parametrize(
+    ("now", "warnings"),
+    [
+        (CRON, 0),
+        ({**CRON, "expression": "0 9 * * *"}, 1),
+        (None, 1),
+    ],
+)
+def test_a_newer_schedule_is_restored_as_it_was(now: object, warnings: int) -> None:
+    """A schedule that `schedule_type` cannot bring back is restored as the object, and compared with the answer."""
+    effect = EFFECTS["restore_schedule"]
+    assert isinstance(effect, Call)
+    facts = Facts(schedule_object=CRON, schedule_before="auto", attempted=("disable_schedule",))
+    settings = replace(SETTINGS, restore_schedule="before")
+
+    event, after = _meant("restore_schedule", facts, data={**_document(), "schedule": now}, date=1.0)
+
+    assert effect.ask(settings, facts).body == {"schedule": CRON, "run_setup_tests": False}
+    auto = effect.ask(replace(settings, restore_schedule="auto"), facts)
+    assert auto.body == {"schedule_type": "auto", "run_setup_tests": False}
+    told = [line for line in after.warnings if "after restoring it Fivetran shows" in line]
+    assert (event, len(told)) == ("restored", warnings)
+
+
+@pytest.mark.parametrize(
+    ("state", "schedule", "kept", "told"),
+    [
+        ("syncing", "auto", False, True),
+        ("syncing", "manual", False, False),
+        ("syncing", "auto", True, False),
+        ("scheduled", "auto", False, False),
+    ],
+)
+def test_a_schedule_left_alone_is_warned_of(state: str, schedule: str, kept: bool, told: bool) -> None:  # noqa: FBT001
+    """STATUS and TEST leave the schedule alone while a sync runs, and say so."""
+    settings = replace(SETTINGS, keep_schedule=kept)
+    facts = Facts(connection=_document(state, schedule))
+    showing, testing = EFFECTS["show_connection"], EFFECTS["run_setup_tests"]
+    assert isinstance(showing, Pure)
+    assert isinstance(testing, Call)
+
+    shown = showing.conclude(settings, facts)[1]
+    tested = testing.mean(settings, facts, Answer(data=_document(state, schedule), date=1.0))[1]
+
+    line = "a sync is running: the schedule was left as it is, since a change might stop the sync"
+    assert (line in shown.warnings, line in tested.warnings) == (told, told)
