@@ -202,8 +202,7 @@ SEEDS = {
         (
             (
                 'edges.running     = "waiting"\nedges.succeeded   = "concluding"\nedges.paused',
-                'edges.running     = "waiting"\nedges.gave_up = "concluding"\n'  # noqa: ISC003
-                + 'edges.succeeded = "concluding"\nedges.paused',
+                'edges.running     = "waiting"\nedges.gave_up = "concluding"\nedges.succeeded = "concluding"\nedges.paused',
             ),
         ),
         f"{DOWN_TO_POLL} --gave_up--> concluding",
