@@ -94,7 +94,7 @@ def test_one_line_from_state_to_state(action: str, view: View) -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_main_folds_what_states_share(action: str) -> None:
-    """The notes have shared groups, `gave_up` and what stops nobody, but not what alone leads to a state, nor choices."""
+    """The notes have shared groups, `gave_up` and what stops nobody, but not a state's only way in, nor choices."""
     chart = CHARTS[action]
 
     folded = said(chart, diagram(chart))
@@ -390,8 +390,10 @@ def test_table_has_every_edge(action: str) -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        "waiting | Waits FIVETRAN_POLL_INTERVAL; at most 10 s before the first look after un-pausing. | waited | driver"
-        " | polling",
+        (
+            "waiting | Waits FIVETRAN_POLL_INTERVAL; at most 10 s before the first look after un-pausing. | waited"
+            " | driver | polling"
+        ),
         "triggering | `POST /v1/connections/{id}/sync` Start a sync. | triggered | effect | waiting",
         "considering_reschedule | Chooses: FIVETRAN_ON_RESCHEDULE. | wait | choice | awaiting_reschedule",
         "| | rate_limited, unavailable | client | same",
