@@ -41,6 +41,7 @@ BRIEF = SyncPlan(lasts=25)
 SOON = SyncPlan(queued=2, lasts=23)  # it does not begin in the very second in which the one before is stopped
 FOR_EVER = SyncPlan(lasts=100_000)
 FAILING = SyncPlan(lasts=25, ends="fails")
+SLOW_LOOK = Fault(on="get", does="slow", answers_in=5)
 PUT_OFF = (SyncPlan(lasts=25, ends="reschedules", again_in=60), BRIEF)
 
 
@@ -286,14 +287,10 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
         case "considering_lost_restart", "no":
             return replace(way, variables={**way.variables, "FIVETRAN_EVIDENCE": "0"})
         case "looking_for_restart", "not_started":  # nor did the other sync start in the very second
-            slow = Fault(on="get", does="slow", answers_in=5)
-            return replace(way, scenario=replace(scenario, faults=(slow, Fault(on=lost, does="reset"))))
+            return replace(way, scenario=replace(scenario, faults=(SLOW_LOOK, Fault(on=lost, does="reset"))))
         case "considering_restart", "no":
-            slow = Fault(on="get", does="slow", answers_in=5)
-            faults = (slow, Fault(on=lost, does="reset", times=3))
-            return replace(
-                way, scenario=replace(scenario, faults=faults), variables={**way.variables, "FIVETRAN_TIMEOUT": "40"}
-            )
+            never = replace(scenario, faults=(SLOW_LOOK, Fault(on=lost, does="reset", times=3)))
+            return replace(way, scenario=never, variables={**way.variables, "FIVETRAN_TIMEOUT": "40"})
         case "awaiting_sign", "timed_out":
             never = replace(scenario, faults=(Fault(on=lost, does="reset"),))
             return Case(never, {"FIVETRAN_TIMEOUT": "5"})

@@ -157,12 +157,25 @@ def recordings() -> dict[str, Recording]:
         "start-dead-behind-the-conclusion": Recording(
             dies_in="restoring", variables={"FIVETRAN_RESTORE_SCHEDULE": "1"}
         ),
+        "start-failed-without-history": Recording(
+            Scenario(syncs=(SyncPlan(lasts=25, ends="fails"),), history=False), variables={"FIVETRAN_EVIDENCE": "red"}
+        ),
+        "start-lost-restart": Recording(
+            Scenario(running=SyncPlan(lasts=100_000), latency=1, syncs=(BRIEF,), faults=_lost().faults),
+            variables={"FIVETRAN_ON_RUNNING": "restart"},
+        ),
         "status": Recording(action="STATUS"),
+        "status-looked-again": Recording(
+            Scenario(faults=(Fault(on="patch", status=429, code="TooManyRequests", message="slow down"),)), "STATUS"
+        ),
         "status-paused": Recording(Scenario(connection={"paused": True}), "STATUS"),
         "test-passes": Recording(action="TEST"),
         "test-fails": Recording(Scenario(setup_tests=_failing()), "TEST"),
         "force-resync": Recording(action="FORCE_RESYNC"),
         "force-resync-rescheduled": Recording(again, "FORCE_RESYNC"),
+        "force-resync-unconfirmed": Recording(
+            Scenario(faults=(Fault(on="resync", does="reset", times=3),)), "FORCE_RESYNC"
+        ),
         "force-resync-unknown-table": Recording(action="FORCE_RESYNC", variables={"TABLE": "Orders"}),
     }
 

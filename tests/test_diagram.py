@@ -4,7 +4,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -96,14 +96,16 @@ def test_one_line_from_state_to_state(action: str, view: View) -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_main_folds_what_states_share(action: str) -> None:
-    """Shared groups, `gave_up` and a best-effort call's failures are left to the notes; a choice's values never are."""
+    """The notes have shared groups, `gave_up` and what stops nobody, but not a state's only way in, nor choices."""
     chart = CHARTS[action]
 
     folded = said(chart, diagram(chart))
 
     shared = {(name, event) for name, state in chart.states.items() for event in state.groups}
     given_up = {(source, event) for source, event, _ in chart.edges() if event == "gave_up" and source != "ending"}
-    assert shared | given_up <= {(source, event) for source, event, _ in folded}
+    led_to = {target for source, event, target in chart.edges() if (source, event) not in shared | given_up}
+    needless = {(source, event) for source, event, target in chart.edges() if target in led_to | {source}}
+    assert (shared | given_up) & needless <= {(source, event) for source, event, _ in folded}
     assert not {name for name, _, _ in folded if chart.states[name].kind is Kind.CHOOSES}
     for name, event, target in folded:
         if (name, event) not in shared | given_up:
@@ -119,17 +121,18 @@ def test_notes_of_start() -> None:
     assert first == "Not drawn:"
     assert "• gave_up, refused, not_found, rejected, timed_out, interrupted, terminated → concluding" in notes
     assert "• rate_limited, unavailable → the same state again, after a pause" in notes
-    assert "• disabling_schedule → on as after a success: refused, not_found, rejected, gave_up" in notes
+    assert "• rate_limited, unavailable, gave_up → awaiting_idle" in notes
+    assert "• restoring → on as after a success: refused, not_found, rejected, gave_up, timed_out" in notes
     assert notes[-1] == "… is /v1/connections/{id}"
 
 
 @pytest.mark.parametrize(
     ("action", "path"),
     [
-        ("STATUS", ["ready", "disabled", "shown"]),
-        ("START", ["ready", "disabled", "idle", "triggered", "waited", "succeeded"]),
-        ("TEST", ["ready", "disabled", "passed"]),
-        ("FORCE_RESYNC", ["ready", "disabled", "idle", "triggered", "waited", "succeeded"]),
+        ("STATUS", ["ready", "yes", "disabled", "shown"]),
+        ("START", ["ready", "yes", "disabled", "idle", "triggered", "waited", "succeeded"]),
+        ("TEST", ["ready", "yes", "disabled", "passed"]),
+        ("FORCE_RESYNC", ["ready", "yes", "disabled", "idle", "yes", "triggered", "waited", "succeeded"]),
     ],
 )
 def test_happy_path(action: str, path: list[str]) -> None:
@@ -170,7 +173,8 @@ def test_happy_path_may_end_early() -> None:
     [
         ("validating", ("GET /v1/connections/{id}",)),
         ("disabling_schedule", ("PATCH /v1/connections/{id}", "at most 3 tries")),
-        ("triggering", ("POST …/sync", "at most 3 tries")),
+        ("restarting", ("POST …/sync", "at most 3 tries")),
+        ("triggering", ("POST …/sync",)),
         ("taking_baseline", ()),
         ("awaiting_reschedule", ("until rescheduled_for",)),
         ("considering_running", ("on_running",)),
@@ -203,13 +207,14 @@ def test_no_state_is_lost_by_folding() -> None:
 
 def test_way_is_drawn() -> None:
     """The way so far is drawn and marked, where the main drawing would leave it to the note, too."""
-    way = {("validating", "validating"), ("validating", "disabling_schedule"), ("disabling_schedule", "concluding")}
+    states = ["validating", "considering_switch", "disabling_schedule", "concluding"]
+    way = {("validating", "validating"), *pairwise(states)}
 
     drawing = diagram(CHARTS["START"], here="concluding", way=way)
 
     assert {(edge.source, edge.target) for edge in drawing.edges if edge.taken} == way
     assert line(drawing, "disabling_schedule", "concluding").events == ("timed_out", "interrupted", "terminated")
-    assert [node.name for node in drawing.nodes if node.visited] == ["validating", "disabling_schedule", "concluding"]
+    assert {node.name for node in drawing.nodes if node.visited} == {*states}
     assert [node.name for node in drawing.nodes if node.here] == ["concluding"]
 
 
@@ -399,9 +404,12 @@ def test_table_has_every_edge(action: str) -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        "waiting | Waits until FIVETRAN_POLL_INTERVAL has passed. | waited | driver | polling",
-        "triggering | `POST /v1/connections/{id}/sync` Start a sync. At most 3 tries. | triggered | effect | waiting",
-        "considering_running | Chooses: FIVETRAN_ON_RUNNING. | wait | choice | awaiting_idle",
+        (
+            "waiting | Waits FIVETRAN_POLL_INTERVAL; at most 10 s before the first look after un-pausing. | waited"
+            " | driver | polling"
+        ),
+        "triggering | `POST /v1/connections/{id}/sync` Start a sync. | triggered | effect | waiting",
+        "considering_reschedule | Chooses: FIVETRAN_ON_RESCHEDULE. | wait | choice | awaiting_reschedule",
         "| | rate_limited, unavailable | client | same",
         "ending | Chooses: How it ended. | succeeded | choice | done",
         "postponed | Ends with exit code 8. | | |",
