@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import effects
 from orchestrator.chart import Kind
-from orchestrator.effects import CHOICES, EFFECTS
+from orchestrator.effects import CHOICES, EFFECTS, PAUSES
 from orchestrator.events import Event
 from orchestrator.promises import PROMISES
-from orchestrator.vocabulary import MEANINGS, PAUSES, meaning_of, raised_by
+from orchestrator.vocabulary import MEANINGS, meaning_of, raised_by
 from orchestrator.vocabulary_page import page
 
 
@@ -19,16 +18,11 @@ def test_every_event_has_a_meaning() -> None:
     assert len(set(MEANINGS.values())) == len(Event)
 
 
-@pytest.mark.parametrize("name", [*EFFECTS, *CHOICES, *effects.PAUSES, *Event])
+@pytest.mark.parametrize("name", [*EFFECTS, *CHOICES, *PAUSES, *Event])
 def test_every_word_is_known(name: str) -> None:
     """Effects, choices, pauses and events have one line each that says what they mean."""
     assert meaning_of(name)
     assert "\n" not in meaning_of(name)
-
-
-def test_pauses_are_those_of_the_charts() -> None:
-    """The described pauses are the ones that charts can wait for."""
-    assert set(PAUSES) == set(effects.PAUSES)
 
 
 def test_values_of_choices_have_no_meaning_of_their_own() -> None:
@@ -57,7 +51,7 @@ def test_page_has_every_word() -> None:
 
     for heads in (
         *([f"\n### {name}\n"] for name in EFFECTS),
-        *([f"\n| `{name}` | "] for name in (*effects.PAUSES, *CHOICES, *Event)),
+        *([f"\n| `{name}` | "] for name in (*PAUSES, *CHOICES, *Event)),
         *([f"\n| {promise.name} | "] for promise in PROMISES),
     ):
         assert [written.count(head) for head in heads] == [1], heads
