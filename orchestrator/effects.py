@@ -68,12 +68,14 @@ class Pure(NamedTuple):
         outcomes: Events that it may have.
         conclude: Says which, and the new facts.
         deeds: What promises about charts speak of.
+        needs: As for a call.
     """
 
     name: str
     outcomes: tuple[Event, ...]
     conclude: Conclusion
     deeds: frozenset[Deed] = frozenset()
+    needs: tuple[str, str] | None = None
 
 
 class Writing(NamedTuple):
@@ -125,10 +127,10 @@ def _call(method: str, ask: Ask, *deeds: Deed, needs: tuple[str, str] | None = N
     return register
 
 
-def _pure(*deeds: Deed) -> Callable[[Conclusion], Conclusion]:
+def _pure(*deeds: Deed, needs: tuple[str, str] | None = None) -> Callable[[Conclusion], Conclusion]:
     def register(conclude: Conclusion) -> Conclusion:
         name = conclude.__name__
-        EFFECTS[name] = Pure(name, _outcomes(conclude), conclude, frozenset(deeds))
+        EFFECTS[name] = Pure(name, _outcomes(conclude), conclude, frozenset(deeds), needs)
         return conclude
 
     return register
@@ -460,7 +462,7 @@ def recheck_sync(
     return judged.event, judged.facts
 
 
-@_pure(Deed.JUDGES)
+@_pure(Deed.JUDGES, needs=("failure_shown", "yes"))
 def accept_failure(_: Settings, facts: Facts) -> tuple[Literal[Event.SYNC_FAILED], Facts]:
     """The deadline ends the doubt: the failure that Fivetran shows is believed."""
     return Event.SYNC_FAILED, facts

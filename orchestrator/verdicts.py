@@ -61,7 +61,7 @@ HEADLINES: dict[str, str] = {
     Event.BUSY: "another sync is running",
     Event.RESCHEDULED: "Fivetran rescheduled the sync",
     Event.TOO_LATE: "Fivetran rescheduled the sync to a time after the deadline",
-    Event.UNCONFIRMED: "whether Fivetran accepted the re-sync is not known: its answers were lost",
+    Event.UNCONFIRMED: "whether Fivetran accepted the trigger is not known: its answers were lost",
     Event.INTERRUPTED: "the job was interrupted",
     Event.TERMINATED: "the job was terminated",
 }
@@ -215,7 +215,7 @@ def _sync_reasons(settings: Settings, facts: Facts, document: Mapping[str, Any])
     if verdict in {Event.RESCHEDULED, Event.TOO_LATE}:
         yield f"rescheduled for {facts.waited_for or 'a time that Fivetran does not say'}"
     if verdict == Event.UNCONFIRMED:
-        yield f"{facts.lost} requests for the re-sync had no answer"
+        yield f"{facts.lost} trigger{'' if facts.lost == 1 else 's'} had no answer"
     if verdict == Event.TIMED_OUT:
         yield f"the run had {settings.timeout:g} s (FIVETRAN_TIMEOUT)"
         if facts.not_started_for is not None:
@@ -389,10 +389,8 @@ def _setup_advice(settings: Settings, facts: Facts) -> list[str]:
 
 
 def _unconfirmed_advice(settings: Settings, _: Facts) -> list[str]:
-    return [
-        f"look at the connection's page whether a re-sync of the table is under way: {settings.page}",
-        "if none is, start the job again",
-    ]
+    what = "a re-sync of the table" if settings.action == "FORCE_RESYNC" else "the sync that the job asked for"
+    return [f"look on the connection's page whether {what} is under way: {settings.page}", "if not, start the job again"]
 
 
 def _busy_advice(settings: Settings, _: Facts) -> list[str]:

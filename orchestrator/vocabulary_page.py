@@ -91,7 +91,7 @@ def _effect(effect: Call | Pure | Writing) -> str:
         facts.insert(0, f"asks: `{request.method} {request.path.partition('?')[0]}`, to {request.purpose}")
     if not isinstance(effect, Writing) and effect.deeds:
         facts.append(f"as promises see it: {', '.join(deed for deed in Deed if deed in effect.deeds)}")
-    if isinstance(effect, Call) and effect.needs:
+    if not isinstance(effect, Writing) and effect.needs:
         facts.append(f"comes straight after the choice `{effect.needs[0]}` at `{effect.needs[1]}`")
     lines = (f"### {effect.name}", "", meaning_of(effect.name), "", *(f"- {fact}" for fact in facts), "")
     return "\n".join(lines)

@@ -123,6 +123,11 @@ def _way(action: str, state: str) -> Case:  # noqa: C901, PLR0911, PLR0912  # a 
             return Case(replace(brief, faults=(Fault(on=trigger, status=409, code="Conflict"),)))
         case "considering_trigger":
             return Case(replace(brief, faults=(_throttled(trigger, times=8),)))
+        case "considering_lost":
+            restart = _way(action, "restarting")
+            return replace(restart, scenario=replace(restart.scenario, faults=(_throttled(trigger, times=3),)))
+        case "giving_up" if action == "START":
+            return case(action, "considering_restart", "no")
         case "giving_up":
             return case(action, "considering_repeat", "no")
         case "considering_history" | "asking_history":
@@ -290,7 +295,10 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
             return replace(way, scenario=replace(scenario, faults=(SLOW_LOOK, Fault(on=lost, does="reset"))))
         case "considering_restart", "no":
             never = replace(scenario, faults=(SLOW_LOOK, Fault(on=lost, does="reset", times=3)))
-            return replace(way, scenario=never, variables={**way.variables, "FIVETRAN_TIMEOUT": "40"})
+            return replace(way, scenario=never)
+        case "considering_lost", "yes":
+            faults = (SLOW_LOOK, Fault(on=lost, does="reset"), _throttled(lost, skip=1, times=3))
+            return replace(way, scenario=replace(scenario, faults=faults))
         case "awaiting_sign", "timed_out":
             never = replace(scenario, faults=(Fault(on=lost, does="reset"),))
             return Case(never, {"FIVETRAN_TIMEOUT": "5"})

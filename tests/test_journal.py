@@ -553,21 +553,21 @@ NO_HEADER = "is no journal: its first line is not the header of one"
         ),
         (_with(2, '"due": ', '"due": true, "x": '), "line 3 is damaged (ValueError: due: True is not a number from 0)"),
         (
-            _with(2, '"answer": {', '"answer": null, "x": {'),
-            "line 3 is damaged (ValueError: answer: None is not an object",
+            _with(1, '"answer": {', '"answer": null, "x": {'),
+            "line 2 is damaged (ValueError: answer: None is not an object",
         ),
-        (_with(2, '"answer": {', '"answer": {"more": 1, '), "line 3 is damaged (ValueError: answer.more is unknown)"),
+        (_with(1, '"answer": {', '"answer": {"more": 1, '), "line 2 is damaged (ValueError: answer.more is unknown)"),
         (
-            _with(2, '"request": {', '"request": {}, "x": {'),
-            "line 3 is damaged (ValueError: request.method is missing)",
-        ),
-        (
-            _with(2, '"answer": {', '"failure": {"event": "conflict", "message": "", "more": 1}, "answer": {'),
-            "line 3 is damaged (ValueError: failure.more is unknown)",
+            _with(1, '"request": {', '"request": {}, "x": {'),
+            "line 2 is damaged (ValueError: request.method is missing)",
         ),
         (
-            _with(2, '"answer": {', '"failure": {"event": "dance", "message": ""}, "answer": {'),
-            "line 3 is damaged (KeyError: 'dance')",
+            _with(1, '"answer": {', '"failure": {"event": "conflict", "message": "", "more": 1}, "answer": {'),
+            "line 2 is damaged (ValueError: failure.more is unknown)",
+        ),
+        (
+            _with(1, '"answer": {', '"failure": {"event": "dance", "message": ""}, "answer": {'),
+            "line 2 is damaged (KeyError: 'dance')",
         ),
         (_with(2, '"why": ', '"cut_off": "knife", "why": '), "line 3 is damaged (ValueError: cut_off: 'knife' is not"),
         (_with(2, '"why": ', '"by_hand": "magic", "why": '), "line 3 is damaged (ValueError: by_hand: 'magic' is not"),

@@ -26,9 +26,9 @@ def asks(state: State) -> bool:
 
 
 def needs(state: State) -> tuple[str, str] | None:
-    """The choice, and its value, that the state's request must come straight after."""
+    """The choice, and its value, that the state must come straight after."""
     effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
-    return effect.needs if isinstance(effect, Call) else None
+    return None if effect is None or isinstance(effect, Writing) else effect.needs
 
 
 def changes(state: State) -> bool:

@@ -68,7 +68,6 @@ def _beside(chart: Chart) -> Path | None:
 # --- What became of the trigger ---------------------------------------------------------------
 
 LOST = {Event.ANSWER_LOST, Event.TIMED_OUT, *SIGNALS}  # it may have been carried out
-LOOKED_FOR = {"lost", "lost restart"}
 KINDS = {Deed.RESTARTS_SYNC: "lost restart", Deed.STARTS_RESYNC: "lost re-sync"}
 
 
@@ -96,7 +95,7 @@ def _became(trigger: str, edge: Edge) -> Iterable[str]:
         trigger == "lost restart" or (trigger == "lost re-sync" and event == Event.IDLE)
     ):
         return ("",)
-    missed = trigger in LOOKED_FOR and done(edge, Deed.LOOKS) and done(edge, Deed.READS) and event == Event.NOT_STARTED
+    missed = trigger == "lost" and done(edge, Deed.LOOKS) and event == Event.NOT_STARTED
     unattended = trigger == "due" and chosen(edge, "schedule_type") == "manual"
     return ("again" if missed or unattended else trigger,)
 
@@ -140,9 +139,12 @@ def _blindly(chart: Chart) -> Path | None:
 
 
 def _sign(chart: Chart) -> Path | None:
-    return shortest(
-        chart, "", _became, at=lambda trigger, state: Deed.LOOKS in deeds(state) and trigger not in LOOKED_FOR
-    )
+    def at(trigger: str, state: State) -> bool:
+        # The connection may show the very sync that a restart was to stop: only the history tells them apart.
+        looked_for = "lost" if Deed.READS in deeds(state) else "lost restart"
+        return Deed.LOOKS in deeds(state) and trigger != looked_for
+
+    return shortest(chart, "", _became, at=at)
 
 
 def _keeps(chart: Chart) -> Path | None:
@@ -211,7 +213,8 @@ TRIGGER = (
     ),
     Promise(
         "a sign is looked for only after a lost answer",
-        "What was accepted may show no sign for long: a look that finds none must not have it triggered again.",
+        "What was accepted may show no sign for long: a look that finds none must not have it triggered again. A restart "
+        "is looked for in the history alone: what the connection shows may be the sync that was to be stopped.",
         _sign,
     ),
     Promise(
