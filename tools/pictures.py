@@ -22,10 +22,12 @@ FOLDER = Path(__file__).parent.parent / "orchestrator" / "reports" / "pictures"
 
 # What a page needs no more: prolog and comments, tooltips, the white ground, Graphviz's fonts.
 _SUPERFLUOUS = re.compile(
-    r"\A.*?(?=<svg)|<!--.*?-->\s*|<title>.*?</title>\s*|<polygon fill=\"white\"[^>]*/>\s*| font-family=\"[^\"]*\"",
+    r"\A.*?(?=<svg)|<!--.*?-->\s*|<title>.*?</title>\s*|<polygon fill=\"white\"[^>]*/>\s*| font-family=\"[^\"]*\""
+    r"| text-anchor=\"start\"",
     re.DOTALL,
 )
 _TEXT = re.compile(r'<text text-anchor="start" x="(?P<x>[-\d.]+)" y="(?P<y>[-\d.]+)"[^>]*(?=>)')
+_NUMBER = re.compile(r"\d+\.\d+")
 _SIZE = re.compile(r'<svg width="[\d.]+pt" height="[\d.]+pt"\s+viewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"[^>]*>')
 
 
@@ -41,10 +43,11 @@ def drawn(chart: Chart) -> str:
     def fitted(text: re.Match[str]) -> str:
         """A text that takes the room it was given, in whatever font the reader has for Helvetica."""
         width = widths[round(float(text["x"]), 1), round(-float(text["y"]), 1)]
-        return f'{text[0]} textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs"' if width else text[0]
+        return f'{text[0]} textLength="{width:.0f}"' if width else text[0]
 
     svg = _TEXT.sub(fitted, graphviz.render(drawing, "svg").decode())
-    svg = _SUPERFLUOUS.sub("", svg).replace("&#45;", "-")
+    # Half a point more or less is nothing that anybody sees.
+    svg = _NUMBER.sub(lambda number: f"{float(number[0]):.0f}", _SUPERFLUOUS.sub("", svg)).replace("&#45;", "-")
     return _SIZE.sub(rf'<svg data-chart="{chart.digest}" viewBox="0 0 \1 \2">', svg, count=1)
 
 
