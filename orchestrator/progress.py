@@ -106,11 +106,11 @@ def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool
     state = documents.sync_state(document)
     succeeded = _ours(facts, document, "succeeded_at")
     failed = _ours(facts, document, "failed_at")
-    if failed is not None and not facts.syncing_seen and _may_be_the_stopped_ones(facts, failed):
+    if failed is not None and not facts.syncing_seen and _may_be_anothers(facts, failed):
         failed = None  # ours was not seen yet
     well = succeeded is not None and (failed is None or succeeded >= failed)
     seen = facts.but(not_started_for=None, doubt=None)
-    if succeeded is not None and well and not _may_be_the_stopped_ones(facts, succeeded):
+    if succeeded is not None and well and not _may_be_anothers(facts, succeeded):
         if state != "syncing":
             rule = "succeeded_at moved since the trigger, and is no older than a failed_at that moved"
             return Judgment(Event.SUCCEEDED, seen, rule)
@@ -125,7 +125,7 @@ def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool
         rule = "sync_state is rescheduled, and not by a reschedule that was known before"
         return Judgment(Event.RESCHEDULED, rescheduled(seen, put_off), rule)
     if well:
-        rule = "succeeded_at moved, but it may be the date of the stopped sync"
+        rule = "succeeded_at moved, but it may be the date of a sync before ours"
         return _doubtful(facts, document, at, Event.SUCCEEDED, rule)
     if failed is not None:
         return _doubtful(facts, document, at, Event.SYNC_FAILED, "failed_at moved since the trigger")
@@ -252,9 +252,11 @@ def _ours(facts: Facts, document: Mapping[str, Any], name: str) -> float | None:
     return now
 
 
-def _may_be_the_stopped_ones(facts: Facts, date: float) -> bool:
-    """Whether a date may belong to the sync that our restart stopped."""
-    return facts.restarted and (facts.triggered_at is None or date < facts.triggered_at + STOPPING)
+def _may_be_anothers(facts: Facts, date: float) -> bool:
+    """Whether a date may belong to the sync that our restart stopped, or to one that ended before ours began."""
+    if facts.restarted:
+        return facts.triggered_at is None or date < facts.triggered_at + STOPPING
+    return since(facts) is None and facts.ever_syncing and not facts.syncing_seen
 
 
 def _waited(facts: Facts, at: float) -> float | None:

@@ -254,6 +254,8 @@ def lines(stream: TextIO) -> Iterator[str]:
     """
     descriptor = _descriptor(stream)
     if descriptor is None:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
         yield from (line.rstrip("\n") for line in stream)
         return
     rest, chunk = b"", b"some"

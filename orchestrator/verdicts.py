@@ -138,8 +138,8 @@ def schedule_to_restore(settings: Settings, facts: Facts) -> bool:
 
 def schedule_to_switch_late(settings: Settings, facts: Facts) -> bool:
     """Whether the schedule is still to be switched, since a running sync was attached to or restarted."""
-    done = {*facts.answered, *facts.given_up}
-    untouched = {"disable_schedule", "unpause_connection", "switch_schedule_late"}.isdisjoint(done)
+    done = {*facts.answered, *facts.given_up} & {"disable_schedule", "unpause_connection"}
+    untouched = not done and "switch_schedule_late" not in facts.attempted
     automatic = documents.schedule_type(facts.connection or {}) != documents.MANUAL
     wanted = not settings.keep_schedule and not settings.restore_schedule
     return wanted and automatic and untouched and has_sync(settings, facts)
@@ -390,7 +390,10 @@ def _setup_advice(settings: Settings, facts: Facts) -> list[str]:
 
 def _unconfirmed_advice(settings: Settings, _: Facts) -> list[str]:
     what = "a re-sync of the table" if settings.action == "FORCE_RESYNC" else "the sync that the job asked for"
-    return [f"look on the connection's page whether {what} is under way: {settings.page}", "if not, start the job again"]
+    return [
+        f"look on the connection's page whether {what} is under way: {settings.page}",
+        "if not, start the job again",
+    ]
 
 
 def _busy_advice(settings: Settings, _: Facts) -> list[str]:

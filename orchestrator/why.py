@@ -18,7 +18,7 @@ from orchestrator.vocabulary import meaning_of
 __all__ = ["why"]
 
 # What is decided by how the connection is, and by its schedule; the rest by neither.
-_BY_CONDITION = {Event.READY, Event.PAUSED, Event.INCOMPLETE, Event.BROKEN}
+_BY_CONDITION = {Event.READY, Event.BUSY, Event.PAUSED, Event.INCOMPLETE, Event.BROKEN}
 _BY_SCHEDULE = {Event.READY, Event.DISABLED, Event.RESTORED}
 
 

@@ -124,8 +124,8 @@ def _way(action: str, state: str) -> Case:  # noqa: C901, PLR0911, PLR0912  # a 
         case "considering_trigger":
             return Case(replace(brief, faults=(_throttled(trigger, times=8),)))
         case "considering_lost":
-            restart = _way(action, "restarting")
-            return replace(restart, scenario=replace(restart.scenario, faults=(_throttled(trigger, times=3),)))
+            way = _way(action, "restarting")
+            return replace(way, scenario=replace(way.scenario, faults=(_throttled(trigger, times=3),)))
         case "giving_up" if action == "START":
             return case(action, "considering_restart", "no")
         case "giving_up":
@@ -281,14 +281,11 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
             return Case(scenario, {"FIVETRAN_ON_RUNNING": event})
         case "awaiting_idle", "timed_out":
             return Case(replace(scenario, running=FOR_EVER), {"FIVETRAN_TIMEOUT": "25"})
-        case (
-            "awaiting_restart",
-            "timed_out",
-        ):  # the answer is lost after the deadline, in the time that a last call gets
-            slow = (Fault(on="get", does="slow", answers_in=3), Fault(on=lost, does="reset", answers_in=3))
-            return replace(
-                way, scenario=replace(scenario, faults=slow), variables={**way.variables, "FIVETRAN_TIMEOUT": "5"}
-            )
+        case "awaiting_restart", "timed_out":
+            # The answer is lost after the deadline, in the time that a last call gets.
+            late = (Fault(on="get", does="slow", answers_in=3), Fault(on=lost, does="reset", answers_in=3))
+            more = {**way.variables, "FIVETRAN_TIMEOUT": "5"}
+            return replace(way, scenario=replace(scenario, faults=late), variables=more)
         case "considering_lost_restart", "no":
             return replace(way, variables={**way.variables, "FIVETRAN_EVIDENCE": "0"})
         case "looking_for_restart", "not_started":  # nor did the other sync start in the very second

@@ -217,8 +217,11 @@ class _Truth:
             shown = max(one.shown_at or 0 for one in good)
             if shown <= sync.shown_at and not any(shown <= (look.acts_at or 0) < sync.shown_at for look in self.looks):
                 return "another sync failed after ours had succeeded, between two looks"
-        if self.policy == "restart" and any(self.unheard(sent) for sent in self.posts):
-            return REPEATED
+        if any(self.unheard(sent) for sent in self.posts):
+            if self.policy == "restart":
+                return REPEATED
+            if self.world.action == "FORCE_RESYNC":
+                return "the re-sync whose answer was lost had succeeded, and the repeated one decides, by design"
         return self._skewed()
 
     def _why_foreign(self) -> str:
@@ -261,7 +264,9 @@ class _Truth:
         ends = [
             trigger
             for trigger in triggers
-            if trigger.sync and trigger.sync.outcome not in {"", "reschedules", "stopped", "clashed"}
+            if trigger.sync
+            and trigger.sync.outcome not in {"", "reschedules", "stopped", "clashed"}
+            and not any(sync.origin is trigger.sync for sync in self.syncs)  # Fivetran goes on with it
         ]
         if len(ends) < 2:
             return

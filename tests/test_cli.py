@@ -88,7 +88,7 @@ def test_each_variable_is_documented(capsys: Capture, variable: Variable) -> Non
 
     told = " ".join(capsys.readouterr().out.split())
     default = f" (default {variable.default})" if variable.default else ""
-    value = "" if variable.any_value else " VALUE"
+    value = f" [{variable.special}]" if variable.special else "" if variable.any_value else " VALUE"
     assert f" {variable.flag}{value} {variable.meaning}{default} [{variable.name}]" in told
 
 
@@ -252,8 +252,7 @@ def test_flags_win(fivetran: Rehearsal, name: str) -> None:
     [
         (None, "holds no unfinished run: start one without --resume"),
         ("{", "cannot be read as a state file (Expecting property name enclosed in double quotes"),
-        ('{"format": 1, "ended": true}', "holds no unfinished run: start one without --resume"),
-        ('{"format": 1, "action": "TEST"}', "holds an unfinished run with action 'TEST', not 'START'"),
+        ('{"format": 1, "ended": true}', "is not a state file: name another one"),
     ],
 )
 def test_resume_without_a_run(

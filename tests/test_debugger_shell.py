@@ -627,7 +627,7 @@ def test_dumb_terminal(tmp_path: Path) -> None:
 
     terminal.await_text("0 validating>")
     terminal.type("step\r")
-    terminal.await_text("disabling_schedule>")
+    terminal.await_text("considering_switch>")
     terminal.type("quit\r")
 
     assert terminal.end() == 0

@@ -214,15 +214,15 @@ def test_no_answer_is_a_bug_of_ours(
     [
         ({"Retry-After": "-5"}, None),
         ({"Retry-After": "nan"}, None),
-        ({"Retry-After": "1e999"}, 2.0**63),
-        ({"Retry-After": "9" * 5000}, 2.0**63),
-        ({"Retry-After": "Fri, 31 Dec 9999 23:59:59 -2359"}, 253_402_387_139.0 - 5),
+        ({"Retry-After": "1e999"}, 60.0),
+        ({"Retry-After": "9" * 5000}, 60.0),
+        ({"Retry-After": "Fri, 31 Dec 9999 23:59:59 -2359"}, 60.0),
         ({"Retry-After": "Thu, 01 Jan 1900 00:00:00 GMT"}, None),
         ({"Retry-After": "Mon, 01 Jan 2024 00:00:00 +2500"}, None),
     ],
 )
 def test_retry_after_is_bounded(headers: Mapping[str, str], expected: float | None) -> None:
-    """A Retry-After that names no wait is none, and one without end is a number all the same."""
+    """A Retry-After that names no wait is none, and one without end that is not Fivetran's own is a minute."""
     with pytest.raises(Failure) as failed:
         interpret(Request("GET", "/", "ask"), 429, headers, b"{}", now=lambda: 5.0)
 

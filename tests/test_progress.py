@@ -239,7 +239,7 @@ def test_resync_is_no_success_while_syncing(read: dict[str, Any], expected: Even
         (SEEN, document(failed_at=NEW), Event.SYNC_FAILED),
         (SEEN, document(), Event.CANCELLED),
         (RESTARTED, document(succeeded_at=NEW), Event.SUCCEEDED),
-        (RESTARTED, document(succeeded_at=NEW, failed_at=NEWER), Event.SYNC_FAILED),
+        (replace(RESTARTED, syncing_seen=True), document(succeeded_at=NEW, failed_at=NEWER), Event.SYNC_FAILED),
         (replace(WAS_BROKEN, syncing_seen=True), document(setup="broken"), Event.BROKEN),
         (replace(WAS_BROKEN, syncing_seen=True), document(setup="incomplete"), Event.BROKEN),
     ],

@@ -271,9 +271,7 @@ def test_texts_keep_to_their_boxes(action: str) -> None:
     for name, body in states.items():
         (outline,) = re.findall(r' (?:d|points)="([^"]+)"', body)[:1]
         across = [float(x) for x in re.findall(r"(-?[\d.]+),", outline)]
-        texts = re.findall(
-            r'<text x="([\d.]+)"[^>]* textLength="([\d.]+)">', body
-        )
+        texts = re.findall(r'<text x="([\d.]+)"[^>]* textLength="([\d.]+)">', body)
         assert len(texts) == body.count("<text") > 0, name
         assert all(min(across) <= float(x) and float(x) + float(width) <= max(across) for x, width in texts), name
 

@@ -125,7 +125,7 @@ def test_what_time_ran_out_of(facts: dict[str, Any], expected: str) -> None:
 # --- What goes on at Fivetran -------------------------------------------------------------------------
 
 FAILURE = {"request": "GET /x", "purpose": "look", "attempts": 1, "message": "", "request_id": ""}
-SWITCHED = {"attempted": ("disable_schedule",)}
+SWITCHED = dict.fromkeys(("attempted", "answered"), ("disable_schedule",))
 
 RUNNING = {
     "over: succeeded": ("succeeded", {"triggered": True, "connection": document()}, False),
@@ -339,7 +339,7 @@ REASONS = {
         {"connection": document(setup_state="broken")},
         ["its setup_state is broken; Fivetran's API gives no task for it"],
     ),
-    "unconfirmed": ("unconfirmed", {"lost": 3}, ["3 requests for the re-sync had no answer"]),
+    "unconfirmed": ("unconfirmed", {"lost": 3}, ["3 triggers had no answer"]),
     "failed tests": (
         "tests_failed",
         {
@@ -559,7 +559,7 @@ TO_SWITCH = {
     "switched before": ({}, {"triggered": True, "connection": document(), **SWITCHED}, False),
     "un-paused before": (
         {},
-        {"triggered": True, "connection": document(), "attempted": ("unpause_connection",)},
+        {"triggered": True, "connection": document(), "answered": ("unpause_connection",)},
         False,
     ),
     "tried late already": (

@@ -93,7 +93,7 @@ def test_failed_tests_are_named(stage: Callable[..., Stage], result: str, line: 
     ("scenario", "event", "line"),
     [
         ("unpaused", "unpaused", "paused is false: the connection is no longer paused."),
-        ("succeeds", "disabled", "schedule_type is manual: the connection is off its own schedule."),
+        ("succeeds", "disabled", "schedule_type is manual: the connection's schedule is manual."),
         ("succeeds", "restored", "schedule_type is auto: the schedule is as it was found."),
         ("paused", "paused", "sync_state is paused, setup_state is connected: the connection is paused."),
     ],

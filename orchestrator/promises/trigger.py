@@ -213,8 +213,8 @@ TRIGGER = (
     ),
     Promise(
         "a sign is looked for only after a lost answer",
-        "What was accepted may show no sign for long: a look that finds none must not have it triggered again. A restart "
-        "is looked for in the history alone: what the connection shows may be the sync that was to be stopped.",
+        "What was accepted may show no sign for long: a look that finds none must not have it triggered again. A "
+        "restart is looked for in the history alone: what the connection shows may be the sync that was to be stopped.",
         _sign,
     ),
     Promise(
