@@ -220,7 +220,6 @@ ONLY_IN = {
             ("considering_repeat", "no"),
         )
     ),
-    ("FORCE_RESYNC", "ending", "unconfirmed"),
 }
 
 

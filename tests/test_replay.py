@@ -200,7 +200,7 @@ class _Moody:
     failing=st.integers(0, 4),
     retry_after=st.one_of(st.none(), SECONDS),
     jitter=st.floats(0.0, 1.0, exclude_max=True),
-    limits=st.tuples(st.one_of(SECONDS, st.floats(1.0, 200.0)), SECONDS, SECONDS),
+    limits=st.tuples(st.one_of(SECONDS, st.floats(1.0, 200.0)), *[SECONDS.filter(lambda seconds: seconds >= 0.1)] * 2),
     taken_up=st.booleans(),
 )
 def test_no_number_is_too_awkward_to_repeat(  # a run's numbers
