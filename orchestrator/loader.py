@@ -6,6 +6,7 @@ effect is unhandled, no wait is without a deadline, no loop takes no time.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,9 @@ class UnreadableChartError(ChartError):
     """A file that cannot be read, or is no text."""
 
 
+@cache
 def load(action: str) -> Chart:
-    """The chart of an action.
+    """The chart of an action; parsed and proved once in a process.
 
     Raises:
         ChartError: It is not sound.

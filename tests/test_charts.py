@@ -238,11 +238,12 @@ def test_force_resync_is_start_with_another_trigger() -> None:
 
     assert differences == ONLY_IN
     assert start.states.keys() - resync.states.keys() == {
-        *("restarting", "awaiting_restart", "considering_lost_restart", "looking_for_restart", "considering_restart"),
+        *("restarting", "awaiting_restart", "considering_lost_restart", "looking_for_restart"),
+            *("considering_restart", "considering_lost"),
         *("considering_conflict", "awaiting_sign", "confirming"),
         *("considering_late_switch", "switching_late"),
     }
-    assert resync.states.keys() - start.states.keys() == {"giving_up", "considering_names", "looking_up_table"}
+    assert resync.states.keys() - start.states.keys() == {"considering_names", "looking_up_table"}
 
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(ACTIONS, 2)))

@@ -104,7 +104,7 @@ def worlds(http_server: HTTPServer, tmp_path_factory: pytest.TempPathFactory) ->
     played: list[World] = []
 
     @settings(
-        max_examples=150,
+        max_examples=100,
         deadline=None,
         derandomize=True,
         database=None,

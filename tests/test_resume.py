@@ -46,14 +46,14 @@ def _dies_once_triggered(run: Run, _: Step | None) -> None:
 def test_killed_between_any_two_steps(stage: Callable[..., Stage], name: str, tmp_path: Path) -> None:
     """Killed after any step and started again, the job ends as if nothing had happened, with no second sync."""
     whole = stage(_slow(name))
-    steps = len(whole.play(FIVETRAN_POLL_INTERVAL="15").steps)
+    steps = len(whole.play(FIVETRAN_POLL_INTERVAL="25").steps)
     for number in range(steps):
         here = stage(_slow(name))
         file = str(tmp_path / f"state-{number}.json")
         with pytest.raises(Killed):
-            here.play(observe=_dies_after(number), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+            here.play(observe=_dies_after(number), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="25")
 
-        played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+        played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="25")
 
         assert played.code == here.scenario.exit_code, played.stderr
         assert len(here.syncs) == len(whole.syncs), (number, played.stderr)
@@ -66,7 +66,7 @@ def test_killed_before_any_answer(
 ) -> None:
     """Killed while any request is under way, the job loses its answer only: no second sync is started."""
     whole = stage(_slow(name))
-    requests = len(whole.play(FIVETRAN_POLL_INTERVAL="15").requests)
+    requests = len(whole.play(FIVETRAN_POLL_INTERVAL="25").requests)
     for number in range(1, requests + 1):
         here = stage(_slow(name))
         file = str(tmp_path / f"state-{number}.json")
@@ -74,9 +74,9 @@ def test_killed_before_any_answer(
         with monkeypatch.context() as patch:
             patch.setattr(Client, "send", _dying_send(number))
             with pytest.raises(Killed):
-                here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+                here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="25")
 
-        played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+        played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="25")
 
         assert played.code == here.scenario.exit_code, played.stderr
         assert len(here.syncs) == len(whole.syncs), (number, played.stderr)
