@@ -718,13 +718,13 @@ FIRST_LOOK = 10.0
 
 @_pause
 def next_poll(settings: Settings, facts: Facts, _: float) -> float:
-    """FIVETRAN_POLL_INTERVAL; at most 10 s before the first look after un-pausing."""
+    """Until FIVETRAN_POLL_INTERVAL has passed; at most 10 s before the first look after un-pausing."""
     return min(settings.poll_interval, FIRST_LOOK) if facts.unpaused_looks == 0 else settings.poll_interval
 
 
 @_pause
 def quiet(settings: Settings, facts: Facts, now: float) -> float:
-    """FIVETRAN_POLL_INTERVAL, or less where less of the quiet is left after which a doubt is believed."""
+    """Until FIVETRAN_POLL_INTERVAL has passed, or the quiet is over after which a doubt is believed."""
     return min(settings.poll_interval, quiet_left(facts, now))
 
 

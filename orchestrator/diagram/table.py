@@ -49,6 +49,8 @@ def _does(state: State) -> str:
     request, meaning = request_of(state), meaning_of(state.operand, state.kind)
     if request is not None and request.changes:  # its meaning says what has happened when it is answered
         meaning = request.purpose
+    if state.kind is Kind.WAITS:
+        meaning = f"{meaning[:1].lower()}{meaning[1:]}"
     verb = {Kind.WAITS: "waits ", Kind.CHOOSES: "chooses: "}.get(state.kind, "")
     said = f"{verb}{meaning}"
     parts = [
