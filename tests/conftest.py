@@ -11,6 +11,7 @@ from desk import Debugger
 from pytest_httpserver import HTTPServer
 from stage import Stage
 
+from orchestrator.reports import drawings
 from orchestrator.simulator.scenario import Scenario, load_scenario
 from orchestrator.simulator.server import Handler
 
@@ -61,6 +62,12 @@ def stage(http_server: HTTPServer, tmp_path: Path) -> Iterator[Callable[..., Sta
 
     yield make
     http_server.clear()
+
+
+@pytest.fixture
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is drawn from results: a sixth of a job's time, for tests that look at no drawing."""
+    monkeypatch.setattr(drawings, "drawings", lambda *_: ())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,6 +15,8 @@ from orchestrator.facts import Facts
 from orchestrator.settings import Settings
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 SETTINGS = Settings(
     action="START",
     connector_id="speak_inexpensive",

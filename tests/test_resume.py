@@ -13,6 +13,8 @@ from orchestrator.driver import Run, Step
 from orchestrator.exchange import Answer, Request
 from orchestrator.simulator.scenario import Scenario, SyncPlan, load_scenario
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 SCENARIOS = (
     *("lost_answer", "rescheduled_twice", "unpaused", "somebody_elses", "paused"),
     *("patch_cancels", "unpausing_starts", "restarted"),
