@@ -14,8 +14,6 @@ __all__ = ["LEAST", "STARS", "Mask", "proxy_secrets"]
 STARS = "***"
 
 LEAST = 8  # characters of a secret: to mask something shorter is to garble what has nothing to do with it
-SHORT = 100  # characters of a text that is cleaned once and remembered
-REMEMBERED = 1000  # of them
 MOST = 16  # tokens that are remembered: each read may bring a new one
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")  # and in lower case
 
@@ -41,7 +39,6 @@ class Mask:
         self._own: dict[str, set[str]] = {}  # each secret with its forms
         self._learned: dict[str, set[str]] = {}
         self._longest_first: list[str] = []
-        self._cleaned: dict[str, str] = {}  # what `block` made of short texts: a journal repeats itself
         for text in (key, secret, f"{key}:{secret}" if key and secret else ""):
             self.add(text)
 
@@ -63,7 +60,6 @@ class Mask:
     def _sort(self) -> None:
         forms = set().union(*self._own.values(), *self._learned.values())
         self._longest_first = sorted(forms, key=len, reverse=True)
-        self._cleaned = {}
 
     def text(self, text: str) -> str:
         """The text with each secret replaced."""
@@ -77,16 +73,9 @@ class Mask:
 
     def block(self, text: str) -> str:
         """The text masked, without control characters, line ends kept."""
-        known = self._cleaned.get(text)
-        if known is not None:
-            return known
-        # Masked again: a control character inside a secret hid it the first time.
-        clean = self.text(_CONTROLS.sub("", self.text(text)))
-        if len(text) <= SHORT:
-            if len(self._cleaned) >= REMEMBERED:
-                self._cleaned = {}
-            self._cleaned[text] = clean
-        return clean
+        clean = _CONTROLS.sub("", self.text(text))
+        # Masked again where something went: a control character inside a secret hid it the first time.
+        return clean if clean == text else self.text(clean)
 
     def value(self, value: Any) -> Any:  # noqa: ANN401  # any JSON
         """A JSON value with each of its texts as `line` makes it; what is no JSON becomes such a text."""
