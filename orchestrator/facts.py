@@ -6,7 +6,7 @@ a count: finite, and 0 or more.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 __all__ = ["Facts"]
@@ -121,8 +121,8 @@ class Facts:
         return (*self.warnings, *(new for new in warnings if new not in self.warnings))[:MOST_WARNINGS]
 
     def as_json(self) -> dict[str, Any]:
-        """The facts as JSON types."""
-        return asdict(self)
+        """The facts as JSON types; what is in them is theirs, not a copy."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:

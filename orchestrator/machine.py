@@ -5,6 +5,8 @@ no callbacks and no time-outs: what happens in a state is the driver's, so movin
 stay separate. A bare cursor is the model, and `auto_transitions` (edges to everywhere) is off.
 """
 
+from collections import deque
+
 from transitions import Machine, MachineError
 
 from orchestrator.chart import Chart, State
@@ -14,6 +16,10 @@ __all__ = ["IllegalMove", "Position"]
 
 class IllegalMove(Exception):  # noqa: N818
     """An event that the present state has no edge for. Nothing moved."""
+
+
+# A machine holds no position, so one serves all runs of a chart. The latest are kept: building one takes its time.
+_machines: deque[tuple[Chart, Machine]] = deque(maxlen=8)
 
 
 class _Cursor:
@@ -28,28 +34,22 @@ class Position:
     Args:
         chart: A chart that the loader has proved.
         at: The state to stand in; the chart's initial one when None.
-        machine: The machine of another position in that chart; it is built when None, which takes its time.
 
     Attributes:
+        machine: The chart's machine.
         state: The present state.
     """
 
-    def __init__(self, chart: Chart, at: str | None = None, machine: Machine | None = None) -> None:
+    def __init__(self, chart: Chart, at: str | None = None) -> None:
         self.chart = chart
+        self.machine = _machine(chart)
         self._cursor = _Cursor()
         self._cursor.state = at or chart.initial
-        self.machine = machine or Machine(
-            model=self._cursor,
-            states=list(chart.states),
-            initial=at or chart.initial,
-            transitions=[list(edge) for edge in ((event, source, target) for source, event, target in chart.edges())],
-            auto_transitions=False,
-        )
         self.state: State = chart.states[self._cursor.state]
 
     def twin(self) -> "Position":
-        """Another position at the same state, which moves by itself; the machine is one, for it holds no position."""
-        return Position(self.chart, self.state.name, self.machine)
+        """Another position at the same state, which moves by itself."""
+        return Position(self.chart, self.state.name)
 
     def fire(self, event: str) -> None:
         """Take the present state's edge for an event.
@@ -65,3 +65,18 @@ class Position:
         except MachineError as error:
             raise IllegalMove(f"{self.state.name} has no edge for {event!r}") from error
         self.state = self.chart.states[self._cursor.state]
+
+
+def _machine(chart: Chart) -> Machine:
+    for known, machine in tuple(_machines):
+        if known is chart:
+            return machine
+    machine = Machine(
+        model=None,
+        states=list(chart.states),
+        initial=chart.initial,
+        transitions=[[event, source, target] for source, event, target in chart.edges()],
+        auto_transitions=False,
+    )
+    _machines.append((chart, machine))
+    return machine

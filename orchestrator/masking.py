@@ -73,8 +73,9 @@ class Mask:
 
     def block(self, text: str) -> str:
         """The text masked, without control characters, line ends kept."""
-        # Masked again: a control character inside a secret hid it the first time.
-        return self.text(_CONTROLS.sub("", self.text(text)))
+        clean = _CONTROLS.sub("", self.text(text))
+        # Masked again where something went: a control character inside a secret hid it the first time.
+        return clean if clean == text else self.text(clean)
 
     def value(self, value: Any) -> Any:  # noqa: ANN401  # any JSON
         """A JSON value with each of its texts as `line` makes it; what is no JSON becomes such a text."""
@@ -87,12 +88,12 @@ class Mask:
     def _value(self, value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401  # any JSON
         if isinstance(value, str):
             return clean(value)
-        if isinstance(value, Mapping):
+        if value is None or isinstance(value, int | float):
+            return value
+        if isinstance(value, dict | Mapping):  # whether it is a dict is told faster
             return {self._name(str(name)): self._value(content, clean) for name, content in value.items()}
         if isinstance(value, list | tuple):
             return [self._value(content, clean) for content in value]
-        if value is None or isinstance(value, int | float):
-            return value
         return clean(str(value))  # no JSON, and what it says of itself may hold anything
 
     def _name(self, name: str) -> str:

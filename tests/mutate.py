@@ -31,7 +31,7 @@ from typing import NamedTuple
 from unittest import mock
 
 from alter import ALIVE, Altered, altered, counted, death
-from conftest import mount
+from conftest import Server, mount
 from ledger import LEDGER, Entry, play
 from pytest_httpserver import HTTPServer
 from stage import Stage
@@ -40,7 +40,6 @@ from orchestrator.chart import Chart
 from orchestrator.loader import ACTIONS, load, prove
 from orchestrator.promises import PROMISES
 from orchestrator.simulator.scenario import Scenario
-from orchestrator.simulator.server import Handler
 
 CHUNK = 16  # mutants that a process is handed at a time
 
@@ -86,10 +85,8 @@ _entries = {(entry.action, entry.state, entry.event): entry for entry in LEDGER}
 
 @cache
 def _server() -> HTTPServer:
-    server = HTTPServer(host="127.0.0.1", port=0, threaded=True)
+    server = Server(host="127.0.0.1", port=0, threaded=True)
     server.start()  # ends with its process
-    assert server.server is not None
-    server.server.RequestHandlerClass = Handler
     return server
 
 

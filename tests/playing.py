@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from worlds import World
 
-from orchestrator import configuration, driver
+from orchestrator import configuration
 from orchestrator.chart import Chart, Kind
 from orchestrator.client import interpret
 from orchestrator.configuration import Configured, configure
@@ -20,7 +20,6 @@ from orchestrator.effects import EFFECTS, Pure
 from orchestrator.events import Event
 from orchestrator.exchange import Answer, Request, unanswered
 from orchestrator.loader import load
-from orchestrator.machine import Position
 from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync
@@ -249,16 +248,7 @@ class _Player:
 @contextmanager
 def quickly() -> Iterator[None]:
     """Meanwhile each packaged chart is read once, and not once a run."""
-    known: dict[int, Position] = {}
-
-    def position(chart: Chart, at: str | None = None) -> Position:
-        """A machine holds no position: one a chart will do."""
-        first = known.get(id(chart))
-        made = Position(chart, at, None if first is None else first.machine)
-        known.setdefault(id(chart), made)
-        return made
-
-    with patch.object(configuration, "load", cache(load)), patch.object(driver, "Position", position):
+    with patch.object(configuration, "load", cache(load)):
         yield
 
 

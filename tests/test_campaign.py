@@ -23,6 +23,8 @@ from orchestrator.simulator.app import KEY, SECRET, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Other, Scenario, SyncPlan, load_scenario, parse_scenario
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 RUNS = 500  # a chunk
 HOME = f"/v1/connections/{CONNECTOR}"
 

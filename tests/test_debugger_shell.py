@@ -250,6 +250,18 @@ def test_live_asks_before_it_changes_something(debug: Debugger, fivetran: Rehear
     assert (transcript.code, _asked(fivetran)) == (2, ["get", "patch"])
 
 
+def test_live_shows_no_secret_of_a_proxy(debug: Debugger) -> None:
+    """What the environment says of proxies is masked where a live answer repeats it."""
+    echo = Fault(on="get", status=400, code="Odd", message="builder:pa#ss-word pa%23ss-word")
+    with rehearsed(Scenario(faults=(echo,))) as served:
+        variables = served.variables("STATUS", HTTPS_PROXY="http://builder:pa%23ss-word@proxy:3128")
+        transcript = debug("STATUS --live", "step", "answer", environ=variables)
+
+    shown = transcript.opening + "".join(told.text for told in transcript.told)
+    assert "*** ***" in shown
+    assert "ss-word" not in shown
+
+
 def test_live_run_goes_to_its_end(debug: Debugger, fivetran: Rehearsal, tmp_path: Path) -> None:
     """A live run waits in real time, reports as the job does, and is saved without secrets."""
     file = tmp_path / "saved.jsonl"

@@ -16,6 +16,8 @@ from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.world import LimitReached, World
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 SETTINGS = Settings(
     action="START",
     connector_id=CONNECTOR,

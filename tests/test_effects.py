@@ -15,6 +15,8 @@ from orchestrator.facts import Facts
 from orchestrator.settings import Settings
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 SETTINGS = Settings(
     action="START",
     connector_id="speak_inexpensive",
@@ -756,6 +758,16 @@ def test_a_restart_is_found_in_the_history(start: str, event: str) -> None:
     assert (after.started, after.restarted, after.lost) == (
         (True, False, 0) if event == "started" else (False, False, 1)
     )
+
+
+def test_an_earlier_sync_of_the_same_second_is_not_the_restart() -> None:
+    """A sync that began in the second of the restart, but before it, is passed over for the one that began after it."""
+    facts = Facts(asked_at=1.5, unanswered=LOST, lost=1)
+    history = {"items": [{"start": "2027-01-15T08:00:01.2Z"}, {"start": "2027-01-15T08:00:03Z"}]}
+
+    found, after = _meant("find_restart", facts, data=history, date=1_800_000_010.0, at=10.0)
+
+    assert (found, after.triggered_at) == ("started", 1_800_000_003.0)
 
 
 CRON = {"type": "CRON", "expression": "0 8 * * *"}

@@ -8,6 +8,8 @@ from stage import Stage
 
 from orchestrator.loader import ACTIONS, load
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_each_edge_has_an_entry(action: str) -> None:

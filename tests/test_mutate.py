@@ -13,6 +13,8 @@ from pytest_httpserver import HTTPServer
 
 from orchestrator.loader import ACTIONS, load, prove
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 ENTRY = next(entry for entry in LEDGER if str(entry) == "START-waiting-timed_out")
 
 

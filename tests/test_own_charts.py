@@ -17,6 +17,8 @@ from orchestrator.promises import broken
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.variables import VARIABLES
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "charts" / "test_then_start.toml"
 START = (ROOT / "statecharts" / "start.toml").read_text("utf-8")

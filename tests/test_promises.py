@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from conftest import mount
@@ -20,6 +21,7 @@ from orchestrator.driver import GRACE, LAST_CALL
 from orchestrator.journal import read_journal
 from orchestrator.loader import load
 from orchestrator.replay import replay
+from orchestrator.reports import drawings
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
@@ -104,7 +106,7 @@ def worlds(http_server: HTTPServer, tmp_path_factory: pytest.TempPathFactory) ->
     played: list[World] = []
 
     @settings(
-        max_examples=100,
+        max_examples=40,  # over HTTP; `make campaign` and its tests play thousands
         deadline=None,
         derandomize=True,
         database=None,
@@ -119,7 +121,8 @@ def worlds(http_server: HTTPServer, tmp_path_factory: pytest.TempPathFactory) ->
         more: dict[str, Any] = dict(variables)
         played.append(World(here, variables, here.play(jitter=jitter, **more), began))
 
-    play()
+    with mock.patch.object(drawings, "drawings", return_value=()):  # as `_undrawn`
+        play()
     http_server.clear()
     return played
 
@@ -235,6 +238,7 @@ def test_always_the_same_again(worlds: list[World]) -> None:
         assert (run.state.exit, run.facts.verdict) == (world.played.code, (world.played.report or {})["verdict"])
 
 
+@pytest.mark.usefixtures("_undrawn")
 @pytest.mark.parametrize("action", ["STATUS", "TEST"])
 def test_status_and_test_never_start_a_sync(stage: Callable[..., Stage], action: str) -> None:
     """STATUS and TEST ask for no sync, whatever happens."""
@@ -254,6 +258,7 @@ def test_status_and_test_never_start_a_sync(stage: Callable[..., Stage], action:
     play()
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_force_resync_never_asks_for_more_than_the_table(stage: Callable[..., Stage]) -> None:
     """FORCE_RESYNC posts just the table, never a plain sync and never an empty scope, put off or not."""
 

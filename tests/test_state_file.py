@@ -15,6 +15,8 @@ from orchestrator.settings import Settings
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Scenario
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 MakeStage = Callable[..., Stage]
 Document = dict[str, Any]
 

@@ -357,8 +357,8 @@ def test_signal_while_nobody_reads_the_result() -> None:
 def test_log_goes_on_while_nobody_reads_the_result() -> None:
     """While the result waits for its reader, the log reaches its own."""
     with rehearsed(BIG) as served, Stream() as out, Stream() as log:
-        variables = served.variables("STATUS", DATAOPS_DEBUG="1")
-        with Process(variables=variables, stdout=out.writing, stderr=log.writing) as job:
+        log.fill()  # so all of it waits
+        with Process(variables=served.variables("STATUS"), stdout=out.writing, stderr=log.writing) as job:
             os.read(out.reading, 1)  # it is at it
             log.given_away()
             told = b""

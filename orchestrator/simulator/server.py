@@ -1,10 +1,11 @@
 """Serve a simulator: in a thread of a demonstration, or by itself."""
 
+import io
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
@@ -19,13 +20,28 @@ LOOPBACK = "127.0.0.1"
 
 
 class Handler(WSGIRequestHandler):
-    """Leaves the `Date` and the telling of what arrived to the simulator."""
+    """Leaves the `Date` and the telling of what arrived to the simulator, and keeps connections, as Fivetran does."""
 
     protocol_version = "HTTP/1.1"
 
-    def send_response(self, code: int, message: str | None = None) -> None:
-        """The status line, without the server's own `Date`: that of the simulated clock follows."""
-        self.send_response_only(code, message)
+    def run_wsgi(self) -> None:
+        """Answer a request; werkzeug's own closes the connection after each."""
+        try:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            environ = {**self.make_environ(), "wsgi.input": io.BytesIO(body)}
+            status, headers = "", list[tuple[str, str]]()
+
+            def start(*said: Any) -> Callable[[bytes], object]:  # noqa: ANN401  # WSGI's form
+                nonlocal status, headers
+                status, headers, *_ = said
+                return self.wfile.write
+
+            answer = b"".join(self.server.app(environ, start))
+            # In one piece, and without a `Date` of the server's: that of the simulated clock is among them.
+            lines = [f"{self.protocol_version} {status}", *(f"{name}: {value}" for name, value in headers), "", ""]
+            self.wfile.write("\r\n".join(lines).encode("latin-1") + answer)
+        except ConnectionError as error:
+            self.connection_dropped(error)
 
     def connection_dropped(self, error: BaseException, environ: "WSGIEnvironment | None" = None) -> None:
         """A fault has dealt with the connection: there is no next request on it."""
