@@ -405,7 +405,8 @@ def test_table_has_every_edge(action: str) -> None:
     "row",
     [
         (
-            "waiting | Waits until FIVETRAN_POLL_INTERVAL has passed; at most 10 s before the first look after un-pausing. | waited"
+            "waiting | Waits until FIVETRAN_POLL_INTERVAL has passed; "
+            "at most 10 s before the first look after un-pausing. | waited"
             " | driver | polling"
         ),
         "triggering | `POST /v1/connections/{id}/sync` Start a sync. | triggered | effect | waiting",
