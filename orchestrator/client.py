@@ -227,7 +227,9 @@ class Client:
         if "_tunnel" in passed or any(isinstance(cause, ProxyError) for cause in causes):
             words = self._last(causes).removeprefix("tunnel connection failed: ")
             if words.startswith(str(int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED))):
-                return Rejected(f"cannot connect to {way}: the proxy answered {words}: it wants other credentials")
+                return Rejected(
+                    f"cannot connect to {way}: the proxy answered {words}: it rejected the proxy's credentials"
+                )
             return Unavailable(f"cannot connect to {way}: the proxy answered {words}")
         return unanswered(request, self._said(error))
 
@@ -285,7 +287,7 @@ def _body(response: requests.Response) -> bytes:
     """
     packed = response.headers.get("Content-Encoding", "").strip().lower()
     if packed not in {"", "identity", *ENCODINGS}:  # in layers, a few bytes unpack to any size
-        raise _Unreadable("the answer is packed in a way that was not asked for")
+        raise _Unreadable("the answer has a Content-Encoding that was not requested")
     pieces, size = [], 0
     for piece in response.iter_content(PIECE):
         size += len(piece)
@@ -343,7 +345,7 @@ def _read(
         raise _refusal(request, received, (code, message, excerpt, request_id), now(), mask)
     data = body.get("data")
     if not code or (request.wants_data and not isinstance(data, dict)):
-        said = "JSON, but not the documented one" if body else "no JSON of Fivetran's"
+        said = "JSON, but not the documented one" if body else "not JSON from Fivetran"
         text = f"the answer is {said}: {_excerpt(received, value, mask)}"
         raise unanswered(request, text, status=received.status)
     date = _date(received)

@@ -51,7 +51,7 @@ class ConfigurationError(ValueError):
     """What is wrong with the variables.
 
     Attributes:
-        errors: A line each: the variable, what is wrong with it, the mend.
+        errors: A line each: the variable, what is wrong with it, the fix.
         warnings: What was noticed besides.
     """
 
@@ -195,9 +195,9 @@ class _Reader:
             self._unknown.add(name)
         return text
 
-    def _error(self, name: str, problem: str, mend: str) -> None:
+    def _error(self, name: str, problem: str, fix: str) -> None:
         if name not in self._unknown:
-            self.errors.append(f"{name}: {problem}: {mend}")
+            self.errors.append(f"{name}: {problem}: {fix}")
 
     def _shown(self, name: str, text: str) -> str:
         """A value as a message shows it: the reference, where it came from the vault."""
@@ -260,17 +260,17 @@ class _Reader:
         return self._own_chart(own, action) if own else load(action)
 
     def _own_chart(self, path: str, action: str) -> Chart | None:
-        from orchestrator.promises import broken  # noqa: PLC0415  # only with a chart of somebody's own
+        from orchestrator.promises import broken  # noqa: PLC0415  # only with a user's own chart
 
-        name, mend = "FIVETRAN_CHART", f"`fivetran-orchestrator check {path}` has the details"
+        name, fix = "FIVETRAN_CHART", f"`fivetran-orchestrator check {path}` has the details"
         try:
             chart = load_file(path, action)
         except ChartError as error:
             for fault in str(error).splitlines():
-                self._error(name, fault, mend)
+                self._error(name, fault, fix)
             return None
         for promise, counterexample in broken(chart).items():
-            self._error(name, f"{path}: breaks the promise {promise!r}: {counterexample}", mend)
+            self._error(name, f"{path}: breaks the promise {promise!r}: {counterexample}", fix)
         return chart
 
     def _connector(self) -> str:
@@ -300,7 +300,7 @@ class _Reader:
         if text not in chart.values(name):
             self._error(
                 variable,
-                f"{self._shown(variable, text)} is no way to deal with {POLICY_OF[name]} in {chart.action}",
+                f"{self._shown(variable, text)} is not a valid choice for {POLICY_OF[name]} in {chart.action}",
                 f"set it to {' or '.join(chart.values(name))}",
             )
         return text
@@ -348,10 +348,10 @@ class _Reader:
         if address["scheme"].lower() == "https":
             self.errors.extend(faults(text, proxied=not loopback))
         elif not loopback:
-            mend = "use https; plain http goes to localhost, 127.0.0.1 and [::1] alone"
-            self._error(name, f"{shown} would send the key in the clear", mend)
-        if not loopback and not host.endswith(".fivetran.com"):
-            self.warnings.append(f"{name}: key and secret are sent to {shown}, which is not Fivetran's")
+            fix = "use https; plain http goes to localhost, 127.0.0.1 and [::1] alone"
+            self._error(name, f"{shown} would send the key in the clear", fix)
+        if address["scheme"].lower() == "https" and not loopback and not host.endswith(".fivetran.com"):
+            self.warnings.append(f"{name}: key and secret are sent to {shown}, which is not a Fivetran host")
         return text.rstrip("/")
 
     def _report_dir(self) -> str:
@@ -376,8 +376,8 @@ class _Reader:
             self.warnings.append(f"{names[0]} is Base64 of a key and its secret: both are taken from it")
         for name, text, other in ((names[0], key, names[1]), (names[1], secret, names[0])):
             if not text:
-                mend = "set both, or set neither and SET_FIVETRAN_KEYS_TO_ENV to take them from the DataOps vault"
-                self._error(name, "is not set" if not (key or secret) else f"is not set, but {other} is", mend)
+                fix = "set both, or set neither and SET_FIVETRAN_KEYS_TO_ENV to take them from the DataOps vault"
+                self._error(name, "is not set" if not (key or secret) else f"is not set, but {other} is", fix)
         self._check_pair(key, secret)
         return key, secret
 
@@ -419,13 +419,13 @@ class _Reader:
                 self._vault = read_vault(file)
         except VaultError as error:
             self._vault_failed = True
-            self._error(name, f"needs the vault {file}, which {error}", error.mend)
+            self._error(name, f"needs the vault {file}, which {error}", error.fix)
             return ""
         for path in paths:
             found = look_up(self._vault, path)
             if found is not None:
                 return found
-        self._error(name, f"the vault {file} has no text at {' or '.join(paths)}", "add it there, or mend the name")
+        self._error(name, f"the vault {file} has no text at {' or '.join(paths)}", "add it there, or correct the name")
         return ""
 
     def _vault_file(self) -> str:
@@ -442,7 +442,7 @@ class _Reader:
 
                 close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
                 if close:
-                    self.warnings.append(f"{name} is no variable of this job: did you mean {close[0]}?")
+                    self.warnings.append(f"{name} is not a variable of this job: did you mean {close[0]}?")
 
 
 def _address(text: str) -> re.Match[str] | None:

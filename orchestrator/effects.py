@@ -365,7 +365,7 @@ def find_restart(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Eve
 
 @_pure()
 def leave_unconfirmed(_: Settings, facts: Facts) -> tuple[Literal[Event.UNCONFIRMED], Facts]:
-    """Whether the re-sync was accepted is not known, and waiting would not tell."""
+    """Whether the re-sync was accepted is not known, and waiting longer would not settle it."""
     return Event.UNCONFIRMED, facts
 
 
@@ -602,7 +602,7 @@ def own_trigger_unanswered(_: Settings, facts: Facts) -> Literal["no", "yes"]:
 
 @_choice
 def own_sync_in_the_way(_: Settings, facts: Facts) -> Literal["no", "yes"]:
-    """Is what stands in the way perhaps our own: its answer was lost, or Fivetran has resumed it?"""
+    """May the running sync be our own: its answer was lost, or Fivetran has resumed it?"""
     return "yes" if trigger_unanswered(facts) or facts.waited_for is not None else "no"
 
 

@@ -205,7 +205,7 @@ class Rejected(Failure):
     event = Event.REJECTED
 
 
-# Events of failures that another attempt may mend; they are counted.
+# Events of failures that another attempt may get over; they are counted.
 TRANSIENT = frozenset(failure.event for failure in (RateLimited, Unavailable, AnswerLost, Conflict))
 
 

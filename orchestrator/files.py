@@ -284,7 +284,7 @@ def _target(path: Path) -> Path:
     """The file at the end of the links; the links are this user's or root's.
 
     Raises:
-        OSError: One is somebody else's, or there are too many.
+        OSError: One belongs to another user, or there are too many.
     """
     for _ in range(LINKS):
         try:

@@ -216,7 +216,7 @@ class Job:
                     f"FIVETRAN_STATE_FILE: {file} holds an unfinished run {found.stale}: a new one is begun"
                 )
         except SnapshotError as error:
-            raise ConfigurationError([f"FIVETRAN_STATE_FILE: {error}: {error.mend}"], []) from error
+            raise ConfigurationError([f"FIVETRAN_STATE_FILE: {error}: {error.fix}"], []) from error
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             problem = (
                 f"FIVETRAN_STATE_FILE: {file} is damaged ({type(error).__name__}: {error}): remove it to start afresh"
@@ -275,11 +275,11 @@ class Job:
             written = self._wait(watch, max(seconds, GRACE), give)
         if not written:
             self.stdout.finish(0.0)
-            why = self.stdout.error or f"nobody reads it, and {'a signal came' if watch.noted else 'time is up'}"
+            why = self.stdout.error or f"it was not read before {'a signal came' if watch.noted else 'the deadline'}"
             self.log.warning(f"the result could not be written to stdout: {why}")
 
     def _wait(self, watch: Watch, seconds: float, until: Callable[[], bool]) -> bool:
-        """Wait for a stream's reader, for at most so many seconds or until a signal: the verdict stands.
+        """Wait for a stream's reader, for at most that many seconds or until a signal: the verdict stands.
 
         Returns:
             What `until` returned; False where it came to no end.
@@ -300,14 +300,15 @@ class Job:
             self.log.error(problem)
         count = len(error.errors)
         self.log.error(
-            f"{count} thing{'s' if count > 1 else ''} to mend; nothing was asked of Fivetran", exit_code=MISCONFIGURED
+            f"{count} problem{'s' if count > 1 else ''} to fix; no request was sent to Fivetran",
+            exit_code=MISCONFIGURED,
         )
         told = Explanation(
             headline="the job's variables are wrong",
             reasons=tuple(error.errors),
-            at_fivetran=("nothing was asked of Fivetran",),
+            at_fivetran=("no request was sent to Fivetran",),
             still_running=None,
-            advice=("mend what is named above, and start the job again",),
+            advice=("fix what is named above, and start the job again",),
         )
         self._report("misconfigured", MISCONFIGURED, told, tuple(error.warnings))
         return MISCONFIGURED
@@ -320,7 +321,7 @@ class Job:
         begun = self.run_so_far is not None
         code = UNAVAILABLE if begun else MISCONFIGURED
         problem = f"the runner failed: {error}"
-        left = "a sync that was triggered may still run" if begun else "nothing was asked of Fivetran"
+        left = "a sync that was triggered may still run" if begun else "no request was sent to Fivetran"
         self.log.error(f"{problem}; {left}", exit_code=code)
         told = Explanation(
             headline="the runner failed",

@@ -77,7 +77,7 @@ def packaged_source(action: str) -> str:
 
 
 def load_file(path: str, action: str | None = None) -> Chart:
-    """A chart of somebody's own.
+    """A user's own chart.
 
     Args:
         path: The file.
@@ -268,7 +268,7 @@ def _prove_ends(chart: Chart, behind: set[str]) -> Iterator[str]:
         yield f"initial: {first.name!r}: nothing has happened yet that it could choose by or conclude from"
     for name, state in chart.states.items():
         if name not in behind and state.kind is Kind.DOES and isinstance(EFFECTS.get(state.operand), Writing):
-            yield f"{name}: does {state.operand!r}: there is no verdict to write yet: only after the conclusion"
+            yield f"{name}: does {state.operand!r}: there is no verdict to write before the conclusion"
     endings = [name for name, state in chart.states.items() if _chooses_verdict(state)]
     if len(endings) != 1:
         yield f'exactly one state must say `chooses = "verdict"`; here: {", ".join(endings) or "none"}'

@@ -168,5 +168,7 @@ def make_log(
         )
 
     lost = logger(_Line())
-    out.note = lambda number: lost.warning(f"{number} lines of the log are missing here: nobody read them in time")
+    out.note = lambda number: lost.warning(
+        f"{number} lines of the log were dropped here: stderr did not take them in time"
+    )
     return logger(_Lines(out, live or LiveLine(out)))  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
 """The variables of the network that requests obeys: proxies and the CA bundle.
 
-What is wrong with them no waiting mends, so it is found before the first request. They are those
+Waiting does not fix what is wrong with them, so it is found before the first request. They are those
 of the process, since requests reads nothing else.
 """
 
@@ -120,12 +120,12 @@ def _proxy_fault(proxy: str) -> str:
         if not host or host in {"http", "https"}:  # `http//proxy`
             return "names no host"
         if not re.fullmatch(rf"{HOST}|\[[0-9A-Fa-f:.]+\]", host):
-            return "names a host that cannot be one"
+            return "names an invalid host"
         if port == 0:
-            return "has a port that cannot be one"
+            return "has an invalid port"
         HTTPAdapter().proxy_manager_for(whole)
     except URLSchemeUnknown:
-        return "has a scheme that no proxy has"
+        return "has a scheme that is not supported"
     except InvalidSchema:
         return "names a SOCKS proxy, for which PySocks is missing"
     except (HTTPError, ValueError):

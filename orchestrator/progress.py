@@ -1,7 +1,7 @@
 """When is a sync over? What a polled document, or the sync history, says about the sync that we asked for.
 
 Pure functions of facts and document. Fivetran's times are compared with Fivetran's times only: a date counts as
-ours from the time on at which the trigger was asked for, and where Fivetran tells no time there is no such bound.
+ours from the time of the trigger's request on, and where Fivetran's answers have no time there is no such bound.
 The quiet is measured by the run's own clock. The rules, in the order in which they decide:
 
 1.  `succeeded_at` moved, and is not older than a moved `failed_at`: succeeded. Even while `syncing`, which is
@@ -14,8 +14,8 @@ The quiet is measured by the run's own clock. The rules, in the order in which t
 6.  The sync was seen and is gone (`scheduled` again, and neither date moved): cancelled, but in doubt.
 7.  Otherwise it is running or has not started.
 
-What is in doubt is asked of the history. Where that does not tell, it is believed after some quiet seconds in which
-nothing syncs and no success shows.
+What is in doubt is looked up in the history. Where that does not settle it, it is believed after some
+quiet seconds in which nothing syncs and no success shows.
 """
 
 from collections.abc import Iterable, Mapping
@@ -53,7 +53,7 @@ class Judgment(NamedTuple):
 
     Attributes:
         event: In a word.
-        facts: With what was learned.
+        facts: With what this document showed.
         rule: The rule that decided, for people.
     """
 
@@ -125,7 +125,7 @@ def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool
         rule = "sync_state is rescheduled, and not by a reschedule that was known before"
         return Judgment(Event.RESCHEDULED, rescheduled(seen, put_off), rule)
     if well:
-        rule = "succeeded_at moved, but it may be the date of a sync before ours"
+        rule = "succeeded_at moved, but it may be the date of an earlier sync"
         return _doubtful(facts, document, at, Event.SUCCEEDED, rule)
     if failed is not None:
         return _doubtful(facts, document, at, Event.SYNC_FAILED, "failed_at moved since the trigger")
@@ -193,9 +193,11 @@ def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attac
         return Opinion(Event.RESCHEDULED, rescheduled(facts, until), _recorded(ours[-1]))
     if bound is None:
         return Opinion(
-            Event.INCONCLUSIVE, facts, "Fivetran told no time: which sync of the history is ours is not known"
+            Event.INCONCLUSIVE,
+            facts,
+            "Fivetran's answers had no time: which sync in the history belongs to this run is not known",
         )
-    return Opinion(Event.INCONCLUSIVE, facts, "the history has no sync that may be ours")
+    return Opinion(Event.INCONCLUSIVE, facts, "the history has no sync that may belong to this run")
 
 
 def _recorded(item: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The reporter: what goes into FIVETRAN_REPORT_DIR when a run ends.
 
 Anything may lie in that folder already. What an earlier run wrote goes when a run begins; a file
-of the same name that is somebody else's stays; a link is never followed, but replaced.
+of the same name that this job did not write stays; a link is replaced, never followed.
 """
 
 import os
@@ -64,7 +64,7 @@ class Reporter:
         self._foreign: frozenset[str] | None = None  # None: nobody has looked
 
     def look(self) -> frozenset[str]:
-        """The names in the folder that are somebody else's files: they are left alone, with a warning."""
+        """The names in the folder whose files this job did not write: they are left alone, with a warning."""
         if self._foreign is None:
             names = _OURS if self.directory else ()
             self._foreign = frozenset(name for name in names if is_foreign(Path(self.directory, name)))

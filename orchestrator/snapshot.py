@@ -46,12 +46,12 @@ class SnapshotError(ValueError):
     """A state file that this job cannot go on from.
 
     Attributes:
-        mend: What to do about it.
+        fix: What to do about it.
     """
 
-    def __init__(self, problem: str, mend: str) -> None:
+    def __init__(self, problem: str, fix: str) -> None:
         super().__init__(problem)
-        self.mend = mend
+        self.fix = fix
 
 
 class Found(NamedTuple):
@@ -160,15 +160,16 @@ def read_snapshot(file: str, settings: Settings, chart: Chart, now: float, *, ho
     return Found(run)
 
 
-def _parsed(file: str, mend: str) -> dict[str, Any] | None:
+def _parsed(file: str, fix: str) -> dict[str, Any] | None:
     """The document in a state file, whatever it says; None where there is no file."""
     try:
         document = parse_json(read_text(file, LARGEST))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise SnapshotError(f"{file} cannot be read as a state file ({why})", mend) from None
+    except OSError as error:  # a directory, a device, not permitted: removing it is not what helps
+        raise SnapshotError(f"{file} cannot be read as a state file ({error.strerror})", "name another one") from None
+    except ValueError as error:
+        raise SnapshotError(f"{file} cannot be read as a state file ({error})", fix) from None
     if not isinstance(document, dict) or not {"format", "connector_id", "run"} <= set(document):
         raise SnapshotError(f"{file} is not a state file", "name another one")
     return document

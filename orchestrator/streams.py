@@ -1,4 +1,4 @@
-"""The standard streams as a job may find them: closed, full, stalled, non-blocking, or with nobody at the other end.
+"""The standard streams as a job may find them: closed, full, stalled, non-blocking, or with no reader.
 
 Nothing about them changes what a command does or its exit code. So nothing of ours writes through
 Python's own streams: those block, give up at a pipe that is busy, and make the exit code 120 where
@@ -33,12 +33,12 @@ class Output(io.TextIOBase):
     Attributes:
         inherited: The descriptor behind it, or None.
         error: Why the stream took nothing the last time, if it said so.
-        note: The line that stands where so many lines were dropped.
+        note: The line that replaces dropped lines, from their number.
     """
 
     def __init__(self, stream: TextIO, *, waits: bool = False) -> None:
         self.error: OSError | ValueError | None = None
-        self.note: Callable[[int], str] = "{} lines are missing here: nobody read them in time\n".format
+        self.note: Callable[[int], str] = "{} lines were dropped here: the output was not read in time\n".format
         self._stream = stream
         self._waits = waits
         self._queue = bytearray()
@@ -102,7 +102,7 @@ class Output(io.TextIOBase):
         self.drain(None if self._waits else 0.0)
 
     def drain(self, patience: float | None = 0.0) -> bool:
-        """Write what is waiting, until nothing more is taken for so many seconds; None: for ever.
+        """Write what is waiting, until nothing more is taken for that long; None: for ever.
 
         Returns:
             Whether all of it was taken.
@@ -261,7 +261,7 @@ def lines(stream: TextIO) -> Iterator[str]:
     rest, chunk = b"", b"some"
     while chunk:
         select.select([descriptor], [], [])
-        with suppress(BlockingIOError):  # somebody else read it first
+        with suppress(BlockingIOError):  # another process read it first
             chunk = os.read(descriptor, 65536)
             *whole, rest = (rest + chunk).split(b"\n")
             yield from (line.decode(errors="replace") for line in whole)

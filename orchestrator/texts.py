@@ -35,7 +35,7 @@ def plain(value: object) -> str:
 
 
 def clipped(text: str, most: int, *, whole_words: bool = False) -> str:
-    """At most so many characters of a text, and how many more it has.
+    """At most that many characters of a text, and how many more it has.
 
     Args:
         text: The text.

@@ -12,12 +12,12 @@ class VaultError(ValueError):
     """A vault that cannot be used; no word of its content is in the message.
 
     Attributes:
-        mend: What to do about it.
+        fix: What to do about it.
     """
 
-    def __init__(self, problem: str, mend: str) -> None:
+    def __init__(self, problem: str, fix: str) -> None:
         super().__init__(problem)
-        self.mend = mend
+        self.fix = fix
 
 
 def read_vault(file: str) -> Mapping[str, Any]:
@@ -58,7 +58,7 @@ def read_vault(file: str) -> Mapping[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        raise VaultError(f"is not YAML{where}", "mend it there") from None
+        raise VaultError(f"is not YAML{where}", "correct it there") from None
     except RecursionError:
         raise VaultError("is nested too deeply", "nest it like FIVETRAN: {DEFAULT: {API_KEY: ...}}") from None
     if not isinstance(content, Mapping):

@@ -415,7 +415,7 @@ def _rejected_advice(settings: Settings, facts: Facts) -> list[str]:
 
 def _reschedule_advice(settings: Settings, facts: Facts) -> list[str]:
     if facts.verdict == Event.RESCHEDULED:
-        if _policy(settings, "on_reschedule") == "wait":  # a chart of somebody's own may end so all the same
+        if _policy(settings, "on_reschedule") == "wait":  # a user's own chart may end so all the same
             return ["start the job again after that time"]
         return ["set FIVETRAN_ON_RESCHEDULE to wait, or start the job again after that time"]
     due = documents.parse_time(facts.waited_for)

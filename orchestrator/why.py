@@ -56,12 +56,16 @@ def _concluded(before: Facts, step: Step, effect: str) -> str:
     match effect:
         case "take_baseline":
             date = (step.facts.baseline or {}).get("date")
-            bound = "Fivetran told no time" if date is None else f"what is dated from {iso(date)} on may be ours"
+            bound = (
+                "Fivetran's answers had no time"
+                if date is None
+                else f"a sync dated {iso(date)} or later may belong to this run"
+            )
             return f"sync_state is {documents.sync_state(document) or 'not known'}, {bound}"
         case "accept_failure":
             return "the deadline struck before it was quiet for long enough, and failed_at had moved"
         case "leave_unconfirmed":
-            return f"{before.lost} requests for the re-sync had no answer, and waiting would not tell"
+            return f"{before.lost} requests for the re-sync had no answer, and waiting longer would not settle it"
     return ""
 
 

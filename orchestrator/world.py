@@ -9,7 +9,7 @@ from orchestrator.report import Document
 
 __all__ = ["GRACE_AFTER_SIGNAL", "Clock", "LimitReached", "Noted", "SignalReceived", "World"]
 
-GRACE_AFTER_SIGNAL = 1.5  # seconds behind the conclusion, once somebody wants us gone: 2 s in all
+GRACE_AFTER_SIGNAL = 1.5  # seconds after the conclusion, once a signal has come: 2 s in all
 
 
 class LimitReached(BaseException):

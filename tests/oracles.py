@@ -216,7 +216,7 @@ class _Truth:
                 continue
             shown = max(one.shown_at or 0 for one in good)
             if shown <= sync.shown_at and not any(shown <= (look.acts_at or 0) < sync.shown_at for look in self.looks):
-                return "another sync failed after ours had succeeded, between two looks"
+                return "another sync failed after the job's had succeeded, between two looks"
         if any(self.unheard(sent) for sent in self.posts):
             if self.policy == "restart":
                 return REPEATED
@@ -290,7 +290,7 @@ class _Truth:
             sync.outcome == "reschedules" and sync.starts_at >= (between or 0) and sync not in self.ours
             for sync in self.syncs
         ):
-            name = "Fivetran rescheduled another sync after ours had ended"
+            name = "Fivetran rescheduled another sync after the job's had ended"
         yield Finding("two syncs", name, words)
 
     def _traceless(self, sync: Sync) -> bool:

@@ -286,7 +286,7 @@ BREACHES: dict[str, tuple[World, Run, dict[str, str]]] = {
     "red for another one that failed after ours succeeded": (
         _world(variables=KEEP, syncs=(SyncPlan(lasts=5),), others=(Other(at=8, lasts=5, ends="fails"),)),
         _asked("get", "sync", after=20, verdict="sync_failed", code=1),
-        {"false red": "another sync failed after ours had succeeded, between two looks"},
+        {"false red": "another sync failed after the job's had succeeded, between two looks"},
     ),
     "two syncs": (
         _world(variables=KEEP, syncs=(SyncPlan(lasts=5),)),

@@ -156,10 +156,10 @@ def test_value_of_an_unknown_flag_is_not_repeated(capsys: Capture, arguments: li
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["demo", "--speed", "0"], "--speed: 0 is no speed: give one from 0.1 to 1000\n"),
-        (["demo", "--speed", "-1"], "--speed: -1 is no speed: give one from 0.1 to 1000\n"),
-        (["simulate", "--speed", "nan"], "--speed: nan is no speed: give one from 0.1 to 1000\n"),
-        (["simulate", "--speed", "inf"], "--speed: inf is no speed: give one from 0.1 to 1000\n"),
+        (["demo", "--speed", "0"], "--speed: 0 is not a valid speed: give one from 0.1 to 1000\n"),
+        (["demo", "--speed", "-1"], "--speed: -1 is not a valid speed: give one from 0.1 to 1000\n"),
+        (["simulate", "--speed", "nan"], "--speed: nan is not a valid speed: give one from 0.1 to 1000\n"),
+        (["simulate", "--speed", "inf"], "--speed: inf is not a valid speed: give one from 0.1 to 1000\n"),
         (["demo", "--scenario", "nowhere.toml"], "scenario nowhere.toml: cannot be read: No such file or directory"),
         (["demo", "--scenario", "suceeds"], "no scenario is called 'suceeds'; there are: "),
         (["simulate", "--scenario", "suceeds"], "no scenario is called 'suceeds'; there are: "),
@@ -196,7 +196,7 @@ def test_no_variables_at_all(capsys: Capture) -> None:
     assert (code, told.out) == (2, "")
     missing = ("FIVETRAN_ACTION", "FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "CONNECTOR_ID")
     assert [name for name in missing if f"{name}: is not set" not in told.err] == []
-    assert "4 things to mend; nothing was asked of Fivetran" in told.err
+    assert "4 problems to fix; no request was sent to Fivetran" in told.err
 
 
 @pytest.mark.parametrize(("missing", "code"), [("werkzeug", 2), ("orchestrator.simulator.app", 1)])

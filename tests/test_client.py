@@ -289,7 +289,7 @@ def tunnel(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
         (
             "407 Proxy Authentication Required",
             Rejected,
-            "407 Proxy Authentication Required: it wants other credentials",
+            "407 Proxy Authentication Required: it rejected the proxy's credentials",
         ),
         ("403 Forbidden", Unavailable, "403 Forbidden"),
         ("502 Bad Gateway", Unavailable, "502 Bad Gateway"),
@@ -713,7 +713,7 @@ def test_body_that_is_packed_otherwise_is_no_answer(make: Make, packing: str) ->
         failure = failed(make(f"http://{address}"), GET)
 
     assert type(failure) is Unavailable
-    assert failure.message == "the answer is packed in a way that was not asked for"
+    assert failure.message == "the answer has a Content-Encoding that was not requested"
 
 
 @pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)

@@ -107,7 +107,7 @@ def test_every_variable_has_its_setting() -> None:
 
     assert expected == actual.settings
     assert actual.warnings == (
-        "FIVETRAN_API_URL: key and secret are sent to 'https://fivetran.example', which is not Fivetran's",
+        "FIVETRAN_API_URL: key and secret are sent to 'https://fivetran.example', which is not a Fivetran host",
     )
 
 
@@ -227,7 +227,7 @@ def test_settings_know_the_page_and_the_policies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "problem", "mend"),
+    ("name", "given", "problem", "fix"),
     [
         ("FIVETRAN_ACTION", "", "is not set", "STATUS, START, TEST, FORCE_RESYNC"),
         ("FIVETRAN_ACTION", "SYNC", "'SYNC' is not an action", "STATUS, START, TEST, FORCE_RESYNC"),
@@ -261,8 +261,8 @@ def test_settings_know_the_page_and_the_policies() -> None:
         ("FIVETRAN_HTTP_TIMEOUT", "inf", "'inf' is not a number of seconds", "such as 30"),
         ("FIVETRAN_RETRY_LIMIT", "0", "'0' is not a count", "such as 8"),
         ("FIVETRAN_RETRY_LIMIT", "1.5", "'1.5' is not a count", "a whole number from 1"),
-        ("FIVETRAN_ON_RUNNING", "attach", "'attach' is no way to deal with", "wait or fail"),
-        ("FIVETRAN_ON_RESCHEDULE", "ignore", "'ignore' is no way to deal with", "wait or fail"),
+        ("FIVETRAN_ON_RUNNING", "attach", "'attach' is not a valid choice for", "wait or fail"),
+        ("FIVETRAN_ON_RESCHEDULE", "ignore", "'ignore' is not a valid choice for", "wait or fail"),
         ("FIVETRAN_EVIDENCE", "true", "'true' is not one of its values", "1 or red or 0"),
         ("FIVETRAN_JOURNAL", "yes", "'yes' is not one of its values", "1 or 0"),
         ("FIVETRAN_LOG_FORMAT", "xml", "'xml' is not one of its values", "console or json"),
@@ -306,9 +306,9 @@ def test_settings_know_the_page_and_the_policies() -> None:
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_asked(
-    stage: Callable[..., Stage], name: str, given: str, problem: str, mend: str
+    stage: Callable[..., Stage], name: str, given: str, problem: str, fix: str
 ) -> None:
-    """A wrong variable ends the job with 2 before any request, in one line: variable, problem, mend."""
+    """A wrong variable ends the job with 2 before any request, in one line: variable, problem, fix."""
     played = stage(Scenario(variables={name: given})).play("FORCE_RESYNC")
 
     assert played.code == 2
@@ -318,7 +318,7 @@ def test_what_is_wrong_is_named_and_nothing_is_asked(
     [reason] = played.report["reasons"]
     assert reason.startswith(f"{name}: ")
     assert problem in reason
-    assert mend in reason
+    assert fix in reason
     assert reason in played.stderr
 
 
@@ -332,7 +332,7 @@ def test_everything_wrong_is_reported_at_once(stage: Callable[..., Stage]) -> No
 
     named = [name for name in wrong if f" {name}: " in played.stderr]
     assert [name for name in wrong if name != "FIVETRAN_ACTION"] == named
-    assert f"{len(named)} things to mend; nothing was asked of Fivetran" in played.stderr
+    assert f"{len(named)} problems to fix; no request was sent to Fivetran" in played.stderr
     assert (played.code, played.requests) == (2, [])
 
 
@@ -397,10 +397,12 @@ def test_plain_http_goes_to_loopback(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "localhost.example", "127.0.0.1.example", "[::2]", "0.0.0.0"])  # noqa: S104
 def test_plain_http_goes_nowhere_else(host: str) -> None:
-    """The key does not travel in the clear to another machine, however much its name looks like this one."""
-    [line] = refusal(FIVETRAN_API_URL=f"http://{host}").errors
+    """The key does not travel in the clear to another machine, and no warning says that it is sent there."""
+    refused = refusal(FIVETRAN_API_URL=f"http://{host}")
 
+    [line] = refused.errors
     assert "would send the key in the clear" in line
+    assert refused.warnings == []
 
 
 # --- Policies --------------------------------------------------------------------------------------
@@ -447,7 +449,9 @@ def test_no_address_has_two_readings(rest: str) -> None:
 )
 def test_host_that_is_not_fivetran_s_is_warned_about(url: str, warned: bool) -> None:  # noqa: FBT001
     """Whoever gets key and secret is named where it is neither Fivetran nor this machine."""
-    expected = (f"FIVETRAN_API_URL: key and secret are sent to {url!r}, which is not Fivetran's",) if warned else ()
+    expected = (
+        (f"FIVETRAN_API_URL: key and secret are sent to {url!r}, which is not a Fivetran host",) if warned else ()
+    )
 
     assert expected == read("START", FIVETRAN_API_URL=url).warnings
 
@@ -572,7 +576,7 @@ def test_misspelt_variable_is_warned_about(misspelt: str, meant: str) -> None:
     """A variable that nearly has the name of one is pointed out, without its value."""
     warnings = read(**{misspelt: "hunter2"}).warnings
 
-    assert (f"{misspelt} is no variable of this job: did you mean {meant}?",) == warnings
+    assert (f"{misspelt} is not a variable of this job: did you mean {meant}?",) == warnings
 
 
 @pytest.mark.parametrize("name", ["FIVETRAN_ACCOUNT", "TIMEOUT", "PATH"])
@@ -739,10 +743,10 @@ def test_both_spellings_of_the_secret_are_named(tmp_path: Path) -> None:
     error = refusal(**from_vault(tmp_path, "FIVETRAN: {DEFAULT: {API_KEY: ' '}}"))
 
     lack = f"SET_FIVETRAN_KEYS_TO_ENV: the vault {tmp_path / 'vault.yml'} has no text at"
-    mend = "add it there, or mend the name"
+    fix = "add it there, or correct the name"
     assert error.errors == [
-        f"{lack} FIVETRAN.DEFAULT.API_KEY: {mend}",
-        f"{lack} FIVETRAN.DEFAULT.API_SECRET or FIVETRAN.DEFAULT.SECRET: {mend}",
+        f"{lack} FIVETRAN.DEFAULT.API_KEY: {fix}",
+        f"{lack} FIVETRAN.DEFAULT.API_SECRET or FIVETRAN.DEFAULT.SECRET: {fix}",
     ]
 
 
@@ -822,7 +826,7 @@ def test_reference_to_nothing_is_said_once(tmp_path: Path, name: str) -> None:
 
     error = refusal(**{name: "DATAOPS_VAULT(JOB.MISSING)", "FIVETRAN_VAULT_FILE": vault})
 
-    assert [f"{name}: the vault {vault} has no text at JOB.MISSING: add it there, or mend the name"] == error.errors
+    assert [f"{name}: the vault {vault} has no text at JOB.MISSING: add it there, or correct the name"] == error.errors
 
 
 def test_vault_has_a_default_place() -> None:

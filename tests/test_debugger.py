@@ -218,7 +218,7 @@ def test_reaching_what_was_asked_for_is_no_breakpoint(debug: Debugger) -> None:
 
 
 def test_back_and_forward_look_at_known_moments(debug: Debugger) -> None:
-    """`back` and `forward` move among the moments; nothing is asked of Fivetran, and facts are those of then."""
+    """`back` and `forward` move among the moments; no request is sent to Fivetran, and facts are those of then."""
     transcript = debug(
         "START", "until running", "back 2", "-", "back to taking_baseline", "+ 3", "step", "facts", "back 99"
     )

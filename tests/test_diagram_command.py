@@ -153,7 +153,7 @@ def test_into_a_page_of_ones_own(tmp_path: Path, form: str, block: str) -> None:
 @pytest.mark.parametrize("view", ["main", "full"])
 @pytest.mark.parametrize(("content", "problem"), [(None, "not there"), ("old", "out of date")])
 def test_stale_file(tmp_path: Path, capsys: Capture, content: str | None, problem: str, view: str) -> None:
-    """`--check` ends with 1 where a file is stale, says which and how to mend it, and writes nothing."""
+    """`--check` ends with 1 where a file is stale, says which and how to fix it, and writes nothing."""
     path = tmp_path / "a drawing.mmd"
     if content is not None:
         path.write_text(content)
@@ -163,8 +163,8 @@ def test_stale_file(tmp_path: Path, capsys: Capture, content: str | None, proble
     told = capsys.readouterr().err.splitlines()
     assert (code, told[0]) == (1, f"{path}: is {problem}")
     assert (path.read_text() if path.exists() else None) == content
-    mend = shlex.split(told[1].removeprefix("to mend: fivetran-orchestrator "))
-    assert main(mend, {}) == 0
+    fix = shlex.split(told[1].removeprefix("to fix: fivetran-orchestrator "))
+    assert main(fix, {}) == 0
     assert draw("START", "-o", path, "--view", view, "--check") == 0
 
 

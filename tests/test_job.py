@@ -148,7 +148,7 @@ def test_runner_s_failure_has_a_report(stage: MakeStage) -> None:
 
 @pytest.mark.parametrize("name", ["CONNECTOR_ID", "FIVETRAN_CONNECTOR_ID"])
 def test_wrong_variables_get_a_report(stage: MakeStage, name: str) -> None:
-    """Exit code 2 comes with a report that lists what to mend, and with no request."""
+    """Exit code 2 comes with a report that lists what to fix, and with no request."""
     here = stage()
     both: dict[str, Any] = {"CONNECTOR_ID": "", "FIVETRAN_CONNECTOR_ID": "", name: CONNECTOR}
 
@@ -156,7 +156,7 @@ def test_wrong_variables_get_a_report(stage: MakeStage, name: str) -> None:
 
     assert (played.code, played.requests, played.stdout) == (2, [], "")
     assert "FIVETRAN_UNPAUSE is 'false'" in played.stderr
-    assert "2 things to mend; nothing was asked of Fivetran" in played.stderr
+    assert "2 problems to fix; no request was sent to Fivetran" in played.stderr
     assert played.report is not None
     assert [reason.split(":")[0] for reason in played.report["reasons"]] == ["FIVETRAN_TIMEOUT", "FIVETRAN_RETRY_LIMIT"]
     assert {name: played.report[name] for name in ("verdict", "exit_code", "action", "connector_id")} == {
@@ -297,6 +297,15 @@ def test_ended_run_is_not_taken_up(stage: MakeStage, tmp_path: Path) -> None:
     assert (again.code, len(here.syncs)) == (0, 2)
     assert (resumed.code, resumed.requests) == (2, [])
     assert "holds no unfinished run: start one without --resume" in resumed.stderr
+
+
+def test_directory_in_place_of_the_state_file(stage: MakeStage, tmp_path: Path) -> None:
+    """What cannot be opened as a file is not recommended for removal."""
+    played = stage().play(FIVETRAN_STATE_FILE=str(tmp_path))
+
+    problem = f"{tmp_path} cannot be read as a state file (it is a directory, not a file)"
+    assert (played.code, played.requests) == (2, [])
+    assert f"FIVETRAN_STATE_FILE: {problem}: name another one\n" in played.stderr
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 99}', '"text"', "\udcff"])

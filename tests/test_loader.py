@@ -293,12 +293,12 @@ REFUSED = {
     "results before the conclusion": (
         'does = "take_baseline"\nedges.idle = "resting"\nedges.busy = "judging"',
         'does = "write_report"\nedges.reported = "resting"\nedges.unwritable = "judging"',
-        "looking: does 'write_report': there is no verdict to write yet: only after the conclusion",
+        "looking: does 'write_report': there is no verdict to write before the conclusion",
     ),
     "results at the conclusion": (
         'concludes = true\nchooses   = "restore_schedule"\nedges.no  = "telling"\nedges.yes = "repairing"',
         'concludes = true\ndoes = "write_report"\nedges.reported = "telling"\nedges.unwritable = "repairing"',
-        "judging: does 'write_report': there is no verdict to write yet: only after the conclusion",
+        "judging: does 'write_report': there is no verdict to write before the conclusion",
     ),
     "back to the conclusion": (
         'edges.restored  = "telling"',

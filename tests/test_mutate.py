@@ -111,9 +111,7 @@ def test_results_before_the_conclusion_are_refused(http_server: HTTPServer) -> N
     """Results that would be written before there is a verdict are against the laws, and nothing else is."""
     early = _early("TEST", "passed", "testing")
 
-    assert prove(early.chart) == [
-        f"{PUT_IN}: does 'write_report': there is no verdict to write yet: only after the conclusion"
-    ]
+    assert prove(early.chart) == [f"{PUT_IN}: does 'write_report': there is no verdict to write before the conclusion"]
     assert death(early, http_server) == "laws"
 
 

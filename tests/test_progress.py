@@ -217,7 +217,7 @@ DECIDED: dict[str, tuple[Facts, dict[str, Any], Event]] = {
 
 @pytest.mark.parametrize(("facts", "read", "expected"), DECIDED.values(), ids=DECIDED)
 def test_document_decides(facts: Facts, read: dict[str, Any], expected: Event) -> None:
-    """Each document means the one thing that the rules say, and the rule is told."""
+    """Each document means the one thing that the rules say, and the rule is given."""
     judged = decide(facts, read, AT)
 
     assert judged.event == expected
@@ -449,8 +449,11 @@ def test_reschedule_by_history(read: dict[str, Any] | None, waited_for: str) -> 
 @pytest.mark.parametrize(
     ("facts", "rule"),
     [
-        (replace(UNDATED, syncing_seen=True), "Fivetran told no time: which sync of the history is ours is not known"),
-        (DOUBTING, "the history has no sync that may be ours"),
+        (
+            replace(UNDATED, syncing_seen=True),
+            "Fivetran's answers had no time: which sync in the history belongs to this run is not known",
+        ),
+        (DOUBTING, "the history has no sync that may belong to this run"),
     ],
 )
 def test_history_without_ours(facts: Facts, rule: str) -> None:

@@ -122,7 +122,7 @@ def test_mark(stage: MakeStage, action: str, more: dict[str, Any], mark: str) ->
 
 
 def test_wrong_variables(stage: MakeStage) -> None:
-    """Of wrong variables the page has each with its mend, and neither a way nor a page at Fivetran."""
+    """Of wrong variables the page has each with its fix, and neither a way nor a page at Fivetran."""
     here = stage()
     here.play(FIVETRAN_TIMEOUT="soon", CONNECTOR_ID="<b>")
 

@@ -341,7 +341,7 @@ def test_number_that_is_none(stage: MakeStage, number: str) -> None:
 
 
 def test_verdict_that_the_chart_does_not_have(stage: MakeStage) -> None:
-    """A run behind the conclusion whose verdict leads to no end is refused: it would not come to one."""
+    """A run after the conclusion whose verdict leads to no end is refused: it would not come to one."""
     here = stage("succeeds")
     file = _left(here, "reporting")
     _rewrite(file, _set(*FACTS, "verdict", to="marvellous"), signed=True)

@@ -351,7 +351,7 @@ def test_signal_while_nobody_reads_the_result() -> None:
         ended = job.end()
 
     assert ended.code == 0
-    assert "the result could not be written to stdout: nobody reads it, and a signal came" in ended.stderr
+    assert "the result could not be written to stdout: it was not read before a signal came" in ended.stderr
 
 
 def test_log_goes_on_while_nobody_reads_the_result() -> None:
@@ -380,7 +380,7 @@ def test_deadline_while_nobody_reads_the_result() -> None:
         code = job.run()
 
     assert code == 0
-    assert "the result could not be written to stdout: nobody reads it, and time is up" in log.getvalue()
+    assert "the result could not be written to stdout: it was not read before the deadline" in log.getvalue()
 
 
 def test_full_disk_for_the_result(fivetran: Rehearsal) -> None:
@@ -491,7 +491,7 @@ def test_dropped_lines_are_counted(json_lines: bool) -> None:  # noqa: FBT001
     assert MOST - 1000 < waiting <= MOST
     assert whole
     assert missing > 0
-    assert f"{missing} lines of the log are missing here: nobody read them in time" in told[-1]
+    assert f"{missing} lines of the log were dropped here: stderr did not take them in time" in told[-1]
     assert not json_lines or json.loads(told[-1])["level"] == "warning"
 
 
@@ -513,7 +513,7 @@ def test_log_goes_on_after_dropped_lines() -> None:
 
     *kept, note, last = found[0].decode().splitlines()
     assert whole
-    assert note == f"{1500 - len(kept)} lines are missing here: nobody read them in time"
+    assert note == f"{1500 - len(kept)} lines were dropped here: the output was not read in time"
     assert last == "the last one"
 
 

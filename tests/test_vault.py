@@ -56,16 +56,16 @@ def test_vault_with_nothing_in_it_is_one(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "problem", "mend"),
+    ("content", "problem", "fix"),
     [
         (b"$ANSIBLE_VAULT;1.1;AES256\nhunter2\n", "is encrypted", "have the platform decrypt it"),
         (b"\xef\xbb\xbf\n$ANSIBLE_VAULT;1.1;AES256\nhunter2\n", "is encrypted", "have the platform decrypt it"),
         (b"hunter2\xff: 1", "cannot be read: it is not text in UTF-8", "its permissions"),
-        (b"A: b\nhunter2: [c", "is not YAML in line 2", "mend it there"),
-        (b"A: hunter2\n---\nA: hunter2\n", "is not YAML in line 2", "mend it there"),
-        (b"? [hunter2]\n: b", "is not YAML in line 1", "mend it there"),
+        (b"A: b\nhunter2: [c", "is not YAML in line 2", "correct it there"),
+        (b"A: hunter2\n---\nA: hunter2\n", "is not YAML in line 2", "correct it there"),
+        (b"? [hunter2]\n: b", "is not YAML in line 1", "correct it there"),
         (b"A: hunter2\x00", "cannot be read: it is not text in UTF-8", "its permissions"),
-        (b"A: hunter2\x01", "is not YAML", "mend it there"),
+        (b"A: hunter2\x01", "is not YAML", "correct it there"),
         ("A: hunter2".encode("utf-16"), "cannot be read: it is text in UTF-16: save it as UTF-8", "its permissions"),
         (b"A: hunter2\nB: c\nA: hunter2", "has a name for the second time in line 3", "remove one of the two"),
         (b"X: {Y: {hunter2: b, hunter2: b}}", "has a name for the second time in line 1", "remove one of the two"),
@@ -74,23 +74,23 @@ def test_vault_with_nothing_in_it_is_one(file: Path) -> None:
         (b"[" * 5000, "is nested too deeply", "FIVETRAN: {DEFAULT"),
         (b"{a: " * 5000, "is nested too deeply", "FIVETRAN: {DEFAULT"),
         (b"- " * 5000, "is nested too deeply", "FIVETRAN: {DEFAULT"),
-        (b"A: *hunter2", "is not YAML in line 1", "mend it there"),
+        (b"A: *hunter2", "is not YAML in line 1", "correct it there"),
         (b"", "is not a mapping of names", "FIVETRAN: {DEFAULT: {API_KEY"),
         (b"hunter2", "is not a mapping of names", "FIVETRAN: {DEFAULT: {API_KEY"),
         (b"- hunter2", "is not a mapping of names", "FIVETRAN: {DEFAULT: {API_KEY"),
         (b"FIVETRAN.DEFAULT.API_KEY: hunter2", "is flat: its names have dots", "nest them"),
     ],
 )
-def test_unusable_vault_says_why_and_shows_nothing(file: Path, content: bytes, problem: str, mend: str) -> None:
-    """What is no vault is refused with the problem and the mend, and without a word of its content."""
+def test_unusable_vault_says_why_and_shows_nothing(file: Path, content: bytes, problem: str, fix: str) -> None:
+    """What is no vault is refused with the problem and the fix, and without a word of its content."""
     file.write_bytes(content)
 
     with pytest.raises(VaultError) as caught:
         read_vault(str(file))
 
     assert problem == str(caught.value)
-    assert mend in caught.value.mend
-    assert "hunter2" not in f"{caught.value} {caught.value.mend}"
+    assert fix in caught.value.fix
+    assert "hunter2" not in f"{caught.value} {caught.value.fix}"
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
@@ -99,7 +99,7 @@ def test_missing_vault_says_where_to_name_it(file: Path) -> None:
     with pytest.raises(VaultError, match="does not exist") as caught:
         read_vault(str(file))
 
-    assert caught.value.mend == "name it in FIVETRAN_VAULT_FILE or DATAOPS_SECRETS_DIR"
+    assert caught.value.fix == "name it in FIVETRAN_VAULT_FILE or DATAOPS_SECRETS_DIR"
 
 
 def test_unreadable_vault_says_so(tmp_path: Path) -> None:
@@ -115,4 +115,4 @@ def test_vault_without_its_library_says_what_to_install(file: Path, monkeypatch:
     with pytest.raises(VaultError, match="needs PyYAML") as caught:
         read_vault(str(file))
 
-    assert caught.value.mend == "pip install PyYAML"
+    assert caught.value.fix == "pip install PyYAML"

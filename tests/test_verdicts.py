@@ -166,8 +166,8 @@ RUNNING = {
     "triggered and not seen": ("timed_out", {"triggered": True, "connection": document()}, None),
     "triggered by a restart and not seen": ("terminated", {"triggered": True}, None),
     "never triggered": ("timed_out", {"connection": document()}, False),
-    "put off": ("rescheduled", {"triggered": True, "connection": document("rescheduled")}, False),
-    "put off too far": ("too_late", {"triggered": True, "connection": document("rescheduled")}, False),
+    "rescheduled": ("rescheduled", {"triggered": True, "connection": document("rescheduled")}, False),
+    "rescheduled too late": ("too_late", {"triggered": True, "connection": document("rescheduled")}, False),
     "trigger without an answer": ("interrupted", {"unanswered": SYNC, "connection": document()}, None),
     "trigger without an answer, though it looks running": (
         "timed_out",
@@ -423,8 +423,8 @@ ADVICE = {
     "tests failed": ("tests_failed", "TEST", {}, "/dashboard/connections/speak_inexpensive/setup"),
     "busy": ("busy", "START", {}, "FIVETRAN_ON_RUNNING to wait or attach"),
     "busy for a re-sync": ("busy", "FORCE_RESYNC", {}, "FIVETRAN_ON_RUNNING to wait, or"),
-    "put off": ("rescheduled", "START", {}, "FIVETRAN_ON_RESCHEDULE to wait"),
-    "put off too far": (
+    "rescheduled": ("rescheduled", "START", {}, "FIVETRAN_ON_RESCHEDULE to wait"),
+    "rescheduled too late": (
         "too_late",
         "START",
         {"waited_for": LATER, "connection_date": 1_700_000_000.0},
@@ -469,7 +469,7 @@ SET_ALREADY = {
         "FIVETRAN_ON_RUNNING=attach",
     ),
     "paused again": ({"unpause": True}, {"verdict": "paused"}, "find out who paused it", "set FIVETRAN_UNPAUSE"),
-    "put off though told to wait": (
+    "rescheduled though the policy is wait": (
         {"policies": (("on_reschedule", "wait"),)},
         {"verdict": "rescheduled"},
         "start the job again after that time",

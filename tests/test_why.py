@@ -45,7 +45,11 @@ def test_every_step_has_a_reason(stage: Callable[..., Stage], name: str) -> None
     [
         ("succeeds", "succeeded", "succeeded_at moved since the trigger"),
         ("succeeds", "running", "sync_state is syncing: it is not over"),
-        ("succeeds", "idle", "sync_state is scheduled, what is dated from 2027-01-15T08:00:00.000Z on may be ours"),
+        (
+            "succeeds",
+            "idle",
+            "sync_state is scheduled, a sync dated 2027-01-15T08:00:00.000Z or later may belong to this run",
+        ),
         (
             "fails",
             "doubtful",
@@ -160,7 +164,7 @@ def test_reason_without_any_date(stage: Callable[..., Stage]) -> None:
     """Where Fivetran tells no time, the baseline says so, and the history has nothing to search from."""
     _, found = reasons(stage(Scenario(dated=False)))
 
-    assert ("idle", "sync_state is scheduled, Fivetran told no time: no sync is running.") in found
+    assert ("idle", "sync_state is scheduled, Fivetran's answers had no time: no sync is running.") in found
 
 
 def test_reason_of_a_resync_that_is_unconfirmed(stage: Callable[..., Stage]) -> None:
@@ -175,7 +179,7 @@ def test_reason_of_a_resync_that_is_unconfirmed(stage: Callable[..., Stage]) -> 
     here.play("FORCE_RESYNC", observe)
 
     line = (
-        "3 requests for the re-sync had no answer, and waiting would not tell: whether the re-sync was accepted is not "
-        "known."
+        "3 requests for the re-sync had no answer, and waiting longer would not settle it: "
+        "whether the re-sync was accepted is not known."
     )
     assert line in found

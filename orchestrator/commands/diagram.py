@@ -102,7 +102,7 @@ def _draw(arguments: Namespace) -> int:
     for path in stale:
         say(f"{path}: is {'out of date' if path.exists() else 'not there'}", error=True)
     if stale:
-        say(f"to mend: {_command(arguments)}", error=True)
+        say(f"to fix: {_command(arguments)}", error=True)
     return 1 if stale else 0
 
 
@@ -187,7 +187,7 @@ def _files(arguments: Namespace, charts: "list[Chart]", form: str) -> "Iterator[
     if arguments.into is not None:
         path = Path(arguments.into)
         if form not in {"mermaid", "dot", "table"}:
-            raise UsageError(f"--into {path}: {form} is no text within Markdown: mermaid, dot and table are")
+            raise UsageError(f"--into {path}: {form} is not text for a Markdown file: choose mermaid, dot or table")
         yield path, _inserted(path, {chart.action: draw([chart], form, view, here) for chart in charts}, form)
         return
     path, directory = Path(arguments.output), _is_directory(arguments.output)

@@ -52,7 +52,7 @@ def rehearse(arguments: Namespace, command: Callable[[], int]) -> int:
         say(rehearsal.scenarios())
         return 0
     if not SLOWEST <= arguments.speed <= FASTEST:
-        say(f"--speed: {arguments.speed:g} is no speed: give one from {SLOWEST:g} to {FASTEST:g}", error=True)
+        say(f"--speed: {arguments.speed:g} is not a valid speed: give one from {SLOWEST:g} to {FASTEST:g}", error=True)
         return 2
     try:
         return command()

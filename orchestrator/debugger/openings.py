@@ -20,7 +20,7 @@ __all__ = ["CannotOpen", "opened"]
 
 
 class CannotOpen(Exception):  # noqa: N818
-    """There is nothing to debug; the message says what to mend, a line each."""
+    """There is nothing to debug; the message says what to fix, a line each."""
 
 
 def opened(

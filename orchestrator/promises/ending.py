@@ -27,7 +27,7 @@ def _ends(chart: Chart) -> Path | None:
 
 
 def _is_late(edge: Edge, behind: set[str]) -> bool:
-    """Whether an edge can be taken when time is up; a GET is still made then, but not behind the conclusion."""
+    """Whether an edge can be taken when time is up; a GET is still made then, but not after the conclusion."""
     source, event = edge.source, edge.event
     if source.kind is Kind.WAITS:
         return event in {Event.TIMED_OUT, Event.TOO_LATE}

@@ -201,7 +201,7 @@ TRIGGER = (
     Promise(
         "one trigger",
         "After a sync was accepted or attached to, another is triggered only when Fivetran has rescheduled it, its "
-        "time has come, and the schedule is manual: nobody else resumes it.",
+        "time has come, and the schedule is manual: Fivetran does not resume it.",
         _one,
     ),
     Promise(

@@ -25,7 +25,7 @@ class Period(NamedTuple):
         begin: Seconds since the run began.
         end: Likewise.
         times: How often the loop was gone through.
-        asked: Something was asked of Fivetran.
+        asked: A request was sent to Fivetran.
         waited: There was a pause.
     """
 

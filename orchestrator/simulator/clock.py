@@ -1,4 +1,4 @@
-"""Clocks of a simulated Fivetran: one on which time passes only when somebody waits, one that is ahead."""
+"""Clocks of a simulated Fivetran: one on which time passes only in waits, one that is ahead."""
 
 import threading
 
@@ -35,17 +35,17 @@ class VirtualClock(SystemClock):
         return 60.0
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass, in no time."""
+        """Let that many seconds pass, in no time."""
         with self._lock:
             self._passed += max(0.0, seconds)
 
 
 class Ahead(SystemClock):
-    """Another clock, so many seconds ahead: Fivetran's is not this machine's.
+    """Another clock, a number of seconds ahead: Fivetran's is not this machine's.
 
     Args:
         clock: The other one.
-        by: Seconds; negative behind it.
+        by: Seconds; negative where it is late.
     """
 
     def __init__(self, clock: SystemClock, by: float) -> None:
@@ -62,9 +62,9 @@ class Ahead(SystemClock):
         return self._clock.wall() + self._by
 
     def real(self, seconds: float) -> float:
-        """Real seconds in which so many seconds of this clock pass."""
+        """Real seconds in which that many seconds of this clock pass."""
         return self._clock.real(seconds)
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass, on the other one, too."""
+        """Let that many seconds pass, on the other one, too."""
         self._clock.sleep(seconds)

@@ -18,7 +18,7 @@ WHENS = ("always", "syncing", "idle")
 
 
 class ScenarioError(ValueError):
-    """A scenario that does not exist or is malformed; the message says what to mend."""
+    """A scenario that does not exist or is malformed; the message says what to fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class SyncPlan:
 
 @dataclass(frozen=True, slots=True)
 class Other(SyncPlan):
-    """A sync that somebody else asks for: on the dashboard, or with another tool.
+    """A sync that this job did not ask for: from the dashboard, or another tool.
 
     A plain one starts only if none is queued or running; a forced one stops that first.
 
@@ -154,13 +154,13 @@ class Scenario:
         ahead: Seconds by which all of Fivetran's clock is ahead of the job's.
         latency: Seconds that every answer takes.
         running: A sync of somebody else's, running at the beginning.
-        others: Syncs that somebody else asks for later.
+        others: Other syncs, which start later.
         syncs: The syncs in the order in which they are started; the last one repeats.
         faults: Faults, each with its own count.
         setup_tests: What the setup tests find.
         test_seconds: How long they take.
         history: The account has a sync history.
-        history_delay: Seconds by which it lags behind.
+        history_delay: Seconds by which it lags.
         errors: The account can list active errors.
         warnings: The account can list warnings.
         schemas: Schema -> tables at the source.
