@@ -26,4 +26,4 @@ The modules import in one direction, from the top of this list to the bottom:
     chart, machine, facts, exchange, events     plain values
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -512,13 +512,13 @@ NO_HEADER = "is no journal: its first line is not the header of one"
         (_with(0, '"format"', '"other"'), NO_HEADER),
         (lambda lines: lines.insert(0, "[]"), NO_HEADER),
         (
-            _with(0, '"format": 2, "version": "0.1.0"', '"format": 3, "version": "9.0"'),
-            "is a journal of format 3, written by version 9.0; version 0.1.0 reads format 2",
+            _with(0, '"format": 2, "version": "0.2.0"', '"format": 3, "version": "9.0"'),
+            "is a journal of format 3, written by version 9.0; version 0.2.0 reads format 2",
         ),
         (
             _with(0, '"format": 2,', '"format": 1,'),
             (
-                "is a journal of format 1, written by version 0.1.0; version 0.1.0 reads format 2, in which times such "
+                "is a journal of format 1, written by version 0.1.0; version 0.2.0 reads format 2, in which times such "
                 "as asked_at are seconds since the run began, evidence and restore_schedule are texts"
             ),
         ),
