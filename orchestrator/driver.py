@@ -518,7 +518,7 @@ class Run:
         due = on_our_clock(snapshot["wake_at"])
         waits = state.kind is Kind.WAITS or run._failures.get(state.name)
         run._wake = max(now, min(due, run._deadline)) if waits else now
-        run._sent_before = min(due, now) - run._began
+        run._sent_before = max(0.0, min(due, now) - run._began)
         run._hopeless = bool(snapshot["hopeless"])
         return run
 

@@ -24,9 +24,9 @@ from orchestrator.texts import iso, plain
 from orchestrator.verdicts import (
     has_sync,
     resync_failed,
+    schedule_may_change,
     schedule_to_restore,
     schedule_to_switch_late,
-    still_running,
     trigger_unanswered,
 )
 
@@ -354,11 +354,12 @@ def resync_table(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Eve
 @_call("GET", _get_restart, Deed.LOOKS, needs=("restart_to_find", "yes"))
 def find_restart(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Event.STARTED, Event.NOT_STARTED], Facts]:
     """The restart's answer was lost: does the history have a sync that began after it was asked for?"""
-    bound = _asked_for(facts, answer)
-    for item in items_since(bound, _items(answer)):
+    asked = _asked_for(facts, answer)
+    # Fivetran's `Date` has whole seconds: in the very second the sync may have begun that was to be stopped.
+    for item in items_since(None if asked is None else asked + 1, _items(answer)):
         start = documents.parse_time(item.get("start"))
-        if bound is not None and start is not None and start >= bound:
-            # Our sync, and when it began: what the stopped one leaves behind has an earlier date.
+        if asked is not None and start is not None and start >= asked + 1:
+            # When our sync began: what the stopped one leaves behind has an earlier date.
             return Event.STARTED, _known_started(facts, start)
     return Event.NOT_STARTED, facts
 
@@ -657,7 +658,7 @@ def failure_shown(_: Settings, facts: Facts) -> Literal["no", "yes"]:
 
 def _restore_schedule(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
     """FIVETRAN_RESTORE_SCHEDULE, where there is something to restore and no sync may be running."""
-    return "yes" if schedule_to_restore(settings, facts) and still_running(settings, facts) is False else "no"
+    return "yes" if schedule_to_restore(settings, facts) and schedule_may_change(settings, facts) else "no"
 
 
 CHOICES["restore_schedule"] = Choice("restore_schedule", ("no", "yes"), _restore_schedule)
@@ -666,7 +667,7 @@ CHOICES["restore_schedule"] = Choice("restore_schedule", ("no", "yes"), _restore
 @_choice
 def late_switch(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
     """Is the schedule to be switched now, after a sync that was attached to or restarted?"""
-    return "yes" if schedule_to_switch_late(settings, facts) and still_running(settings, facts) is False else "no"
+    return "yes" if schedule_to_switch_late(settings, facts) and schedule_may_change(settings, facts) else "no"
 
 
 @_choice

@@ -18,11 +18,15 @@ __all__ = [
     "explain",
     "has_sync",
     "resync_failed",
+    "schedule_may_change",
     "schedule_to_restore",
     "schedule_to_switch_late",
     "still_running",
     "trigger_unanswered",
 ]
+
+
+FRESH = 15.0  # seconds: what is changed at the end relies on a document that is no older
 
 
 class Explanation(NamedTuple):
@@ -173,6 +177,13 @@ def still_running(settings: Settings, facts: Facts) -> bool | None:
     return None
 
 
+def schedule_may_change(settings: Settings, facts: Facts) -> bool:
+    """Whether the schedule may be changed at the end: a fresh document shows that no sync is running."""
+    if facts.read_at is None or facts.concluded_at is None:
+        return False
+    return still_running(settings, facts) is False and facts.concluded_at - facts.read_at <= FRESH
+
+
 def _is_old(settings: Settings, facts: Facts) -> bool:
     """Whether the last document is older than two polls."""
     if facts.read_at is None or facts.concluded_at is None:
@@ -258,21 +269,22 @@ def _at_fivetran(
         )
     elif running is False and facts.verdict not in {Event.SUCCEEDED, Event.SHOWN, Event.PASSED, Event.TESTS_FAILED}:
         found.append("no sync of this run is running")
-    return (*found, *_schedule(settings, facts, document, running))
+    return (*found, *_schedule(settings, facts, document))
 
 
-def _schedule(settings: Settings, facts: Facts, document: Mapping[str, Any], running: bool | None) -> Iterator[str]:  # noqa: FBT001
+def _schedule(settings: Settings, facts: Facts, document: Mapping[str, Any]) -> Iterator[str]:
     """What became of the connection's schedule."""
     was, now = facts.schedule_before, documents.schedule_type(document)
     wanted = "auto" if settings.restore_schedule == "auto" else was
-    if running is not False and schedule_to_restore(settings, facts):
+    settled = schedule_may_change(settings, facts)
+    if not settled and schedule_to_restore(settings, facts):
         yield (
             f"the schedule was not restored, since a sync may be running, which a change might stop: it is {now}; "
             f"FIVETRAN_RESTORE_SCHEDULE=auto in a later job sets it to auto"
             if wanted == "auto"
             else f"the schedule was not restored to {wanted}, since a sync may be running, which a change might stop"
         )
-    elif running is not False and schedule_to_switch_late(settings, facts):
+    elif not settled and schedule_to_switch_late(settings, facts):
         is_now = now or "not known"
         yield f"the schedule was left as it is ({is_now}), since a sync may be running, which a change might stop"
     elif now == documents.MANUAL and was not in {None, documents.MANUAL}:

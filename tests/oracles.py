@@ -166,7 +166,7 @@ class _Truth:
             return
         if any(self.after_asking(sync) for sync in good):
             return
-        name = BETWEEN if any(self.between(sync, post) for post in self.posts for sync in good) else ""
+        name = BETWEEN if any(self.between(sync, post) for post in self.posts for sync in good) else self._skewed()
         if self.policy == "attach":
             if any(sync is one for sync in good for one in self.attached) or any(
                 one.cause == "unpaused" for one in good
@@ -204,6 +204,8 @@ class _Truth:
         elif open_ and red:
             name = "Fivetran went on with the sync after the last look" if open_[0].starts_at > seen else ""
             name = name if open_[0].cause in {"retry", "schedule"} else ""
+            if not name and not any(sync in self.ours for sync in open_):
+                name = self._why_foreign()
             yield Finding("false red", name or self._skewed(), f"ours is under way: {self.told(self.syncs)}")
         elif red and not any((sync.outcome in _BAD and self.over(sync)) or sync.failed_inside for sync in mine):
             yield Finding("false red", self._why_foreign(), f"nothing of ours has failed: {self.told(self.syncs)}")
@@ -217,6 +219,11 @@ class _Truth:
             shown = max(one.shown_at or 0 for one in good)
             if shown <= sync.shown_at and not any(shown <= (look.acts_at or 0) < sync.shown_at for look in self.looks):
                 return "another sync failed after the job's had succeeded, between two looks"
+        unseen = all((sync.shown_at or self.ended) > seen and not self._seen(sync) for sync in good)
+        if unseen and all(sync.cause in {"retry", "schedule"} for sync in good):
+            return "Fivetran went on with the sync between two looks"
+        if any(sync.outcome == "reschedules" and sync not in self.ours for sync in self.syncs):
+            return "Fivetran rescheduled another sync after the job's had ended"
         if any(self.unheard(sent) for sent in self.posts):
             if self.policy == "restart":
                 return REPEATED
@@ -224,7 +231,13 @@ class _Truth:
                 return "the re-sync whose answer was lost had succeeded, and the repeated one decides, by design"
         return self._skewed()
 
+    def _seen(self, sync: Sync) -> bool:
+        """Whether a look found it running."""
+        return any(self.saw(look, sync) for look in self.looks)
+
     def _why_foreign(self) -> str:
+        if any(not sent.answered for sent in self.posts) and any(self.after_asking(sync) for sync in self.syncs):
+            return "another sync began after a trigger whose answer was lost, and was taken for the job's"
         if any(self.between(sync, post) for post in self.posts for sync in self.syncs):
             return BETWEEN
         return self._skewed()
@@ -232,7 +245,13 @@ class _Truth:
     def _skewed(self) -> str:
         if self.scenario.skew:
             return SKEWED
-        return UNDATED if not self.scenario.dated else ""
+        undated = not self.scenario.dated or any(fault.does == "undated" for fault in self.scenario.faults)
+        if undated:
+            return UNDATED
+        stopped = self.posts[0].running if self.policy == "restart" and self.posts else None
+        if stopped is not None and stopped.outcome == "succeeds":
+            return "the sync that a restart was to stop succeeded first, and no history told them apart"
+        return ""
 
     def interrupted(self) -> Iterator[Finding]:
         """A sync was running, and a request of ours has stopped it."""
@@ -256,7 +275,11 @@ class _Truth:
         """The exception, where the look that a request came straight after could not have seen the sync."""
         look = self.fresh_look(sent)
         unseen = look is not None and sync.starts_at >= (look.acts_at or 0) and not self.saw(look, sync)
-        return BETWEEN if unseen else ""
+        if unseen:
+            return BETWEEN
+        tried = [one for one in self.played.sent if one.request == sent.request and one.until <= sent.at]
+        again = bool(tried) and sync.starts_at >= tried[0].at
+        return "a sync began while the schedule's restoring was tried again" if again else ""
 
     def two_syncs(self) -> Iterator[Finding]:
         """More than one sync that our triggers started has come to its own end."""
@@ -275,7 +298,8 @@ class _Truth:
         late = [sent for sent in lost if _late(sent)]
         name = ""
         if self.world.action == "FORCE_RESYNC":
-            if len(ends) - 1 <= len(lost):
+            killed = 2 if self.played.resumed is not None else 0  # before what was answered could be written down
+            if len(ends) - 1 <= len(lost) + killed:
                 name = "one re-sync too many after a lost answer, by design"
         elif len(ends) - 1 <= len(late):
             name = "Fivetran carried a trigger out after the job had given it up"

@@ -24,6 +24,7 @@ from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync
 from orchestrator.simulator.rehearsal import CONNECTOR, variables
+from orchestrator.verdicts import explain
 from orchestrator.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived
 from orchestrator.world import World as Outside
 
@@ -124,7 +125,7 @@ class _Player:
             played.failure = f"{type(error).__name__}: {error}"
         else:
             played.code, played.verdict = run.state.exit, run.facts.verdict or ""
-            played.warnings = run.facts.warnings
+            played.warnings = (*run.facts.warnings, *explain(run.settings, run.facts).at_fivetran)
         played.ended = self._now()
         self.clock.sleep(AFTERWARDS)
         self.simulator.catch_up()

@@ -518,7 +518,7 @@ NO_HEADER = "is no journal: its first line is not the header of one"
         (
             _with(0, '"format": 2,', '"format": 1,'),
             (
-                "is a journal of format 1, written by version 0.1.0; version 0.2.0 reads format 2, in which times such "
+                "is a journal of format 1, written by version 0.2.0; version 0.2.0 reads format 2, in which times such "
                 "as asked_at are seconds since the run began, evidence and restore_schedule are texts"
             ),
         ),
