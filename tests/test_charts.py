@@ -239,7 +239,7 @@ def test_force_resync_is_start_with_another_trigger() -> None:
     assert differences == ONLY_IN
     assert start.states.keys() - resync.states.keys() == {
         *("restarting", "awaiting_restart", "considering_lost_restart", "looking_for_restart"),
-            *("considering_restart", "considering_lost"),
+        *("considering_restart", "considering_lost"),
         *("considering_conflict", "awaiting_sign", "confirming"),
         *("considering_late_switch", "switching_late"),
     }
