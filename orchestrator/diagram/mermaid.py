@@ -18,7 +18,7 @@ from orchestrator.diagram.shape import broken, rows, spread, stubs
 __all__ = ["render"]
 
 _CONFIGURATION = """\
-%%{init: {"flowchart": {"nodeSpacing": 15, "rankSpacing": 30, "padding": 8, "wrappingWidth": 900},
+%%{init: {"flowchart": {"nodeSpacing": 12, "rankSpacing": 36, "padding": 8, "wrappingWidth": 900},
 "themeVariables": {"fontSize": "20px"}}}%%
 flowchart TD"""
 _A_ROW = 3  # final states side by side
