@@ -32,7 +32,7 @@ _ENDS = {
     "bad": {"fillcolor": "#ffebe9", "color": "#cf222e"},
     "stopped": {"fillcolor": "#eaeef2", "color": _GREY},
 }
-_GRAPH = {"rankdir": "TB", "nodesep": "0.1", "ranksep": "0.35", "fontname": _FONT, "fontsize": "11", "pad": "0.2"}
+_GRAPH = {"rankdir": "TB", "nodesep": "0.02", "ranksep": "0.35", "fontname": _FONT, "fontsize": "11", "pad": "0.2"}
 _NODE = {"fontname": _FONT, "fontsize": "13", "fontcolor": _INK, "margin": "0.12,0.06", "height": "0.3"}
 _EDGE = {"fontname": _FONT, "fontsize": "12", "fontcolor": _GREY, "color": _GREY, "arrowsize": "0.7"}
 _HEAVY = {"penwidth": "3", "color": _GREEN, "weight": "20"}

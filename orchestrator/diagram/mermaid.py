@@ -2,7 +2,7 @@
 
 A flowchart, not a state diagram: Mermaid's state diagrams cannot style an edge. Three things
 keep it within a page's width, where Mermaid's layout would scale it until nobody can read it:
-lines from beside the happy path to the conclusion end in its name, a line back to its own state
+lines from beside the happy path that lead far end in a state's name, a line back to its own state
 is a line of that state's text, and final states stand in rows.
 """
 
@@ -18,7 +18,7 @@ from orchestrator.diagram.shape import broken, rows, spread, stubs
 __all__ = ["render"]
 
 _CONFIGURATION = """\
-%%{init: {"flowchart": {"nodeSpacing": 15, "rankSpacing": 30, "padding": 8, "wrappingWidth": 900},
+%%{init: {"flowchart": {"nodeSpacing": 12, "rankSpacing": 36, "padding": 8, "wrappingWidth": 900},
 "themeVariables": {"fontSize": "20px"}}}%%
 flowchart TD"""
 _A_ROW = 3  # final states side by side
@@ -80,9 +80,8 @@ def _edges(diagram: Diagram, names: dict[str, str], ends: list[list[Edge]]) -> I
     short = stubs(diagram)
     rest = [edge for edge in diagram.edges if not any(edge in row for row in ends) and not edge.again]
     place = {node.name: number for number, node in enumerate(diagram.nodes)}
-    calls = {node.name for node in diagram.nodes if node.kind is Kind.DOES}
-    # Of a call the short line comes last, of others first: found by trial, for labels that keep clear of each other.
-    rest.sort(key=lambda edge: (place[edge.source], (edge in short) is (edge.source in calls)))
+    # Of each state the short lines come first: found by trial, for labels that keep clear of each other.
+    rest.sort(key=lambda edge: (place[edge.source], edge not in short))
     length = {edge: number for number, row in enumerate(ends, 1) for edge in row}
     styled: dict[str, list[int]] = {"happy": [0], "taken": []}
     number = count(1)  # as Mermaid counts the lines, the first of all being 0

@@ -9,6 +9,7 @@ from orchestrator.diagram.model import Diagram, Edge, Node
 __all__ = ["broken", "rows", "spread", "stubs", "upward"]
 
 _SHORT = 15  # characters of a line in a diamond: that is twice as wide as its text
+_MANY = 3  # lines to a state from beside the happy path: so many are drawn short
 
 
 def rows(diagram: Diagram, number: int) -> list[list[Edge]]:
@@ -37,9 +38,14 @@ def spread(ends: list[list[Edge]]) -> list[Edge]:
 
 
 def stubs(diagram: Diagram) -> set[Edge]:
-    """The lines to the conclusion from beside the happy path: drawn, they would fill the page."""
-    conclusions = {node.name for node in diagram.nodes if node.concludes}
-    return {edge for edge in diagram.edges if edge.target in conclusions and not edge.happy}
+    """The lines from beside the happy path that would fill the page, if drawn.
+
+    They lead to the conclusion, to another state that many lead to, or back up.
+    """
+    beside = [edge for edge in diagram.edges if not edge.happy and not edge.again]
+    sources = Counter(edge.target for edge in beside)
+    busy = {node.name for node in diagram.nodes if node.concludes or sources[node.name] >= _MANY}
+    return {edge for edge in beside if edge.target in busy} | (upward(diagram) & set(beside))
 
 
 def upward(diagram: Diagram) -> set[Edge]:

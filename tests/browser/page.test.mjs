@@ -102,13 +102,13 @@ test("the slider begins at the step that decided, and walks from the first to th
   const slider = page.getByRole("slider", { name: "Step" });
   const count = await page.locator(".steps > li").count();
 
-  assert.match(await shownStep(page), /polling → concluding.*sync_failed/);
-  assert.equal(await page.locator(".edge.current").getAttribute("id"), "edge-polling-concluding");
+  assert.match(await shownStep(page), /asking_history → concluding.*sync_failed/);
+  assert.equal(await page.locator(".edge.current").getAttribute("id"), "edge-asking_history-concluding");
 
   await slider.fill("1");
-  assert.match(await shownStep(page), new RegExp(`^Step 1 of ${count}: .*validating → disabling_schedule`));
+  assert.match(await shownStep(page), new RegExp(`^Step 1 of ${count}: .*validating → considering_switch`));
   assert.equal(await slider.getAttribute("aria-valuetext"), `step 1 of ${count}`);
-  assert.equal(await page.locator(".state.current").getAttribute("id"), "state-disabling_schedule");
+  assert.equal(await page.locator(".state.current").getAttribute("id"), "state-considering_switch");
 
   await page.getByRole("button", { name: "Step forward" }).click();
   assert.match(await shownStep(page), /^Step 2 of/);
