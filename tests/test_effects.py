@@ -517,6 +517,10 @@ def _document(state: str = "scheduled", schedule: str | None = "auto", **status:
     return {"schedule_type": schedule, "status": {"sync_state": state, "setup_state": "connected", **status}}
 
 
+NOW = {"read_at": 100.0, "concluded_at": 100.0}
+ENDED = {"connection": _document(schedule="manual"), "verdict": "succeeded", **NOW}
+
+
 LOST = "POST /v1/connections/x/sync"
 IDLE: dict[str, Any] = {"connection": _document()}
 BASELINE: dict[str, Any] = {"baseline": {"date": 1.0, "busy": False}}
@@ -583,7 +587,8 @@ CHOSEN: dict[str, list[tuple[dict[str, Any], dict[str, Any], str]]] = {
         ({}, {}, "no"),
     ],
     "restore_schedule": [
-        ({"restore_schedule": "auto"}, {"connection": _document(schedule="manual"), "verdict": "succeeded"}, "yes"),
+        ({"restore_schedule": "auto"}, ENDED, "yes"),
+        ({"restore_schedule": "auto"}, {**ENDED, "concluded_at": 116.0}, "no"),  # the document is not fresh any more
         (
             {"restore_schedule": "auto"},
             {"connection": _document("syncing", "manual"), "verdict": "succeeded"},
@@ -597,7 +602,8 @@ CHOSEN: dict[str, list[tuple[dict[str, Any], dict[str, Any], str]]] = {
         ({}, {"connection": _document(schedule="manual"), "verdict": "succeeded"}, "no"),
     ],
     "late_switch": [
-        ({}, STARTED, "yes"),
+        ({}, {**STARTED, **NOW}, "yes"),
+        ({}, {**STARTED, "read_at": 100.0, "concluded_at": 116.0}, "no"),
         ({}, {**STARTED, "connection": _document("syncing")}, "no"),
         ({}, {**STARTED, "verdict": "timed_out"}, "no"),
         ({}, {**STARTED, "answered": ("disable_schedule",)}, "no"),
@@ -742,8 +748,8 @@ def _meant(name: str, facts: Facts, **answer: Any) -> tuple[str, Facts]:
 @pytest.mark.parametrize(
     ("start", "event"),
     [
-        ("2027-01-15T08:00:01Z", "started"),
-        ("2027-01-15T08:00:00.999Z", "not_started"),
+        ("2027-01-15T08:00:02Z", "started"),
+        ("2027-01-15T08:00:01.999Z", "not_started"),
         ("never", "not_started"),
     ],
 )

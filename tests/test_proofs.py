@@ -544,8 +544,16 @@ def test_schedule_is_never_changed_while_a_sync_runs(choice: str, settings: Sett
     ("choice", "settings", "facts"),
     [
         ("schedule_to_switch", SETTINGS, Facts()),
-        ("restore_schedule", replace(SETTINGS, restore_schedule="auto"), Facts(schedule_before="manual")),
-        ("late_switch", replace(SETTINGS, action="START"), Facts(triggered=True, verdict="succeeded")),
+        (
+            "restore_schedule",
+            replace(SETTINGS, restore_schedule="auto"),
+            Facts(schedule_before="manual", read_at=1.0, concluded_at=1.0),
+        ),
+        (
+            "late_switch",
+            replace(SETTINGS, action="START"),
+            Facts(triggered=True, verdict="succeeded", read_at=1.0, concluded_at=1.0),
+        ),
     ],
 )
 def test_schedule_is_changed_while_none_runs(choice: str, settings: Settings, facts: Facts) -> None:

@@ -231,7 +231,7 @@ def test_ended_run_of_another_pipeline_is_no_news(stage: MakeStage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("format_", "said"), [(1, "format 1, written by version 0.1.0"), (3, "format 3"), ([1] * 99, "format [1, 1")]
+    ("format_", "said"), [(1, "format 1, written by version 0.2.0"), (3, "format 3"), ([1] * 99, "format [1, 1")]
 )
 def test_file_of_another_format(stage: MakeStage, format_: object, said: str) -> None:
     """A file of an older or newer format is refused in words that say what changed."""

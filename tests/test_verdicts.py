@@ -227,7 +227,7 @@ AT_FIVETRAN = {
         ["the sync is waiting; Fivetran will resume it by itself"],
     ),
     "none": ("refused", {}, ["no sync of this run is running"]),
-    "success": ("succeeded", {"triggered": True}, []),
+    "success": ("succeeded", {"triggered": True, **SWITCHED}, []),
     "success, and another one runs": (
         "succeeded",
         {"connection": document("syncing"), "triggered": True, **SWITCHED},
