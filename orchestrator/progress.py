@@ -48,6 +48,16 @@ STOPPING = 60.0
 BLINK = 0.001  # seconds; what sums and a journal's digits round away is not waited for
 
 
+# https://fivetran.com/docs/rest-api/api-reference/connections/retrieve-connection-sync-history; others have been seen.
+_STATUSES = frozenset({"COMPLETED", "FAILURE", "CANCELED", "INCOMPLETE", "RESCHEDULED", "PAUSED"})
+
+
+_RED: Mapping[object, Literal[Event.SYNC_FAILED, Event.CANCELLED]] = {
+    "FAILURE": Event.SYNC_FAILED,
+    "CANCELED": Event.CANCELLED,
+}
+
+
 class Judgment(NamedTuple):
     """What became of our sync.
 
@@ -178,16 +188,15 @@ def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attac
         if documents.parse_time(item.get("end")) is None:
             rule = f"{_recorded(item)} that has not ended; Fivetran may be retrying"
             return Opinion(Event.RUNNING, facts.but(doubt=None), rule)
-    for item in ours:
-        match item.get("status"):
-            case "FAILURE":
-                return Opinion(Event.SYNC_FAILED, facts.but(sync=item), _recorded(item))
-            case "CANCELED":
-                return Opinion(Event.CANCELLED, facts.but(sync=item), _recorded(item))
-            case "RESCHEDULED":
-                continue
-            case _:  # paused, incomplete, or what this version does not know
-                return Opinion(Event.INCONCLUSIVE, facts, f"{_recorded(item)}, which decides nothing")
+    for number, item in enumerate(ours):
+        status = item.get("status")
+        if status == "RESCHEDULED":
+            continue
+        # What came after may have been a success in a word that this version does not know.
+        strange = next((one for one in ours[number:] if one.get("status") not in _STATUSES), None)
+        if status not in _RED or strange is not None:
+            return Opinion(Event.INCONCLUSIVE, facts, f"{_recorded(strange or item)}, which decides nothing")
+        return Opinion(_RED[status], facts.but(sync=item), _recorded(item))
     if ours:
         until = documents.rescheduled_for(facts.connection or {}) or ""
         return Opinion(Event.RESCHEDULED, rescheduled(facts, until), _recorded(ours[-1]))

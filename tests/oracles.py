@@ -168,7 +168,7 @@ class _Truth:
             return
         name = BETWEEN if any(self.between(sync, post) for post in self.posts for sync in good) else self._skewed()
         if self.policy == "attach":
-            if any(sync is one for sync in good for one in self.attached) or any(
+            if any(sync is one for sync in good for one in self._with_resumed(self.attached)) or any(
                 one.cause == "unpaused" for one in good
             ):
                 return
@@ -184,7 +184,8 @@ class _Truth:
             yield Finding("false green", "", "no re-sync was accepted")
         elif not any(sync is one for sync in good for one in self.ours):
             later = [sync for sync in good if sync.starts_at >= accepted[0].at]
-            ended = later and all(self.over(sync) and (sync.ended_at or 0) <= later[-1].starts_at for sync in self.ours)
+            before = [sync for sync in self.ours if later and sync.starts_at < later[-1].starts_at]
+            ended = later and all(self.over(sync) and (sync.ended_at or 0) <= later[-1].starts_at for sync in before)
             name = "another sync succeeded after the accepted re-sync had ended otherwise" if ended else self._skewed()
             yield Finding("false green", name, f"the re-sync did not succeed: {self.told(self.syncs)}")
 
@@ -214,7 +215,11 @@ class _Truth:
         if self.played.verdict in {"rescheduled", "too_late"} and all((sync.shown_at or 0) > seen for sync in good):
             return "Fivetran went on with the sync after the last look"
         for sync in self.syncs:
-            if any(sync is one for one in self.ours) or sync.shown_at is None or sync.outcome == "succeeds":
+            if any(sync is one for one in self.ours) or sync.outcome == "succeeds":
+                continue
+            if sync.failed_inside and not self._seen(sync):
+                return "another sync failed after the job's had succeeded, between two looks"
+            if sync.shown_at is None:
                 continue
             shown = max(one.shown_at or 0 for one in good)
             if shown <= sync.shown_at and not any(shown <= (look.acts_at or 0) < sync.shown_at for look in self.looks):
@@ -268,7 +273,8 @@ class _Truth:
                 for sent in self.played.sent
                 if sent.operation == operation and sent.acts_at is not None and sent.acts_at <= sync.stops_at
             ]
-            name = self._not_seen(sync, stopping[-1]) if stopping else ""
+            found = [sent for sent in stopping if sent.running is sync] or stopping
+            name = self._not_seen(sync, found[0]) if found else ""
             yield Finding("interrupted", name, f"by {sync.stopped_by}: {self.told([sync])}")
 
     def _not_seen(self, sync: Sync, sent: Sent) -> str:
@@ -279,7 +285,11 @@ class _Truth:
             return BETWEEN
         tried = [one for one in self.played.sent if one.request == sent.request and one.until <= sent.at]
         again = bool(tried) and sync.starts_at >= tried[0].at
-        return "a sync began while the schedule's restoring was tried again" if again else ""
+        if again:
+            return "a sync began while the schedule's restoring was tried again"
+        last = self.last_look(sent.at)
+        died = last is not None and self.played.resumed is not None and last.until <= self.played.resumed <= sent.at
+        return "the job died while it restored the schedule, and was taken up again" if died else ""
 
     def two_syncs(self) -> Iterator[Finding]:
         """More than one sync that our triggers started has come to its own end."""
