@@ -13,6 +13,7 @@ from orchestrator.settings import Settings
 from orchestrator.texts import duration, few
 
 __all__ = [
+    "FRESH",
     "HEADLINES",
     "Explanation",
     "explain",
@@ -179,8 +180,8 @@ def still_running(settings: Settings, facts: Facts) -> bool | None:
 
 def schedule_may_change(settings: Settings, facts: Facts) -> bool:
     """Whether the schedule may be changed at the end: a fresh document shows that no sync is running."""
-    if facts.read_at is None or facts.concluded_at is None:
-        return False
+    if facts.read_at is None or facts.concluded_at is None or facts.unpaused_looks == 0:
+        return False  # un-pausing may have started a sync since
     return still_running(settings, facts) is False and facts.concluded_at - facts.read_at <= FRESH
 
 

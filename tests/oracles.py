@@ -14,6 +14,7 @@ from playing import Played, Sent
 
 from orchestrator.driver import GRACE, LAST_CALL
 from orchestrator.simulator.connection import Sync
+from orchestrator.verdicts import FRESH
 
 __all__ = ["ORACLES", "Finding", "judge"]
 
@@ -172,7 +173,7 @@ class _Truth:
                 one.cause == "unpaused" for one in good
             ):
                 return
-            if self.attached and any(sync.starts_at >= self.attached[-1].starts_at for sync in good):
+            if self.attached and any(sync.starts_at >= self.attached[0].starts_at for sync in good):
                 name = "another sync succeeded after the one attached to had ended otherwise"
         yield Finding(
             "false green", name, f"no sync that began after the job asked has succeeded: {self.told(self.syncs)}"
@@ -203,10 +204,13 @@ class _Truth:
         if good:
             yield Finding("false red", self._why_good(good, seen), f"ours succeeded: {self.told(self.syncs)}")
         elif open_ and red:
-            name = "Fivetran went on with the sync after the last look" if open_[0].starts_at > seen else ""
+            unseen = open_[0].starts_at > seen or not self._seen(open_[0])
+            name = "Fivetran went on with the sync after the last look" if unseen else ""
             name = name if open_[0].cause in {"retry", "schedule"} else ""
-            if not name and not any(sync in self.ours for sync in open_):
+            if not name:
                 name = self._why_foreign()
+            if not name and self.policy == "restart" and unseen:
+                name = "the sync stayed queued for more than a minute after a restart"
             yield Finding("false red", name or self._skewed(), f"ours is under way: {self.told(self.syncs)}")
         elif red and not any((sync.outcome in _BAD and self.over(sync)) or sync.failed_inside for sync in mine):
             yield Finding("false red", self._why_foreign(), f"nothing of ours has failed: {self.told(self.syncs)}")
@@ -217,12 +221,12 @@ class _Truth:
         for sync in self.syncs:
             if any(sync is one for one in self.ours) or sync.outcome == "succeeds":
                 continue
-            if sync.failed_inside and not self._seen(sync):
-                return "another sync failed after the job's had succeeded, between two looks"
-            if sync.shown_at is None:
+            failed = sync.starts_at + (sync.plan.fails_inside or 0.0) if sync.failed_inside else sync.shown_at
+            if failed is None:
                 continue
             shown = max(one.shown_at or 0 for one in good)
-            if shown <= sync.shown_at and not any(shown <= (look.acts_at or 0) < sync.shown_at for look in self.looks):
+            looks = [look for look in self.looks if look.running is None or self.world.action == "START"]
+            if shown <= failed and not any(shown <= (look.acts_at or 0) < failed for look in looks):
                 return "another sync failed after the job's had succeeded, between two looks"
         unseen = all((sync.shown_at or self.ended) > seen and not self._seen(sync) for sync in good)
         if unseen and all(sync.cause in {"retry", "schedule"} for sync in good):
@@ -281,13 +285,21 @@ class _Truth:
         """The exception, where the look that a request came straight after could not have seen the sync."""
         look = self.fresh_look(sent)
         unseen = look is not None and sync.starts_at >= (look.acts_at or 0) and not self.saw(look, sync)
-        if unseen:
+        last = self.last_look(sent.at)
+        lately = (
+            last is not None
+            and sent.at - last.until <= FRESH
+            and sync.starts_at >= (last.acts_at or 0)
+            and not self.saw(last, sync)
+        )
+        if unseen or (lately and sent.operation == "patch"):
             return BETWEEN
+        if self.world.action == "TEST":
+            return "a sync began while the setup tests ran"
         tried = [one for one in self.played.sent if one.request == sent.request and one.until <= sent.at]
         again = bool(tried) and sync.starts_at >= tried[0].at
         if again:
             return "a sync began while the schedule's restoring was tried again"
-        last = self.last_look(sent.at)
         died = last is not None and self.played.resumed is not None and last.until <= self.played.resumed <= sent.at
         return "the job died while it restored the schedule, and was taken up again" if died else ""
 
