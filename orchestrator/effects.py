@@ -356,12 +356,12 @@ def find_restart(_: Settings, facts: Facts, answer: Answer) -> tuple[Literal[Eve
     """The restart's answer was lost: does the history have a sync that began after it was asked for?"""
     asked = _asked_for(facts, answer)
     # Fivetran's `Date` has whole seconds: in the very second the sync may have begun that was to be stopped.
-    for item in items_since(None if asked is None else asked + 1, _items(answer)):
-        start = documents.parse_time(item.get("start"))
-        if asked is not None and start is not None and start >= asked + 1:
-            # When our sync began: what the stopped one leaves behind has an earlier date.
-            return Event.STARTED, _known_started(facts, start)
-    return Event.NOT_STARTED, facts
+    starts = [documents.parse_time(item.get("start")) for item in _items(answer)]
+    later = [start for start in starts if asked is not None and start is not None and start >= asked + 1]
+    if not later:
+        return Event.NOT_STARTED, facts
+    # When our sync began: what the stopped one leaves behind has an earlier date.
+    return Event.STARTED, _known_started(facts, min(later))
 
 
 @_pure()
