@@ -13,6 +13,7 @@ from typing import NamedTuple
 from playing import Played, Sent
 
 from orchestrator.driver import GRACE, LAST_CALL
+from orchestrator.effects import LOST_MOST
 from orchestrator.simulator.connection import Sync
 from orchestrator.verdicts import FRESH
 
@@ -35,6 +36,7 @@ OVERSHOT = 1.0  # seconds
 _BAD = {"fails", "vanishes", "breaks", "pauses", "stopped", "clashed"}
 SKEWED = "Date and the connection's dates run apart"
 REPEATED = "a forced restart was repeated after its answer was lost"
+TAKEN = "another sync began after a trigger whose answer was lost, and was taken for the job's"
 UNDATED = "Fivetran's answers tell no time"
 BETWEEN = "a sync began between the last look and the request"
 
@@ -229,6 +231,8 @@ class _Truth:
             if shown <= failed and not any(shown <= (look.acts_at or 0) < failed for look in looks):
                 return "another sync failed after the job's had succeeded, between two looks"
         unseen = all((sync.shown_at or self.ended) > seen and not self._seen(sync) for sync in good)
+        if self.ended >= self.deadline and all((sync.shown_at or self.ended) > seen for sync in good):
+            return "the deadline struck before the success showed"
         if unseen and all(sync.cause in {"retry", "schedule"} for sync in good):
             return "Fivetran went on with the sync between two looks"
         if any(sync.outcome == "reschedules" and sync not in self.ours for sync in self.syncs):
@@ -246,7 +250,7 @@ class _Truth:
 
     def _why_foreign(self) -> str:
         if any(not sent.answered for sent in self.posts) and any(self.after_asking(sync) for sync in self.syncs):
-            return "another sync began after a trigger whose answer was lost, and was taken for the job's"
+            return TAKEN
         if any(self.between(sync, post) for post in self.posts for sync in self.syncs):
             return BETWEEN
         return self._skewed()
@@ -254,11 +258,15 @@ class _Truth:
     def _skewed(self) -> str:
         if self.scenario.skew:
             return SKEWED
+        if self.played.resumed is not None and not self.posts:
+            return TAKEN  # it died before it could send the trigger, and has to reckon that it was sent
         undated = not self.scenario.dated or any(fault.does == "undated" for fault in self.scenario.faults)
         if undated:
             return UNDATED
-        stopped = self.posts[0].running if self.policy == "restart" and self.posts else None
-        if stopped is not None and stopped.outcome == "succeeds":
+        asked = self.posts[0].until if self.policy == "restart" and self.posts else 0.0
+        if any(
+            sync.outcome == "succeeds" and sync.cause == "somebody" and sync.starts_at <= asked for sync in self.syncs
+        ):
             return "the sync that a restart was to stop succeeded first, and no history told them apart"
         return ""
 
@@ -292,7 +300,8 @@ class _Truth:
             and sync.starts_at >= (last.acts_at or 0)
             and not self.saw(last, sync)
         )
-        if unseen or (lately and sent.operation == "patch"):
+        slow = look is not None and look.until - look.at > LAST_CALL  # what it shows is as old as that
+        if unseen or slow or (lately and sent.operation == "patch"):
             return BETWEEN
         if self.world.action == "TEST":
             return "a sync began while the setup tests ran"
@@ -320,14 +329,16 @@ class _Truth:
         late = [sent for sent in lost if _late(sent)]
         name = ""
         if self.world.action == "FORCE_RESYNC":
-            killed = 2 if self.played.resumed is not None else 0  # before what was answered could be written down
-            if len(ends) - 1 <= len(lost) + killed:
+            again = any(not sent.answered for sent in self.posts) or self.played.resumed is not None
+            if again and len(ends) - 1 <= LOST_MOST:
                 name = "one re-sync too many after a lost answer, by design"
         elif len(ends) - 1 <= len(late):
             name = "Fivetran carried a trigger out after the job had given it up"
         elif self.policy == "restart" and len(ends) - 1 <= len(lost):
             name = REPEATED
-        elif lost and all(self._traceless(one.sync) for one in ends[:-1] if one.sync):
+        elif (lost or self.played.resumed is not None) and all(
+            self._traceless(one.sync) for one in ends[:-1] if one.sync
+        ):
             name = "a sync left no trace between two looks"
         elif lost:
             name = self._skewed()

@@ -207,7 +207,10 @@ def test_drawing_that_is_up_to_date_is_left_alone(tmp_path: Path) -> None:
         (("START", "-o", "pyproject.toml/start.mmd"), "pyproject.toml: File exists"),
         (("START", "--into", "nowhere.md"), "nowhere.md: No such file or directory"),
         (("TEST", "--into", "README.md"), "README.md: has no lines <!-- diagram TEST --> and <!-- end of diagram TEST"),
-        (("START", "--into", "README.md", "--format", "svg"), "--into README.md: svg is not text for a Markdown file: "),
+        (
+            ("START", "--into", "README.md", "--format", "svg"),
+            "--into README.md: svg is not text for a Markdown file: ",
+        ),
     ],
 )
 def test_refused(capsys: Capture, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], problem: str) -> None:
