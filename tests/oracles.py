@@ -251,8 +251,16 @@ class _Truth:
     def _why_foreign(self) -> str:
         if any(not sent.answered for sent in self.posts) and any(self.after_asking(sync) for sync in self.syncs):
             return TAKEN
-        if any(self.between(sync, post) for post in self.posts for sync in self.syncs):
+        if any(
+            self.between(sync, post)
+            for post in self.posts
+            for sync in self.syncs
+            if sync.cause not in {"sync", "resync"}
+        ):
             return BETWEEN
+        waiting = [sync.ended_at for sync in self.ours if sync.outcome == "reschedules" and sync.ended_at is not None]
+        if waiting and any(sync.starts_at >= min(waiting) and sync.cause == "somebody" for sync in self.syncs):
+            return "another sync ran while the job's was rescheduled"
         return self._skewed()
 
     def _skewed(self) -> str:
@@ -301,7 +309,8 @@ class _Truth:
             and not self.saw(last, sync)
         )
         slow = look is not None and look.until - look.at > LAST_CALL  # what it shows is as old as that
-        if unseen or slow or (lately and sent.operation == "patch"):
+        restoring = (sent.request.body or {}).get("schedule_type") == "auto"
+        if unseen or slow or (lately and restoring):
             return BETWEEN
         if self.world.action == "TEST":
             return "a sync began while the setup tests ran"
