@@ -113,8 +113,15 @@ class Facts:
         """These facts with changes; the very same where nothing changes: most polls bring no news."""
         for name, value in changes.items():
             if getattr(self, name) != value:
-                return replace(self, **changes)
+                return self._copied(changes)
         return self
+
+    def _copied(self, changes: Mapping[str, Any]) -> Self:
+        """`dataclasses.replace` in half the time: each step of a run does it some times."""
+        copied, put = object.__new__(type(self)), object.__setattr__
+        for name in self.__slots__:
+            put(copied, name, changes[name] if name in changes else getattr(self, name))
+        return copied
 
     def warned(self, *warnings: str) -> tuple[str, ...]:
         """The warnings with these added, each kept once; Fivetran may find ever new words to warn of."""
