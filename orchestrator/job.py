@@ -125,7 +125,7 @@ class Job:
                 watch.tick = lambda: None
                 self._wait(watch, math.inf, lambda: self.stderr.finish(GRACE_AFTER_SIGNAL if watch.noted else PATIENCE))
                 return code
-        except Exception as error:  # noqa: BLE001  # without a watch there is no run
+        except Exception as error:  # noqa: BLE001  # nothing can run without a watch
             return self._bug(error)
 
     def _verdict(self, watch: Watch) -> int:
@@ -259,7 +259,7 @@ class Job:
         self.narrator.tick(run)
 
     def _print(self, text: str, watch: Watch, seconds: float) -> None:
-        """The result to stdout, in what is left of the run; a reader that went away is no failure of the sync."""
+        """The result to stdout, in what is left of the run; if the reader has gone away, the sync has not failed."""
         if not text:
             return
         in_order = self.stdout.is_at(self.stderr)

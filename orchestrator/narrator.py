@@ -99,7 +99,7 @@ class Narrator:
 
     def _tell(self, run: Run, step: Step, told: Mapping[str, object]) -> None:
         """The line of a step; where it brings no news, one to debug."""
-        optional = step.request is not None and step.request.optional  # evidence: its absence is no news
+        optional = step.request is not None and step.request.optional  # evidence: nobody misses it
         say = self._log.warning if step.failure and not optional else self._log.info
         news = _news(step)
         again = self._news.get(step.source) == news

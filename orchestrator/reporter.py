@@ -168,7 +168,7 @@ def is_foreign(file: Path) -> bool:
     except OSError:  # there is none, or writing will say what is wrong
         return False
     if not stat.S_ISREG(here.st_mode) or here.st_size == 0:
-        return False  # a link is replaced, and an empty file is no loss
+        return False  # a link is replaced, and nothing is lost with an empty file
     try:
         with open_for_reading(file) as stream:
             beginning = stream.read(BEGINNING)

@@ -26,7 +26,7 @@ class Output(io.TextIOBase):
     """A stream to write to. Not for several threads at a time.
 
     Args:
-        stream: Where it goes. What is no stream of Python's own (a test's, a notebook's) is written to as it is.
+        stream: Where it goes. Any other object (in a test, a notebook) is written to directly.
         waits: Writing waits until all of it is taken. Else what is not taken at once waits in
             memory, and is tried again with each later write; more than `MOST` bytes are dropped.
 

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-FRESH = 15.0  # seconds: what is changed at the end relies on a document that is no older
+FRESH = 15.0  # seconds: the oldest document on which the schedule is changed at the end
 
 
 class Explanation(NamedTuple):

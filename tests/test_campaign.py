@@ -51,7 +51,7 @@ def _told(played: Played) -> tuple[Any, ...]:
 
 
 def test_worlds_differ_in_everything() -> None:
-    """Every member of a scenario, a sync, a fault and of somebody else's sync takes more than one value."""
+    """Every member of a scenario, a sync, a fault and another sync takes more than one value."""
     worlds = [make(seed) for seed in range(1500)]
     scenarios = [world.scenario for world in worlds]
     fixed = {
@@ -140,7 +140,7 @@ class Made:
         self.played = Played(world, load(world.action), connection, self.simulator, self.clock.wall())
 
     def ask(self, operation: str, after: float = 0.0, *, heard: bool = True, **body: Any) -> None:
-        """Ask for something, after so many seconds."""
+        """Ask for something, after some seconds."""
         self.clock.sleep(after)
         method, path = {
             "get": ("GET", ""),
@@ -162,7 +162,7 @@ class Made:
         self.played.connection.after(operation)
 
     def found(self, after: float, verdict: str, code: int) -> dict[str, str]:
-        """End after so many seconds with that claim; what the oracles find."""
+        """End after some seconds with that claim; what the oracles find."""
         self.clock.sleep(after)
         self.played.ended, self.played.verdict, self.played.code = self.clock.wall(), verdict, code
         self.clock.sleep(7200)
@@ -177,7 +177,7 @@ Run = Callable[[Made], dict[str, str]]
 
 
 def _asked(*operations: str, after: float, verdict: str, code: int) -> Run:
-    """A run that asks for one thing after the other at once, and ends so many seconds later with that claim."""
+    """A run that asks for one thing after the other at once, and ends some seconds later with that claim."""
 
     def run(made: Made) -> dict[str, str]:
         for operation in operations:
