@@ -430,8 +430,8 @@ def judge_by_history(
     Facts,
 ]:
     """Ask the sync history what became of the sync, before a doubt is believed."""
-    doubt = facts.doubt or {}
-    facts = facts.but(doubt={**doubt, "asked": doubt.get("asked", 0) + 1})
+    if facts.doubt is not None:
+        facts = facts.but(doubt={**facts.doubt, "asked": facts.doubt.get("asked", 0) + 1})
     opinion = _by_history(settings, facts, answer)
     return opinion.event, opinion.facts
 
@@ -726,7 +726,7 @@ def next_poll(settings: Settings, facts: Facts, _: float) -> float:
 @_pause
 def quiet(settings: Settings, facts: Facts, now: float) -> float:
     """Until FIVETRAN_POLL_INTERVAL has passed, or the quiet is over after which a doubt is believed."""
-    return min(settings.poll_interval, quiet_left(facts, now))
+    return settings.poll_interval if facts.doubt is None else min(settings.poll_interval, quiet_left(facts, now))
 
 
 @_pause

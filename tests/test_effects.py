@@ -738,6 +738,14 @@ def test_a_trigger_without_a_date_bounds_nothing() -> None:
     assert (after.triggered, after.triggered_at) == (True, None)
 
 
+def test_the_history_begins_no_doubt() -> None:
+    """Where nothing is in doubt, asking the history leaves it so, and a pause for quiet is an ordinary one."""
+    _, after = _meant("judge_by_history", Facts(**STARTED), data={"items": []})
+
+    assert after.doubt is None
+    assert PAUSES["quiet"](SETTINGS, after, 0.0) == SETTINGS.poll_interval
+
+
 def _meant(name: str, facts: Facts, **answer: Any) -> tuple[str, Facts]:
     """What an answer means to a call."""
     effect = EFFECTS[name]
