@@ -8,7 +8,7 @@ STAMP    := $(VENV)/.installed
 SCENARIO ?= succeeds
 RUNS     ?= 10000
 BROWSER  := tests/browser
-VOCABULARY = $(BIN)/python -c 'from orchestrator.vocabulary_page import page; print(page(), end="")'
+VOCABULARY = $(BIN)/python tools/vocabulary_page.py
 PIP      := -m pip --quiet --disable-pip-version-check
 # Tests see no variable of the shell they are started from: one of a developer's could hide what users see.
 CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}

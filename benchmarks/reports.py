@@ -11,11 +11,11 @@ from pathlib import Path
 
 from startup import WARM_UP, BenchmarkError, Cost, compared, cost
 
-from orchestrator.clock import SystemClock
 from orchestrator.simulator.app import Simulator
 from orchestrator.simulator.rehearsal import variables
 from orchestrator.simulator.scenario import load_scenario
 from orchestrator.simulator.server import served
+from orchestrator.values.clock import SystemClock
 
 MOST = 0.050  # seconds of processor time that the reports may take
 FILES = {"result.json", "index.html", "junit.xml", "fivetran.env", "annotations.json", "journal.jsonl"}

@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.clock import SystemClock
 from orchestrator.simulator.app import Simulator
 from orchestrator.simulator.rehearsal import variables
 from orchestrator.simulator.scenario import load_scenario
 from orchestrator.simulator.server import served
+from orchestrator.values.clock import SystemClock
 
 MOST_TIME, MOST_MEMORY = 1.4, 1.3  # times the ten lines
 ATTEMPTS = 3  # measurements until one is within the limits

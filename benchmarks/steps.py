@@ -11,13 +11,13 @@ import time
 import tracemalloc
 from dataclasses import dataclass, field
 
-from orchestrator.driver import Run
-from orchestrator.exchange import Answer, Request
-from orchestrator.loader import load
-from orchestrator.machine import Position
-from orchestrator.report import Document
-from orchestrator.settings import Settings
-from orchestrator.world import World
+from orchestrator.job.result import Document
+from orchestrator.machine.loader import load
+from orchestrator.machine.position import Position
+from orchestrator.machine.run import Run
+from orchestrator.machine.world import World
+from orchestrator.values.exchange import Answer, Request
+from orchestrator.values.settings import Settings
 
 LEAST_PER_SECOND = 20_000
 MOST_TIMES = 5.0  # as slow as the bare cursor: what counts on a machine that is slow itself

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from orchestrator.network_variables import prepare
-from orchestrator.streams import standard
+from orchestrator.job.network_variables import prepare
+from orchestrator.job.streams import standard
 
 __all__ = ["main"]
 
@@ -62,7 +62,7 @@ def _job(environ: Mapping[str, str]) -> int:
     import gc  # noqa: PLC0415
 
     gc.disable()  # what is imported stays: collecting meanwhile costs a tenth of the start
-    from orchestrator.job import Job  # noqa: PLC0415  # the job's imports, for the job alone
+    from orchestrator.job.job import Job  # noqa: PLC0415  # the job's imports, for the job alone
 
     gc.freeze()
     gc.enable()
@@ -74,8 +74,8 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     from importlib import import_module  # noqa: PLC0415
 
     from orchestrator import __version__  # noqa: PLC0415
-    from orchestrator.exit_codes import EXIT_CODES  # noqa: PLC0415
-    from orchestrator.masking import Mask  # noqa: PLC0415
+    from orchestrator.job.masking import Mask  # noqa: PLC0415
+    from orchestrator.values.exit_codes import EXIT_CODES  # noqa: PLC0415
 
     class Parser(argparse.ArgumentParser):
         """argparse's own; what is given for a flag that it does not know may be a secret, and is not repeated."""

@@ -17,14 +17,14 @@ from conftest import mount
 from pytest_httpserver import HTTPServer
 from stage import Stage
 
-from orchestrator.chart import OTHERWISE, Chart, Kind, State
-from orchestrator.driver import Run, Step
-from orchestrator.effects import CHOICES, EFFECTS, PAUSES, Call
-from orchestrator.events import SIGNALS, Event
-from orchestrator.exit_codes import BUG, MISCONFIGURED
-from orchestrator.loader import load, prove
-from orchestrator.promises import PROMISES
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call
+from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
+from orchestrator.machine.loader import load, prove
+from orchestrator.machine.promises import PROMISES
+from orchestrator.machine.run import Run, Step
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
+from orchestrator.values.events import SIGNALS, Event
+from orchestrator.values.exit_codes import BUG, MISCONFIGURED
 
 __all__ = ["ALIVE", "Altered", "EndlessError", "altered", "counted", "death"]
 
@@ -221,7 +221,7 @@ def _wrong(one: Altered, server: HTTPServer) -> Iterator[str]:
         with tempfile.TemporaryDirectory() as folder:
             stage = Stage(scenario, server.url_for("").rstrip("/"), Path(folder))
             mount(server, stage)
-            with mock.patch("orchestrator.configuration.load", return_value=one.chart):
+            with mock.patch("orchestrator.job.configuration.load", return_value=one.chart):
                 played = stage.play(one.action, counted, **dict[str, Any](variables))
         if played.code in {BUG, MISCONFIGURED}:
             said = [line for line in played.stderr.splitlines() if "Error" in line or "problem" in line]

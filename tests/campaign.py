@@ -23,7 +23,7 @@ from playing import Played, play, quickly
 from shrinking import shrunk, written
 from worlds import ACTIONS, World, make
 
-from orchestrator.loader import load
+from orchestrator.machine.loader import load
 
 __all__ = ["Tally", "main", "tallied"]
 

@@ -11,7 +11,7 @@ from desk import Debugger
 from pytest_httpserver import HTTPServer
 from stage import Stage
 
-from orchestrator.reports import drawings
+from orchestrator.job.report import drawings
 from orchestrator.simulator.scenario import Scenario, load_scenario
 from orchestrator.simulator.server import Handler
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from causes import armed_in, case
 from stage import Played, Stage
 
-from orchestrator.driver import Run, Step
-from orchestrator.loader import load
+from orchestrator.machine.loader import load
+from orchestrator.machine.run import Run, Step
 from orchestrator.simulator.scenario import Scenario
 
 __all__ = ["LEDGER", "Entry", "World", "play"]

@@ -36,9 +36,9 @@ from ledger import LEDGER, Entry, play
 from pytest_httpserver import HTTPServer
 from stage import Stage
 
-from orchestrator.chart import Chart
-from orchestrator.loader import ACTIONS, load, prove
-from orchestrator.promises import PROMISES
+from orchestrator.machine.chart import Chart
+from orchestrator.machine.loader import ACTIONS, load, prove
+from orchestrator.machine.promises import PROMISES
 from orchestrator.simulator.scenario import Scenario
 
 CHUNK = 16  # mutants that a process is handed at a time
@@ -102,7 +102,7 @@ def played(entry: Entry, chart: Chart, folder: Path) -> str:
         mount(_server(), stage)
         return stage
 
-    with mock.patch("orchestrator.configuration.load", return_value=chart):
+    with mock.patch("orchestrator.job.configuration.load", return_value=chart):
         _, world, target = play(entry, make, counted)
     if world != entry.world:
         return "ledger"

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from playing import Played, Sent
 
-from orchestrator.driver import GRACE, LAST_CALL
-from orchestrator.effects import LOST_MOST
+from orchestrator.fivetran.effects import LOST_MOST
+from orchestrator.fivetran.verdicts import FRESH
+from orchestrator.machine.run import GRACE, LAST_CALL
 from orchestrator.simulator.connection import Sync
-from orchestrator.verdicts import FRESH
 
 __all__ = ["ORACLES", "Finding", "judge"]
 

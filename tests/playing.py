@@ -11,22 +11,22 @@ from urllib.parse import parse_qsl
 
 from worlds import World
 
-from orchestrator import configuration
-from orchestrator.chart import Chart, Kind
-from orchestrator.client import interpret
-from orchestrator.configuration import Configured, configure
-from orchestrator.driver import Run, drive
-from orchestrator.effects import EFFECTS, Pure
-from orchestrator.events import Event
-from orchestrator.exchange import Answer, Request, unanswered
-from orchestrator.loader import load
+from orchestrator.fivetran.client import interpret
+from orchestrator.fivetran.effects import EFFECTS, Pure
+from orchestrator.fivetran.verdicts import explain
+from orchestrator.job import configuration
+from orchestrator.job.configuration import Configured, configure
+from orchestrator.machine.chart import Chart, Kind
+from orchestrator.machine.loader import load
+from orchestrator.machine.run import Run, drive
+from orchestrator.machine.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived
+from orchestrator.machine.world import World as Outside
 from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync
 from orchestrator.simulator.rehearsal import CONNECTOR, variables
-from orchestrator.verdicts import explain
-from orchestrator.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived
-from orchestrator.world import World as Outside
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import Answer, Request, unanswered
 
 __all__ = ["Played", "Sent", "configured", "play"]
 

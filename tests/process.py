@@ -11,12 +11,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Self
 
-from orchestrator.clock import SystemClock
 from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
 from orchestrator.simulator.scenario import Scenario
 from orchestrator.simulator.server import served
+from orchestrator.values.clock import SystemClock
 
 COMMAND = (sys.executable, "-m", "orchestrator")
+# Runs the command where a module cannot be imported; the first argument names it.
+WITHOUT = """
+import sys
+missing = sys.argv.pop(1)
+
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == missing:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Finder)
+from orchestrator.cli import main
+sys.exit(main())
+"""
 PATIENCE = 30.0  # seconds until something that should have happened is missed
 
 # Where commands are found, and what measures coverage in processes that tests start.

@@ -14,7 +14,7 @@ from typing import Any
 
 from stage import Stage
 
-from orchestrator.driver import Run, Step
+from orchestrator.machine.run import Run, Step
 from orchestrator.simulator.app import Seen
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, load_scenario, names

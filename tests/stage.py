@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.driver import Run, Step
-from orchestrator.job import Job
+from orchestrator.job.job import Job
+from orchestrator.machine.run import Run, Step
 from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync

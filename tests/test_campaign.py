@@ -17,11 +17,11 @@ from shrinking import shrunk, written
 from stage import CONNECTOR, Stage
 from worlds import Kill, World, make
 
-from orchestrator.exchange import Request
-from orchestrator.loader import load
+from orchestrator.machine.loader import load
 from orchestrator.simulator.app import KEY, SECRET, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Other, Scenario, SyncPlan, load_scenario, parse_scenario
+from orchestrator.values.exchange import Request
 
 pytestmark = pytest.mark.usefixtures("_undrawn")
 

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from process import environment
 
-from orchestrator.configuration import report_dir
-from orchestrator.exit_codes import EXIT_CODES
-from orchestrator.loader import ACTIONS
-from orchestrator.variables import VARIABLES
+from orchestrator.job.configuration import report_dir
+from orchestrator.job.variables import VARIABLES
+from orchestrator.machine.loader import ACTIONS
+from orchestrator.values.exit_codes import EXIT_CODES
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "examples").glob("*.yml"))}

@@ -8,24 +8,24 @@ from typing import Any
 import pytest
 from stage import Stage
 
-from orchestrator.client import interpret
-from orchestrator.effects import CHOICES, EFFECTS, Call, Pure
-from orchestrator.exchange import Answer, Failure, Request
-from orchestrator.facts import Facts
-from orchestrator.journal import read_journal
-from orchestrator.loader import ACTIONS, load
-from orchestrator.masking import Mask
-from orchestrator.narrator import _learned
-from orchestrator.output import render
-from orchestrator.progress import decide
-from orchestrator.replay import replay
-from orchestrator.report import Story, result
-from orchestrator.reports.drawings import drawings
-from orchestrator.settings import Settings
+from orchestrator.debugger.replay import replay
+from orchestrator.fivetran.client import interpret
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, Call, Pure
+from orchestrator.fivetran.progress import decide
+from orchestrator.job.journal import read_journal
+from orchestrator.job.masking import Mask
+from orchestrator.job.report.drawings import drawings
+from orchestrator.job.result import Story, result
+from orchestrator.job.run_log import _learned
+from orchestrator.job.stdout import render
+from orchestrator.job.trace import Trace
+from orchestrator.machine.loader import ACTIONS, load
 from orchestrator.simulator.connection import Connection
 from orchestrator.simulator.scenario import Scenario, SyncPlan
-from orchestrator.texts import iso
-from orchestrator.trail import Trail
+from orchestrator.values.exchange import Answer, Failure, Request
+from orchestrator.values.facts import Facts
+from orchestrator.values.formatting import iso
+from orchestrator.values.settings import Settings
 
 Path = tuple[str | int, ...]
 
@@ -126,7 +126,7 @@ def test_any_value_in_any_place(path: Path) -> None:
         facts = facts.but(verdict=next(ends[action]))
 
         chosen = [choice.of(settings, facts) for choice in CHOICES.values()]
-        story = Story(chart, Trail(), 0.0, 1.0)
+        story = Story(chart, Trace(), 0.0, 1.0)
         document = Mask().value(result(settings, facts, story))
         drawn = [draw() for _, draw in drawings(document, lambda: ([], 0, 0), None, lambda: None)]
         shown = render(settings, facts, story, Mask())

@@ -6,7 +6,7 @@ import pytest
 from ledger import LEDGER, Entry, play
 from stage import Stage
 
-from orchestrator.loader import ACTIONS, load
+from orchestrator.machine.loader import ACTIONS, load
 
 pytestmark = pytest.mark.usefixtures("_undrawn")
 

@@ -11,7 +11,7 @@ from ledger import LEDGER
 from mutate import Mutant, judged, mutants, played, told, told_of_altered
 from pytest_httpserver import HTTPServer
 
-from orchestrator.loader import ACTIONS, load, prove
+from orchestrator.machine.loader import ACTIONS, load, prove
 
 pytestmark = pytest.mark.usefixtures("_undrawn")
 

@@ -9,9 +9,9 @@ import pytest
 from process import environment
 
 from orchestrator.cli import main
-from orchestrator.exit_codes import EXIT_CODES
-from orchestrator.loader import ACTIONS, load
-from orchestrator.variables import VARIABLES
+from orchestrator.job.variables import VARIABLES
+from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.values.exit_codes import EXIT_CODES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from orchestrator.configuration import ConfigurationError, configure
+from orchestrator.job.configuration import ConfigurationError, configure
 from orchestrator.simulator.rehearsal import variables
 from orchestrator.simulator.scenario import Fault, Other, Scenario, SyncPlan
 

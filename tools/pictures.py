@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.chart import Chart
-from orchestrator.diagram import graphviz
-from orchestrator.diagram.model import diagram
-from orchestrator.loader import ACTIONS, load
-from orchestrator.reports.picture import file_of, is_fresh
+from orchestrator.drawing import graphviz
+from orchestrator.drawing.model import diagram
+from orchestrator.job.report.picture import file_of, is_fresh
+from orchestrator.machine.chart import Chart
+from orchestrator.machine.loader import ACTIONS, load
 
-FOLDER = Path(__file__).parent.parent / "orchestrator" / "reports" / "pictures"
+FOLDER = Path(__file__).parent.parent / "orchestrator" / "job" / "report" / "pictures"
 
 # What a page needs no more: prolog and comments, tooltips, the white ground, Graphviz's fonts.
 _SUPERFLUOUS = re.compile(

@@ -6,10 +6,10 @@ from functools import partial
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from orchestrator.streams import say
+from orchestrator.job.streams import say
 
 if TYPE_CHECKING:
-    from orchestrator.chart import Chart
+    from orchestrator.machine.chart import Chart
 
 __all__ = ["HELP", "add_to", "execute"]
 
@@ -48,7 +48,8 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     Returns:
         The exit code.
     """
-    from orchestrator.loader import ACTIONS, load, load_file  # noqa: PLC0415
+    from orchestrator.job.own_chart import load_file  # noqa: PLC0415
+    from orchestrator.machine.loader import ACTIONS, load  # noqa: PLC0415
 
     del environ
     if not arguments.charts:
@@ -58,9 +59,10 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 
 def _check(name: str, read: Callable[[], "Chart"]) -> int:
     """Prove one chart, and print what came of it."""
-    from orchestrator.loader import ChartError, UnreadableChartError  # noqa: PLC0415
-    from orchestrator.masking import Mask  # noqa: PLC0415
-    from orchestrator.promises import PROMISES, broken  # noqa: PLC0415
+    from orchestrator.job.masking import Mask  # noqa: PLC0415
+    from orchestrator.job.own_chart import UnreadableChartError  # noqa: PLC0415
+    from orchestrator.machine.loader import ChartError  # noqa: PLC0415
+    from orchestrator.machine.promises import PROMISES, broken  # noqa: PLC0415
 
     try:
         chart = read()

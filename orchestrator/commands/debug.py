@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 
-from orchestrator.streams import lines, say
+from orchestrator.job.streams import lines, say
 
 __all__ = ["HELP", "add_to", "execute"]
 
@@ -59,7 +59,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
         0; 2 where something is missing or wrong, or a command of a file was refused; 143 for SIGTERM.
     """
     try:
-        from orchestrator.debugger import openings, shell  # noqa: PLC0415  # they need the extra
+        from orchestrator.debugger import shell, sources  # noqa: PLC0415  # they need the extra
     except ModuleNotFoundError as error:
         if error.name not in {"prompt_toolkit", "rich", "werkzeug"}:
             raise
@@ -72,10 +72,10 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
         return 2
     with ExitStack() as stack:
         try:
-            session = openings.opened(
+            session = sources.opened(
                 arguments.action, arguments.scenario, arguments.replay, environ, live=arguments.live
             )
-        except openings.CannotOpen as error:
+        except sources.CannotOpen as error:
             say(error, error=True)
             return 2
         except OSError as error:
@@ -97,7 +97,7 @@ def _commands(file: str | None) -> Iterable[str] | None:
     Raises:
         OSError: The file cannot be read, or is not text; nothing of it has been done then.
     """
-    from orchestrator.files import read_text  # noqa: PLC0415
+    from orchestrator.job.files import read_text  # noqa: PLC0415
 
     if file is not None:
         return read_text(file).split("\n")

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.streams import say, write_bytes
+from orchestrator.job.streams import say, write_bytes
 
 if TYPE_CHECKING:
-    from orchestrator.chart import Chart
+    from orchestrator.machine.chart import Chart
 
 __all__ = ["HELP", "add_to", "execute"]
 
@@ -68,8 +68,8 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     Returns:
         0; 1 if a file that was to be checked is out of date; 2 if it cannot be drawn or written.
     """
-    from orchestrator.diagram.graphviz import GraphvizError  # noqa: PLC0415  # the drawing's imports, for it alone
-    from orchestrator.loader import ChartError  # noqa: PLC0415
+    from orchestrator.drawing.graphviz import GraphvizError  # noqa: PLC0415  # the drawing's imports, for it alone
+    from orchestrator.machine.loader import ChartError  # noqa: PLC0415
 
     del environ
     try:
@@ -82,7 +82,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _draw(arguments: Namespace) -> int:
-    from orchestrator.files import read_bytes  # noqa: PLC0415
+    from orchestrator.job.files import read_bytes  # noqa: PLC0415
 
     charts = _charts(arguments)
     form = _format(arguments, len(charts))
@@ -114,7 +114,8 @@ def _same(one: bytes, other: bytes, form: str) -> bool:
 
 
 def _charts(arguments: Namespace) -> "list[Chart]":
-    from orchestrator.loader import load, load_file  # noqa: PLC0415
+    from orchestrator.job.own_chart import load_file  # noqa: PLC0415
+    from orchestrator.machine.loader import load  # noqa: PLC0415
 
     if arguments.chart is None:
         return [load(action) for action in dict.fromkeys(arguments.actions or ACTIONS)]
@@ -161,8 +162,8 @@ def _highlighted(charts: "Sequence[Chart]", name: str) -> None:
 
 
 def _print(arguments: Namespace, charts: "list[Chart]", form: str) -> int:
-    from orchestrator.diagram.formats import draw  # noqa: PLC0415
-    from orchestrator.diagram.model import View  # noqa: PLC0415
+    from orchestrator.drawing.formats import draw  # noqa: PLC0415
+    from orchestrator.drawing.model import View  # noqa: PLC0415
 
     if arguments.check:
         raise UsageError("--check: of which file? Name it with -o or --into")
@@ -180,8 +181,8 @@ def _print(arguments: Namespace, charts: "list[Chart]", form: str) -> int:
 
 def _files(arguments: Namespace, charts: "list[Chart]", form: str) -> "Iterator[tuple[Path, bytes]]":
     """Each file and what belongs in it."""
-    from orchestrator.diagram.formats import draw  # noqa: PLC0415
-    from orchestrator.diagram.model import View  # noqa: PLC0415
+    from orchestrator.drawing.formats import draw  # noqa: PLC0415
+    from orchestrator.drawing.model import View  # noqa: PLC0415
 
     view, here = View(arguments.view), arguments.highlight
     if arguments.into is not None:
@@ -203,8 +204,8 @@ def _files(arguments: Namespace, charts: "list[Chart]", form: str) -> "Iterator[
 
 def _inserted(path: Path, drawings: dict[str, bytes], form: str) -> bytes:
     """A Markdown file with drawings between their markers."""
-    from orchestrator.diagram.page import fenced  # noqa: PLC0415
-    from orchestrator.files import read_text  # noqa: PLC0415
+    from orchestrator.drawing.page import fenced  # noqa: PLC0415
+    from orchestrator.job.files import read_text  # noqa: PLC0415
 
     text = read_text(path, exact=True)
     for action, drawing in drawings.items():
@@ -219,7 +220,7 @@ def _inserted(path: Path, drawings: dict[str, bytes], form: str) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    from orchestrator.files import write_atomically  # noqa: PLC0415
+    from orchestrator.job.files import write_atomically  # noqa: PLC0415
 
     write_atomically(path, content, named=True)
 

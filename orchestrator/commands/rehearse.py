@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable
 
-from orchestrator.streams import say
+from orchestrator.job.streams import say
 
 __all__ = ["add_scenario", "rehearse"]
 

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping
 
-from orchestrator.streams import say
+from orchestrator.job.streams import say
 
 __all__ = ["HELP", "add_to", "execute"]
 
@@ -45,10 +45,10 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _replay(file: str, *, recorded: bool) -> int:
-    from orchestrator.journal import JournalError, read_journal  # noqa: PLC0415
-    from orchestrator.loader import ChartError  # noqa: PLC0415
-    from orchestrator.masking import Mask  # noqa: PLC0415
-    from orchestrator.replay import Divergence, chart_of, replay, summary  # noqa: PLC0415
+    from orchestrator.debugger.replay import Divergence, chart_of, replay, summary  # noqa: PLC0415
+    from orchestrator.job.journal import JournalError, read_journal  # noqa: PLC0415
+    from orchestrator.job.masking import Mask  # noqa: PLC0415
+    from orchestrator.machine.loader import ChartError  # noqa: PLC0415
 
     try:
         journal = read_journal(file)

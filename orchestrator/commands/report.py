@@ -4,11 +4,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from orchestrator.streams import say
+from orchestrator.job.streams import say
 
 if TYPE_CHECKING:
-    from orchestrator.chart import Chart
-    from orchestrator.journal import Journal
+    from orchestrator.job.journal import Journal
+    from orchestrator.machine.chart import Chart
 
 __all__ = ["HELP", "add_to", "execute"]
 
@@ -31,8 +31,8 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     Returns:
         0; 2 if the journal cannot be read, or the files cannot be written.
     """
-    from orchestrator.journal import JournalError, read_journal  # noqa: PLC0415  # for it alone
-    from orchestrator.loader import ChartError  # noqa: PLC0415
+    from orchestrator.job.journal import JournalError, read_journal  # noqa: PLC0415  # for it alone
+    from orchestrator.machine.loader import ChartError  # noqa: PLC0415
 
     del environ
     try:
@@ -47,32 +47,32 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _write(journal: "Journal", directory: str) -> None:
-    from orchestrator.documents import parse_time  # noqa: PLC0415
-    from orchestrator.loader import parse  # noqa: PLC0415
-    from orchestrator.masking import Mask  # noqa: PLC0415
-    from orchestrator.report import Story, result, result_outside  # noqa: PLC0415
-    from orchestrator.reporter import Reporter  # noqa: PLC0415
-    from orchestrator.trail import Trail  # noqa: PLC0415
-    from orchestrator.verdicts import Explanation  # noqa: PLC0415
+    from orchestrator.fivetran.documents import parse_time  # noqa: PLC0415
+    from orchestrator.fivetran.verdicts import Explanation  # noqa: PLC0415
+    from orchestrator.job.masking import Mask  # noqa: PLC0415
+    from orchestrator.job.report_folder import Reporter  # noqa: PLC0415
+    from orchestrator.job.result import Story, result, result_outside  # noqa: PLC0415
+    from orchestrator.job.trace import Trace  # noqa: PLC0415
+    from orchestrator.machine.loader import parse  # noqa: PLC0415
 
     header, settings = journal.header, journal.header.settings
     chart = parse(header.source, journal.name, settings.action)
     _check_way(journal, chart)
     reporter = Reporter(directory, Mask(), lambda warning: say(warning, error=True), {})
-    trail = Trail()
+    trace = Trace()
     if header.resumed:
         before = header.resumed.snapshot
-        trail = Trail(before["trail"], dropped=before["trail_dropped"])
+        trace = Trace(before["trail"], dropped=before["trail_dropped"])
     reporter.clear(journal=False)  # it may be the very one that was read
-    reporter.begin(chart, trail)
+    reporter.begin(chart, trace)
     for record in journal.records:
-        trail.add(*record.step.entry)
+        trace.add(*record.step.entry)
         reporter.observe(record.step, record.told)
     last = journal.records[-1].step
     facts, began = last.facts, parse_time(header.started_at) or 0.0
     ended = began + last.at
     resumed = header.resumed is not None or any(record.resumed for record in journal.records)
-    story = Story(chart, trail, began, ended, resumed=resumed)
+    story = Story(chart, trace, began, ended, resumed=resumed)
     if chart.states[last.target].exit is not None:
         reporter.write(result(settings, facts, story))
         return
@@ -93,7 +93,7 @@ def _check_way(journal: "Journal", chart: "Chart") -> None:
     Raises:
         JournalError: One is not.
     """
-    from orchestrator.journal import JournalError  # noqa: PLC0415
+    from orchestrator.job.journal import JournalError  # noqa: PLC0415
 
     before = journal.header.resumed.snapshot["trail"] if journal.header.resumed else []
     taken = [(entry["from"], entry["event"], entry["to"]) for entry in before]

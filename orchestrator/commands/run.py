@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 
-from orchestrator.variables import VARIABLES
+from orchestrator.job.variables import VARIABLES
 
 __all__ = ["HELP", "add_to", "execute"]
 
@@ -34,7 +34,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     Returns:
         Its exit code.
     """
-    from orchestrator.job import Job  # noqa: PLC0415
+    from orchestrator.job.job import Job  # noqa: PLC0415
 
     flags = {name: value for name in VARIABLES if (value := getattr(arguments, name)) is not None}
     if arguments.resume is not None:

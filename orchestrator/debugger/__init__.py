@@ -6,7 +6,7 @@
     commands   what can be typed, a function each
     screen     how it looks
     shell      where it is typed
-    openings   where a session begins
+    sources   where a session begins
 
 Needs the extra `debug` (rich, prompt_toolkit, and the simulator's werkzeug).
 """

@@ -15,17 +15,18 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.debugger import screen
-from orchestrator.debugger.rig import Halted
+from orchestrator.debugger.ports import Halted
 from orchestrator.debugger.session import Session
 from orchestrator.debugger.timeline import Moment
-from orchestrator.diagram.formats import draw as picture
-from orchestrator.diagram.graphviz import GraphvizError
-from orchestrator.diagram.model import View
-from orchestrator.facts import Facts
-from orchestrator.files import open_for_reading, parse_json, read_bytes, write_atomically
-from orchestrator.journal import LARGEST
+from orchestrator.drawing.formats import draw as picture
+from orchestrator.drawing.graphviz import GraphvizError
+from orchestrator.drawing.model import View
+from orchestrator.job.files import open_for_reading, read_bytes, write_atomically
+from orchestrator.job.journal import LARGEST
 from orchestrator.simulator.scenario import ScenarioError, names
-from orchestrator.texts import duration
+from orchestrator.values.facts import Facts
+from orchestrator.values.formatting import duration
+from orchestrator.values.parsing import parse_json
 
 __all__ = ["COMMANDS", "Command", "Desk", "Refusal", "complete", "perform"]
 

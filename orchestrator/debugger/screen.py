@@ -16,20 +16,20 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from orchestrator import documents
-from orchestrator.chart import OTHERWISE, Kind, State
 from orchestrator.debugger.session import Session
 from orchestrator.debugger.timeline import Moment
-from orchestrator.driver import Step
-from orchestrator.effects import CHOICES
-from orchestrator.events import Event
-from orchestrator.exchange import Request
-from orchestrator.facts import Facts
-from orchestrator.journal import ANSWERED, HASTENED, INJECTED
-from orchestrator.masking import Mask
-from orchestrator.texts import duration, iso
-from orchestrator.vocabulary import meaning_of
-from orchestrator.why import why
+from orchestrator.fivetran import documents
+from orchestrator.fivetran.effects import CHOICES
+from orchestrator.fivetran.vocabulary import meaning_of
+from orchestrator.job.journal import ANSWERED, HASTENED, INJECTED
+from orchestrator.job.masking import Mask
+from orchestrator.job.why import why
+from orchestrator.machine.chart import OTHERWISE, Kind, State
+from orchestrator.machine.run import Step
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import Request
+from orchestrator.values.facts import Facts
+from orchestrator.values.formatting import duration, iso
 
 __all__ = [
     "THEME",

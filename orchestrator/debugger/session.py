@@ -13,23 +13,23 @@ from dataclasses import replace
 from http import HTTPStatus
 from http.client import responses
 
-from orchestrator import documents
-from orchestrator.chart import Chart
-from orchestrator.clock import SystemClock
-from orchestrator.debugger.rig import Halted, Reply, Rig
+from orchestrator.debugger.ports import Halted, Reply, Rig
 from orchestrator.debugger.timeline import Moment, Timeline, kept
-from orchestrator.driver import Run, Step
-from orchestrator.exchange import Request
-from orchestrator.facts import Facts
-from orchestrator.journal import ANSWERED, HASTENED, INJECTED
-from orchestrator.machine import IllegalMove
-from orchestrator.masking import Mask
-from orchestrator.settings import Settings
+from orchestrator.fivetran import documents
+from orchestrator.job.journal import ANSWERED, HASTENED, INJECTED
+from orchestrator.job.limits import Watch
+from orchestrator.job.masking import Mask
+from orchestrator.machine.chart import Chart
+from orchestrator.machine.position import IllegalMove
+from orchestrator.machine.run import Run, Step
+from orchestrator.machine.world import Noted
 from orchestrator.simulator.app import KEY, SECRET, Simulator
 from orchestrator.simulator.clock import Ahead, VirtualClock
 from orchestrator.simulator.scenario import load_scenario
-from orchestrator.watch import Watch
-from orchestrator.world import Noted
+from orchestrator.values.clock import SystemClock
+from orchestrator.values.exchange import Request
+from orchestrator.values.facts import Facts
+from orchestrator.values.settings import Settings
 
 __all__ = ["AS_TOLD", "Session"]
 

@@ -23,12 +23,12 @@ from rich.text import Text
 from orchestrator.debugger import screen
 from orchestrator.debugger.commands import Desk, Refusal, complete, perform
 from orchestrator.debugger.session import Session
-from orchestrator.events import Event
-from orchestrator.exchange import Request
-from orchestrator.log import LiveLine, steerable
-from orchestrator.masking import Mask
-from orchestrator.texts import duration
-from orchestrator.verdicts import explain
+from orchestrator.fivetran.verdicts import explain
+from orchestrator.job.log import LiveLine, steerable
+from orchestrator.job.masking import Mask
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import Request
+from orchestrator.values.formatting import duration
 
 __all__ = ["attended", "unattended"]
 

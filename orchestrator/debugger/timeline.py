@@ -3,11 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Self
 
-from orchestrator.chart import Chart, State
-from orchestrator.debugger.rig import Halted, Rig
-from orchestrator.driver import Run, Step
-from orchestrator.facts import Facts
-from orchestrator.journal import (
+from orchestrator.debugger.ports import Halted, Rig
+from orchestrator.debugger.replay import Clock, Divergence, Replay, chart_of
+from orchestrator.job.journal import (
     Journal,
     Resumption,
     as_line,
@@ -16,13 +14,15 @@ from orchestrator.journal import (
     compose_resumption,
     shortened,
 )
-from orchestrator.loader import ChartError
-from orchestrator.masking import Mask
-from orchestrator.replay import Clock, Divergence, Replay, chart_of
-from orchestrator.settings import Settings
+from orchestrator.job.masking import Mask
+from orchestrator.machine.chart import Chart, State
+from orchestrator.machine.loader import ChartError
+from orchestrator.machine.run import Run, Step
+from orchestrator.machine.world import Noted, World
 from orchestrator.simulator.app import Simulator
-from orchestrator.texts import iso
-from orchestrator.world import Noted, World
+from orchestrator.values.facts import Facts
+from orchestrator.values.formatting import iso
+from orchestrator.values.settings import Settings
 
 __all__ = ["Moment", "Timeline", "kept"]
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from werkzeug.wrappers import Request, Response
 
-from orchestrator.clock import SystemClock
-from orchestrator.documents import parse_time
+from orchestrator.fivetran.documents import parse_time
 from orchestrator.simulator import faults
 from orchestrator.simulator.clock import Ahead
 from orchestrator.simulator.connection import Connection
 from orchestrator.simulator.scenario import Fault, Scenario
+from orchestrator.values.clock import SystemClock
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -2,7 +2,7 @@
 
 import threading
 
-from orchestrator.clock import SystemClock
+from orchestrator.values.clock import SystemClock
 
 __all__ = ["Ahead", "VirtualClock"]
 

@@ -13,9 +13,9 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from orchestrator import documents
-from orchestrator.clock import SystemClock
+from orchestrator.fivetran import documents
 from orchestrator.simulator.scenario import Other, Scenario, SyncPlan
+from orchestrator.values.clock import SystemClock
 
 __all__ = ["Connection", "Sync", "Trigger"]
 

@@ -5,7 +5,7 @@ import select
 import socket
 import struct
 
-from orchestrator.clock import SystemClock
+from orchestrator.values.clock import SystemClock
 
 __all__ = ["hang", "reset", "short", "trickle", "truncate", "wait"]
 

@@ -6,16 +6,16 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator.clock import FastClock, SystemClock
-from orchestrator.configuration import report_dir
-from orchestrator.events import SIGNALS
-from orchestrator.job import Job
-from orchestrator.masking import Mask
-from orchestrator.report import JOURNAL
+from orchestrator.job.configuration import report_dir
+from orchestrator.job.job import Job
+from orchestrator.job.masking import Mask
+from orchestrator.job.result import JOURNAL
+from orchestrator.job.streams import say
 from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
 from orchestrator.simulator.scenario import Scenario, load_scenario, names
 from orchestrator.simulator.server import bind, served
-from orchestrator.streams import say
+from orchestrator.values.clock import FastClock, SystemClock
+from orchestrator.values.events import SIGNALS
 
 __all__ = ["PortError", "demo", "scenarios", "simulate", "variables"]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Self, TypeVar, get_args, get_origin
 
-from orchestrator.files import parse_toml, read_text
+from orchestrator.job.files import read_text
+from orchestrator.values.parsing import parse_toml
 
 __all__ = ["Fault", "Other", "Scenario", "ScenarioError", "SyncPlan", "load_scenario", "names", "parse_scenario"]
 

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
-from orchestrator.chart import Chart
-from orchestrator.diagram import graphviz, mermaid
-from orchestrator.diagram.model import View, diagram
-from orchestrator.loader import ACTIONS, load, parse
+from orchestrator.drawing import graphviz, mermaid
+from orchestrator.drawing.model import View, diagram
+from orchestrator.machine.chart import Chart
+from orchestrator.machine.loader import ACTIONS, load, parse
 
 # Names that a chart may have and that mean something to Mermaid, Graphviz or a browser.
 AWKWARD = {"validating": "end", "showing": 'a "b" <i>c</i> &amp; #35; `d`', "restoring": "call", "reporting": "x-y; z"}

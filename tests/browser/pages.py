@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.driver import Run, Step
-from orchestrator.job import Job
+from orchestrator.job.job import Job
+from orchestrator.machine.run import Run, Step
 from orchestrator.simulator.app import KEY, SECRET, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, load_scenario

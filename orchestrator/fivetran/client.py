@@ -1,0 +1,450 @@
+"""The client: one session, one request a call, and nothing decided.
+
+It translates exceptions and statuses into the error tree of `orchestrator.values.exchange`. It does
+not retry, wait or follow redirects. The one module that imports `requests`.
+"""
+
+import re
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from http.client import responses
+from traceback import walk_tb
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import LocationValueError, ProxyError
+from urllib3.util import parse_url
+
+from orchestrator import __version__
+from orchestrator.fivetran import response_body
+from orchestrator.fivetran.sockets import POOLS, Unconnected, Unresolved, reason
+from orchestrator.values.exchange import (
+    Answer,
+    AnswerLost,
+    Conflict,
+    Failure,
+    NotFound,
+    RateLimited,
+    Refused,
+    Rejected,
+    Request,
+    Unavailable,
+    unanswered,
+)
+from orchestrator.values.settings import LOOPBACK
+
+__all__ = ["Client", "interpret"]
+
+# https://fivetran.com/docs/rest-api: version 2 of the documents.
+ACCEPT = "application/json;version=2"
+ENCODINGS = ("gzip", "deflate")
+LARGEST = 16_000_000  # bytes of a body, unpacked
+PIECE = 16_384  # bytes that are read at a time; packed, they come to 16 MB at most
+LONGEST_WAIT = 86_400.0  # seconds that Retry-After may ask for
+LONGEST_WAIT_OF_OTHERS = 60.0  # where it is not Fivetran that asks
+PROXY = "the proxy's address (HTTPS_PROXY or ALL_PROXY)"
+
+
+_SCHEME = re.compile("(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
+
+
+def _same(text: str) -> str:
+    return text
+
+
+class _Adapter(HTTPAdapter):
+    """requests' own, with connections that can be cut off at any instruction."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # requests' form
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  # likewise
+        if proxy.lower().startswith("socks"):
+            raise requests.exceptions.InvalidProxyURL("SOCKS")
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+
+class _Session(requests.Session):
+    """requests' own, but for two things.
+
+    Of a redirect it reads no body, which may be of any size, and no address. And a proxy without
+    a scheme is an http proxy, as curl has it: `proxy:3128` is no address in the scheme `proxy`.
+    """
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:  # noqa: ANN401  # requests' form
+        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        settings["proxies"] = {
+            name: f"http://{address}" if address and not _SCHEME.match(address) else address
+            for name, address in settings["proxies"].items()
+        }
+        return settings
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # requests' form
+        del resp
+
+
+class _Received(NamedTuple):
+    """An answer, whatever it is of."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]  # whatever the case of the name
+    body: bytes
+
+
+class Client:
+    """Talks to the REST API.
+
+    Args:
+        url: Base URL.
+        key: API key.
+        secret: API secret.
+        now: Seconds since the epoch, where an answer has no `Date`.
+        hide: Told each secret that an answer carries, so that it can be masked.
+        mask: Takes the secrets out of words from outside, before they are cut.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        secret: str,
+        *,
+        now: Callable[[], float] = time.time,
+        hide: Callable[[str], None] = lambda _: None,
+        mask: Callable[[str], str] = _same,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._auth = HTTPBasicAuth(key, secret)
+        self._now = now
+        self._hide = hide
+        self._mask = mask
+        # A simulator on this machine is not behind the proxy that the environment names.
+        loopback = urlsplit(url).hostname in LOOPBACK
+        self._proxies = dict.fromkeys(("http", "https", "all"), "") if loopback else {}
+        self._session = self._open()
+
+    def _open(self) -> requests.Session:
+        session = _Session()
+        session.mount("https://", _Adapter())
+        session.mount("http://", _Adapter())
+        session.auth = self._auth  # set, so that no .netrc takes its place
+        session.headers.update(
+            {
+                "Accept": ACCEPT,
+                "Accept-Encoding": ", ".join(ENCODINGS),
+                "User-Agent": f"fivetran-orchestrator/{__version__}",
+            }
+        )
+        return session
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def send(self, request: Request, seconds: float) -> Answer:
+        """Send a request once.
+
+        Args:
+            request: What to ask.
+            seconds: Bound of connecting and of each read. The whole is bounded by the caller.
+
+        Raises:
+            Failure: There was no usable answer; the class says what that means.
+        """
+        try:
+            response = self._session.request(
+                request.method,
+                self._url + request.path,
+                json=request.body,
+                proxies=self._proxies,
+                timeout=seconds,
+                allow_redirects=False,  # the credentials are for Fivetran alone
+                stream=True,
+            )
+            received = _Received(response.status_code, response.reason or "", response.headers, _body(response))
+        except _Unreadable as error:
+            self._renew()
+            raise unanswered(request, str(error), status=response.status_code) from None
+        except Exception as error:
+            self._renew()
+            raise self._translated(request, error) from error
+        except BaseException:
+            self._renew()  # cut off by a limit or a signal: this connection is in the middle of an answer
+            raise
+        try:
+            return _read(request, received, self._now, self._hide, self._mask)
+        except Failure:
+            if received.status < HTTPStatus.MULTIPLE_CHOICES:
+                self._session.close()  # its length may be wrong, and its rest is not the next answer
+            raise
+
+    def _renew(self) -> None:
+        self._session.close()
+        self._session = self._open()
+
+    def _said(self, error: Exception) -> str:
+        """What an exception says, in bearable words: a part of the answer may be in them."""
+        causes = list(_causes(error))
+        return response_body.words(
+            f"{type(error).__name__}: {str(causes[-1]) or type(causes[-1]).__name__}", self._mask
+        )
+
+    def _translated(self, request: Request, error: Exception) -> Failure:
+        """The failure of a request that had no answer at all."""
+        try:
+            target, proxy = self._way()
+        except ValueError as odd:
+            return Rejected(str(odd))
+        way = f"{target} through the proxy {proxy}" if proxy else target
+        causes = list(_causes(error))
+        passed = {frame.f_code.co_name for cause in causes for frame, _ in walk_tb(cause.__traceback__)}
+        if "cert_verify" in passed or ("ssl_wrap_socket" in passed and "_ssl_wrap_socket_impl" not in passed):
+            bundle = "the CA bundle (REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE) cannot be used"
+            return Rejected(f"{bundle}: {self._last(causes)}: name a file of certificates in PEM form")
+        if any(isinstance(cause, _ODD_ADDRESS) for cause in causes):
+            return Rejected("FIVETRAN_API_URL is not an address that can be connected to: correct it")
+        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+            return Unavailable(
+                f"the TLS certificate of {way} is not trusted ({self._last(causes)}); behind a proxy that "
+                "inspects TLS, set REQUESTS_CA_BUNDLE to its certificate"
+            )
+        for cause in causes:
+            if isinstance(cause, Unresolved):
+                return Unavailable(f"cannot connect to {way}: the name {cause.host} cannot be looked up: {cause.why}")
+            if isinstance(cause, Unconnected):
+                return Unavailable(f"cannot connect to {way}: {cause.why}")
+        if "ssl_wrap_socket" in passed:
+            return Unavailable(f"cannot connect to {way}: the TLS handshake failed: {self._last(causes)}")
+        if "_tunnel" in passed or any(isinstance(cause, ProxyError) for cause in causes):
+            words = self._last(causes).removeprefix("tunnel connection failed: ")
+            if words.startswith(str(int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED))):
+                return Rejected(
+                    f"cannot connect to {way}: the proxy answered {words}: it rejected the proxy's credentials"
+                )
+            return Unavailable(f"cannot connect to {way}: the proxy answered {words}")
+        return unanswered(request, self._said(error))
+
+    def _last(self, causes: list[BaseException]) -> str:
+        return response_body.words(reason(causes[-1]), self._mask)
+
+    def _way(self) -> tuple[str, str]:
+        """Host and port of the API and of the proxy in between, or "", without credentials.
+
+        Raises:
+            ValueError: One of the two is no address; the message does not show it.
+        """
+        try:
+            settings = self._session.merge_environment_settings(self._url, self._proxies, None, None, None)
+            address = requests.utils.select_proxy(self._url, settings["proxies"])
+            parts = urlsplit(self._url)
+            target = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+        except ValueError:
+            raise ValueError("FIVETRAN_API_URL is not an address that can be connected to: correct it") from None
+        if not address:
+            return target, ""
+        try:
+            proxy = parse_url(requests.utils.prepend_scheme_if_needed(address, "http"))
+        except Exception:  # noqa: BLE001  # whatever it is, the address is the cause
+            proxy = None
+        if proxy is None or not proxy.host:
+            raise ValueError(
+                f"{PROXY} is malformed: write it as http://host:port, "
+                "and what is not a letter or a digit in its credentials as %XX"
+            )
+        if proxy.scheme not in POOLS:
+            raise ValueError(f"{PROXY} has the scheme {proxy.scheme}, which is not supported: name an http proxy")
+        return target, f"{proxy.host}:{proxy.port or (443 if proxy.scheme == 'https' else 80)}"
+
+
+# What is raised for an address that nothing can be sent to.
+_ODD_ADDRESS = (
+    LocationValueError,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
+
+
+class _Unreadable(Exception):  # noqa: N818
+    """A body that is not read, or not to its end; the message says why."""
+
+
+def _body(response: requests.Response) -> bytes:
+    """The whole body, unpacked.
+
+    Raises:
+        _Unreadable: It is too large, or packed in a way that was not asked for.
+        Exception: It could not be read; requests, urllib3, http.client and ssl have many for that.
+    """
+    packed = response.headers.get("Content-Encoding", "").strip().lower()
+    if packed not in {"", "identity", *ENCODINGS}:  # in layers, a few bytes unpack to any size
+        raise _Unreadable("the answer has a Content-Encoding that was not requested")
+    pieces, size = [], 0
+    for piece in response.iter_content(PIECE):
+        size += len(piece)
+        if size > LARGEST:
+            raise _Unreadable(f"the answer is too large: more than {LARGEST // 1_000_000} MB")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def interpret(
+    request: Request,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    now: Callable[[], float] = time.time,
+    hide: Callable[[str], None] = lambda _: None,
+    mask: Callable[[str], str] = _same,
+) -> Answer:
+    """What an answer would come to, wherever it is from: a test, a recording, a debugger.
+
+    Args:
+        request: What was asked.
+        status: HTTP status.
+        headers: HTTP headers.
+        body: The body.
+        now: Seconds since the epoch, where there is no `Date`.
+        hide: Told each secret that the answer carries.
+        mask: Takes the secrets out of words from outside, before they are cut.
+
+    Raises:
+        Failure: It is no usable answer; the class says what that means.
+    """
+    if len(body) > LARGEST:
+        raise unanswered(request, f"the answer is too large: more than {LARGEST // 1_000_000} MB", status=status)
+    received = _Received(status, responses.get(status, ""), CaseInsensitiveDict(headers), body)
+    return _read(request, received, now, hide, mask)
+
+
+def _read(
+    request: Request,
+    received: _Received,
+    now: Callable[[], float],
+    hide: Callable[[str], None],
+    mask: Callable[[str], str],
+) -> Answer:
+    value = response_body.scrubbed(response_body.parse(received.body), hide)
+    body = value if isinstance(value, dict) else {}
+    code = body.get("code")
+    code = (
+        response_body.words(code, mask, response_body.LONGEST_CODE) if isinstance(code, str) else ""
+    )  # Fivetran's is a text
+    message = response_body.words(body.get("message"), mask)
+    request_id = response_body.words(received.headers.get("X-Request-Id", ""), mask, response_body.LONGEST_CODE)
+    if received.status >= HTTPStatus.MULTIPLE_CHOICES:
+        excerpt = "" if message or code else _excerpt(received, value, mask)
+        raise _refusal(request, received, (code, message, excerpt, request_id), now(), mask)
+    data = body.get("data")
+    if not code or (request.wants_data and not isinstance(data, dict)):
+        said = "JSON, but not the documented one" if body else "not JSON from Fivetran"
+        text = f"the answer is {said}: {_excerpt(received, value, mask)}"
+        raise unanswered(request, text, status=received.status)
+    date = _date(received)
+    kept, was_cut = response_body.bounded(data, mask) if isinstance(data, dict) else ({}, False)
+    return Answer(
+        status=received.status,
+        code=code,
+        message=message,
+        data=kept,
+        date=now() if date is None else date,
+        dated=date is not None,
+        request_id=request_id,
+        cut=was_cut,
+    )
+
+
+def _excerpt(received: _Received, value: Any, mask: Callable[[str], str]) -> str:  # noqa: ANN401  # any JSON
+    return response_body.excerpt(received.body, value, received.headers.get("Content-Type", ""), mask)
+
+
+def _refusal(
+    request: Request, received: _Received, told: tuple[str, str, str, str], now: float, mask: Callable[[str], str]
+) -> Failure:
+    """The failure of an answer that is not a success; `told` is its code, message, excerpt and request id."""
+    code, message, excerpt, request_id = told
+    words = message or (f"not Fivetran's answer: {excerpt}" if excerpt else response_body.words(received.reason, mask))
+    if received.status in _REDIRECTS and "Location" in received.headers:
+        target = response_body.words(received.headers["Location"], mask, response_body.LONGEST_CODE)
+        words = f"redirected to {target!r}; redirects are not followed with credentials"
+    elif received.status == HTTPStatus.PAYMENT_REQUIRED and code:
+        words = "the Fivetran account's trial or plan has expired (402)" + (f": {message}" if message else "")
+    return _kind(request, received.status, code)(
+        words,
+        status=received.status,
+        code=code,
+        retry_after=_retry_after(received, now, LONGEST_WAIT if code else LONGEST_WAIT_OF_OTHERS),
+        request_id=request_id,
+    )
+
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+def _kind(request: Request, status: int, code: str) -> type[Failure]:
+    """What a status means; `code` is Fivetran's, or "" where a proxy or a gateway speaks."""
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unavailable if request.repeatable else AnswerLost
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimited
+    if status == HTTPStatus.CONFLICT and not request.repeatable:
+        return Conflict
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return Refused if code else Unavailable
+    if status == HTTPStatus.NOT_FOUND:
+        if code == "NotFound":  # there is no such path: a wrong address, unless it was right before
+            return Unavailable if request.known else Rejected
+        return NotFound if code else Unavailable
+    return Rejected
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it wraps, outermost first."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        wrapped = [getattr(current, "reason", None), *current.args, current.__cause__, current.__context__]
+        current = next((one for one in wrapped if isinstance(one, BaseException) and id(one) not in seen), None)
+
+
+def _date(received: _Received) -> float | None:
+    return _http_date(received.headers.get("Date", ""))
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return seconds if seconds >= 0 else None  # a clock before 1970 is not set
+
+
+def _retry_after(received: _Received, now: float, most: float) -> float | None:
+    """Seconds that `Retry-After` asks to wait, given in seconds or as a date; None if it asks for no wait."""
+    text = received.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        until = _http_date(text)
+        if until is None:
+            return None
+        since = _date(received)
+        seconds = until - (now if since is None else since)
+    # Neither NaN nor "at once": a limit that names no wait is met with the usual back-off.
+    return min(seconds, most) if seconds > 0 else None

@@ -1,0 +1,179 @@
+"""Reading Fivetran's connection document, whatever of it is missing, null or new.
+
+Facts about the document: https://fivetran.com/docs/rest-api/api-reference/connections/connection-details
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.values.formatting import clipped, few
+
+__all__ = [
+    "MANUAL",
+    "SETUP_TEST_FAILURES",
+    "SETUP_TEST_RESULTS",
+    "parse_time",
+    "problems",
+    "rescheduled_for",
+    "same_schedule",
+    "schedule_type",
+    "setup_state",
+    "special_schedule",
+    "status",
+    "sync_state",
+    "time_of",
+    "trimmed",
+    "unknown_values",
+]
+
+MANUAL = "manual"
+DAYS = 7  # of a week: a schedule on all of them is one without days
+
+# As SetupTestResultResponse in the official definition of the API has them.
+SETUP_TEST_RESULTS = ("PASSED", "SKIPPED", "WARNING", "FAILED", "JOB_FAILED")
+SETUP_TEST_FAILURES = frozenset({"FAILED", "JOB_FAILED"})
+
+_KNOWN = {
+    "setup_state": ("incomplete", "connected", "broken"),
+    "sync_state": ("scheduled", "syncing", "paused", "rescheduled"),
+}
+
+# What of a document decides something, or is shown. The rest (`config`, `auth`, `connect_card` and what
+# Fivetran invents next) is how a source is reached: it has no business in a file that outlives the job.
+_LASTING = (
+    *("id", "service", "service_version", "schema", "group_id", "connected_by", "created_at"),
+    *("succeeded_at", "failed_at", "status", "paused", "pause_after_trial"),
+    *("schedule_type", "schedule", "sync_frequency", "daily_sync_time"),
+    *("networking_method", "data_delay_sensitivity", "data_delay_threshold"),
+)
+LONGEST_VALUE = 200  # characters of a value that nobody knows
+
+Document = Mapping[str, Any]
+
+
+def parse_time(text: object) -> float | None:
+    """Seconds since the epoch of one of Fivetran's times, or None where it is none.
+
+    Seen: fractions of 6, 3, 1 or 0 digits, `Z` and `+00:00`, null and the text "null". A time before
+    1970 is none either: the year 1 is how some programs write that there is no date.
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return seconds if seconds >= 0 else None
+
+
+def time_of(document: Document, name: str) -> float | None:
+    """`succeeded_at` or `failed_at` in seconds since the epoch, or None before the first."""
+    return parse_time(document.get(name))
+
+
+def status(document: Document) -> Mapping[str, Any]:
+    """The document's `status` object, or {}."""
+    found = document.get("status")
+    return found if isinstance(found, Mapping) else {}
+
+
+def sync_state(document: Document) -> str:
+    """`scheduled`, `syncing`, `paused`, `rescheduled`, what Fivetran invents next, or ""."""
+    state = _text(status(document).get("sync_state"))
+    return "paused" if document.get("paused") is True and state != "syncing" else state
+
+
+def rescheduled_for(document: Document) -> str | None:
+    """When the sync goes on, as Fivetran wrote it; "" when it does not say; None if not rescheduled."""
+    if sync_state(document) != "rescheduled":
+        return None
+    text = status(document).get("rescheduled_for")
+    return text if isinstance(text, str) else ""
+
+
+def setup_state(document: Document) -> str:
+    """`incomplete`, `connected`, `broken`, what Fivetran invents next, or ""."""
+    return _text(status(document).get("setup_state"))
+
+
+def schedule_type(document: Document) -> str | None:
+    """`manual`, `auto`, or None where the document does not say.
+
+    `schedule_type` may be absent; the newer `schedule` object then says it.
+    """
+    plain = document.get("schedule_type")
+    if isinstance(plain, str) and plain:
+        return plain
+    kind = _newer_schedule(document)
+    if not isinstance(kind, str):
+        return None
+    return MANUAL if kind.lower() == MANUAL else "auto"
+
+
+def special_schedule(document: Document) -> str | None:
+    """The newer `schedule` object's type where `schedule_type` alone cannot bring it back."""
+    kind = _newer_schedule(document)
+    return kind if kind in ("CRON", "TIME_OF_DAY") else None
+
+
+def same_schedule(one: object, other: object) -> bool:
+    """Whether two `schedule` objects mean the same: Fivetran fills in seconds, and all days where none is given."""
+    return _plain_schedule(one) == _plain_schedule(other)
+
+
+def _plain_schedule(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {
+            name: _plain_schedule(content)
+            for name, content in value.items()
+            if content not in (None, []) and not (isinstance(content, list) and len(content) == DAYS)
+        }
+    if isinstance(value, list):
+        return sorted((_plain_schedule(content) for content in value), key=str)
+    if isinstance(value, str):
+        return value.removesuffix(":00") if value.count(":") > 1 else value
+    return value
+
+
+def problems(document: Document) -> list[str]:
+    """`status.tasks` and `status.warnings` in one line each: what Fivetran says is wrong, as far as it is bearable."""
+    found: list[str] = []
+    for kind in ("tasks", "warnings"):
+        entries = status(document).get(kind)
+        for entry in entries if isinstance(entries, list) else []:
+            if isinstance(entry, Mapping):
+                code, message = entry.get("code", ""), entry.get("message", "")
+                details = entry.get("details")
+                line = f"{kind[:-1]} {code}: {message}" if code else f"{kind[:-1]}: {message}"
+                found.append(f"{line} ({details})" if details else line)
+            else:
+                found.append(f"{kind[:-1]}: {entry}")
+    return list(few(found))
+
+
+def unknown_values(document: Document) -> list[str]:
+    """A warning for each value that decides something and that this version does not know."""
+    found = status(document)
+    return [
+        f"Fivetran reports {name} {clipped(repr(found.get(name)), LONGEST_VALUE, whole_words=True)}, "
+        "which this version does not know: it decides nothing"
+        for name, known in _KNOWN.items()
+        if found.get(name) not in known
+    ]
+
+
+def trimmed(document: Document) -> Document:
+    """The document as far as it decides something or is shown."""
+    return {name: document[name] for name in _LASTING if name in document}
+
+
+def _newer_schedule(document: Document) -> Any:  # noqa: ANN401  # any JSON
+    """The type that the newer `schedule` object names, or None where there is no such object."""
+    newer = document.get("schedule")
+    return newer.get("schedule_type", newer.get("type")) if isinstance(newer, Mapping) else None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

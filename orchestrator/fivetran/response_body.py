@@ -1,0 +1,170 @@
+"""What comes from outside, before anything of ours sees it: read, bounded, and without what is secret in it.
+
+A document goes into log, journal, state file and report, several times each: what is too long
+is cut here, where it enters. Whatever is cut has been masked before, so that no half of a
+secret is left that no mask would know.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchestrator.values.formatting import STARS, clipped
+
+__all__ = ["LONGEST_CODE", "bounded", "excerpt", "parse", "scrubbed", "words"]
+
+LONGEST_WORDS = 2_000  # characters of a message
+LONGEST_CODE = 200  # characters of a code, a request id, a header that is quoted
+LONGEST_EXCERPT = 200  # characters of a body that is not Fivetran's
+LONGEST_TEXT = 10_000  # characters of a text in a document
+LONGEST_NAME = 1_000  # characters of a member's name
+LONGEST_LIST = 1_000  # entries of a list in a document
+LONGEST_NUMBER = 1_024  # bits
+DEEPEST = 64  # levels of a document; Fivetran's have some ten
+LOOKED_AT = 8_000  # characters of a body that an excerpt is made of
+
+Mask = Callable[[str], str]
+
+_CARD = "connect_card"
+_TOKENS = ("token", "uri")  # of the Connect Card: their holder can set the connection up
+# What is not shown of an answer that is not the documented one: nobody knows what it holds there.
+_SECRET = re.compile(
+    r"connect_card.*|config|auth.*|.*tokens?|uri|.*password|passwd|.*secret.*|.*credentials?|.*private_key|.*api_?key.*",
+    re.IGNORECASE,
+)
+_SECRET_MEMBER = re.compile(
+    r"""([\w-]*(?:connect_card|config|auth|token|uri|password|passwd|secret|credential|private_key|api_?key)[\w-]*)"""
+    r"""["'\\]*\s*(?:[=:>]).*""",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def parse(content: bytes) -> Any:  # noqa: ANN401  # any JSON
+    """The JSON that a body holds; None where it holds none."""
+    try:
+        value = json.loads(content, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError):
+        return None
+    if content.count(b"[") + content.count(b"{") > DEEPEST:  # only then can it be
+        value = _cut(value, DEEPEST)
+    return value
+
+
+def _finite(text: str) -> float | None:
+    """A number; None for one that JSON cannot say again."""
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _cut(value: Any, depth: int) -> Any:  # noqa: ANN401  # any JSON
+    """The value without what is nested deeper than that: what reads and writes it later need not cope."""
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        return "(nested too deeply)"
+    if isinstance(value, dict):
+        return {name: _cut(content, depth - 1) for name, content in value.items()}
+    return [_cut(content, depth - 1) for content in value]
+
+
+def scrubbed(value: Any, hide: Callable[[str], None]) -> Any:  # noqa: ANN401  # any JSON
+    """The value without the tokens of Connect Cards, wherever in it they are.
+
+    Args:
+        value: Any JSON.
+        hide: Told each of them.
+    """
+    if isinstance(value, list):
+        return [scrubbed(content, hide) for content in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: _card(content, hide) if name == _CARD else scrubbed(content, hide) for name, content in value.items()}
+
+
+def _card(card: Any, hide: Callable[[str], None]) -> Any:  # noqa: ANN401  # any JSON
+    if not isinstance(card, dict):
+        if isinstance(card, str):
+            hide(card)
+        return None if card is None else STARS
+    for name in _TOKENS:
+        if isinstance(card.get(name), str):
+            hide(card[name])
+    return {name: STARS if name in _TOKENS else scrubbed(content, hide) for name, content in card.items()}
+
+
+def bounded(value: Any, mask: Mask) -> tuple[Any, bool]:  # noqa: ANN401  # any JSON
+    """The value with what is too long of it cut, and whether anything was.
+
+    Args:
+        value: Any JSON.
+        mask: Takes the secrets out of a text before it is cut.
+    """
+    was_cut = False
+
+    def text(value: str, most: int) -> str:
+        nonlocal was_cut
+        if len(value) <= most:
+            return value
+        was_cut = True
+        return clipped(mask(value), most)
+
+    def cut(value: Any) -> Any:  # noqa: ANN401  # any JSON
+        nonlocal was_cut
+        if isinstance(value, str):
+            return text(value, LONGEST_TEXT)
+        if isinstance(value, dict):
+            return {text(name, LONGEST_NAME): cut(content) for name, content in value.items()}
+        if isinstance(value, list):
+            was_cut = was_cut or len(value) > LONGEST_LIST
+            return [cut(content) for content in value[:LONGEST_LIST]]
+        if isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
+            was_cut = True
+            return None
+        return value
+
+    return cut(value), was_cut
+
+
+def words(value: Any, mask: Mask, most: int = LONGEST_WORDS) -> str:  # noqa: ANN401  # any JSON
+    """Words from outside, masked and of bearable length; "" for none.
+
+    Args:
+        value: A text as a rule. Of anything else, what is secret by its name is left out.
+        mask: Takes the secrets out.
+        most: How many characters.
+    """
+    if value is None or value == "":
+        return ""
+    text = value if isinstance(value, str) else _shown(value)
+    return clipped(mask(text), most)
+
+
+def excerpt(content: bytes, value: Any, kind: str, mask: Mask) -> str:  # noqa: ANN401  # any JSON
+    """The beginning of a body that is not Fivetran's, in a line, without what is secret in it as far as its names say.
+
+    Args:
+        content: The body.
+        value: The JSON that it holds, scrubbed; None where it holds none.
+        kind: Its content type, or "".
+        mask: Takes the secrets out.
+    """
+    text = content[: 4 * LOOKED_AT].decode("utf-8", "replace") if value is None else _shown(value)
+    line = " ".join(mask(clipped(text, LOOKED_AT, whole_words=True)).split())
+    line = _SECRET_MEMBER.sub(r"\1 …", line[: 2 * LONGEST_EXCERPT])
+    return f"{line[:LONGEST_EXCERPT]!r} ({words(kind, mask, LONGEST_CODE) or 'no content type'})"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401  # any JSON
+    """JSON as text, with stars for what is secret by its name."""
+    return json.dumps(_veiled(value), ensure_ascii=False)
+
+
+def _veiled(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    if isinstance(value, Mapping):
+        return {
+            name: STARS if _SECRET.fullmatch(name) and content is not None else _veiled(content)
+            for name, content in value.items()
+        }
+    return [_veiled(content) for content in value] if isinstance(value, list) else value

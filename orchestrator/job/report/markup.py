@@ -1,0 +1,77 @@
+"""HTML that cannot be forged: every text is escaped, unless it is markup already."""
+
+from html import escape
+from typing import Any
+
+from orchestrator.values.formatting import duration
+
+__all__ = ["Markup", "clock", "cut", "each", "offset", "row", "said", "section", "tag"]
+
+LONGEST = 1000  # characters of one text from outside; result.json has it whole
+
+_VOID = {"input", "meta", "link"}  # of HTML: in a drawing, every element is closed
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def tag(name: str, /, *content: object, **attributes: Any) -> Markup:  # noqa: ANN401  # any value of an attribute
+    """An element.
+
+    Args:
+        name: Its name.
+        content: Texts, which are escaped, and markup, which is not; None and "" are nothing.
+        attributes: By name, `class_` and `data_x` for `class` and `data-x`; None and False leave one out,
+            True is one without a value.
+    """
+    given = "".join(
+        f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{escape(str(value))}"')
+        for key, value in attributes.items()
+        if value is not None and value is not False
+    )
+    if name in _VOID:
+        return Markup(f"<{name}{given}>")
+    inner = "".join(part if isinstance(part, Markup) else escape(str(part)) for part in content if part is not None)
+    return Markup(f"<{name}{given}>{inner}</{name}>")
+
+
+def each(*parts: Markup | None) -> Markup:
+    """Several pieces of markup, one after the other."""
+    return Markup("\n".join(part for part in parts if part))
+
+
+def cut(text: object, most: int = LONGEST) -> str:
+    """A text of bearable length."""
+    whole = str(text)
+    return whole if len(whole) <= most else f"{whole[:most]}… ({len(whole) - most:,} more characters in result.json)"
+
+
+def said(text: object, most: int = LONGEST) -> Markup:
+    """Words from outside, isolated so that they cannot turn the direction of what stands beside them; "" for none."""
+    return tag("bdi", cut(text, most)) if text is not None and text != "" else Markup("")
+
+
+def offset(seconds: float) -> str:
+    """Seconds for people: tenths while they matter."""
+    return f"{seconds:.1f} s" if seconds < 100 else duration(seconds)  # noqa: PLR2004
+
+
+def clock(text: str) -> Markup:
+    """One of our own times (ISO 8601, UTC) for people."""
+    return tag("time", f"{text[:19].replace('T', ' ')} UTC", datetime=text)
+
+
+def section(id_: str, title: str, *content: Markup | None) -> Markup | None:
+    """A part of the page with its heading, or None where it would be empty."""
+    inner = each(*content)
+    return tag("section", tag("h2", title, id=id_), inner, class_="card", aria_labelledby=id_) if inner else None
+
+
+def row(title: str, *content: object) -> Markup:
+    """A term of a description list with its description, or nothing where there is none."""
+    if not any(content):
+        return Markup("")
+    return tag("div", tag("dt", title), tag("dd", *content))

@@ -1,0 +1,143 @@
+"""The timeline: how long a run was in which state, to scale."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from orchestrator.job.report.markup import Markup, each, offset, tag
+from orchestrator.machine.chart import Kind
+from orchestrator.values.events import SIGNALS, Event
+
+__all__ = ["Period", "draw", "periods"]
+
+WIDTH, HEIGHT = 1000, 12  # units of the drawing
+LEAST = 3  # units: a request that took no time is seen, too
+
+# How a pause ends; a request may end so, too, but then there is something to say of it.
+_ENDS_A_PAUSE = {Event.WAITED, Event.TIMED_OUT, Event.TOO_LATE, *SIGNALS}
+
+
+class Period(NamedTuple):
+    """Time without a break in one state, or in the states of one loop.
+
+    Attributes:
+        states: The states.
+        begin: Seconds since the run began.
+        end: Likewise.
+        times: How often the loop was gone through.
+        asked: A request was sent to Fivetran.
+        waited: There was a pause.
+    """
+
+    states: tuple[str, ...]
+    begin: float
+    end: float
+    times: int
+    asked: bool
+    waited: bool
+
+    @property
+    def kind(self) -> str:
+        """What most of the time went into: "waits", "asks" or, where nobody was asked, "works"."""
+        return "waits" if self.waited else "asks" if self.asked else "works"
+
+
+def periods(steps: Sequence[Mapping[str, Any]], *, gap: int = 0) -> Iterator[Period]:
+    """The periods of a run, in order.
+
+    Args:
+        steps: The run's steps, loops folded (`Trace.entries()`).
+        gap: Before which of them steps were dropped; 0 if none were.
+    """
+    begin = 0.0
+    if gap:
+        yield from periods(steps[:gap])
+        begin, end = steps[gap - 1]["until"], steps[gap]["at"]
+        yield Period(("left out",), begin, end, 1, asked=False, waited=False)
+        begin = end
+    for loop in _loops(steps[gap:]):
+        states = tuple(dict.fromkeys(step["from"] for step in loop))
+        end = max(begin, *(step["until"] for step in loop))
+        times = max(step["times"] for step in loop)
+        asked, waited = any(step["detail"] for step in loop), any(map(_waited, loop))
+        sent = _sent(loop[0]) if len(loop) == times == 1 else None
+        if sent is not None and begin < sent < end:  # the pause after a failed attempt
+            yield Period(states, begin, sent, times, asked=False, waited=True)
+            begin = sent
+        yield Period(states, begin, end, times, asked=asked, waited=waited)
+        begin = end
+
+
+def _waited(step: Mapping[str, Any]) -> bool:
+    """Whether a step ends a pause, or is an attempt that was made again after one."""
+    if step["times"] > 1 and step["from"] == step["to"]:
+        return True
+    kind = (step.get("record") or {}).get("kind")
+    return not step["detail"] and (kind == Kind.WAITS or (kind is None and step["event"] in _ENDS_A_PAUSE))
+
+
+def _sent(step: Mapping[str, Any]) -> float | None:
+    """When the step's request was sent; None where that is not known."""
+    record = step.get("record") or {}
+    return record["began"] if step["detail"] and "began" in record else None
+
+
+def _loops(steps: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """The steps, those of a folded loop together: they overlap in time."""
+    loop = list(steps[:1])
+    for before, step in pairwise(steps):
+        if step["at"] < before["until"]:
+            loop.append(step)
+        else:
+            yield loop
+            loop = [step]
+    if loop:
+        yield loop
+
+
+def draw(steps: Sequence[Mapping[str, Any]], *, gap: int = 0) -> Markup:
+    """A row a state, or a loop of states, that took time or asked something; "" where there is none.
+
+    Args:
+        steps: As for `periods`.
+        gap: Likewise.
+    """
+    rows: dict[tuple[str, ...], list[Period]] = {}
+    for period in periods(steps, gap=gap):
+        if period.end > period.begin or period.asked:
+            # A look that ends a loop belongs to it.
+            states = next((known for known in rows if set(period.states) <= set(known)), period.states)
+            rows.setdefault(states, []).append(period)
+    whole = max((period.end for found in rows.values() for period in found), default=0.0)
+    if not rows:
+        return Markup("")
+    scale = WIDTH / whole if whole else 0.0
+    axis = tag("div", tag("span", "0 s"), tag("span", offset(whole)), class_="axis", aria_hidden="true")
+    words = {"asks": "asking Fivetran", "waits": "a pause", "works": "neither"}
+    kinds = {"asks", "waits", *(period.kind for found in rows.values() for period in found)}
+    said = [tag("span", text, class_=kind) for kind, text in words.items() if kind in kinds]
+    legend = tag("p", *said, class_="legend")
+    listed = tag("ul", *(_row(states, found, scale) for states, found in rows.items()), class_="timeline")
+    return each(listed, axis, legend)
+
+
+def _row(states: tuple[str, ...], found: list[Period], scale: float) -> Markup:
+    bars = []
+    for period in found:
+        width = max(LEAST, (period.end - period.begin) * scale)
+        left = min(period.begin * scale, WIDTH - width)
+        bars.append(tag("rect", x=f"{left:.1f}", width=f"{width:.1f}", height=HEIGHT, rx=2, class_=period.kind))
+    times = max(period.times for period in found)
+    name = " ⇄ ".join(states)
+    took = offset(sum(period.end - period.begin for period in found))
+    picture = tag(
+        "svg",
+        *bars,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        preserveAspectRatio="none",
+        height=HEIGHT,
+        width="100%",
+        aria_hidden="true",
+    )
+    label = tag("span", name, tag("small", f" ×{times:,}") if times > 1 else None, class_="state")
+    return tag("li", label, picture, tag("span", took, class_="took"))

@@ -1,0 +1,185 @@
+"""The result of a run as one JSON document, for stdout and for FIVETRAN_REPORT_DIR.
+
+`docs/result.schema.json` describes it. Whatever else is written about a run is drawn from it.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from orchestrator import __version__
+from orchestrator.fivetran import documents
+from orchestrator.fivetran.verdicts import Explanation, explain
+from orchestrator.job.trace import Trace
+from orchestrator.machine.chart import Chart
+from orchestrator.values.exit_codes import EXIT_CODES
+from orchestrator.values.facts import Facts
+from orchestrator.values.formatting import iso
+from orchestrator.values.settings import CONNECTOR_ID, Settings, page_of
+
+__all__ = ["DRAWINGS", "FORMAT", "JOURNAL", "RESULT", "Document", "Story", "as_text", "result", "result_outside"]
+
+FORMAT = 1  # a new one where a member goes, or means something else; new members may come at any time
+RESULT, JOURNAL = "result.json", "journal.jsonl"  # in FIVETRAN_REPORT_DIR
+DRAWINGS = ("index.html", "junit.xml", "fivetran.env", "annotations.json")  # what is drawn from the result, there too
+
+Document = dict[str, Any]
+
+
+class Story(NamedTuple):
+    """What the report is told beside the facts: the way that the run took, and where it leads.
+
+    Attributes:
+        chart: The action's chart.
+        trace: The steps so far.
+        started_at: When the run began, in seconds since the epoch, by this machine's clock.
+        now: The same clock now.
+        resumed: The run was taken up again from a state file.
+    """
+
+    chart: Chart
+    trace: Trace
+    started_at: float
+    now: float
+    resumed: bool = False
+
+
+def result(settings: Settings, facts: Facts, story: Story) -> Document:
+    """The result of a run as a JSON document.
+
+    Args:
+        settings: The job's settings.
+        facts: The facts at the end.
+        story: The way there.
+    """
+    return _composed(
+        subject={
+            "action": settings.action,
+            "connector_id": settings.connector_id,
+            "schema": settings.schema or None,
+            "table": settings.table or None,
+        },
+        verdict=facts.verdict,
+        end=story.chart.exit_of(facts.verdict or ""),
+        told=explain(settings, facts),
+        page=settings.page,
+        facts=facts,
+        times=(story.started_at, story.now),
+        story=story,
+    )
+
+
+def result_outside(
+    verdict: str | None,
+    code: int | None,
+    told: Explanation,
+    subject: Mapping[str, str],
+    times: tuple[float, float],
+    *,
+    facts: Facts | None = None,
+    story: Story | None = None,
+) -> Document:
+    """The result of an end outside any chart.
+
+    Args:
+        verdict: What it is called; None where there is none.
+        code: Its exit code; None where that is not known.
+        told: It in words.
+        subject: What the job was about, as far as its variables say: action, connector_id, schema, table.
+        times: Begin and end, in seconds since the epoch.
+        facts: What was learned before.
+        story: The way so far.
+    """
+    connector = subject.get("connector_id", "")
+    return _composed(
+        subject={name: subject.get(name) or None for name in ("action", "connector_id", "schema", "table")},
+        verdict=verdict,
+        end=(None, code),
+        told=told,
+        page=page_of(connector) if re.fullmatch(CONNECTOR_ID, connector) else None,
+        facts=facts or Facts(),
+        times=times,
+        story=story,
+    )
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    """JSON text with a line end."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _composed(
+    *,
+    subject: Mapping[str, str | None],
+    verdict: str | None,
+    end: tuple[str | None, int | None],
+    told: Explanation,
+    page: str | None,
+    facts: Facts,
+    times: tuple[float, float],
+    story: Story | None,
+) -> Document:
+    """The document, whose members are the same however a run ended."""
+    began, ended = times
+    state, code = end
+    return {
+        "format": FORMAT,
+        **subject,
+        "verdict": verdict,
+        "state": state,
+        "exit_code": code,
+        "exit_meaning": None if code is None else EXIT_CODES.get(code, "a code of the chart's own"),
+        "headline": told.headline,
+        "reasons": list(told.reasons),
+        "at_fivetran": list(told.at_fivetran),
+        "still_running": told.still_running,
+        "advice": list(told.advice),
+        "notes": list(facts.warnings),
+        "page": page,
+        "started_at": iso(began),
+        "ended_at": iso(ended),
+        "elapsed_seconds": round(max(0.0, ended - began), 3),  # a clock may be set back
+        **_learned(facts),
+        "resumed": story.resumed if story else False,
+        "chart": story.chart.digest if story else None,
+        "steps": story.trace.entries() if story else [],
+        "steps_dropped": story.trace.dropped if story else 0,
+        "version": __version__,
+    }
+
+
+def _learned(facts: Facts) -> Document:
+    """What was learned of the connection; null where it was not."""
+    document = facts.connection or {}
+    return {
+        "succeeded_at": _text(document.get("succeeded_at")),
+        "failed_at": _text(document.get("failed_at")),
+        "baseline": _baseline(facts),
+        "setup_state": documents.setup_state(document) or None,
+        "sync_state": documents.sync_state(document) or None,
+        "schedule_type": documents.schedule_type(document),
+        "schedule_before": facts.schedule_before,
+        "rescheduled_for": documents.rescheduled_for(document),
+        "reschedules": facts.reschedules,
+        "problems": documents.problems(document),
+        "setup_tests": list(facts.setup_tests) if facts.setup_tests is not None else None,
+        "near_matches": list(facts.near_matches) if facts.near_matches is not None else None,
+        "sync": facts.sync,
+        "errors": list(facts.errors) if facts.errors is not None else None,
+        "table_warnings": list(facts.table_warnings) if facts.table_warnings is not None else None,
+        "failure": facts.failure,
+    }
+
+
+def _baseline(facts: Facts) -> Document | None:
+    if facts.baseline is None:
+        return None
+    date = facts.baseline.get("date")
+    dates = {name: _text(facts.baseline.get(name)) for name in ("succeeded_at", "failed_at", "rescheduled_for")}
+    return {**dates, "date": None if date is None else iso(date)}
+
+
+def _text(value: object) -> str | None:
+    """A text of Fivetran's; what is none decides nothing, and is left out."""
+    return value if isinstance(value, str) else None

@@ -1,0 +1,230 @@
+"""The state file: a run written down on entering a state, so that it can be taken up again.
+
+Whoever can write the file could otherwise decide how a run ends: so it is signed with the key pair,
+and what is not signed is not believed. What is signed is held to the types and bounds of a run, too.
+"""
+
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from orchestrator import __version__
+from orchestrator.fivetran import documents
+from orchestrator.job.files import read_text
+from orchestrator.job.masking import Mask
+from orchestrator.machine.chart import Chart, Kind
+from orchestrator.machine.run import Run
+from orchestrator.values.facts import Facts
+from orchestrator.values.parsing import parse_json
+from orchestrator.values.settings import Settings
+
+__all__ = ["Found", "SnapshotError", "check_run", "compose_snapshot", "read_snapshot"]
+
+FORMAT = 2
+LARGEST = 200_000_000  # bytes of a state file that is read
+_CHANGED = "since format 2 it is signed with the key pair, and has no `config`"
+
+# What `Run.resume` needs of a run; it may have more.
+_RUN: Mapping[str, Any] = {
+    **dict.fromkeys(("state", "last_event"), str),
+    **dict.fromkeys(("started_at", "deadline_at", "wake_at"), float),
+    **dict.fromkeys(("number", "trail_dropped"), int),
+    "facts": Mapping[str, Any],
+    "failures": Mapping[str, int],
+    "trail": list,
+    "hopeless": bool,
+}
+_TRAIL: Mapping[str, Any] = {
+    **dict.fromkeys(("from", "event", "to", "detail"), str),
+    **dict.fromkeys(("at", "until"), float),
+    "times": int,
+}
+# Facts in words of our own: a token that happens to be one of them must not take its place.
+_OUR_WORDS = ("verdict", "attempted", "answered")
+
+
+class SnapshotError(ValueError):
+    """A state file that this job cannot go on from.
+
+    Attributes:
+        fix: What to do about it.
+    """
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(problem)
+        self.fix = fix
+
+
+class Found(NamedTuple):
+    """What a state file holds for this job.
+
+    Attributes:
+        run: The run to take up, as `Run.resume` takes it; None where there is none.
+        stale: Why one that is there is not taken up, to go after "holds an unfinished run"; or "".
+    """
+
+    run: Mapping[str, Any] | None = None
+    stale: str = ""
+
+
+def _subject(settings: Settings) -> dict[str, str]:
+    return {
+        "action": settings.action,
+        "connector_id": settings.connector_id,
+        "schema": settings.schema,
+        "table": settings.table,
+    }
+
+
+def compose_snapshot(settings: Settings, run: Run, mask: Mask) -> str:
+    """The state file's text, signed and without secrets."""
+    document = {
+        "format": FORMAT,
+        "version": __version__,
+        **_subject(settings),
+        "pipeline": settings.pipeline,
+        "chart": run.chart.digest,
+        "ended": run.ended,
+        "run": _masked(run.snapshot(), mask),
+    }
+    # In ASCII: half a surrogate pair, which a document may hold, would not come back from UTF-8 as it was.
+    return json.dumps({**document, "signature": _signature(settings, document)}, indent=1) + "\n"
+
+
+def _masked(run: dict[str, Any], mask: Mask) -> dict[str, Any]:
+    """A run without what is secret; its values, never its text: any text is somewhere in JSON."""
+    facts: dict[str, Any] = run["facts"]
+    if facts["connection"] is not None:
+        facts = {**facts, "connection": documents.trimmed(facts["connection"])}
+    kept = {name: facts[name] for name in _OUR_WORDS}
+    return {**mask.document(run), "facts": {**mask.document(facts), **kept}}
+
+
+def _signature(settings: Settings, document: Mapping[str, Any]) -> str:
+    """HMAC-SHA256 over all of the document, in one certain spelling, keyed by the key pair."""
+    key = json.dumps([settings.api_key, settings.api_secret])
+    said = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hmac.new(key.encode(), said.encode(), "sha256").hexdigest()
+
+
+def read_snapshot(file: str, settings: Settings, chart: Chart, now: float, *, however_old: bool = False) -> Found:
+    """What a state file holds for this job; nothing where there is no file, or its run has ended.
+
+    Args:
+        file: Path of the file.
+        settings: The job's settings, which must be about the same connection and action.
+        chart: The job's chart, which must be the one that the run was of.
+        now: Seconds since the epoch.
+        however_old: Take the run up though it is another pipeline's, or should have ended long ago.
+
+    Raises:
+        SnapshotError: The file is no state file, another connection's, of another format, altered, or
+            damaged. It is not passed over: its sync may still run, and a new run would start a second one.
+    """
+    another = "remove the file to start afresh, or name another one"
+    document = _parsed(file, another)
+    if document is None:
+        return Found()
+    signed = document.get("format") == FORMAT and _is_signed(settings, document)
+    if signed and document.get("ended") is True:
+        return Found()
+    for name, value in _subject(settings).items():
+        if document.get(name) != value:
+            raise SnapshotError(
+                f"{file} holds the run of another job, with {name} {_shown(document.get(name))}, not {value}", another
+            )
+    pipeline = document.get("pipeline")
+    if settings.pipeline and pipeline != settings.pipeline and not however_old:
+        return Found(stale=f"of {f'pipeline {_shown(pipeline)}' if pipeline else 'no pipeline'}")
+    if document.get("format") != FORMAT:
+        raise SnapshotError(
+            f"{file} is a state file of format {_shown(document.get('format'))}, written by version "
+            f"{_shown(document.get('version'))}; version {__version__} has format {FORMAT}: {_CHANGED}",
+            _way_on(chart),
+        )
+    if not signed:
+        raise SnapshotError(
+            f"{file} does not bear this job's signature: the API key or secret was changed since it was written, "
+            "or the file was altered",
+            _way_on(chart),
+        )
+    if document.get("chart") != chart.digest:
+        raise SnapshotError(f"{file} holds an unfinished run of another chart than {settings.action} has now", another)
+    run = document["run"]
+    try:
+        check_run(run)
+        _check_place(run, chart)
+    except ValueError as error:
+        raise SnapshotError(f"{file} holds a run that cannot be: {error}", another) from error
+    if now > run["deadline_at"] + settings.timeout and not however_old:
+        return Found(stale="that should have ended long ago")
+    return Found(run)
+
+
+def _parsed(file: str, fix: str) -> dict[str, Any] | None:
+    """The document in a state file, whatever it says; None where there is no file."""
+    try:
+        document = parse_json(read_text(file, LARGEST))
+    except FileNotFoundError:
+        return None
+    except OSError as error:  # a directory, a device, not permitted: removing it is not what helps
+        raise SnapshotError(f"{file} cannot be read as a state file ({error.strerror})", "name another one") from None
+    except ValueError as error:
+        raise SnapshotError(f"{file} cannot be read as a state file ({error})", fix) from None
+    if not isinstance(document, dict) or not {"format", "connector_id", "run"} <= set(document):
+        raise SnapshotError(f"{file} is not a state file", "name another one")
+    return document
+
+
+def _is_signed(settings: Settings, document: Mapping[str, Any]) -> bool:
+    said = {name: value for name, value in document.items() if name != "signature"}
+    given = str(document.get("signature"))
+    return hmac.compare_digest(given.encode(errors="replace"), _signature(settings, said).encode())
+
+
+def _way_on(chart: Chart) -> str:
+    attach = "FIVETRAN_ON_RUNNING=attach and without FIVETRAN_STATE_FILE"
+    if "attach" in chart.values("on_running"):
+        return f"to wait for the sync that may still run, start one job with {attach}; to start afresh, remove the file"
+    return "see on the connection's page what is running; to start afresh, remove the file"
+
+
+def check_run(run: Any) -> None:  # noqa: ANN401  # any JSON
+    """See that a run, as it was written down, is of the types and within the bounds of one.
+
+    Raises:
+        ValueError: It is not.
+    """
+    from orchestrator.values.type_checks import check, check_members  # noqa: PLC0415  # likewise
+
+    check("run", run, Mapping[str, Any])
+    check_members("run", run, _RUN)
+    for entry in run["trail"]:
+        check_members("run.trail", entry, _TRAIL)
+    Facts.from_json(run["facts"])
+
+
+def _check_place(run: Mapping[str, Any], chart: Chart) -> None:
+    """See that a run stands where one can that goes on.
+
+    Raises:
+        ValueError: It does not.
+    """
+    state, verdict = run["state"], run["facts"].get("verdict")
+    if state not in chart.states or chart.states[state].kind is Kind.EXIT:
+        raise ValueError(f"{_shown(state)} is not a state of {chart.action} that goes on")
+    concluded = state in chart.reachable(chart.conclusion.name)
+    if concluded != (verdict is not None):
+        raise ValueError(f"it stands in {state} {'without a' if concluded else 'and has a'} verdict")
+    if concluded:
+        try:
+            chart.exit_of(verdict)
+        except KeyError:
+            raise ValueError(f"{_shown(verdict)} is not a verdict of {chart.action}") from None
+
+
+def _shown(value: object) -> str:
+    """A value of a file that nobody has vouched for, in few words."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"  # noqa: PLR2004  # enough to recognise it by

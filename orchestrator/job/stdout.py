@@ -1,0 +1,49 @@
+"""stdout: the result alone. A document for STATUS, START and FORCE_RESYNC, a table for TEST."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator.fivetran.documents import SETUP_TEST_RESULTS
+from orchestrator.job.masking import Mask
+from orchestrator.job.result import Story, as_text, result
+from orchestrator.values.facts import Facts
+from orchestrator.values.formatting import plain
+from orchestrator.values.settings import Settings
+
+__all__ = ["render", "table"]
+
+
+def render(settings: Settings, facts: Facts, story: Story, mask: Mask) -> str:
+    """What goes to stdout; "" where there is nothing to show.
+
+    Args:
+        settings: The job's settings.
+        facts: The facts at the end.
+        story: The way there.
+        mask: Takes the secrets out.
+    """
+    match settings.action:
+        case "STATUS":
+            return as_text(mask.document(facts.connection)) if facts.connection is not None else ""
+        case "TEST":
+            return table(mask.value(facts.setup_tests)) if facts.setup_tests is not None else ""
+        case _:
+            document = result(settings, facts, story)
+            steps = document.pop("steps")  # those are for the report
+            states = {"states": [entry["to"] for entry in steps]}
+            return as_text(mask.document({**document, **states}))
+
+
+def table(tests: Sequence[Mapping[str, Any]]) -> str:
+    """The setup tests as a table: result, title, message, details (any JSON), and the counts."""
+    lines = []
+    width = max((len(str(test.get("status", ""))) for test in tests), default=0)
+    for test in tests:
+        message = test.get("message")
+        said = f": {message}" if message else ""
+        lines.append(f"{test.get('status', '')!s:{width}}  {test.get('title', '')}{said}")
+        if shown := plain(test.get("details")):
+            lines.append(f"{'':{width}}    {shown}")
+    counts = ", ".join(f"{sum(test.get('status') == name for test in tests)} {name}" for name in SETUP_TEST_RESULTS)
+    lines.append(f"{len(tests)} setup tests: {counts}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,341 @@
+"""Read a chart from `statecharts/`, and refuse a bad one by file, state and key.
+
+What is proved here need not be tested at run time: no edge leads nowhere, no outcome of an
+effect is unhandled, no wait is without a deadline, no loop takes no time.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Writing
+from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
+from orchestrator.values.events import SIGNALS, Event
+from orchestrator.values.exchange import (
+    TRANSIENT,
+    AnswerLost,
+    Conflict,
+    NotFound,
+    RateLimited,
+    Refused,
+    Rejected,
+    Unavailable,
+)
+from orchestrator.values.parsing import parse_toml
+
+__all__ = [
+    "ACTIONS",
+    "ChartError",
+    "load",
+    "packaged_source",
+    "parse",
+    "prove",
+]
+
+# Where they are installed, and not where Python would look first: a folder of that name may be anybody's.
+STATECHARTS = Path(__file__).parents[2] / "statecharts"
+ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")
+SAME = "same"
+
+_TOP_KEYS = {"action", "title", "about", "initial", "shared"}
+_STATE_KEYS = {*Kind, "also", "edges", "tries", "concludes"}
+_EVENTS = frozenset(Event)
+# Events that charts of the version before have edges for, and what took their place.
+_GONE = {
+    "schedule_kept": "went in this version; `ready` now leads to the choice 'schedule_to_switch', and a running sync "
+    "is `busy`: see docs/charts.md",
+}
+_CLIENT_EVENTS = frozenset({failure.event for failure in (RateLimited, Unavailable, Refused, NotFound, Rejected)})
+_POST_EVENTS = frozenset({failure.event for failure in (AnswerLost, Conflict)})
+
+
+class ChartError(ValueError):
+    """A chart that must not run; the message names file, state and key, a line a fault."""
+
+
+@cache
+def load(action: str) -> Chart:
+    """The chart of an action; parsed and proved once in a process.
+
+    Raises:
+        ChartError: It is not sound.
+    """
+    return parse(packaged_source(action), f"{action.lower()}.toml", action)
+
+
+def packaged_source(action: str) -> str:
+    """The text of an action's chart, as it comes with the program."""
+    return (STATECHARTS / f"{action.lower()}.toml").read_text("utf-8")
+
+
+def parse(text: str, name: str, action: str | None = None) -> Chart:
+    """A chart from its text.
+
+    Args:
+        text: TOML.
+        name: File name, for messages.
+        action: The action that it must be the chart of; the one it names when None.
+
+    Raises:
+        ChartError: It is not TOML or not sound.
+    """
+    try:
+        document = parse_toml(text)
+    except ValueError as error:
+        raise ChartError(f"{name}: {error}") from error
+    builder = _Builder(name, action, document)
+    chart = replace(builder.build(), source=text)
+    faults = builder.faults or prove(chart)
+    if faults:
+        raise ChartError("\n".join(f"{name}: {fault}" for fault in faults))
+    return chart
+
+
+def prove(chart: Chart) -> list[str]:
+    """What is unsound about a well-formed chart, a line a fault; [] where it may run.
+
+    Args:
+        chart: A chart whose edges lead to states of its own.
+    """
+    return list(_prove(chart))
+
+
+class _Builder:
+    """Turns the document into a chart and collects what is wrong with its form."""
+
+    def __init__(self, name: str, action: str | None, document: Mapping[str, Any]) -> None:
+        self.name = name
+        self.document = document
+        self.faults: list[str] = []
+        self.action = self._action(action)
+        shared = self._table("shared", document.get("shared", {}))
+        self.groups = {group: self._edges(f"shared.{group}", edges) for group, edges in shared.items()}
+        self.tables = {key: value for key, value in document.items() if key not in _TOP_KEYS}
+
+    def _action(self, wanted: str | None) -> str:
+        """The action that the document names."""
+        named = self.document.get("action")
+        if named is None:
+            self.faults.append(f"action: is missing: say which of {', '.join(ACTIONS)} it is the chart of")
+        elif named not in ACTIONS:
+            self.faults.append(f"action: {named!r} is none of {', '.join(ACTIONS)}")
+        elif wanted not in {None, named}:
+            self.faults.append(f"action: it is the chart of {named}, not of {wanted}")
+        return str(named)
+
+    def build(self) -> Chart:
+        for group, edges in self.groups.items():
+            for event in edges:
+                if event not in _EVENTS:
+                    self.faults.append(f"shared.{group}: unknown event {event!r}")
+        states = {name: self._state(name, table) for name, table in self.tables.items() if self._is_state(name, table)}
+        initial = self.document.get("initial")
+        texts = {"title": self.document.get("title", self.action), "about": self.document.get("about", "")}
+        self.faults += [f"{key}: {text!r} is not a text" for key, text in texts.items() if not isinstance(text, str)]
+        if initial is None:
+            self.faults.append("initial: is missing: name the first state")
+        elif not isinstance(initial, str) or initial not in states:
+            self.faults.append(f"initial: {initial!r} is not a state of this chart")
+        taken = {SAME, *_EVENTS, *(event for state in states.values() for event in state.edges)}
+        for state in states.values():
+            if state.name in taken:
+                self.faults.append(f"{state.name}: a state cannot be named like an event, a value or {SAME!r}")
+            for event, target in state.edges.items():
+                if target not in states:
+                    self.faults.append(f"{state.name}: edges.{event}: unknown target {target!r}")
+        return Chart(self.action, str(texts["title"]), str(initial), states, str(texts["about"]).strip())
+
+    def _is_state(self, name: str, table: object) -> bool:
+        if not isinstance(table, dict):
+            self.faults.append(f"{name}: unknown key")
+        return isinstance(table, dict)
+
+    def _table(self, where: str, value: object) -> Mapping[str, Any]:
+        """The value where it is a table; else it is a fault, and empty."""
+        if isinstance(value, dict):
+            return value
+        self.faults.append(f"{where}: {value!r} is not a table")
+        return {}
+
+    def _edges(self, where: str, value: object) -> dict[str, str]:
+        """Event -> target of those edges that have one."""
+        edges = {}
+        for event, target in self._table(where, value).items():
+            if isinstance(target, str):
+                edges[event] = target
+            else:
+                self.faults.append(f"{where}.{event}: {target!r} is not a state's name")
+        return edges
+
+    def _state(self, name: str, table: Mapping[str, Any]) -> State:
+        for key in table:
+            if key not in _STATE_KEYS:
+                self.faults.append(f"{name}: unknown key {key!r}")
+        kinds = [kind for kind in Kind if kind in table]
+        if len(kinds) != 1:
+            self.faults.append(f"{name}: needs exactly one of {', '.join(Kind)}; it has {', '.join(kinds) or 'none'}")
+        kind = kinds[0] if kinds else Kind.EXIT
+        edges, groups = self._all_edges(name, table)
+        concludes = table.get("concludes", False)
+        if not isinstance(concludes, bool):
+            self.faults.append(f"{name}: concludes: {concludes!r} is neither true nor false")
+        tries, code = table.get("tries"), table.get(Kind.EXIT)
+        if tries is not None and (type(tries) is not int or tries < 1):
+            self.faults.append(f"{name}: tries: {tries!r} is not a number of attempts")
+        if code is not None and (type(code) is not int or not 0 <= code <= 255):  # noqa: PLR2004  # POSIX's range
+            self.faults.append(f"{name}: exit: {code!r} is not an exit code")
+        if code is not None and (edges or tries is not None):
+            self.faults.append(f"{name}: a final state has neither edges nor tries")
+        return State(
+            name=name,
+            kind=kind,
+            operand="" if kind is Kind.EXIT else str(table[kind]),
+            edges=edges,
+            groups=groups,
+            tries=tries,
+            exit=code if kind is Kind.EXIT else None,
+            concludes=concludes is True,
+        )
+
+    def _all_edges(self, name: str, table: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+        """The state's own edges and then those of its groups, and event -> group of the latter."""
+        edges = self._edges(f"{name}: edges", table.get("edges", {}))
+        groups: dict[str, str] = {}
+        also = table.get("also", [])
+        if not isinstance(also, list):
+            self.faults.append(f"{name}: also: {also!r} is not a list of groups")
+            also = []
+        for group in also:
+            if not isinstance(group, str) or group not in self.groups:
+                self.faults.append(f"{name}: also: unknown group {group!r}")
+                continue
+            for event, target in self.groups[group].items():
+                if event in edges:
+                    self.faults.append(f"{name}: {event} comes from the group {group!r} and from elsewhere")
+                edges[event] = target
+                groups[event] = group
+        return {event: name if target == SAME else target for event, target in edges.items()}, groups
+
+
+def _prove(chart: Chart) -> Iterator[str]:
+    """Say what is unsound about a well-formed chart, a line a fault."""
+    conclusions = [state.name for state in chart.states.values() if state.concludes]
+    if len(conclusions) != 1:
+        yield f"exactly one state must say `concludes = true`; here: {', '.join(conclusions) or 'none'}"
+        return
+    behind = chart.behind()
+    yield from _prove_ends(chart, behind)
+    reachable = chart.reachable(chart.initial)
+    for state in chart.states.values():
+        if state.name not in reachable:
+            yield f"{state.name}: cannot be reached from {chart.initial}"
+        if not any(chart.states[name].kind is Kind.EXIT for name in chart.reachable(state.name)):
+            yield f"{state.name}: no path leads from it to a final state"
+        yield from _prove_edges(chart, state, is_behind=state.name in behind)
+    yield from _prove_loops(chart)
+
+
+def _prove_ends(chart: Chart, behind: set[str]) -> Iterator[str]:
+    """Every run has a verdict, passes the conclusion once, and ends where its verdict leads."""
+    first, conclusion = chart.states[chart.initial], chart.conclusion.name
+    if first.concludes or first.kind is Kind.CHOOSES:
+        yield f"initial: {first.name!r}: nothing has happened yet that it could choose by or conclude from"
+    for name, state in chart.states.items():
+        if name not in behind and state.kind is Kind.DOES and isinstance(EFFECTS.get(state.operand), Writing):
+            yield f"{name}: does {state.operand!r}: there is no verdict to write before the conclusion"
+    endings = [name for name, state in chart.states.items() if _chooses_verdict(state)]
+    if len(endings) != 1:
+        yield f'exactly one state must say `chooses = "verdict"`; here: {", ".join(endings) or "none"}'
+    for source, event, target in chart.edges():
+        is_final = chart.states[target].kind is Kind.EXIT
+        if source not in behind and source != conclusion and target in behind:
+            yield f"{source}: edges.{event}: leads past the conclusion"
+        elif source in behind and target == conclusion:
+            yield f"{source}: edges.{event}: leads back to the conclusion"
+        elif is_final != _chooses_verdict(chart.states[source]):
+            yield f"{source}: edges.{event}: the choice of the verdict, and only that, leads to final states"
+
+
+def _chooses_verdict(state: State) -> bool:
+    return state.kind is Kind.CHOOSES and state.operand == "verdict"
+
+
+def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str]:
+    """The state's edges are just the events that can happen in it."""
+    if state.kind is Kind.EXIT:
+        return
+    unknown = _unknown_operand(state)
+    if unknown:
+        yield f"{state.name}: {state.kind}: {unknown}"
+        return
+    edges = set(state.edges)
+    shielded = is_behind or state.concludes
+    required, optional = _possible(chart, state)
+    required |= set() if shielded or not _takes_time(state) else SIGNALS
+    if state.kind is Kind.WAITS and len(edges & {Event.TIMED_OUT, Event.TOO_LATE}) != 1:
+        yield f"{state.name}: a wait needs exactly one of timed_out and too_late"
+    for event in sorted(required - edges):
+        yield f"{state.name}: {state.kind} {state.operand!r} may have the outcome {str(event)!r}, which has no edge"
+    for event in sorted(edges - required - optional):
+        known = event in _EVENTS or state.kind is Kind.CHOOSES
+        reason = f"{state.kind} {state.operand!r} never has it" if known else _GONE.get(event, "unknown event")
+        if event in SIGNALS and shielded:
+            reason = "from the conclusion on, signals only shorten the grace"
+        yield f"{state.name}: edges.{event}: {reason}"
+    for event, target in state.edges.items():
+        if target == state.name and (event not in TRANSIENT or state.kind is not Kind.DOES):
+            yield f"{state.name}: edges.{event}: only a transient failure may lead back to its own state"
+    if state.tries is not None and Event.GAVE_UP not in edges:
+        yield f"{state.name}: tries: without an edge gave_up it never gives up"
+
+
+def _unknown_operand(state: State) -> str:
+    """What is wrong with what a state names, or ""."""
+    known, what = {
+        Kind.DOES: (set(EFFECTS), "effect"),
+        Kind.WAITS: (set(PAUSES), "pause"),
+        Kind.CHOOSES: (set(CHOICES), "choice"),
+    }[state.kind]
+    return "" if state.operand in known else f"unknown {what} {state.operand!r}"
+
+
+def _takes_time(state: State) -> bool:
+    asks = state.kind is Kind.DOES and isinstance(EFFECTS[state.operand], Call)
+    return asks or state.kind is Kind.WAITS
+
+
+def _possible(chart: Chart, state: State) -> tuple[set[str], set[str]]:
+    """The events that need an edge, signals aside, and those that may have one."""
+    edges = set(state.edges)
+    if state.kind is Kind.WAITS:
+        return {Event.WAITED, *(edges & {Event.TIMED_OUT, Event.TOO_LATE})}, set()
+    if state.kind is Kind.CHOOSES:
+        if state.operand == "verdict":
+            return set(chart.verdicts()), set()
+        if state.operand == "schedule_type":  # Fivetran may name a new one any day
+            return {*edges, OTHERWISE}, set()
+        # A policy has the values that the chart has edges for: wherever it is chosen by, the same ones.
+        return set(CHOICES[state.operand].values or chart.values(state.operand)), set()
+    effect = EFFECTS[state.operand]
+    if not isinstance(effect, Call):
+        return set(effect.outcomes), set()
+    failures = {*_CLIENT_EVENTS, *(_POST_EVENTS if effect.method == "POST" else ())}
+    return {*effect.outcomes, *failures, Event.TIMED_OUT}, {Event.GAVE_UP}
+
+
+def _prove_loops(chart: Chart) -> Iterator[str]:
+    """Every loop waits somewhere: nothing spins, and no request is repeated without a pause."""
+    moving = {name: state for name, state in chart.states.items() if state.kind is not Kind.WAITS}
+    ahead = {
+        name: {target for target in state.edges.values() if target in moving and target != name}
+        for name, state in moving.items()
+    }
+    behind = {name: {source for source in ahead if name in ahead[source]} for name in ahead}
+    spinning = set(ahead)
+    # What leads nowhere, or is led to from nowhere, is in no loop; nor is what then remains so.
+    while outside := {name for name in spinning if not ahead[name] & spinning or not behind[name] & spinning}:
+        spinning -= outside
+    if spinning:
+        yield f"{', '.join(name for name in ahead if name in spinning)}: a loop with no wait in it"

@@ -1,0 +1,225 @@
+"""What is asked of Fivetran, and the two ways it ends: an Answer or a Failure.
+
+The error tree. Each class is one event, and each event one edge of a chart:
+
+    Failure
+    ├── RateLimited    429; Fivetran says when to come again
+    ├── Unavailable    surely not carried out, or a GET or PATCH that may be repeated
+    ├── AnswerLost     a POST that may have been carried out
+    ├── Conflict       409 to a POST
+    ├── Refused        401 or 403, in Fivetran's own words
+    ├── NotFound       404, in Fivetran's own words
+    └── Rejected       any other 3xx or 4xx
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+from typing import Any, ClassVar
+
+from orchestrator.values.events import Event
+
+__all__ = [
+    "TRANSIENT",
+    "Answer",
+    "AnswerLost",
+    "Conflict",
+    "Cut",
+    "Failure",
+    "NotFound",
+    "RateLimited",
+    "Refused",
+    "Rejected",
+    "Request",
+    "Unavailable",
+    "unanswered",
+]
+
+Json = Any  # whatever json.loads returns
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as data.
+
+    Attributes:
+        method: GET, PATCH or POST. A GET changes nothing, a PATCH may be repeated, a POST
+            may not: that decides what a failure means.
+        path: Path below FIVETRAN_API_URL.
+        body: JSON body, or None for none.
+        purpose: What it is for, as the log and the report say it.
+        patient: It may take all the time that is left (setup tests), not FIVETRAN_HTTP_TIMEOUT.
+        wants_data: The documented answer has an object under `data`.
+        optional: Nothing depends on it, and not every account can ask for it.
+        known: The connection has been read before: its path exists, and a 404 that denies it is an outage.
+    """
+
+    method: str
+    path: str
+    purpose: str
+    body: Mapping[str, Json] | None = None
+    patient: bool = False
+    wants_data: bool = True
+    optional: bool = False
+    known: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether carrying it out may change something at Fivetran."""
+        return self.method != "GET"
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it can be sent again without asking what became of the first."""
+        return self.method != "POST"
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Fivetran's answer to one request.
+
+    Attributes:
+        status: HTTP status, 2xx.
+        code: The body's `code`, "Success".
+        message: The body's `message`, or "".
+        data: The body's `data`, or {}.
+        date: Fivetran's now, in seconds since the epoch: the `Date` header (whole seconds).
+        dated: False when the header was missing and `date` is this machine's clock.
+        request_id: Fivetran's id of the request, for its support; or "".
+        at: When it came, in seconds since the run began, by the run's own clock.
+        took: Seconds between the request and it.
+        cut: `data` is not all that was said: texts and lists beyond measure were cut.
+    """
+
+    status: int = 200
+    code: str = "Success"
+    message: str = ""
+    data: Mapping[str, Json] = field(default_factory=dict)
+    date: float = 0.0
+    dated: bool = True
+    request_id: str = ""
+    at: float = 0.0
+    took: float = 0.0
+    cut: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.code}"
+
+    @property
+    def asked_at(self) -> float | None:
+        """Fivetran's now when the request was sent, a second early at most; None where it told no time.
+
+        Its `Date` is that of the answer, in whole seconds.
+        """
+        return self.date - self.took if self.dated else None
+
+
+class Failure(Exception):  # noqa: N818  # the field calls these outcomes, not errors
+    """A request that got no usable answer.
+
+    Args:
+        message: What happened, for people: Fivetran's words where there are any.
+        status: HTTP status, or None when there was none.
+        code: Fivetran's code, or "".
+        retry_after: Seconds that Fivetran asks to wait, or None.
+        request_id: Fivetran's id of the request, or "".
+    """
+
+    event: ClassVar[Event]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str = "",
+        retry_after: float | None = None,
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        prefix = " ".join(str(part) for part in (self.status, self.code) if part)
+        return f"{prefix}: {self.message}" if prefix else self.message
+
+    def as_fact(self, request: Request, attempts: int) -> dict[str, Json]:
+        """The failure as JSON, for facts, log and report."""
+        return {
+            "event": str(self.event),
+            "request": str(request),
+            "purpose": request.purpose,
+            "attempts": attempts,
+            "status": self.status,
+            "code": self.code,
+            "message": self.message,
+            "retry_after": self.retry_after,
+            "request_id": self.request_id,
+        }
+
+
+class RateLimited(Failure):
+    """429: the account's hourly limit of calls is used up."""
+
+    event = Event.RATE_LIMITED
+
+
+class Unavailable(Failure):
+    """No usable answer, and no harm in asking again."""
+
+    event = Event.UNAVAILABLE
+
+
+class AnswerLost(Failure):
+    """A POST whose answer never came: it may have been carried out."""
+
+    event = Event.ANSWER_LOST
+
+
+class Conflict(Failure):
+    """409 to a POST: something is running that it cannot be reconciled with."""
+
+    event = Event.CONFLICT
+
+
+class Refused(Failure):
+    """401 or 403 from Fivetran: the key is wrong or lacks a permission."""
+
+    event = Event.REFUSED
+
+
+class NotFound(Failure):
+    """404 from Fivetran: it knows no such connection, schema or table."""
+
+    event = Event.NOT_FOUND
+
+
+class Rejected(Failure):
+    """Any other 3xx or 4xx: asking again would not help."""
+
+    event = Event.REJECTED
+
+
+@unique
+class Cut(StrEnum):
+    """What ended a request before an answer or a failure did."""
+
+    LIMIT = "limit"
+    SIGNAL = "signal"
+
+
+# Events of failures that another attempt may get over; they are counted.
+TRANSIENT = frozenset(failure.event for failure in (RateLimited, Unavailable, AnswerLost, Conflict))
+
+
+def unanswered(request: Request, message: str, *, status: int | None = None) -> Failure:
+    """The failure of a request that may have been carried out without our learning of it."""
+    kind = Unavailable if request.repeatable else AnswerLost
+    return kind(message, status=status)

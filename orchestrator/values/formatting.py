@@ -1,0 +1,60 @@
+"""Times and values, for people and for documents."""
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+__all__ = ["STARS", "clipped", "duration", "few", "iso", "plain"]
+
+STARS = "***"  # in place of a secret
+LONGEST_LINE = 2_000  # characters of a line with words from outside
+MOST_LINES = 50  # of which there may be as many as somebody likes
+
+EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0  # the years 1 and 9999: what a date can say
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `45 s`, `2 min 05 s`, `3 h 20 min`."""
+    whole = max(0, round(seconds))
+    if whole < 100:  # noqa: PLR2004
+        return f"{whole} s"
+    if whole < 6000:  # noqa: PLR2004
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def iso(seconds: float) -> str:
+    """Seconds since the epoch as an ISO 8601 time in UTC; of what no year can say, the first or the last moment."""
+    moment = datetime.fromtimestamp(min(max(EARLIEST, seconds), LATEST), UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def plain(value: object) -> str:
+    """Any JSON in a line: a text as it is, nothing as ""."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if value else ""
+
+
+def clipped(text: str, most: int, *, whole_words: bool = False) -> str:
+    """At most that many characters of a text, and how many more it has.
+
+    Args:
+        text: The text.
+        most: How many characters.
+        whole_words: The word at the cut is not shown. For a text that is masked later: half a secret
+            is no text that a mask would know, and it is still half a secret.
+    """
+    if len(text) <= most:
+        return text
+    kept = text[:most]
+    if whole_words:
+        kept = re.sub(r"\S*\Z", "", kept) if not text[most].isspace() else kept
+    kept = kept.rstrip()
+    return f"{kept}… ({len(text) - len(kept):,} more characters)"
+
+
+def few(lines: Iterable[str], most: int = MOST_LINES) -> tuple[str, ...]:
+    """Lines with words from outside, each of bearable length and bearably many; the last says how many more."""
+    cut = [clipped(line, LONGEST_LINE, whole_words=True) for line in lines]
+    more = len(cut) - most
+    return (*cut[:most], *([f"… and {more:,} more"] if more > 0 else []))

@@ -1,0 +1,61 @@
+"""JSON and TOML from outside: what is parsed can be written again, and is not nested too deeply to work on."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["parse_json", "parse_toml"]
+
+DEEPEST = 100  # levels of a document; what works on it recurses
+_TOO_DEEP = f"it is nested deeper than {DEEPEST} levels"
+
+
+def parse_json(text: str | bytes) -> Any:  # noqa: ANN401  # any JSON
+    """A JSON value that JSON can say again: no NaN, and nothing infinite.
+
+    Raises:
+        ValueError: It is not JSON, or nested too deeply.
+    """
+    import json  # noqa: PLC0415  # who reads no JSON needs none
+
+    return _shallow(lambda text: json.loads(text, parse_float=_finite, parse_constant=_finite), text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:80]} is not a finite number")
+    return number
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """A TOML document.
+
+    Raises:
+        ValueError: It is not TOML, or nested too deeply.
+    """
+    import tomllib  # noqa: PLC0415  # who reads no TOML needs none
+
+    document: dict[str, Any] = _shallow(tomllib.loads, text)
+    return document
+
+
+def _shallow(parse: Callable[[Any], Any], text: str | bytes) -> Any:  # noqa: ANN401  # any JSON or TOML
+    """What a text holds, unless later work would run out of stack on it.
+
+    Raises:
+        ValueError: It would, or the text cannot be parsed.
+    """
+    try:
+        value = parse(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    level = [value]
+    for _ in range(DEEPEST):  # a level at a time, since recursion is what it guards against
+        groups = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [inner for group in groups for inner in group]
+        if not level:
+            return value
+    if any(isinstance(one, dict | list) for one in level):
+        raise ValueError(_TOO_DEEP)
+    return value

@@ -1,0 +1,380 @@
+"""The command line: what it offers, what it refuses, and that its commands really run."""
+
+import importlib
+import json
+import shlex
+import signal
+import socket
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from process import WITHOUT, Process, Rehearsal, rehearsed
+
+from orchestrator import __version__
+from orchestrator.cli import COMMANDS, main
+from orchestrator.job.variables import VARIABLES, Variable
+from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.simulator import rehearsal
+from orchestrator.simulator.clock import VirtualClock
+from orchestrator.simulator.scenario import Scenario, names
+
+Capture = pytest.CaptureFixture[str]
+
+# The command where the module named first is not installed.
+
+
+@pytest.fixture
+def fivetran() -> Iterator[Rehearsal]:
+    """A simulated Fivetran in real time."""
+    with rehearsed(Scenario()) as served:
+        yield served
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demonstration on a clock on which nobody waits."""
+    monkeypatch.setattr(rehearsal, "FastClock", lambda _: VirtualClock())
+
+
+def _exit_code(*arguments: str) -> object:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments, {})
+    return ended.value.code
+
+
+# --- What it offers -----------------------------------------------------------------------------
+
+
+def test_help_names_commands_and_exit_codes(capsys: Capture) -> None:
+    """The help names each command and each exit code that a chart, or no chart, can end with."""
+    codes = {state.exit for action in ACTIONS for state in load(action).states.values() if state.exit is not None}
+
+    code = _exit_code("--help")
+
+    told = capsys.readouterr().out
+    listed = told.partition("exit codes:\n")[2].splitlines()
+    assert code == 0
+    assert {int(line.split()[0]) for line in listed} == {*codes, 2, 70}
+    assert [name for name in COMMANDS if f"\n    {name} " not in told] == []
+
+
+def test_version(capsys: Capture) -> None:
+    """The version is that of the package."""
+    code = _exit_code("--version")
+
+    assert (code, capsys.readouterr().out) == (0, f"fivetran-orchestrator {__version__}\n")
+
+
+@pytest.mark.parametrize("variable", VARIABLES.values(), ids=VARIABLES)
+def test_each_variable_is_documented(capsys: Capture, variable: Variable) -> None:
+    """The help of `run` has each variable's flag, name, meaning and default."""
+    _exit_code("run", "--help")
+
+    told = " ".join(capsys.readouterr().out.split())
+    default = f" (default {variable.default})" if variable.default else ""
+    value = f" [{variable.special}]" if variable.special else "" if variable.any_value else " VALUE"
+    assert f" {variable.flag}{value} {variable.meaning}{default} [{variable.name}]" in told
+
+
+@pytest.mark.parametrize("command", ["demo", "simulate"])
+def test_scenarios_are_listed(capsys: Capture, command: str) -> None:
+    """`--list` has a line for each scenario: its name, title, verdict and exit code."""
+    code = main([command, "--list"], {})
+
+    lines = capsys.readouterr().out.splitlines()
+    assert (code, [line.split()[0] for line in lines]) == (0, names())
+    assert lines[names().index("paused")].endswith(
+        "the connection is paused, and the job may not un-pause it -> paused (7)"
+    )
+
+
+# --- What it refuses ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["dance"], "argument COMMAND: invalid choice (choose from "),
+        (["--dance"], "required: COMMAND"),
+        (["run", "--dance"], "unrecognized arguments: --dance"),
+        (["run", "--act", "START"], "unrecognized arguments: --act\n"),
+        (["run", "--unpause", "yes"], "unrecognized arguments: a value that belongs to no flag"),
+        (["run", "--action"], "argument --action: expected one argument"),
+        (["demo", "--speed", "fast"], "argument --speed: invalid float value: 'fast'"),
+        (["simulate", "--port", "http"], "argument --port: invalid int value: 'http'"),
+    ],
+)
+def test_unknown_arguments(capsys: Capture, arguments: list[str], problem: str) -> None:
+    """What the command line does not know is refused by its name, with exit code 2."""
+    code = _exit_code(*arguments)
+
+    assert code == 2
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--apikey", "hunter2!"],
+        ["--apikey=hunter2!"],
+        ["run", "--apikey", "hunter2!"],
+        ["run", "--api-secrt=hunter2!"],
+        ["run", "--apikey", "-hunter2!"],
+        ["run", "hunter2!"],
+        ["hunter2!"],
+        ["hunter2! (choose from"],
+        ["debug", "--apikey", "hunter2!"],
+        ["debug", "--apikey", "hunter2!", "START"],
+        ["demo", "--apikey", "hunter2!"],
+    ],
+)
+def test_value_of_an_unknown_flag_is_not_repeated(capsys: Capture, arguments: list[str]) -> None:
+    """What was given for a mistyped flag may be a secret: it is not printed."""
+    code = _exit_code(*arguments)
+
+    printed = capsys.readouterr()
+    assert code == 2
+    assert "hunter2" not in printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["demo", "--speed", "0"], "--speed: 0 is not a valid speed: give one from 0.1 to 1000\n"),
+        (["demo", "--speed", "-1"], "--speed: -1 is not a valid speed: give one from 0.1 to 1000\n"),
+        (["simulate", "--speed", "nan"], "--speed: nan is not a valid speed: give one from 0.1 to 1000\n"),
+        (["simulate", "--speed", "inf"], "--speed: inf is not a valid speed: give one from 0.1 to 1000\n"),
+        (["demo", "--scenario", "nowhere.toml"], "scenario nowhere.toml: cannot be read: No such file or directory"),
+        (["demo", "--scenario", "suceeds"], "no scenario is called 'suceeds'; there are: "),
+        (["simulate", "--scenario", "suceeds"], "no scenario is called 'suceeds'; there are: "),
+        (["simulate", "--port", "70000"], "port 70000: "),
+        (["simulate", "--port", "-1"], "port -1: "),
+    ],
+)
+def test_impossible_rehearsals(capsys: Capture, arguments: list[str], problem: str) -> None:
+    """A rehearsal that cannot be is refused in one line, with exit code 2."""
+    code = main(arguments, {})
+
+    told = capsys.readouterr().err
+    assert (code, told.count("\n")) == (2, 1)
+    assert told.startswith(problem)
+
+
+def test_taken_port(capsys: Capture) -> None:
+    """A port that is taken is refused in one line that says what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code = main(["simulate", "--port", str(port)], {})
+
+    told = capsys.readouterr().err
+    assert (code, told.count("\n")) == (2, 1)
+    assert told.startswith(f"port {port}: ")
+    assert told.endswith(": name another one, or 0 for any\n")
+
+
+def test_no_variables_at_all(capsys: Capture) -> None:
+    """Without a variable the job lists all that is missing, and ends with exit code 2."""
+    code = main([], {})
+
+    told = capsys.readouterr()
+    assert (code, told.out) == (2, "")
+    missing = ("FIVETRAN_ACTION", "FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "CONNECTOR_ID")
+    assert [name for name in missing if f"{name}: is not set" not in told.err] == []
+    assert "4 problems to fix; no request was sent to Fivetran" in told.err
+
+
+@pytest.mark.parametrize(("missing", "code"), [("werkzeug", 2), ("orchestrator.simulator.app", 1)])
+def test_missing_module(missing: str, code: int) -> None:
+    """Without the extra the simulator says in one line how to get it; any other missing module is no such case."""
+    with Process(missing, "demo", command=(sys.executable, "-c", WITHOUT), variables={}) as command:
+        ended = command.end()
+
+    told = "the simulator needs werkzeug: pip install werkzeug, or this with its extra demo\n"
+    assert ended.code == code
+    assert (ended.stderr == told) == (missing == "werkzeug")
+
+
+def test_interrupted_while_importing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C before the job has its own handlers ends it with 130, without a traceback."""
+
+    class Slow(types.ModuleType):
+        def __getattr__(self, _: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "orchestrator.job.job", Slow("orchestrator.job.job"))
+
+    assert main([], {}) == 130
+
+
+# --- run ----------------------------------------------------------------------------------------
+
+
+def test_flags_do_the_job(fivetran: Rehearsal, capsys: Capture) -> None:
+    """`run` needs no variable where flags say it all."""
+    flags = [f"{VARIABLES[name].flag}={value}" for name, value in fivetran.variables("STATUS").items()]
+
+    code = main(["run", *flags, "--dont-disable-sync"], {})
+
+    assert (code, [seen.operation for seen in fivetran.simulator.seen]) == (0, ["get"])
+    assert json.loads(capsys.readouterr().out)["id"] == "speak_inexpensive"
+
+
+@pytest.mark.parametrize("name", ["CONNECTOR_ID", "FIVETRAN_CONNECTOR_ID"])
+def test_flags_win(fivetran: Rehearsal, name: str) -> None:
+    """A flag wins over its variable, and over that variable's second name."""
+    variables = fivetran.variables("STATUS", FIVETRAN_DONT_DISABLE_SYNC="1")
+    variables[name] = "another_one"
+    del variables["CONNECTOR_ID" if name != "CONNECTOR_ID" else "FIVETRAN_ACTION"]
+
+    code = main(["run", "--connector-id", "mine", "--action", "status"], variables)
+
+    assert (code, [seen.path for seen in fivetran.simulator.seen]) == (0, ["/v1/connections/mine"])
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "holds no unfinished run: start one without --resume"),
+        ("{", "cannot be read as a state file (Expecting property name enclosed in double quotes"),
+        ('{"format": 1, "ended": true}', "is not a state file: name another one"),
+    ],
+)
+def test_resume_without_a_run(
+    fivetran: Rehearsal, tmp_path: Path, capsys: Capture, content: str | None, problem: str
+) -> None:
+    """`run --resume` ends with exit code 2 where the file holds no run of this job, and asks nothing."""
+    file = tmp_path / "state.json"
+    if content is not None:
+        file.write_text(content, "utf-8")
+
+    code = main(["run", "--resume", str(file)], fivetran.variables("START"))
+
+    assert (code, fivetran.simulator.seen) == (2, [])
+    assert f"FIVETRAN_STATE_FILE: {file} {problem}" in capsys.readouterr().err
+
+
+# --- demo and simulate --------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_demo_ends_as_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """`demo` ends with 0 when the job ended as the scenario says, whatever the job's own exit code."""
+    monkeypatch.chdir(tmp_path)
+
+    code = main(["demo", "--scenario", "paused"], {"FIVETRAN_LOG_FORMAT": "json", "CONNECTOR_ID": "not mine"})
+
+    told = capsys.readouterr()
+    log = [json.loads(line) for line in told.err.splitlines() if line.startswith("{")]
+    assert (code, json.loads(told.out)["verdict"]) == (0, "paused")
+    assert log[0]["CONNECTOR_ID"] == "speak_inexpensive"
+    assert told.err.endswith("the job ended as this scenario says: paused, exit code 7\n")
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_demo_leaves_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """`demo` leaves results where CI's go, and says how to replay the journal among them; the run repeats."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["bin/fivetran orchestrator"])
+
+    main(["demo", "--scenario", "paused"], {})
+
+    command, file = "'bin/fivetran orchestrator'", "dataops/report/fivetran/journal.jsonl"
+    assert f"\n  {command} replay {file}\n  {command} debug --replay {file}\n" in capsys.readouterr().err
+    assert main(["replay", "dataops/report/fivetran/journal.jsonl"], {}) == 0
+    assert {"journal.jsonl", "result.json", "index.html"} < {path.name for path in tmp_path.glob("**/*")}
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("off", [{"FIVETRAN_REPORT_DIR": ""}, {"FIVETRAN_JOURNAL": "0"}])
+def test_demo_without_a_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, off: dict[str, str]
+) -> None:
+    """Without results, or told to write none, `demo` leaves no journal and speaks of none."""
+    monkeypatch.chdir(tmp_path)
+
+    main(["demo", "--scenario", "paused"], off)
+
+    assert "journal" not in capsys.readouterr().err.replace("FIVETRAN_JOURNAL=", "")
+    assert list(tmp_path.glob("**/journal.jsonl")) == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_demo_that_ends_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """`demo` ends with 70 when the job ended otherwise than the scenario says."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "wrong.toml"
+    file.write_text("verdict = 'sync_failed'\nexit_code = 1\n", "utf-8")
+
+    code = main(["demo", "--scenario", str(file)], {})
+
+    assert code == 70
+    assert "ended as succeeded, exit code 0; the scenario says sync_failed, exit code 1" in capsys.readouterr().err
+
+
+def test_demo_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Ctrl-C in `demo` is no failure of the scenario: the job's own exit code is the command's."""
+    monkeypatch.chdir(tmp_path)
+
+    class Interrupted(VirtualClock):
+        def sleep(self, seconds: float) -> None:
+            del seconds
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(rehearsal, "FastClock", lambda _: Interrupted())
+
+    code = main(["demo"], {})
+
+    assert code == 130
+    assert "the scenario says" not in capsys.readouterr().err
+
+
+def test_simulate_serves_until_interrupted(tmp_path: Path, capsys: Capture) -> None:
+    """`simulate` serves a job that has the variables it prints, tells each request, and ends cleanly on Ctrl-C."""
+    file = tmp_path / "mine.toml"
+    file.write_text("title = 'mine'\nvariables = { SCHEMA = 'two words' }\n[[syncs]]\nlasts = 10\n", "utf-8")
+    arguments = ("simulate", "--scenario", str(file), "--port", "0", "--speed", "100")
+    with Process(*arguments, variables={}) as command:
+        command.await_line("__main__.py\n")
+        exports = [shlex.split(line)[1] for line in command.stderr if line.startswith("export ")]
+        variables = dict(export.split("=", 1) for export in exports)
+        code = main([], {**variables, "FIVETRAN_POLL_INTERVAL": "0.2"})
+        command.send(signal.SIGINT)
+        ended = command.end()
+
+    assert (code, json.loads(capsys.readouterr().out)["verdict"]) == (0, "succeeded")
+    assert variables["SCHEMA"] == "two words"
+    assert (ended.code, ended.stdout) == (0, "")
+    assert "POST /v1/connections/speak_inexpensive/sync {'force': False} -> 200\n" in ended.stderr
+    assert ended.stderr.endswith("ended\n")
+
+
+# --- python -m orchestrator ---------------------------------------------------------------------
+
+
+def test_module_is_the_command() -> None:
+    """`python -m orchestrator` is the command line."""
+    with Process("--version", variables={}) as command:
+        ended = command.end()
+
+    assert (ended.code, ended.stdout) == (0, f"fivetran-orchestrator {__version__}\n")
+
+
+def test_module_can_be_imported() -> None:
+    """Importing the module runs nothing."""
+    module = importlib.import_module("orchestrator.__main__")
+
+    assert module.main is main
+
+
+def test_arguments_and_variables_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Called without arguments, the command line takes those of the process, and its variables."""
+    monkeypatch.setattr("sys.argv", ["fivetran-orchestrator"])
+    monkeypatch.setattr("os.environ", {"FIVETRAN_ACTION": "DANCE"})
+
+    code = main()
+
+    assert code == 2
+    assert "'DANCE' is not an action" in capsys.readouterr().err

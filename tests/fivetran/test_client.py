@@ -1,0 +1,1323 @@
+import _thread
+import gzip
+import http.client
+import json
+import queue
+import re
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import replace
+from email.utils import formatdate
+from itertools import count
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from process import environment
+from pytest_httpserver import HTTPServer
+from stage import CONNECTOR, Stage
+from werkzeug import Response
+
+from orchestrator import __version__
+from orchestrator.fivetran import client as client_module
+from orchestrator.fivetran import sockets
+from orchestrator.fivetran.client import Client, interpret
+from orchestrator.fivetran.sockets import _Shelf
+from orchestrator.job.limits import Watch
+from orchestrator.job.masking import Mask
+from orchestrator.machine.world import LimitReached
+from orchestrator.simulator.app import KEY, SECRET
+from orchestrator.simulator.scenario import Fault, Scenario
+from orchestrator.values.clock import SystemClock
+from orchestrator.values.exchange import (
+    Answer,
+    AnswerLost,
+    Conflict,
+    Failure,
+    NotFound,
+    RateLimited,
+    Refused,
+    Rejected,
+    Request,
+    Unavailable,
+)
+
+PATH = f"/v1/connections/{CONNECTOR}"
+GET = Request("GET", PATH, "read the connection")
+PATCH = Request("PATCH", PATH, "change the schedule", {"schedule_type": "manual", "run_setup_tests": False})
+SYNC = Request("POST", f"{PATH}/sync", "start a sync", {"force": False}, wants_data=False)
+TEST = Request("POST", f"{PATH}/test", "run the setup tests", {}, patient=True)
+
+HTML = "<html><body><h1>Blocked by the proxy</h1></body></html>"
+DATE = 1_800_000_000.0
+OUR_NOW = 1_700_000_000.0
+
+# What a failure means that leaves open whether the request was carried out.
+OPEN = [(GET, Unavailable), (PATCH, Unavailable), (SYNC, AnswerLost), (TEST, AnswerLost)]
+
+Make = Callable[..., Client]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Make a client of a URL, with the simulator's key."""
+    made: list[Client] = []
+
+    def client(url: str, **more: Any) -> Client:
+        made.append(Client(url, KEY, SECRET, now=lambda: OUR_NOW, **more))
+        return made[-1]
+
+    yield client
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def answering(http_server: HTTPServer, make: Make) -> Iterator[Callable[..., Client]]:
+    """Make a client whose every request gets one and the same answer."""
+
+    def answer(body: str | bytes, status: int = 200, **headers: str) -> Client:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        http_server.clear()
+        http_server.expect_request(re.compile(".*")).respond_with_response(Response(body, status, named))
+        return make(http_server.url_for(""))
+
+    yield answer
+    http_server.clear()
+
+
+def success(data: object = None) -> str:
+    """The body of an answer with that data."""
+    return json.dumps({"code": "Success", "message": "Done", "data": {} if data is None else data})
+
+
+@contextmanager
+def raw(answer: bytes, *, reset: bool = False, patient: bool = False) -> Iterator[str]:
+    """A server that reads a little, says just this once, and goes; the value is its host and port.
+
+    It may be `patient` with a client that does not take all of it.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            asked = connection.recv(1 if reset else 65536)
+            while not reset and len(asked.partition(b"\r\n\r\n")[2]) < _length(asked):
+                asked += connection.recv(65536)  # all of it: what is left unread resets the connection
+            with suppress(ConnectionError) if patient else nullcontext():
+                connection.sendall(answer)
+            if reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+def _length(request: bytes) -> int:
+    """How long a request's body is, as its header says; 1 while there is no end of the headers."""
+    said = re.search(rb"(?i)\r\ncontent-length: (\d+)\r\n", request)
+    return (int(said[1]) if said else 0) if b"\r\n\r\n" in request else 1
+
+
+def failed(client: Client, request: Request, seconds: float = 10.0) -> Failure:
+    """The failure that a request ends in."""
+    with pytest.raises(Failure) as caught:
+        client.send(request, seconds)
+    return caught.value
+
+
+# --- Never sent -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("request_", [GET, PATCH, SYNC, TEST], ids=str)
+def test_refused_connection_is_unavailable(make: Make, request_: Request) -> None:
+    """Where nobody listens nothing was carried out, whatever the method."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    failure = failed(make(f"http://127.0.0.1:{port}"), request_)
+
+    assert type(failure) is Unavailable
+    assert failure.status is None
+    assert failure.message == f"cannot connect to 127.0.0.1:{port}: connection refused"
+    assert "0x" not in str(failure), "object addresses are no words for people"
+
+
+@pytest.mark.parametrize("request_", [GET, PATCH, SYNC, TEST], ids=str)
+def test_unknown_host_is_unavailable(make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request) -> None:
+    """A name that does not resolve had nothing carried out, whatever the method."""
+
+    def unresolved(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unresolved)
+
+    failure = failed(make("http://api.fivetran.invalid"), request_)
+
+    assert type(failure) is Unavailable
+    host = "api.fivetran.invalid"
+    assert failure.message == (
+        f"cannot connect to {host}:80: the name {host} cannot be looked up: name or service not known"
+    )
+
+
+@pytest.mark.parametrize("request_", [GET, SYNC], ids=str)
+def test_unanswered_connecting_is_unavailable(make: Make, request_: Request) -> None:
+    """A host that does not answer to connecting had nothing carried out."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)  # noqa: FBT003  # its only argument
+            filler.connect_ex(address)
+
+        failure = failed(make(f"http://127.0.0.1:{address[1]}"), request_, seconds=0.05)
+
+        for filler in fillers:
+            filler.close()
+    assert type(failure) is Unavailable
+    assert failure.message == f"cannot connect to 127.0.0.1:{address[1]}: no answer within 0.05 s"
+
+
+@pytest.mark.parametrize("proxy", ["http://", "", "http://user:pass-word@", "user:pass-word@"])
+@pytest.mark.parametrize("request_", [GET, PATCH, SYNC], ids=str)
+def test_refusing_proxy_is_unavailable(
+    make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request, proxy: str
+) -> None:
+    """A proxy that cannot be reached passed nothing on, and is named without its credentials."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("HTTPS_PROXY", f"{proxy}127.0.0.1:{port}")
+
+    failure = failed(make("https://api.fivetran.invalid"), request_)
+
+    assert type(failure) is Unavailable
+    assert failure.message == (
+        f"cannot connect to api.fivetran.invalid:443 through the proxy 127.0.0.1:{port}: connection refused"
+    )
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://user:pa#ss-word@127.0.0.1:9",
+        "http://user:pa55/word@127.0.0.1:9",
+        "user:pass-word@127.0.0.1:port",
+        "http://127.0.0.1:port",
+        "http://:3128",
+        "http://[::1:9",
+        "socks5://pass-word@127.0.0.1:9",
+        "ftp://127.0.0.1:9",
+    ],
+)
+@pytest.mark.parametrize("request_", [GET, SYNC], ids=str)
+def test_unusable_proxy_is_rejected(make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request, proxy: str) -> None:
+    """What is wrong with a proxy's address is said at once, not retried as an outage, and the address is not shown."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+
+    failure = failed(make("https://api.fivetran.invalid"), request_)
+
+    assert type(failure) is Rejected
+    assert failure.message.startswith("the proxy's address (HTTPS_PROXY or ALL_PROXY) ")
+    assert [part for part in ("127.0.0.1", "word", "user") if part in failure.message] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.fivetran.invalid:port",
+        "https://" + "x" * 64 + ".invalid",
+        "https://a\u200bb..invalid",
+        "https://*.invalid",
+        "https://[::1",
+        "api.fivetran.invalid",
+        "gopher://api.fivetran.invalid",
+    ],
+)
+def test_unusable_address_is_rejected(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """An address that nothing can be sent to is said at once, and not retried as an outage."""
+    monkeypatch.setattr(socket, "getaddrinfo", _look_up_nowhere)
+    client = Client("https://api.fivetran.invalid", KEY, SECRET)
+    client._url = url  # the configuration refuses most of these before
+
+    failure = failed(client, SYNC)
+
+    assert type(failure) is Rejected
+    assert failure.message == "FIVETRAN_API_URL is not an address that can be connected to: correct it"
+
+
+def _look_up_nowhere(host: str, *_: object, **__: object) -> None:
+    """What the resolver does with a name, without asking anybody."""
+    host.encode("idna")
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+@contextmanager
+def tunnel(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """A proxy that answers to CONNECT once; its host and port, and what it was asked."""
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                while not asked or not asked[0].endswith(b"\r\n\r\n"):
+                    asked[:] = [b"".join(asked) + connection.recv(65536)]
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}", asked
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "words"),
+    [
+        (
+            "407 Proxy Authentication Required",
+            Rejected,
+            "407 Proxy Authentication Required: it rejected the proxy's credentials",
+        ),
+        ("403 Forbidden", Unavailable, "403 Forbidden"),
+        ("502 Bad Gateway", Unavailable, "502 Bad Gateway"),
+    ],
+)
+@pytest.mark.parametrize("before", ["", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"], ids=["", "hints"])
+def test_proxy_that_opens_no_tunnel(
+    make: Make, monkeypatch: pytest.MonkeyPatch, answer: str, expected: type[Failure], words: str, before: str
+) -> None:
+    """A proxy that will not let the request through is named with what it said, and nothing was sent through it."""
+    with tunnel(f"{before}HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode()) as (proxy, asked):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:pass-word@{proxy}")
+        failure = failed(make("https://api.fivetran.invalid"), SYNC)
+
+    way = f"cannot connect to api.fivetran.invalid:443 through the proxy {proxy}"
+    assert (type(failure), failure.message) == (expected, f"{way}: the proxy answered {words}")
+    assert asked[0].startswith(b"CONNECT api.fivetran.invalid:443 ")
+    assert b"\r\nProxy-Authorization: Basic dXNlcjpwYXNzLXdvcmQ=\r\n" in asked[0]
+
+
+# --- Addresses --------------------------------------------------------------------------------
+
+
+def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> list[object]:
+    """Have every name lead to these addresses; the names that were looked up."""
+    asked: list[object] = []
+
+    def look_up(host: str, *_: object, **__: object) -> list[tuple[Any, ...]]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return asked
+
+
+@contextmanager
+def dead() -> Iterator[tuple[str, int]]:
+    """An address that takes no connection and refuses none, as one that leads nowhere."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as fillers:
+        for _ in range(4):
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)  # noqa: FBT003  # its only argument
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+
+
+def test_dead_address_gives_way_to_the_next(
+    http_server: HTTPServer, answering: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first address that leads nowhere takes its share of the limit only, and the request keeps its host's name."""
+    answering(success())
+    with dead() as first:
+        asked = resolved(monkeypatch, first, ("127.0.0.1", http_server.port))
+        answer = Client(f"http://api.fivetran.invalid:{http_server.port}", KEY, SECRET).send(GET, 0.4)
+
+    assert (answer.code, asked) == ("Success", ["api.fivetran.invalid"])
+    assert http_server.log[-1][0].headers["Host"] == f"api.fivetran.invalid:{http_server.port}"
+
+
+def test_limit_of_an_address_is_its_own(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a request may take, one address is not waited for longer than the limit of connecting."""
+    monkeypatch.setattr(sockets, "CONNECT_LIMIT", 0.05)
+    with dead() as first, dead() as second:
+        resolved(monkeypatch, first, second)
+        failure = failed(make("https://api.fivetran.invalid"), TEST, seconds=86_400.0)
+
+    assert type(failure) is Unavailable
+    assert failure.message == ("cannot connect to api.fivetran.invalid:443: no answer within 0.05 s (127.0.0.1)")
+
+
+def test_address_of_a_family_that_is_not_there(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A family of addresses that the machine does not have is a failure to connect, as any other."""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(99, socket.SOCK_STREAM, 6, "", ("nowhere", 1))])
+
+    failure = failed(make("https://api.fivetran.invalid"), SYNC)
+
+    assert type(failure) is Unavailable
+    assert failure.message.startswith("cannot connect to api.fivetran.invalid:443: address family not supported")
+
+
+def test_name_is_looked_up_for_each_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after an idle connection was closed the look-up is one that a limit can end."""
+    body = success().encode()
+    released = threading.Event()
+    with raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as address:
+        host, _, port = address.partition(":")
+        resolved(monkeypatch, (host, int(port)))
+        client = Client(f"http://api.fivetran.invalid:{port}", KEY, SECRET)
+        assert client.send(GET, 10.0).code == "Success"
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(10))
+
+    with Watch(SystemClock()) as watch, pytest.raises(LimitReached):
+        watch.call(lambda: client.send(GET, 30), 0.05, interruptible=True)
+
+    released.set()
+
+
+@pytest.mark.parametrize("proxy", ["proxy:3128", "http://proxy:3128", "https://proxy:3128"])
+def test_hanging_look_up_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """The look-up of a proxy, with a scheme or without, ends at the request's own limit, and says whose name it was."""
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(10))
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+
+    failure = failed(Client("https://api.fivetran.invalid", KEY, SECRET), SYNC, seconds=0.05)
+
+    released.set()
+    assert type(failure) is Unavailable
+    assert failure.message == (
+        "cannot connect to api.fivetran.invalid:443 through the proxy proxy:3128: "
+        "the name proxy cannot be looked up: no answer within 0.05 s"
+    )
+
+
+def test_no_thread_can_be_started(stage: Callable[..., Stage], make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no thread can be had the name is looked up all the same."""
+    here = stage()
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+
+    answer = make(here.url).send(GET, 10.0)
+    monkeypatch.setattr(socket, "getaddrinfo", _look_up_nowhere)
+    failure = failed(make("https://api.fivetran.invalid"), SYNC)
+
+    assert answer.status == 200
+    assert failure.message.endswith("cannot be looked up: name or service not known")
+
+
+# --- TLS --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate that nobody trusts, and its key, in one file."""
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [
+            *(shutil.which("openssl") or "openssl", "req", "-x509", "-newkey", "ec"),
+            *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")),
+        ],
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
+    both = folder / "both.pem"
+    both.write_text((folder / "key.pem").read_text() + (folder / "certificate.pem").read_text())
+    return both
+
+
+@pytest.fixture(scope="session")
+def https_server(certificate: Path) -> Iterator[HTTPServer]:
+    """A server with that certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with HTTPServer(host="127.0.0.1", port=0, ssl_context=context) as server:
+        server.expect_request(re.compile(".*")).respond_with_data(success())
+        yield server
+
+
+@pytest.mark.parametrize("request_", [GET, PATCH, SYNC, TEST], ids=str)
+def test_untrusted_certificate_is_unavailable(make: Make, https_server: HTTPServer, request_: Request) -> None:
+    """A certificate that is not trusted ends it before anything is sent, and the message says what to set."""
+    failure = failed(make(https_server.url_for("")), request_)
+
+    assert type(failure) is Unavailable
+    assert "The TLS certificate of 127.0.0.1:" in f"T{str(failure)[1:]}"
+    assert "is not trusted" in str(failure)
+    assert "REQUESTS_CA_BUNDLE" in str(failure)
+    assert https_server.log == []
+
+
+def test_named_certificate_is_trusted(
+    make: Make, https_server: HTTPServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate of an inspecting proxy is trusted as soon as REQUESTS_CA_BUNDLE names it."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+
+    answer = make(https_server.url_for("")).send(GET, 10.0)
+
+    https_server.clear_log()
+    assert answer.code == "Success"
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "invalid path: "),
+        ("-----BEGIN NOTHING", "no certificate or crl found"),
+        ("", "no certificate or crl found"),
+    ],
+    ids=["missing", "no PEM", "empty"],
+)
+def test_unusable_bundle_is_rejected(
+    make: Make,
+    https_server: HTTPServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    content: str | None,
+    expected: str,
+) -> None:
+    """A CA bundle that is missing or none is said at once, and not retried as an outage."""
+    file = tmp_path / "bundle.pem"
+    if content is not None:
+        file.write_text(content, "utf-8")
+    monkeypatch.setenv(variable, str(file))
+
+    failure = failed(make(https_server.url_for("")), SYNC)
+
+    assert type(failure) is Rejected
+    assert failure.message.startswith("the CA bundle (REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE) cannot be used: ")
+    assert expected in failure.message
+
+
+@pytest.mark.parametrize("request_", [GET, SYNC], ids=str)
+def test_server_without_tls_is_unavailable(make: Make, http_server: HTTPServer, request_: Request) -> None:
+    """A handshake that fails had nothing sent, a POST neither."""
+    failure = failed(make(f"https://127.0.0.1:{http_server.port}"), request_)
+
+    assert type(failure) is Unavailable
+    assert failure.message.startswith(f"cannot connect to 127.0.0.1:{http_server.port}: the TLS handshake failed: [SSL")
+
+
+def test_reset_in_the_handshake_is_unavailable(make: Make) -> None:
+    """A firewall that cuts the handshake off leaves nothing open, for a POST neither."""
+    with raw(b"", reset=True) as address:
+        failure = failed(make(f"https://{address}"), SYNC)
+
+    assert type(failure) is Unavailable
+    assert failure.message == f"cannot connect to {address}: the TLS handshake failed: connection reset by peer"
+
+
+# --- Sent, and no usable answer ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("acts", [False, True], ids=["before acting", "after acting"])
+@pytest.mark.parametrize("does", ["reset", "truncate", "short", "answer"])
+@pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
+def test_fault_is_sent_once_and_named_by_method(
+    stage: Callable[..., Stage],
+    make: Make,
+    request_: Request,
+    expected: type[Failure],
+    does: str,
+    acts: bool,  # noqa: FBT001
+) -> None:
+    """A fault after sending may be repeated but for a POST, is not retried here, and the next request works."""
+    here = stage(Scenario(faults=(Fault(does=does, acts=acts),)))
+    client = make(here.url)
+
+    failure = failed(client, request_)
+
+    assert type(failure) is expected
+    assert len(here.requests) == 1
+    assert client.send(GET, 10.0).status == 200
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
+@pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
+def test_server_error_is_named_by_method(
+    answering: Callable[..., Client], request_: Request, expected: type[Failure], status: int
+) -> None:
+    """A 5xx to a POST may have been carried out; anything else may be repeated."""
+    failure = failed(answering(HTML, status, Content_Type="text/html"), request_)
+
+    assert (expected, status) == (type(failure), failure.status)
+
+
+@pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
+def test_silence_is_named_by_method(
+    stage: Callable[..., Stage], make: Make, request_: Request, expected: type[Failure]
+) -> None:
+    """A read that times out says nothing of what became of the request."""
+    here = stage(Scenario(faults=(Fault(does="hang"),)))
+
+    failure = failed(make(here.url), request_, seconds=0.05)
+
+    assert type(failure) is expected
+    assert failure.message == "ReadTimeout: timed out"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(HTML, id="HTML"),
+        pytest.param("", id="nothing"),
+        pytest.param(b"\xff\xfe\xfd", id="no text"),
+        pytest.param("[" * 100_000, id="too deep"),
+        pytest.param('["Success"]', id="a list"),
+        pytest.param('"Success"', id="text"),
+        pytest.param('{"message": "ok"}', id="no code"),
+        pytest.param('{"code": null, "data": {}}', id="code null"),
+        pytest.param('{"code": "Success"}', id="no data"),
+        pytest.param('{"code": "Success", "data": null}', id="data null"),
+        pytest.param('{"code": "Success", "data": []}', id="data a list"),
+    ],
+)
+@pytest.mark.parametrize(("request_", "expected"), [(GET, Unavailable), (PATCH, Unavailable), (TEST, AnswerLost)])
+def test_undocumented_success_is_no_answer(
+    answering: Callable[..., Client], request_: Request, expected: type[Failure], body: str | bytes
+) -> None:
+    """Status 200 with anything but the documented JSON is no answer."""
+    failure = failed(answering(body, Content_Type="text/html"), request_)
+
+    assert type(failure) is expected
+    assert failure.status == 200
+    assert "the answer is" in failure.message
+
+
+@pytest.mark.parametrize("body", ['{"code": "Success"}', '{"code": "Success", "data": null}', success()])
+def test_trigger_needs_no_data(answering: Callable[..., Client], body: str) -> None:
+    """The answer to a trigger is documented without data."""
+    answer = answering(body).send(SYNC, 10.0)
+
+    assert (answer.code, answer.data) == ("Success", {})
+
+
+def test_excerpt_is_short_and_one_line(answering: Callable[..., Client]) -> None:
+    """A page that is not Fivetran's is quoted in part, with what steers a terminal escaped."""
+    page = "<html>\n\x1b[31m" + "x" * 5000
+
+    failure = failed(answering(page, Content_Type="text/html"), GET)
+
+    assert len(failure.message) < 300
+    assert failure.message.isprintable()
+    assert "(text/html)" in failure.message
+
+
+@pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"220 mail.example.com ESMTP\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+    ids=["nothing", "not HTTP", "no chunk", "no gzip"],
+)
+def test_malformed_answer_is_no_answer(make: Make, request_: Request, expected: type[Failure], answer: bytes) -> None:
+    """What the HTTP library stumbles over leaves as a failure, not as an exception of its own."""
+    with raw(answer) as address:
+        failure = failed(make(f"http://{address}"), request_)
+
+    assert type(failure) is expected
+
+
+def answer_of(body: bytes, *headers: str, status: str = "200 OK", before: str = "") -> bytes:
+    """An answer as it goes over the wire."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return (before + "\r\n".join(lines)).encode() + body
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 102 Processing\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 199 Odd\r\n\r\n" * 2,
+    ],
+    ids=["100", "102", "103", "several"],
+)
+def test_what_is_said_before_the_answer_is_skipped(make: Make, before: str) -> None:
+    """Answers 1xx, also several of them, are not the answer."""
+    with raw(answer_of(success({"id": "x"}).encode(), before=before)) as address:
+        answer = make(f"http://{address}").send(GET, 10.0)
+
+    assert (answer.status, answer.data) == (200, {"id": "x"})
+
+
+@pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
+@pytest.mark.parametrize("status", [200, 302, 429])
+def test_body_that_is_too_large_is_no_answer(
+    make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request, expected: type[Failure], status: int
+) -> None:
+    """A body is read up to a limit, whatever its status, and what is larger is no answer."""
+    monkeypatch.setattr(client_module, "LARGEST", 1_000_000)
+    body = success("x" * 1_000_000).encode()
+    with raw(answer_of(body, "Location: /elsewhere", status=f"{status} Odd")) as address:
+        failure = failed(make(f"http://{address}"), request_)
+
+    assert (type(failure), failure.status) == (expected, status)
+    assert failure.message == "the answer is too large: more than 1 MB"
+
+
+@pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
+def test_packed_body_is_counted_unpacked(make: Make, request_: Request, expected: type[Failure]) -> None:
+    """A body that is small on the wire and huge when it is unpacked is too large, and is not unpacked to its end."""
+    bomb = gzip.compress(bytes(200_000_000))
+    with raw(answer_of(bomb, "Content-Encoding: gzip"), patient=True) as address:
+        tracemalloc.start()
+        failure = failed(make(f"http://{address}"), request_)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert type(failure) is expected
+    assert failure.message == "the answer is too large: more than 16 MB"
+    assert most < 100_000_000
+
+
+def test_packed_body_is_read(make: Make) -> None:
+    """A body that is packed as it was asked for is unpacked, however large within the limit."""
+    text = "x" * 9_000
+    with raw(answer_of(gzip.compress(success({"text": text}).encode()), "Content-Encoding: GZIP")) as address:
+        answer = make(f"http://{address}").send(GET, 10.0)
+
+    assert answer.data == {"text": text}
+
+
+@pytest.mark.parametrize("packing", ["gzip, gzip", "br", "zstd", "compress"])
+def test_body_that_is_packed_otherwise_is_no_answer(make: Make, packing: str) -> None:
+    """A body in a packing that was not asked for, in layers above all, is not unpacked."""
+    with raw(answer_of(success().encode(), f"Content-Encoding: {packing}")) as address:
+        failure = failed(make(f"http://{address}"), GET)
+
+    assert type(failure) is Unavailable
+    assert failure.message == "the answer has a Content-Encoding that was not requested"
+
+
+@pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
+@pytest.mark.parametrize("headers", [["X: y"] * 1_000, ["X: " + "y" * 100_000]], ids=["many headers", "long header"])
+def test_flood_of_headers_is_no_answer(
+    make: Make, request_: Request, expected: type[Failure], headers: list[str]
+) -> None:
+    """More headers than anybody sends, or longer ones, are no answer, and nothing of them is repeated."""
+    with raw(answer_of(b"{}", *headers), patient=True) as address:
+        failure = failed(make(f"http://{address}"), request_)
+
+    assert type(failure) is expected
+    assert len(failure.message) < 200
+
+
+@pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnicodeError("odd"),
+        RecursionError("odd"),
+        AssertionError("odd"),
+        http.client.HTTPException("odd"),
+        OSError("odd"),
+        ssl.SSLError("odd"),
+        KeyError("odd"),
+        MemoryError("odd"),
+    ],
+    ids=repr,
+)
+def test_any_exception_is_a_failure(
+    make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request, expected: type[Failure], error: Exception
+) -> None:
+    """Whatever the libraries stumble over while a request is under way leaves as a failure."""
+
+    def stumble(*_: object) -> None:
+        raise error
+
+    with raw(answer_of(success().encode())) as address:
+        monkeypatch.setattr(sockets._Response, "begin", stumble)
+        failure = failed(make(f"http://{address}"), request_)
+
+    assert type(failure) is expected
+    assert "odd" in failure.message
+
+
+# --- Refusals ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code", "expected"),
+    [
+        *((request, 429, code, RateLimited) for request in (GET, PATCH, SYNC) for code in ("TooManyRequests", "")),
+        *((request, 401, "Unauthorized", Refused) for request in (GET, PATCH, SYNC)),
+        *((request, 403, "Forbidden", Refused) for request in (GET, PATCH, SYNC)),
+        *((request, status, "", Unavailable) for request in (GET, PATCH, SYNC) for status in (401, 403, 404)),
+        *((request, 404, "NotFound_Connection", NotFound) for request in (GET, PATCH, SYNC)),
+        (SYNC, 404, "NotFound_Table", NotFound),
+        *((request, 404, "NotFound", Rejected) for request in (GET, PATCH, SYNC)),
+        *((replace(request, known=True), 404, "NotFound", Unavailable) for request in (GET, PATCH, SYNC)),
+        *((replace(request, known=True), 404, "NotFound_Table", NotFound) for request in (GET, PATCH, SYNC)),
+        (SYNC, 409, "Conflict", Conflict),
+        (SYNC, 409, "", Conflict),
+        (PATCH, 409, "Conflict", Rejected),
+        (GET, 409, "Conflict", Rejected),
+        *((request, 400, "InvalidInput", Rejected) for request in (GET, PATCH, SYNC)),
+        *((SYNC, status, "Illegal", Rejected) for status in (300, 304, 402, 405, 406, 410, 415, 422, 451)),
+        (GET, 407, "", Rejected),
+    ],
+)
+def test_status_and_code_give_the_class(
+    answering: Callable[..., Client], request_: Request, status: int, code: str, expected: type[Failure]
+) -> None:
+    """Each status has one meaning, and 401, 403 and 404 have it in Fivetran's own words only."""
+    body = json.dumps({"code": code, "message": "Because"}) if code else HTML
+
+    failure = failed(answering(body, status), request_)
+
+    assert (expected, status) == (type(failure), failure.status)
+
+
+def test_refusal_carries_the_words_of_fivetran(answering: Callable[..., Client]) -> None:
+    """Fivetran's code, message and request id are kept for the report."""
+    body = json.dumps({"code": "InvalidInput", "message": "No such field"})
+
+    failure = failed(answering(body, 400, X_Request_Id="r-17"), PATCH)
+
+    assert str(failure) == "400 InvalidInput: No such field"
+    assert failure.as_fact(PATCH, 3) == {
+        "event": "rejected",
+        "request": f"PATCH {PATH}",
+        "purpose": "change the schedule",
+        "attempts": 3,
+        "status": 400,
+        "code": "InvalidInput",
+        "message": "No such field",
+        "retry_after": None,
+        "request_id": "r-17",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (HTML, "403: not Fivetran's answer: '<html><body><h1>Blocked by the proxy</h1></body></html>' (text/html)"),
+        ('{"message": "Forbidden by the gateway"}', "403: Forbidden by the gateway"),
+        ('{"code": "Forbidden"}', "403 Forbidden: FORBIDDEN"),
+    ],
+)
+def test_refusal_says_whose_answer_it_is(answering: Callable[..., Client], body: str, expected: str) -> None:
+    """A failure is told in the answer's own words, and a proxy's page as what it is."""
+    failure = failed(answering(body, 403, Content_Type="text/html"), GET)
+
+    assert expected == str(failure)
+
+
+@pytest.mark.parametrize("request_", [GET, PATCH, SYNC, replace(SYNC, known=True)], ids=str)
+@pytest.mark.parametrize(("said", "more"), [("Pay up", ": Pay up"), (None, "")])
+def test_expired_account_has_words_of_its_own(
+    answering: Callable[..., Client], request_: Request, said: str | None, more: str
+) -> None:
+    """A trial or plan that has expired is called that, and never retried."""
+    failure = failed(answering(json.dumps({"code": "PaymentRequired", "message": said}), 402), request_)
+
+    assert type(failure) is Rejected
+    assert failure.message == f"the Fivetran account's trial or plan has expired (402){more}"
+
+
+@pytest.mark.parametrize(
+    ("text", "date", "expected"),
+    [
+        ("7", DATE, 7.0),
+        (" 0.5 ", DATE, 0.5),
+        (formatdate(DATE + 90, usegmt=True), DATE, 90.0),
+        (formatdate(OUR_NOW + 60, usegmt=True), None, 60.0),
+        (formatdate(DATE - 90, usegmt=True), DATE, None),
+        ("0", DATE, None),
+        ("-5", DATE, None),
+        ("nan", DATE, None),
+        ("soon", DATE, None),
+        ("Wed, 99 Foo 2030 00:00:00 GMT", DATE, None),
+        ("", DATE, None),
+        (None, DATE, None),
+        ("inf", DATE, 86_400.0),
+        ("1e300", DATE, 86_400.0),
+        ("90000", DATE, 86_400.0),
+        (formatdate(DATE + 1e9, usegmt=True), DATE, 86_400.0),
+    ],
+)
+def test_retry_after(
+    answering: Callable[..., Client], text: str | None, date: float | None, expected: float | None
+) -> None:
+    """Retry-After is understood in seconds and as a date by Fivetran's clock; what asks for no wait is none."""
+    headers = {} if text is None else {"Retry_After": text}
+    if date is not None:
+        headers["Date"] = formatdate(date, usegmt=True)
+
+    failure = failed(answering('{"code": "TooManyRequests"}', 429, **headers), GET)
+
+    assert expected == failure.retry_after
+
+
+@pytest.mark.parametrize(("text", "expected"), [("7", 7.0), ("3600", 60.0), ("inf", 60.0), ("0", None)])
+@pytest.mark.parametrize("status", [429, 503])
+def test_wait_that_somebody_else_asks_for_is_short(
+    answering: Callable[..., Client], status: int, text: str, expected: float | None
+) -> None:
+    """What is not Fivetran's own answer, a proxy's say, cannot have the job wait for more than a minute."""
+    failure = failed(answering(HTML, status, Retry_After=text), GET)
+
+    assert expected == failure.retry_after
+
+
+# --- Credentials ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("request_", [GET, PATCH, SYNC], ids=str)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_is_not_followed(
+    http_server: HTTPServer, answering: Callable[..., Client], request_: Request, status: int
+) -> None:
+    """A redirect is a rejection that names its target, and no request goes there."""
+    with socket.create_server(("127.0.0.1", 0)) as target:
+        target.setblocking(False)  # noqa: FBT003  # its only argument
+        url = f"http://127.0.0.1:{target.getsockname()[1]}/stolen"
+        client = answering("", status, Location=url)
+        http_server.clear_log()
+
+        failure = failed(client, request_)
+
+        assert type(failure) is Rejected
+        assert f"redirected to '{url}'; redirects are not followed" in failure.message
+        assert len(http_server.log) == 1
+        with pytest.raises(BlockingIOError):  # nobody has come
+            target.accept()
+
+
+def test_headers(stage: Callable[..., Stage], make: Make) -> None:
+    """Each request asks for version 2 of the documents, says who asks, and carries the given pair."""
+    here = stage()
+
+    make(here.url + "/").send(GET, 10.0)
+
+    headers = here.simulator.seen[0].headers
+    assert headers["Accept"] == "application/json;version=2"
+    assert headers["User-Agent"] == f"fivetran-orchestrator/{__version__}"
+    assert headers["Authorization"] == "Basic cmVoZWFyc2FsLWtleTpyZWhlYXJzYWwtc2VjcmV0"
+
+
+def test_netrc_does_not_take_the_place_of_the_pair(
+    stage: Callable[..., Stage], make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A .netrc with an entry for the host changes nothing."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\ndefault login any password body\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    here = stage()
+
+    answer = make(here.url).send(GET, 10.0)
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(("request_", "body"), [(PATCH, PATCH.body), (SYNC, {"force": False}), (TEST, {}), (GET, None)])
+def test_body_is_sent_as_json(stage: Callable[..., Stage], make: Make, request_: Request, body: object) -> None:
+    """The body goes out as it is given, and an empty object is one."""
+    here = stage()
+
+    make(here.url).send(request_, 10.0)
+
+    assert body == here.simulator.seen[0].body
+    assert (body is not None) == ("application/json" in here.simulator.seen[0].headers.get("Content-Type", ""))
+
+
+@pytest.mark.parametrize(
+    ("request_", "changes", "repeatable"), [(GET, False, True), (PATCH, True, True), (SYNC, True, False)], ids=str
+)
+def test_method_says_what_a_request_does(request_: Request, changes: bool, repeatable: bool) -> None:  # noqa: FBT001
+    """A GET changes nothing, a PATCH may be repeated, a POST may not."""
+    assert (changes, repeatable) == (request_.changes, request_.repeatable)
+
+
+# --- Answers ----------------------------------------------------------------------------------
+
+
+def test_answer_carries_what_fivetran_said(answering: Callable[..., Client]) -> None:
+    """Status, code, message, data, date and request id of an answer are all there."""
+    client = answering(success({"id": "x"}), Date=formatdate(DATE, usegmt=True), X_Request_Id="r-1")
+
+    answer = client.send(GET, 10.0)
+
+    assert answer == Answer(200, "Success", "Done", {"id": "x"}, DATE, dated=True, request_id="r-1")
+    assert str(answer) == "200 Success"
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Foo 2030 00:00:00 GMT"])
+def test_answer_without_a_date_gets_ours(answering: Callable[..., Client], date: str | None) -> None:
+    """Where Fivetran does not say what time it is, this machine's clock does, and the answer says so."""
+    answer = answering(success(), **({} if date is None else {"Date": date})).send(GET, 10.0)
+
+    assert (answer.date, answer.dated) == (OUR_NOW, False)
+
+
+@pytest.fixture
+def _tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine in Tokyo."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_tokyo")
+@pytest.mark.parametrize("zone", ["GMT", "-0000", ""])
+def test_date_is_utc(answering: Callable[..., Client], zone: str) -> None:
+    """A Date without a zone is not taken for this machine's time."""
+    text = formatdate(DATE, usegmt=True).replace("GMT", zone)
+
+    answer = answering(success(), Date=text.strip()).send(GET, 10.0)
+
+    assert (answer.date, answer.dated) == (DATE, True)
+
+
+def test_connect_card_is_scrubbed_and_told(stage: Callable[..., Stage], make: Make) -> None:
+    """The Connect Card's token and uri leave the client as stars, and go to the mask."""
+    card = {"token": "ey.secret", "uri": "https://fivetran.com/connect-card/setup?auth=ey.secret", "theme": "dark"}
+    hidden: list[str] = []
+
+    answer = make(stage(Scenario(connection={"connect_card": card})).url, hide=hidden.append).send(GET, 10.0)
+
+    assert answer.data["connect_card"] == {"token": "***", "uri": "***", "theme": "dark"}
+    assert hidden == [card["token"], card["uri"]]
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"), [(None, None), ({}, {}), ({"token": None}, {"token": "***"}), ({"uri": 1}, {"uri": "***"})]
+)
+def test_odd_connect_card_is_no_trouble(
+    stage: Callable[..., Stage], make: Make, card: object, expected: object
+) -> None:
+    """A Connect Card without its texts hides nothing and breaks nothing."""
+    answer = make(stage(Scenario(connection={"connect_card": card})).url).send(GET, 10.0)
+
+    assert expected == answer.data["connect_card"]
+
+
+@pytest.mark.parametrize(("number", "expected"), [("1.5", 1.5), ("1e999", None), ("Infinity", None), ("NaN", None)])
+def test_number_that_json_cannot_say_again(
+    answering: Callable[..., Client], number: str, expected: float | None
+) -> None:
+    """A number that is none of JSON's is as good as none: what is written of the answer stays JSON."""
+    answer = answering(f'{{"code": "Success", "data": {{"volume": {number}}}}}').send(GET, 10)
+
+    assert answer.data == {"volume": expected}
+
+
+def test_document_is_cut_where_it_is_nested_beyond_measure(answering: Callable[..., Client]) -> None:
+    """What is nested deeper than any document of Fivetran's is left out; the rest is as it was."""
+    deep = '{"a": [' * 60 + "1" + "]}" * 60
+    answer = answering(f'{{"code": "Success", "data": {{"deep": {deep}, "near": [{{"b": 2}}]}}}}').send(GET, 10)
+
+    assert answer.data["near"] == [{"b": 2}]
+    assert "(nested too deeply)" in json.dumps(answer.data["deep"])
+
+
+CARD = {"token": "ey.secret.of.a.card", "uri": "https://fivetran.com/connect-card?auth=ey.secret.of.a.card", "x": 1}
+SCRUBBED = {"token": "***", "uri": "***", "x": 1}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"deep": {"er": {"connect_card": CARD}}}, {"deep": {"er": {"connect_card": SCRUBBED}}}),
+        ({"items": [{"connect_card": CARD}]}, {"items": [{"connect_card": SCRUBBED}]}),
+        ({"connect_card": [CARD]}, {"connect_card": "***"}),
+        ({"connect_card": CARD["token"]}, {"connect_card": "***"}),
+        ({"connect_card": {"y": {"connect_card": CARD}}}, {"connect_card": {"y": {"connect_card": SCRUBBED}}}),
+    ],
+)
+def test_connect_card_is_scrubbed_wherever_it_is(
+    answering: Callable[..., Client], data: object, expected: object
+) -> None:
+    """A Connect Card is scrubbed deep in a document, in lists, and where it is no object."""
+    answer = answering(success(data)).send(GET, 10.0)
+
+    assert expected == answer.data
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": {"connect_card": CARD}},
+        {"data": {"connect_card": {"nested": [CARD]}}},
+        [{"token": CARD["token"]}],
+        {"config": {"host": CARD["token"]}, "auth": CARD["uri"]},
+        {"data": [{"auth": {"client_access": CARD["token"]}}]},
+        {"my_api_key": CARD["token"], "clientSecret": CARD["uri"], "db_password": CARD["token"]},
+        {"code": "Success", "data": [{"config": {"user": CARD["token"]}}]},
+        {"message": {"config": {"password": CARD["token"]}}},
+        {"message": [{"token": CARD["token"]}], "code": "Odd"},
+        json.dumps({"config": {"host": CARD["token"]}}),
+        json.dumps({"data": {"connect_card": CARD}}) + "and more that makes it none",
+        f"<config><password>{CARD['token']}</password></config>",
+        f"Authorization: Basic {CARD['token']}",
+        f"see /setup?token={CARD['token']}",
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_answer_that_is_not_the_documented_one_shows_nothing_secret(
+    answering: Callable[..., Client], body: object, status: int
+) -> None:
+    """Of what is not the documented form, nothing is quoted that is secret by its name, parsed or not."""
+    text = body if isinstance(body, str) and not body.startswith("{") else json.dumps(body)
+    text = body if isinstance(body, str) and body.endswith("none") else text
+
+    failure = failed(answering(text, status), GET)
+
+    assert "secret.of" not in str(failure)
+    assert len(failure.message) > 2
+
+
+def test_excerpt_is_masked_before_it_is_cut(answering: Callable[..., Client], http_server: HTTPServer) -> None:
+    """A secret that lies across the end of an excerpt is masked whole, not cut to a half that no mask would know."""
+    answering("x" * 190 + SECRET + "y" * 100, 502)
+    client = Client(http_server.url_for(""), KEY, SECRET, mask=Mask(KEY, SECRET).block)
+
+    failure = failed(client, GET)
+
+    client.close()
+    assert failure.message == f"not Fivetran's answer: '{'x' * 190}***{'y' * 7}' (text/plain; charset=utf-8)"
+
+
+@pytest.mark.parametrize("before", [1_990, 1_999, 2_001])
+@pytest.mark.parametrize("field", ["message", "code", "X-Request-Id", "Location", "Content-Type"])
+def test_words_are_bounded_and_masked_before_they_are_cut(
+    answering: Callable[..., Client], http_server: HTTPServer, field: str, before: int
+) -> None:
+    """Whatever words are taken from an answer have a bearable length, and no half of a secret at their end."""
+    words = "x " * (before // 20 if field != "message" else before // 2) + SECRET + " y" * 10_000
+    body = {"code": "Odd", "message": "Odd", **({field: words} if field.islower() else {})}
+    headers = {} if field.islower() else {field.replace("-", "_"): words}
+    client = answering(
+        HTML if field == "Content-Type" else json.dumps(body), 302 if field == "Location" else 400, **headers
+    )
+    client = Client(http_server.url_for(""), KEY, SECRET, mask=Mask(KEY, SECRET).block)
+
+    failure = failed(client, GET)
+
+    client.close()
+    told = json.dumps(failure.as_fact(GET, 1))
+    assert len(told) < 3_000
+    assert SECRET[:5] not in told
+    assert " more characters)" in told
+
+
+def test_document_is_bounded(answering: Callable[..., Client], http_server: HTTPServer) -> None:
+    """Texts, names, lists and numbers beyond measure are cut, the rest is kept, and the answer says so."""
+    data = {
+        "succeeded_at": "2026-01-01T00:00:00Z",
+        "text": "x " * 10_000,
+        "across": "x" * 9_990 + SECRET + "y" * 10,
+        "deep": [{"text": "x" * 20_000}],
+        "list": list(range(2_000)),
+        "n" * 2_000: 1,
+        "number": 10**1_000,
+    }
+    answering(success(data))
+    client = Client(http_server.url_for(""), KEY, SECRET, mask=Mask(KEY, SECRET).block)
+
+    answer = client.send(GET, 10.0)
+
+    client.close()
+    assert answer.cut
+    assert answer.data == {
+        "succeeded_at": "2026-01-01T00:00:00Z",
+        "text": "x " * 4_999 + "x… (10,001 more characters)",
+        "across": "x" * 9_990 + "***" + "y" * 7 + "… (3 more characters)",
+        "deep": [{"text": "x" * 10_000 + "… (10,000 more characters)"}],
+        "list": list(range(1_000)),
+        "n" * 1_000 + "… (1,000 more characters)": 1,
+        "number": None,
+    }
+
+
+def test_usual_document_is_not_cut(answering: Callable[..., Client]) -> None:
+    """A document of bearable length is all that was said."""
+    data = {"text": "x" * 10_000, "list": list(range(1_000)), "number": 2**63}
+
+    answer = answering(success(data)).send(GET, 10.0)
+
+    assert (answer.data, answer.cut) == (data, False)
+
+
+# --- Cut off ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("does", ["hang", "trickle"])
+def test_cut_off_request_leaves_a_usable_client(stage: Callable[..., Stage], make: Make, does: str) -> None:
+    """A request that a limit cuts off does not spoil the next: no rest of its answer is read."""
+    here = stage(Scenario(faults=(Fault(does=does, acts=True),)))
+    client = make(here.url)
+    with Watch(SystemClock()) as watch, pytest.raises(LimitReached):
+        watch.call(lambda: client.send(GET, 60.0), 0.05, interruptible=True)
+
+    answer = client.send(GET, 10.0)
+
+    assert answer.data["id"] == CONNECTOR
+
+
+def test_hanging_resolver_can_be_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is being looked up for ever keeps neither a limit nor a signal waiting."""
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(10))
+    client = Client("https://api.example.com", "key", "secret")
+
+    with Watch(SystemClock()) as watch, pytest.raises(LimitReached):
+        watch.call(lambda: client.send(Request("GET", "/", "look"), 30), 0.05, interruptible=True)
+
+    released.set()
+
+
+def test_loopback_is_not_behind_the_proxy(stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rehearsal against this machine works where the environment names a proxy."""
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
+    here = stage()
+
+    played = here.play("STATUS")
+
+    assert played.code == 0
+
+
+def test_malformed_proxy_is_said_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A proxy address that cannot be read hangs nothing, and no thread of ours prints it."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:pa55/word@127.0.0.1:9")
+    client = Client("https://api.example.com", "key", "secret")
+
+    with pytest.raises(Failure):
+        client.send(GET, 5)
+
+    assert capsys.readouterr().err == ""
+
+
+# --- Cut off ------------------------------------------------------------------------------------
+
+
+def _cut_off_at(client: Client, instruction: int) -> bool:
+    """Whether a request was cut off at that instruction among those that keep and fetch idle connections."""
+    passed = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal passed
+        frame.f_trace_opcodes = frame.f_code.co_filename.endswith(("/queue.py", "/threading.py", "/sockets.py"))
+        inside = any(name in frame.f_code.co_qualname for name in ("Shelf.", "Queue.", "Condition."))
+        if event == "opcode" and inside:
+            passed += 1
+            if passed > instruction:
+                raise LimitReached
+        return trace
+
+    try:
+        sys.settrace(trace)
+        client.send(GET, 10)
+    except LimitReached:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
+
+
+def test_a_request_can_be_cut_off_at_any_instruction(stage: Callable[..., Stage], make: Make) -> None:
+    """Wherever a limit or a signal strikes the keeping of connections, nothing stays locked for the next request."""
+    url = stage().url
+    answered: list[int] = []
+
+    def cut_off() -> None:
+        for instruction in count():
+            client = make(url)
+            client.send(GET, 10)
+            was_cut_off = _cut_off_at(client, instruction)
+            answered.append(client.send(GET, 10).status)
+            if not was_cut_off:
+                break
+
+    thread = threading.Thread(target=cut_off, daemon=True)  # what hangs here must not hang the tests
+    thread.start()
+    thread.join(60)
+
+    assert not thread.is_alive(), f"hangs after having been cut off at instruction {len(answered)}"
+    assert len(answered) > 20
+
+
+def test_no_more_connections_are_kept_than_there_is_room_for() -> None:
+    """A full shelf refuses, as a queue does, and an empty one has none to give."""
+    shelf = _Shelf(1)
+
+    shelf.put(1)
+
+    with pytest.raises(queue.Full):
+        shelf.put(2, block=False)
+    assert (shelf.qsize(), shelf.get()) == (1, 1)
+    with pytest.raises(queue.Empty):
+        shelf.get(block=False)
+
+
+# --- Answers from elsewhere -------------------------------------------------------------------------
+
+
+def test_answer_from_elsewhere_is_read_by_the_same_rules() -> None:
+    """An answer that came over no connection is what it would have been over one: secrets told, time filled in."""
+    hidden: list[str] = []
+    body = {"code": "Success", "data": {"connect_card": {"token": "card-token"}}}
+
+    answer = interpret(GET, 200, {}, json.dumps(body).encode(), now=lambda: 7.0, hide=hidden.append)
+
+    assert (answer.date, answer.dated, hidden) == (7.0, False, ["card-token"])
+    assert answer.data == {"connect_card": {"token": "***"}}
+
+
+def test_answer_from_elsewhere_may_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body from elsewhere has the same limit."""
+    monkeypatch.setattr(client_module, "LARGEST", 1_000_000)
+
+    with pytest.raises(AnswerLost, match="the answer is too large: more than 1 MB"):
+        interpret(SYNC, 200, {}, bytes(1_000_001))
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "headers", "body", "expected"),
+    [
+        (GET, 429, {"Retry-After": "7"}, b"{}", RateLimited),
+        (SYNC, 503, {}, b"<html>", AnswerLost),
+        (GET, 200, {}, b"<html>", Unavailable),
+        (GET, 302, {"Location": "https://elsewhere"}, b"", Rejected),
+        (GET, 401, {}, b'{"code": "Unauthorized"}', Refused),
+    ],
+)
+def test_failure_from_elsewhere_is_read_by_the_same_rules(
+    request_: Request, status: int, headers: dict[str, str], body: bytes, expected: type[Failure]
+) -> None:
+    """A refusal that came over no connection has the class, the words and the wait that it would have had."""
+    with pytest.raises(expected) as raised:
+        interpret(request_, status, headers, body)
+
+    assert (type(raised.value), raised.value.status) == (expected, status)
+    assert raised.value.retry_after == (7.0 if status == 429 else None)
+    assert str(raised.value)

@@ -1,0 +1,835 @@
+"""Effects: they cope with any fact missing, and say what Fivetran's answers mean."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from stage import Stage
+
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Pure
+from orchestrator.machine.run import Run, Step
+from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
+from orchestrator.values.exchange import Answer, NotFound, Request
+from orchestrator.values.facts import Facts
+from orchestrator.values.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
+SETTINGS = Settings(
+    action="START",
+    connector_id="speak_inexpensive",
+    api_key="key",
+    api_secret="secret",
+    schema="public",
+    table="orders",
+    policies=(("on_running", "wait"), ("on_reschedule", "wait"), ("on_broken", "fail")),
+)
+RICH = Facts(
+    connection={"schedule_type": "auto", "status": {"sync_state": "rescheduled"}},
+    connection_date=1_800_000_000.0,
+    schedule_before="auto",
+    schedule_after="manual",
+    baseline={"succeeded_at": None, "failed_at": None, "rescheduled_for": None, "date": None},
+    triggered_at=1_800_000_000.0,
+    restarted=True,
+    syncing_seen=True,
+    doubt={"since": 1.0, "succeeded_at": None, "asked": 1, "verdict": "sync_failed", "over": True},
+    not_started_for=3.0,
+    waited_for="2027-01-15T08:00:00Z",
+    looks=2,
+    attempted=("disable_schedule",),
+    failure=NotFound("").as_fact(Request("POST", "/v1/connections/x/schemas/tables/resync", "re-sync"), 1),
+    verdict="not_found",
+)
+ODD: list[Mapping[str, Any]] = [
+    {},
+    {"status": None, "succeeded_at": 7, "failed_at": [], "schedule": "odd", "setup_tests": "odd", "schemas": 3},
+    {"status": {"sync_state": 4, "setup_state": {}, "tasks": {}, "warnings": [None, {}]}, "setup_tests": [None, {}]},
+    {"paused": True, "status": {"sync_state": "hibernating"}, "schemas": {"a": None, "b": {"tables": {"c": None}}}},
+]
+
+
+def _without_each(facts: Facts) -> list[Facts]:
+    """The facts, and the facts with each of them missing."""
+    empty = Facts()
+    return [facts, *(replace(facts, **{one.name: getattr(empty, one.name)}) for one in fields(Facts)), empty]
+
+
+@pytest.mark.parametrize("name", [name for name, effect in EFFECTS.items() if isinstance(effect, Call)])
+@pytest.mark.parametrize("data", ODD, ids=range(len(ODD)))
+def test_call_copes_with_any_fact_missing(name: str, data: Mapping[str, Any]) -> None:
+    """A call can be asked and answered whatever is known, and has one of its declared outcomes."""
+    effect = EFFECTS[name]
+    assert isinstance(effect, Call)
+
+    for facts in _without_each(RICH):
+        request = effect.ask(SETTINGS, facts)
+        event, after = effect.mean(SETTINGS, facts, Answer(data=data, date=1_800_000_100.0))
+
+        assert request.method == effect.method
+        assert event in effect.outcomes
+        assert Facts.from_json(json.loads(json.dumps(after.as_json()))).as_json() == after.as_json()
+
+
+@pytest.mark.parametrize("name", [name for name, effect in EFFECTS.items() if isinstance(effect, Pure)])
+def test_pure_effect_copes_with_any_fact_missing(name: str) -> None:
+    """An effect without a request has one of its declared outcomes whatever is known."""
+    effect = EFFECTS[name]
+    assert isinstance(effect, Pure)
+
+    for facts in _without_each(RICH):
+        event, _ = effect.conclude(SETTINGS, facts)
+
+        assert event in effect.outcomes
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_choice_copes_with_any_fact_missing(name: str) -> None:
+    """A choice has a value whatever is known."""
+    choice = CHOICES[name]
+
+    for facts in _without_each(RICH):
+        value = choice.of(SETTINGS, facts)
+
+        assert value in (choice.values or [value])
+
+
+# --- What is asked, seen from outside ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "variables", "connection", "expected"),
+    [
+        ("STATUS", {}, {}, ["get", "patch"]),
+        ("STATUS", {}, {"schedule_type": "manual"}, ["get"]),
+        ("STATUS", {"FIVETRAN_DONT_DISABLE_SYNC": "1"}, {}, ["get"]),
+        ("TEST", {}, {}, ["get", "patch", "test"]),
+        ("START", {"FIVETRAN_EVIDENCE": "0"}, {}, ["get", "patch", "sync", "get", "get", "get"]),
+        ("START", {}, {"schedule_type": "manual"}, ["get", "sync", "get", "get", "get", "history"]),
+        ("FORCE_RESYNC", {}, {}, ["get", "patch", "resync", "get", "get", "get", "history"]),
+    ],
+)
+def test_never_a_request_whose_answer_is_known(
+    stage: Callable[..., Stage],
+    action: str,
+    variables: dict[str, Any],
+    connection: Mapping[str, Any],
+    expected: list[str],
+) -> None:
+    """STATUS asks twice, or once if the schedule needs nothing; START three times, once a poll and for the history."""
+    here = stage(Scenario(connection=connection, syncs=(SyncPlan(lasts=25),)))
+
+    played = here.play(action, **variables)
+
+    assert played.requests == expected
+
+
+def test_unpausing_is_one_request(stage: Callable[..., Stage]) -> None:
+    """Pause and schedule change in one PATCH, so that the overdue sync cannot start in between."""
+    here = stage("unpaused")
+
+    here.play()
+
+    patches = [seen.body for seen in here.simulator.seen if seen.operation == "patch"]
+    assert patches == [{"paused": False, "schedule_type": "manual", "run_setup_tests": False}]
+    assert [sync.cause for sync in here.connection.history] == ["sync"]
+
+
+def test_unpausing_keeps_the_schedule_when_told(stage: Callable[..., Stage]) -> None:
+    """With FIVETRAN_DONT_DISABLE_SYNC the pause alone is changed."""
+    here = stage(Scenario(connection={"paused": True}))
+
+    here.play(FIVETRAN_UNPAUSE="1", FIVETRAN_DONT_DISABLE_SYNC="1")
+
+    patches = [seen.body for seen in here.simulator.seen if seen.operation == "patch"]
+    assert patches == [{"paused": False, "run_setup_tests": False}]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "variables", "patches"),
+    [
+        (Scenario(), {}, ["manual", "auto"]),
+        (Scenario(connection={"schedule_type": "manual"}), {}, []),
+        (Scenario(), {"FIVETRAN_DONT_DISABLE_SYNC": "1"}, []),
+        # Refused, and read again as it was: there is nothing to put back.
+        (Scenario(faults=(Fault(on="patch", status=403, code="Forbidden"),)), {}, ["manual"]),
+    ],
+)
+def test_schedule_is_restored_where_it_was_changed(
+    stage: Callable[..., Stage], scenario: Scenario, variables: dict[str, Any], patches: list[str]
+) -> None:
+    """FIVETRAN_RESTORE_SCHEDULE puts back what the run changed, and asks for nothing else."""
+    here = stage(scenario)
+
+    here.play(FIVETRAN_RESTORE_SCHEDULE="1", **variables)
+
+    assert [seen.body["schedule_type"] for seen in here.simulator.seen if seen.operation == "patch"] == patches
+
+
+def test_a_rescheduled_resync_is_sent_again_as_a_resync(stage: Callable[..., Stage]) -> None:
+    """What Fivetran put off is asked for again as what it was."""
+    here = stage(Scenario(syncs=(SyncPlan(lasts=20, ends="reschedules", again_in=30), SyncPlan(lasts=20))))
+
+    played = here.play("FORCE_RESYNC")
+
+    assert played.code == 0
+    assert [name for name in played.requests if name != "get"] == ["patch", "resync", "resync", "history"]
+
+
+@pytest.mark.parametrize(
+    ("given", "evidence", "expected"),
+    [
+        ({"TABLE": "Orders"}, "1", ["public.orders"]),
+        ({"SCHEMA": "PUBLIC"}, "1", ["public.orders"]),
+        ({"SCHEMA": "pubic", "TABLE": "custommers"}, "1", ["public.customers"]),
+        ({"TABLE": "nothing_like_it_at_all"}, "1", []),
+        ({"TABLE": "Orders"}, "0", None),
+    ],
+)
+def test_unknown_table_is_answered_with_near_matches(
+    stage: Callable[..., Stage], given: dict[str, Any], evidence: str, expected: list[str] | None
+) -> None:
+    """An unknown schema or table ends with exit code 4 and the names at the source that are like it."""
+    here = stage()
+
+    played = here.play("FORCE_RESYNC", FIVETRAN_EVIDENCE=evidence, **given)
+
+    assert played.code == 4
+    assert played.report is not None
+    matches = played.report["near_matches"]
+    assert (None if matches is None else matches[:1]) == (expected[:1] if expected else expected)
+    assert ("schemas" in played.requests) == (evidence == "1")
+
+
+# --- Evidence: what Fivetran keeps about the sync -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scenario", "variables", "status"),
+    [
+        (Scenario(syncs=(SyncPlan(lasts=25),)), {}, "COMPLETED"),
+        (Scenario(syncs=(SyncPlan(lasts=25, ends="fails"),)), {}, "FAILURE"),
+        (Scenario(syncs=(SyncPlan(lasts=25, ends="vanishes"),)), {}, "CANCELED"),
+        (Scenario(running=SyncPlan(lasts=25)), {"FIVETRAN_ON_RUNNING": "attach"}, "COMPLETED"),
+        (Scenario(running=SyncPlan(lasts=900)), {"FIVETRAN_ON_RUNNING": "restart"}, "COMPLETED"),
+        (Scenario(syncs=(SyncPlan(lasts=900),)), {}, None),
+        (Scenario(running=SyncPlan(lasts=900)), {"FIVETRAN_ON_RUNNING": "attach"}, None),
+        (Scenario(faults=(Fault(on="sync", does="reset", acts=True),)), {}, "COMPLETED"),
+        # The last of several: the one that was put off is there, too.
+        (Scenario(syncs=(SyncPlan(lasts=25, ends="reschedules", again_in=30), SyncPlan(lasts=25))), {}, "COMPLETED"),
+    ],
+)
+def test_the_sync_is_found_in_the_history(
+    stage: Callable[..., Stage], scenario: Scenario, variables: dict[str, Any], status: str | None
+) -> None:
+    """The report has the history's record of the very sync that the run was about."""
+    here = stage(scenario)
+
+    played = here.play(**variables)
+
+    assert played.report is not None
+    newest = here.connection.syncs(0.0, here.clock.wall())[0]
+    assert (played.report["sync"]["sync_id"], played.report["sync"]["status"]) == (newest["sync_id"], status)
+    assert f"its history has this sync as {newest['sync_id']}, from {newest['start']}" in played.stderr
+
+
+def test_somebody_elses_sync_is_no_evidence(stage: Callable[..., Stage]) -> None:
+    """A history that does not list the sync yet says nothing about the one before it."""
+    here = stage(Scenario(running=SyncPlan(lasts=25), syncs=(SyncPlan(queued=900),)))
+
+    played = here.play()
+
+    assert played.report is not None
+    assert (played.code, played.report["sync"]) == (5, None)
+    assert played.requests[-2:] == ["history", "errors"]
+
+
+def test_remedies_are_told(stage: Callable[..., Stage]) -> None:
+    """Fivetran's active errors are in the report, and its remedies among what to do."""
+    played = stage("fails").play()
+
+    assert played.report is not None
+    (error,) = played.report["errors"]
+    assert played.report["advice"][0] == f"Fivetran on {error['title']}: {error['message']}"
+    assert played.report["advice"][0] in played.stderr
+
+
+@pytest.mark.parametrize("history", [True, False])
+def test_an_account_without_evidence_costs_a_quiet_line(stage: Callable[..., Stage], history: bool) -> None:  # noqa: FBT001  # parametrized
+    """403 to what only helps to explain changes neither the verdict nor the warnings."""
+    rich = Scenario(syncs=(SyncPlan(lasts=25, ends="fails"),))
+
+    with_all, without = (stage(each).play() for each in (rich, replace(rich, history=history, errors=False)))
+
+    assert with_all.report is not None
+    assert without.report is not None
+    assert (without.code, without.report["errors"]) == (1, None)
+    assert set(without.requests) == set(with_all.requests)
+    assert without.requests.count("history") == 1
+    assert without.report["notes"] == with_all.report["notes"]
+    assert "[warning" not in without.stderr.partition("looking_up_errors")[2]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "variables"),
+    [
+        ("fails", {"FIVETRAN_EVIDENCE": "0"}),
+        ("wrong_key", {}),
+        ("unavailable", {}),
+        ("paused", {}),
+        ("unknown_connector", {}),
+        ("somebody_elses", {"FIVETRAN_ON_RUNNING": "fail"}),
+    ],
+)
+def test_no_evidence_is_asked_for(stage: Callable[..., Stage], scenario: str, variables: dict[str, Any]) -> None:
+    """Where it is not wanted, would be refused or explains nothing, no optional request is made."""
+    played = stage(scenario).play(**variables)
+
+    assert {"history", "errors"}.isdisjoint(played.requests)
+
+
+@pytest.mark.parametrize("does", ["hang", "reset", "truncate"])
+def test_evidence_is_asked_for_once(stage: Callable[..., Stage], does: str) -> None:
+    """An optional request that fails is not repeated, and ends within the grace."""
+    here = stage(Scenario(syncs=(SyncPlan(lasts=25, ends="fails"),), faults=(Fault("history", does=does, times=0),)))
+
+    played = here.play()
+
+    assert (played.code, played.requests.count("history")) == (1, 1)
+
+
+def test_history_of_a_long_run_is_asked_for_in_a_window_that_fivetran_takes(stage: Callable[..., Stage]) -> None:
+    """The time range of the history is never longer than the seven days that Fivetran allows."""
+    week = 7 * 86_400
+    here = stage(Scenario(syncs=(SyncPlan(lasts=week + 40_000),)))
+
+    played = here.play(FIVETRAN_TIMEOUT=str(week + 86_400), FIVETRAN_POLL_INTERVAL="3600")
+
+    assert [seen.outcome for seen in here.simulator.seen if seen.operation == "history"] == ["200"]
+    assert played.code == 0
+
+
+def test_no_table_resync_is_said(stage: Callable[..., Stage]) -> None:
+    """A connector that cannot re-sync single tables ends with exit code 7 and is told so."""
+    here = stage(Scenario(table_resync=False))
+
+    played = here.play("FORCE_RESYNC")
+
+    assert played.code == 7
+    assert "does not support table-level re-sync" in played.stderr
+    assert "re-sync it on its page" in played.stderr
+
+
+@pytest.mark.parametrize(
+    ("results", "code"),
+    [
+        (["PASSED", "SKIPPED", "WARNING"], 0),
+        (["PASSED", "FAILED"], 1),
+        (["JOB_FAILED"], 1),
+        (["PASSED", "INVENTED"], 0),
+        ([], 0),
+    ],
+)
+def test_setup_tests_decide(stage: Callable[..., Stage], results: list[str], code: int) -> None:
+    """FAILED and JOB_FAILED fail TEST; what this version does not know is warned of."""
+    tests = tuple(
+        {"title": f"Test {result}", "status": result, "message": "said", "details": ["x"]} for result in results
+    )
+    here = stage(Scenario(setup_tests=tests))
+
+    played = here.play("TEST")
+
+    assert played.code == code
+    assert f"{len(results)} setup tests:" in played.stdout
+    assert ("INVENTED" in played.stderr) == ("INVENTED" in results)
+    assert ("ran no setup tests" in played.stderr) == (not results)
+
+
+def test_setup_tests_may_take_all_that_is_left(stage: Callable[..., Stage]) -> None:
+    """TEST's own request is not bound by FIVETRAN_HTTP_TIMEOUT."""
+    here = stage(Scenario(test_seconds=250))
+
+    played = here.play("TEST", FIVETRAN_HTTP_TIMEOUT="1")
+
+    assert (played.code, played.requests) == (0, ["get", "patch", "test"])
+
+
+def test_setup_tests_end_at_the_deadline(stage: Callable[..., Stage]) -> None:
+    """Setup tests that outlast the deadline are a time-out, and not started again."""
+    here = stage(Scenario(faults=(Fault(on="test", does="hang"),)))
+
+    played = here.play("TEST")
+
+    assert (played.code, played.requests) == (5, ["get", "patch", "test"])
+
+
+def test_status_shows_what_stands_in_the_way(stage: Callable[..., Stage]) -> None:
+    """STATUS ends green with the connection as JSON, and points out a pause and a broken setup."""
+    here = stage(
+        Scenario(
+            connection={
+                "paused": True,
+                "status": {"setup_state": "broken", "tasks": [{"code": "reconnect", "message": "Reconnect"}]},
+            }
+        )
+    )
+
+    played = here.play("STATUS")
+
+    assert played.code == 0
+    assert json.loads(played.stdout)["status"]["setup_state"] == "broken"
+    assert "is paused" in played.stderr
+    assert "setup is broken" in played.stderr
+    assert "task reconnect: Reconnect" in played.stderr
+
+
+def test_special_schedule_is_warned_of_once(stage: Callable[..., Stage]) -> None:
+    """A CRON schedule, which may not come back by itself, is named before it is given up."""
+    here = stage(Scenario(connection={"schedule": {"type": "CRON"}}))
+
+    played = here.play()
+
+    assert played.code == 0
+    assert played.stderr.count("CRON schedule") == 1
+
+
+def test_missing_date_is_warned_of_once(stage: Callable[..., Stage]) -> None:
+    """Where Fivetran does not say the time, this machine's clock stands in, with one warning."""
+    here = stage(Scenario(dated=False))
+
+    played = here.play()
+
+    assert played.code == 0
+    assert played.stderr.count("no Date header") == 1
+
+
+# --- What is somebody else's ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ends", ["succeeds", "fails"])
+@pytest.mark.parametrize("action", ["START", "FORCE_RESYNC"])
+def test_a_sync_between_baseline_and_trigger_is_not_ours(stage: Callable[..., Stage], action: str, ends: str) -> None:
+    """While the trigger is held up by a 429, somebody else's sync comes and goes: its end is not taken for ours."""
+    operation = "sync" if action == "START" else "resync"
+    limited = Fault(on=operation, status=429, code="TooManyRequests", headers={"Retry-After": "60"})
+    here = stage(Scenario(syncs=(SyncPlan(queued=30, lasts=30),), faults=(limited,)))
+    here.on_request = lambda seen: (
+        here.connection.begin(SyncPlan(lasts=20, ends=ends), "somebody") if seen.outcome == "answer" else None
+    )
+
+    played = here.play(action)
+
+    assert played.code == 0
+    assert here.syncs[0].outcome == "succeeds"
+
+
+def test_what_ended_during_a_reschedule_is_not_the_resync(stage: Callable[..., Stage]) -> None:
+    """A plain sync that succeeds while a re-sync is put off does not turn the re-sync green."""
+    here = stage(
+        Scenario(
+            syncs=(SyncPlan(lasts=20, ends="reschedules", again_in=60), SyncPlan(queued=30, lasts=30, ends="fails"))
+        )
+    )
+
+    def begin_another(_: Run, step: Step | None) -> None:
+        if step is not None and step.event == "wait":
+            here.connection.begin(SyncPlan(lasts=20), "somebody")
+
+    played = here.play("FORCE_RESYNC", begin_another)
+
+    assert played.code == 1, played.stderr
+
+
+@pytest.mark.parametrize(("interval", "queued"), [("0.5", 20), ("10", 35)])
+def test_a_lost_resync_is_asked_for_again_once_it_is_idle(
+    stage: Callable[..., Stage], interval: str, queued: int
+) -> None:
+    """No sync that is seen proves that a re-sync was accepted: one too many is better than a green without one."""
+    lost = Fault(on="resync", does="reset", acts=True)
+    here = stage(Scenario(syncs=(SyncPlan(queued=queued, lasts=60), SyncPlan(lasts=60)), faults=(lost,)))
+
+    played = here.play("FORCE_RESYNC", FIVETRAN_POLL_INTERVAL=interval)
+
+    assert played.code == 0, played.stderr
+    assert len(here.syncs) == 2
+    assert "unanswered" not in played.stderr
+
+
+def test_a_lost_trigger_that_was_found_is_ours(stage: Callable[..., Stage]) -> None:
+    """A sync that was found after its answer was lost is told as ours, and how to attach to it."""
+    here = stage("lost_answer")
+
+    played = here.play(FIVETRAN_TIMEOUT="30")
+
+    assert played.code == 5
+    assert "FIVETRAN_ON_RUNNING=attach" in played.stderr
+    assert "the sync is still running" in played.stderr
+
+
+def test_conflicts_are_no_outage(stage: Callable[..., Stage]) -> None:
+    """A run that met conflicts to its deadline timed out, and no retry is advised for an outage."""
+    here = stage(Scenario(faults=(Fault(on="resync", times=0, status=409, code="Conflict", message="busy"),)))
+
+    played = here.play("FORCE_RESYNC", FIVETRAN_TIMEOUT="95")
+
+    assert played.code == 5
+    assert "time ran out" in played.stderr
+    assert "HTTPS_PROXY" not in played.stderr
+
+
+def test_a_used_up_limit_says_when_to_come_again(stage: Callable[..., Stage]) -> None:
+    """A Retry-After behind the deadline ends the run with the time after which to start it again."""
+    played = stage("rate_limited_too_long").play()
+
+    assert played.code == 6
+    assert "in 40 min 00 s (Retry-After)" in played.stderr
+
+
+def test_unknown_schedule_is_not_guessed(stage: Callable[..., Stage]) -> None:
+    """Where Fivetran does not say what the schedule is, it cannot be put back, and that is said before."""
+    here = stage(Scenario(connection={"schedule_type": None}))
+
+    played = here.play(FIVETRAN_RESTORE_SCHEDULE="1")
+
+    assert played.code == 0
+    assert "FIVETRAN_RESTORE_SCHEDULE cannot restore it" in played.stderr
+    assert played.requests.count("patch") == 1
+
+
+def test_a_kept_schedule_is_not_restored(stage: Callable[..., Stage]) -> None:
+    """With FIVETRAN_DONT_DISABLE_SYNC the schedule is in no request, not even behind the conclusion."""
+    rejected = Fault(on="patch", times=0, status=400, code="InvalidInput")
+    here = stage(Scenario(connection={"paused": True}, faults=(rejected,)))
+
+    here.play(FIVETRAN_UNPAUSE="1", FIVETRAN_RESTORE_SCHEDULE="1", FIVETRAN_DONT_DISABLE_SYNC="1")
+
+    assert [seen.body for seen in here.simulator.seen if seen.operation == "patch"] == [
+        {"paused": False, "run_setup_tests": False}
+    ]
+
+
+# --- Choices: each value, by what decides it ---------------------------------------------------------
+
+
+def _document(state: str = "scheduled", schedule: str | None = "auto", **status: Any) -> dict[str, Any]:
+    return {"schedule_type": schedule, "status": {"sync_state": state, "setup_state": "connected", **status}}
+
+
+NOW = {"read_at": 100.0, "concluded_at": 100.0}
+ENDED = {"connection": _document(schedule="manual"), "verdict": "succeeded", **NOW}
+
+
+LOST = "POST /v1/connections/x/sync"
+IDLE: dict[str, Any] = {"connection": _document()}
+BASELINE: dict[str, Any] = {"baseline": {"date": 1.0, "busy": False}}
+ATTACH: dict[str, Any] = {"policies": (("on_running", "attach"),)}
+STARTED: dict[str, Any] = {**IDLE, **BASELINE, "triggered": True, "verdict": "sync_failed"}
+DOUBT = {"since": 1.0, "asked": 0, "verdict": "sync_failed", "over": False}
+
+CHOSEN: dict[str, list[tuple[dict[str, Any], dict[str, Any], str]]] = {
+    "unpause": [({}, {}, "no"), ({"unpause": True}, {}, "yes")],
+    "on_broken": [({}, {}, "fail"), ({"policies": (("on_broken", "sync"),)}, {}, "sync")],
+    "schedule_to_switch": [
+        ({}, IDLE, "yes"),
+        ({}, {"connection": _document("paused")}, "yes"),
+        ({}, {"connection": _document("syncing")}, "no"),
+        ({}, {"connection": _document(schedule="manual")}, "no"),
+        ({"keep_schedule": True}, IDLE, "no"),
+        ({}, {**IDLE, "attempted": ("disable_schedule",)}, "yes"),
+        ({}, {**IDLE, "answered": ("disable_schedule",)}, "no"),
+        ({}, {**IDLE, "answered": ("unpause_connection",)}, "no"),
+        ({}, {**IDLE, "given_up": ("disable_schedule",)}, "no"),
+    ],
+    "own_trigger_unanswered": [
+        ({}, {}, "no"),
+        ({}, {"unanswered": LOST}, "yes"),
+        ({}, {"unanswered": "PATCH /x"}, "no"),
+    ],
+    "own_sync_in_the_way": [
+        ({}, {}, "no"),
+        ({}, {"unanswered": LOST}, "yes"),
+        ({}, {"waited_for": "2027-01-15T08:00:00Z"}, "yes"),
+        ({}, {"waited_for": ""}, "yes"),
+    ],
+    "trigger_to_repeat": [({}, {"lost": 2}, "yes"), ({}, {"lost": 3}, "no")],
+    "on_running": [
+        ({}, {}, "wait"),
+        (ATTACH, {"unanswered": LOST}, "attach"),
+        ({"policies": (("on_running", "fail"),)}, {}, "fail"),
+        ({"policies": (("on_running", "fail"),)}, {"unanswered": LOST}, "wait"),
+        ({"policies": (("on_running", "fail"),)}, {"unpaused_looks": 1}, "wait"),
+    ],
+    "on_reschedule": [({}, {}, "wait")],
+    "schedule_type": [({}, IDLE, "auto"), ({}, {}, "")],
+    "history_to_ask": [
+        ({}, {**STARTED, "doubt": DOUBT}, "yes"),
+        ({}, {**STARTED, "doubt": {**DOUBT, "asked": 1}}, "no"),
+        ({}, {**STARTED, "doubt": {**DOUBT, "asked": 1, "over": True}}, "yes"),
+        ({}, {**STARTED, "doubt": {**DOUBT, "asked": 2, "over": True}}, "no"),
+        ({}, {**STARTED, "doubt": DOUBT, "given_up": ("judge_by_history",)}, "no"),
+        ({}, {"doubt": DOUBT}, "no"),
+        ({"evidence": "0"}, {**STARTED, "doubt": DOUBT}, "no"),
+        ({"evidence": "red"}, {**STARTED, "doubt": DOUBT}, "yes"),
+        ({"evidence": "red"}, {**STARTED, "doubt": {**DOUBT, "verdict": "succeeded"}}, "no"),
+    ],
+    "restart_to_find": [
+        ({}, {}, "yes"),
+        ({"evidence": "red"}, {}, "yes"),
+        ({"evidence": "0"}, {}, "no"),
+        ({}, {"given_up": ("find_restart",)}, "no"),
+    ],
+    "failure_shown": [
+        ({}, {"doubt": DOUBT}, "yes"),
+        ({}, {"doubt": DOUBT, "restarted": True}, "no"),
+        ({}, {"doubt": {**DOUBT, "verdict": "cancelled"}}, "no"),
+        ({}, {}, "no"),
+    ],
+    "restore_schedule": [
+        ({"restore_schedule": "auto"}, ENDED, "yes"),
+        ({"restore_schedule": "auto"}, {**ENDED, "concluded_at": 116.0}, "no"),  # the document is not fresh any more
+        (
+            {"restore_schedule": "auto"},
+            {"connection": _document("syncing", "manual"), "verdict": "succeeded"},
+            "no",
+        ),
+        (
+            {"restore_schedule": "auto"},
+            {"connection": _document(schedule="manual"), "verdict": "timed_out", "triggered": True},
+            "no",
+        ),
+        ({}, {"connection": _document(schedule="manual"), "verdict": "succeeded"}, "no"),
+    ],
+    "late_switch": [
+        ({}, {**STARTED, **NOW}, "yes"),
+        ({}, {**STARTED, "read_at": 100.0, "concluded_at": 116.0}, "no"),
+        ({}, {**STARTED, "connection": _document("syncing")}, "no"),
+        ({}, {**STARTED, "verdict": "timed_out"}, "no"),
+        ({}, {**STARTED, "answered": ("disable_schedule",)}, "no"),
+    ],
+    "names_to_compare": [
+        ({}, {"verdict": "not_found", "failure": {"request": "POST /x/schemas/tables/resync"}}, "yes"),
+        ({"evidence": "0"}, {"verdict": "not_found", "failure": {"request": "POST /x/schemas/tables/resync"}}, "no"),
+        ({}, {"verdict": "not_found", "failure": {"request": "GET /x"}}, "no"),
+    ],
+    "sync_to_find": [
+        ({}, STARTED, "yes"),
+        (ATTACH, {**IDLE, "baseline": {"date": 1.0, "busy": True}, "verdict": "succeeded"}, "yes"),
+        ({}, {**STARTED, "sync": {}}, "no"),
+        ({}, {**STARTED, "given_up": ("judge_by_history",)}, "no"),
+        ({}, {**IDLE, **BASELINE, "verdict": "paused"}, "no"),
+        ({}, {**STARTED, "baseline": {"date": None}}, "no"),
+        ({}, {**STARTED, "failure": {"event": "unavailable"}}, "no"),
+        ({}, {**STARTED, "verdict": "interrupted"}, "no"),
+        ({"evidence": "red"}, STARTED, "yes"),
+        ({"evidence": "red"}, {**STARTED, "verdict": "succeeded"}, "no"),
+        ({"evidence": "0"}, STARTED, "no"),
+    ],
+    "errors_to_list": [
+        ({}, STARTED, "yes"),
+        ({}, {**STARTED, "verdict": "succeeded"}, "no"),
+        ({}, {**STARTED, "verdict": "timed_out"}, "yes"),
+        ({}, {**IDLE, "verdict": "timed_out"}, "no"),
+        ({}, {"verdict": "shown", "connection": _document(setup_state="broken")}, "yes"),
+        ({}, {"verdict": "shown", **IDLE}, "no"),
+        ({"evidence": "red"}, {"verdict": "shown", "connection": _document(setup_state="broken")}, "no"),
+    ],
+    "warnings_to_list": [
+        ({}, {"verdict": "succeeded", "connection": _document(warnings=[{}])}, "yes"),
+        ({}, {"verdict": "succeeded", "connection": _document(warnings=[])}, "no"),
+        ({"evidence": "red"}, {"verdict": "succeeded", "connection": _document(warnings=[{}])}, "no"),
+        ({"evidence": "0"}, {"verdict": "sync_failed", "connection": _document(warnings=[{}])}, "no"),
+    ],
+    "verdict": [({}, {"verdict": "succeeded"}, "succeeded"), ({}, {}, "")],
+}
+
+
+def test_every_choice_has_its_cases() -> None:
+    """No choice is left out of the table."""
+    assert set(CHOSEN) == set(CHOICES)
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_choice(name: str) -> None:
+    """Each choice takes its value from the settings and facts that are documented to decide it."""
+    cases = CHOSEN[name]
+
+    chosen = [CHOICES[name].of(replace(SETTINGS, **given), Facts(**facts)) for given, facts, _ in cases]
+
+    assert chosen == [expected for _, _, expected in cases]
+
+
+@pytest.mark.parametrize("facts", _without_each(RICH.but(connection=_document("syncing"), verdict=None)))
+@pytest.mark.parametrize("evidence", ["1", "0"])
+def test_no_change_is_chosen_while_syncing(evidence: str, facts: Facts) -> None:
+    """Whatever else is known: while the last document is syncing, no choice tells to change the schedule."""
+    syncing = facts.but(connection=_document("syncing"))
+
+    for restore in ("", "before", "auto"):
+        settings = replace(SETTINGS, restore_schedule=restore, evidence=evidence, **ATTACH)
+        for name in ("schedule_to_switch", "restore_schedule", "late_switch"):
+            assert CHOICES[name].of(settings, syncing) == "no"
+
+
+# --- Pauses ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "interval", "facts", "expected"),
+    [
+        ("next_poll", 10.0, {}, 10),
+        ("next_poll", 60.0, {"unpaused_looks": 0}, 10),
+        ("next_poll", 60.0, {"unpaused_looks": 1}, 60),
+        ("next_poll", 2.0, {"unpaused_looks": 0}, 2),
+        ("quiet", 10.0, {"doubt": {"since": 90.0}}, 10),
+        ("quiet", 10.0, {"doubt": {"since": 84.0}}, 4),
+        ("quiet", 10.0, {"doubt": {"since": 50.0}}, 0),
+        ("quiet", 30.0, {"doubt": {"since": 84.0}, "restarted": True}, 30),
+        ("quiet", 10.0, {}, 10),
+        ("rescheduled_for", 10.0, {"waited_for": "1970-01-01T00:02:00Z", "connection_date": 50.0}, 70),
+        ("rescheduled_for", 10.0, {"waited_for": "1970-01-01T00:00:40Z", "connection_date": 50.0}, 0),
+        ("rescheduled_for", 10.0, {"waited_for": "", "connection_date": 50.0}, 10),
+        ("rescheduled_for", 10.0, {"waited_for": "1970-01-01T00:02:00Z"}, 10),
+    ],
+)
+def test_pause(name: str, interval: float, facts: dict[str, Any], expected: float) -> None:
+    """Each pause lasts as long as it is documented to, a hundred seconds after the run began."""
+    assert PAUSES[name](replace(SETTINGS, poll_interval=interval), Facts(**facts), 100.0) == expected
+
+
+# --- After a restart --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("policy", "busy", "restarted"),
+    [("restart", True, True), ("restart", False, False), ("attach", True, False), ("wait", False, False)],
+)
+def test_a_lost_restart_that_is_found_is_a_restart(policy: str, busy: bool, restarted: bool) -> None:  # noqa: FBT001
+    """The sign of a lost restart leaves the stopped sync's dates in doubt; that of a plain trigger does not."""
+    settings = replace(SETTINGS, policies=(("on_running", policy),))
+    facts = Facts(baseline={"busy": busy, "date": 1_800_000_000.0}, asked_at=1.0, unanswered=LOST, lost=1)
+    effect = EFFECTS["confirm_start"]
+    assert isinstance(effect, Call)
+
+    event, after = effect.mean(settings, facts, Answer(data=_document("syncing"), date=1_800_000_010.0, at=10.0))
+
+    assert (event, after.started, after.restarted) == ("started", True, restarted)
+    assert (after.triggered_at, after.unanswered, after.lost) == (1_800_000_001.0, None, 0)
+
+
+def test_a_trigger_after_a_restart_is_none() -> None:
+    """A restarted sync that was rescheduled and triggered again has stopped no other one."""
+    effect = EFFECTS["trigger_sync"]
+    assert isinstance(effect, Call)
+
+    _, after = effect.mean(SETTINGS, Facts(restarted=True), Answer(date=1_800_000_010.5, at=10.0, took=2.5))
+
+    assert (after.restarted, after.triggered, after.triggered_at, after.asked_at) == (False, True, 1_800_000_008.0, 7.5)
+
+
+def test_a_trigger_without_a_date_bounds_nothing() -> None:
+    """Where Fivetran tells no time, this machine's clock does not stand in for it."""
+    effect = EFFECTS["trigger_sync"]
+    assert isinstance(effect, Call)
+
+    _, after = effect.mean(SETTINGS, Facts(), Answer(date=1_800_000_010.5, dated=False, at=10.0))
+
+    assert (after.triggered, after.triggered_at) == (True, None)
+
+
+def test_the_history_begins_no_doubt() -> None:
+    """Where nothing is in doubt, asking the history leaves it so, and a pause for quiet is an ordinary one."""
+    _, after = _meant("judge_by_history", Facts(**STARTED), data={"items": []})
+
+    assert after.doubt is None
+    assert PAUSES["quiet"](SETTINGS, after, 0.0) == SETTINGS.poll_interval
+
+
+def _meant(name: str, facts: Facts, **answer: Any) -> tuple[str, Facts]:
+    """What an answer means to a call."""
+    effect = EFFECTS[name]
+    assert isinstance(effect, Call)
+    return effect.mean(replace(SETTINGS, restore_schedule="before"), facts, Answer(**answer))
+
+
+@pytest.mark.parametrize(
+    ("start", "event"),
+    [
+        ("2027-01-15T08:00:02Z", "started"),
+        ("2027-01-15T08:00:01.999Z", "not_started"),
+        ("never", "not_started"),
+    ],
+)
+def test_a_restart_is_found_in_the_history(start: str, event: str) -> None:
+    """Only a sync that began after the restart was asked for is the one that it asked for."""
+    facts = Facts(asked_at=1.0, unanswered=LOST, lost=1)
+    history = {"items": [{"sync_id": "one", "start": start}]}
+
+    found, after = _meant("find_restart", facts, data=history, date=1_800_000_010.0, at=10.0)
+
+    assert found == event
+    assert (after.started, after.restarted, after.lost) == (
+        (True, False, 0) if event == "started" else (False, False, 1)
+    )
+
+
+def test_an_earlier_sync_of_the_same_second_is_not_the_restart() -> None:
+    """A sync that began in the second of the restart, but before it, is passed over for the one that began after it."""
+    facts = Facts(asked_at=1.5, unanswered=LOST, lost=1)
+    history = {"items": [{"start": "2027-01-15T08:00:01.2Z"}, {"start": "2027-01-15T08:00:03Z"}]}
+
+    found, after = _meant("find_restart", facts, data=history, date=1_800_000_010.0, at=10.0)
+
+    assert (found, after.triggered_at) == ("started", 1_800_000_003.0)
+
+
+CRON = {"type": "CRON", "expression": "0 8 * * *"}
+
+
+@pytest.mark.parametrize(
+    ("now", "warnings"),
+    [
+        (CRON, 0),
+        ({**CRON, "expression": "0 9 * * *"}, 1),
+        (None, 1),
+    ],
+)
+def test_a_newer_schedule_is_restored_as_it_was(now: object, warnings: int) -> None:
+    """A schedule that `schedule_type` cannot bring back is restored as the object, and compared with the answer."""
+    effect = EFFECTS["restore_schedule"]
+    assert isinstance(effect, Call)
+    facts = Facts(schedule_object=CRON, schedule_before="auto", attempted=("disable_schedule",))
+    settings = replace(SETTINGS, restore_schedule="before")
+
+    event, after = _meant("restore_schedule", facts, data={**_document(), "schedule": now}, date=1.0)
+
+    assert effect.ask(settings, facts).body == {"schedule": CRON, "run_setup_tests": False}
+    auto = effect.ask(replace(settings, restore_schedule="auto"), facts)
+    assert auto.body == {"schedule_type": "auto", "run_setup_tests": False}
+    told = [line for line in after.warnings if "after restoring it Fivetran shows" in line]
+    assert (event, len(told)) == ("restored", warnings)
+
+
+@pytest.mark.parametrize(
+    ("state", "schedule", "kept", "told"),
+    [
+        ("syncing", "auto", False, True),
+        ("syncing", "manual", False, False),
+        ("syncing", "auto", True, False),
+        ("scheduled", "auto", False, False),
+    ],
+)
+def test_a_schedule_left_alone_is_warned_of(state: str, schedule: str, kept: bool, told: bool) -> None:  # noqa: FBT001
+    """STATUS and TEST leave the schedule alone while a sync runs, and say so."""
+    settings = replace(SETTINGS, keep_schedule=kept)
+    facts = Facts(connection=_document(state, schedule))
+    showing, testing = EFFECTS["show_connection"], EFFECTS["run_setup_tests"]
+    assert isinstance(showing, Pure)
+    assert isinstance(testing, Call)
+
+    shown = showing.conclude(settings, facts)[1]
+    tested = testing.mean(settings, facts, Answer(data=_document(state, schedule), date=1.0))[1]
+
+    line = "a sync is running: the schedule was left as it is, since a change might stop the sync"
+    assert (line in shown.warnings, line in tested.warnings) == (told, told)

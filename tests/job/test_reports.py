@@ -1,0 +1,477 @@
+"""The reports: what is in FIVETRAN_REPORT_DIR however a run ends."""
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forms import DOCS, SCHEMA, assert_result
+from jsonschema import Draft202012Validator
+from process import environment
+from stage import Stage
+
+from orchestrator.cli import main
+from orchestrator.job.configuration import configure
+from orchestrator.job.journal import read_journal
+from orchestrator.job.masking import Mask
+from orchestrator.job.report import page
+from orchestrator.job.report.drawings import report_url
+from orchestrator.job.report_folder import Reporter
+from orchestrator.job.result import DRAWINGS, RESULT, Story, result
+from orchestrator.job.trace import Trace
+from orchestrator.machine.loader import load
+from orchestrator.machine.run import Run, Step
+from orchestrator.simulator.app import KEY
+from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, names
+from orchestrator.values.facts import Facts
+
+MakeStage = Callable[..., Stage]
+
+FILES = {"result.json", "journal.jsonl", "index.html", "junit.xml", "fivetran.env", "annotations.json"}
+
+
+class KilledError(BaseException):
+    """The process is gone."""
+
+
+def report(folder: Path) -> dict[str, str]:
+    """The files of a report, by name."""
+    return {path.name: path.read_text("utf-8") for path in (folder / "report").iterdir()}
+
+
+# --- result.json --------------------------------------------------------------------------------
+
+
+def test_schema_is_one() -> None:
+    """The schema is a sound one, describes every member and requires all of them, in their order."""
+    Draft202012Validator.check_schema(SCHEMA)
+
+    assert SCHEMA["required"] == list(SCHEMA["properties"])
+    assert [name for name, member in SCHEMA["properties"].items() if "description" not in member] == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_scenario_has_a_valid_result(stage: MakeStage, name: str) -> None:
+    """Whatever happens at Fivetran, every file is there, and the result is as its schema says."""
+    here = stage(name)
+
+    played = here.play()
+
+    assert report(here.folder).keys() == FILES, played.stderr
+    assert_result(played.report)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"FIVETRAN_TIMEOUT": "soon"},
+        {"CONNECTOR_ID": "", "FIVETRAN_ACTION": ""},
+        {"CONNECTOR_ID": "<script>", "FIVETRAN_ACTION": "FORCE_RESYNC", "TABLE": ""},
+    ],
+)
+def test_wrong_variables_have_a_valid_result(stage: MakeStage, variables: dict[str, Any]) -> None:
+    """So it is for wrong variables: nothing ran, so there is no journal; the rest is there."""
+    here = stage()
+
+    played = here.play(**{"action": "START", **variables})
+
+    assert report(here.folder).keys() == FILES - {"journal.jsonl"}
+    assert_result(played.report)
+    assert f"report: {here.folder}/report/index.html" in played.stderr
+
+
+def test_bug_has_a_valid_result(stage: MakeStage) -> None:
+    """So it is for a bug of ours, with the steps until it struck."""
+
+    def observe(_: Run, step: Step | None) -> None:
+        if step is not None and step.event == "triggered":
+            raise ZeroDivisionError
+
+    here = stage()
+
+    played = here.play(observe=observe)
+
+    assert played.code == 70
+    assert report(here.folder).keys() == FILES
+    assert_result(played.report)
+    assert played.report is not None
+    assert (played.report["verdict"], played.report["steps"][-1]["event"]) == ("bug", "triggered")
+    assert played.report["schedule_before"] == "auto"
+
+
+def test_odd_values_of_fivetran(stage: MakeStage) -> None:
+    """A date that is no text is left out: the form of the result is ours."""
+    here = stage(Scenario(connection={"succeeded_at": 5, "failed_at": ["x"]}))
+
+    played = here.play("STATUS")
+
+    assert_result(played.report)
+
+
+def test_documentation_has_every_member() -> None:
+    """The table in docs/reports.md says of each member what the schema says."""
+    rows = [f"| `{name}` | {member['description']} |" for name, member in SCHEMA["properties"].items()]
+
+    written = [line for line in (DOCS / "reports.md").read_text("utf-8").splitlines() if line.startswith("| `")]
+
+    assert [row for row in written if row.split("`")[1] in SCHEMA["properties"]] == rows
+
+
+# --- When, and at what cost ---------------------------------------------------------------------
+
+
+EARLY = """
+import io, sys
+from orchestrator.values.clock import SystemClock
+from orchestrator.simulator.app import Simulator
+from orchestrator.simulator.rehearsal import variables
+from orchestrator.simulator.scenario import Scenario
+from orchestrator.simulator.server import served
+from orchestrator.job.job import Job
+
+late = ("orchestrator.job.report", "orchestrator.job.journal", "orchestrator.fivetran.vocabulary")
+loaded = []
+
+def arrived(_):
+    loaded.append([name for name in late if name in sys.modules])
+
+simulator = Simulator(Scenario(), SystemClock(), watch=arrived)
+with served(simulator) as url:
+    environ = {**variables(Scenario(), url), "FIVETRAN_ACTION": "STATUS", "FIVETRAN_REPORT_DIR": sys.argv[1]}
+    Job(environ, stdout=io.StringIO(), stderr=io.StringIO()).run()
+print(loaded[0], [name for name in late if name in sys.modules] == list(late))
+"""
+
+
+def test_nothing_is_drawn_before_the_end(tmp_path: Path) -> None:
+    """What the reports need is imported when there is something to report, and not before the first request."""
+    command = [sys.executable, "-c", EARLY, str(tmp_path)]
+
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("[] True\n", "")
+
+
+def test_fault_in_a_drawing_costs_that_drawing(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drawing that fails is a warning; the verdict and the other files stand, and no older run's page is left."""
+    here = stage()
+    here.play()
+
+    def draw(*_: object) -> str:
+        raise ZeroDivisionError(KEY)
+
+    monkeypatch.setattr(page, "draw", draw)
+
+    played = here.play()
+
+    assert played.code == 0
+    assert "index.html could not be written: ZeroDivisionError: ***" in played.stderr
+    assert report(here.folder).keys() == FILES - {"index.html"}
+
+
+def test_only_the_result_waits_for_the_disk(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow disk is waited for once, for the result: the rest can be drawn again from the journal."""
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+
+    stage().play()
+
+    assert len(synced) == 1
+
+
+def test_exit_code_of_ones_own(stage: MakeStage) -> None:
+    """An exit code that only a chart of one's own has is no bug of ours."""
+    settings = configure(stage().variables()).settings
+    chart = load("START")
+    failed = replace(chart.states["failed"], exit=9)
+    own = replace(chart, states={**chart.states, "failed": failed})
+
+    document = result(settings, Facts(verdict="sync_failed"), Story(own, Trace(), 0.0, 1.0))
+
+    assert (document["exit_code"], document["exit_meaning"]) == (9, "a code of the chart's own")
+
+
+def test_place_of_a_drawing_is_taken(stage: MakeStage) -> None:
+    """So it is for a file that cannot be written."""
+    here = stage()
+    (here.folder / "report" / "junit.xml").mkdir(parents=True)
+
+    played = here.play()
+
+    assert played.code == 0
+    assert "junit.xml could not be written: IsADirectoryError" in played.stderr
+    assert (here.folder / "report" / "index.html").is_file()
+
+
+def test_unwritable_result_is_said_once(stage: MakeStage) -> None:
+    """Where the result cannot be written, nothing else is, and nobody is sent to a report."""
+    here = stage()
+    (here.folder / "report" / RESULT).mkdir(parents=True)
+
+    played = here.play(FIVETRAN_JOURNAL="0")
+
+    assert played.code == 0
+    assert "the report could not be written" in played.stderr
+    assert [path.name for path in (here.folder / "report").iterdir()] == [RESULT]
+    assert "report: " not in played.stderr
+
+
+def test_reports_can_be_unwanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a directory a reporter writes nothing."""
+    monkeypatch.chdir(tmp_path)
+
+    Reporter("", Mask(), pytest.fail, {}).write({})
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_secrets_are_in_no_file(stage: MakeStage) -> None:
+    """A key that Fivetran says back is masked in every file, however it is escaped there."""
+    said = f"<{KEY}>"
+    tests = ({"title": said, "status": "FAILED", "message": said, "details": [said]},)
+    here = stage(Scenario(setup_tests=tests, faults=(Fault(on="get", status=429, code="TooMany", message=said),)))
+
+    here.play("TEST")
+
+    files = report(here.folder)
+    assert files.keys() == FILES
+    assert [name for name, text in files.items() if KEY in text] == []
+    assert "&lt;***&gt;" in files["index.html"]
+
+
+# --- Where GitLab shows it ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environ", "directory", "expected"),
+    [
+        ({}, "out", None),
+        ({"CI_JOB_URL": "javascript:alert(1)", "CI_PROJECT_DIR": "/b/p"}, "/b/p/out", None),
+        (
+            {"CI_JOB_URL": "https://g/j/7", "CI_PROJECT_DIR": "/b/p"},
+            "/b/p/out",
+            "https://g/j/7/artifacts/file/out/index.html",
+        ),
+        (
+            {"CI_JOB_URL": "https://g/j/7", "CI_PROJECT_DIR": "/b/p"},
+            "/b/p/a b/ü",
+            "https://g/j/7/artifacts/file/a%20b/%C3%BC/index.html",
+        ),
+        ({"CI_JOB_URL": "https://g/j/7", "CI_PROJECT_DIR": "/b/p"}, "/elsewhere/out", None),
+        ({"CI_JOB_URL": "https://g/j/7"}, "a/b", "https://g/j/7/artifacts/file/a/b/index.html"),
+        ({"CI_JOB_URL": "https://g/j/7"}, "\udcff", "https://g/j/7/artifacts/file/%FF/index.html"),
+    ],
+)
+def test_report_url(environ: dict[str, str], directory: str, expected: str | None) -> None:
+    """The page's address is known where GitLab says the job's, and the folder lies where artifacts do."""
+    assert expected == report_url(environ, directory)
+
+
+def test_report_url_without_a_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the working directory is gone, the page's address cannot be told."""
+
+    def gone() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "getcwd", gone)
+
+    assert report_url({"CI_JOB_URL": "https://g/j/7"}, "out") is None
+
+
+def test_page_that_was_not_drawn_is_not_named(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the page could not be drawn, neither the log nor GitLab's annotations lead to it."""
+    monkeypatch.setattr(page, "draw", lambda *_: 1 / 0)
+    here = stage()
+
+    played = here.play(CI_JOB_URL="https://g/j/7", CI_PROJECT_DIR=str(here.folder))
+
+    assert "index.html could not be written" in played.stderr
+    assert "report: " not in played.stderr
+    assert "index.html" not in report(here.folder)["annotations.json"]
+
+
+def test_results_of_an_older_run_go_when_one_begins(stage: MakeStage) -> None:
+    """A run that is killed has no results: those of an older one must not pass for its."""
+    here = stage()
+    here.play()
+
+    def die(run: Run, step: Step | None) -> None:
+        del run
+        if step is not None:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        here.play(observe=die)
+
+    assert [path.name for path in (here.folder / "report").iterdir()] == ["journal.jsonl"]
+    assert {RESULT, *DRAWINGS, "journal.jsonl"} == FILES
+
+
+def test_result_and_stdout_tell_the_same_end(stage: MakeStage) -> None:
+    """The document on stdout has the times of the one that was written, however long the writing took."""
+    here = stage()
+
+    def slowly(run: Run, step: Step | None) -> None:
+        del run
+        if step is not None and step.event == "reported":
+            here.clock.sleep(2.0)
+
+    played = here.play(observe=slowly)
+
+    assert played.report is not None
+    assert json.loads(played.stdout)["ended_at"] == played.report["ended_at"]
+
+
+def test_log_names_the_report(stage: MakeStage) -> None:
+    """The log ends with where to read on: in GitLab a link."""
+    here = stage()
+
+    played = here.play(CI_JOB_URL="https://gitlab.example/-/jobs/7", CI_PROJECT_DIR=str(here.folder))
+
+    assert "report: https://gitlab.example/-/jobs/7/artifacts/file/report/index.html" in played.stderr
+
+
+# --- From a journal -----------------------------------------------------------------------------
+
+
+def _drawn(journal: Path, folder: Path) -> dict[str, Any]:
+    assert main(["report", str(journal), "-o", str(folder)], {}) == 0
+    document: dict[str, Any] = json.loads((folder / RESULT).read_text("utf-8"))
+    assert_result(document)
+    return document
+
+
+@pytest.mark.parametrize("name", ["succeeds", "flapping_network", "rescheduled_twice", "wrong_key"])
+def test_report_of_a_journal(stage: MakeStage, tmp_path: Path, name: str) -> None:
+    """A journal gives the same files that the run wrote; only its last steps are in none of the latter."""
+    here = stage(name)
+    played = here.play()
+
+    document = _drawn(here.folder / "report" / "journal.jsonl", tmp_path / "again")
+
+    assert played.report is not None
+    steps = document.pop("steps")
+    assert [step["event"] for step in steps[-2:]] == ["reported", played.report["verdict"]]
+    assert steps[:-2] == played.report.pop("steps")
+    assert document == played.report
+    assert {path.name for path in (tmp_path / "again").iterdir()} == FILES - {"journal.jsonl"}
+
+
+def test_report_of_a_run_that_was_killed(stage: MakeStage, tmp_path: Path) -> None:
+    """The journal of a run that was killed gives a report, which says that there is no end."""
+
+    def observe(run: Run, _: Step | None) -> None:
+        if run.state.name == "polling":
+            raise KilledError
+
+    here = stage()
+    with pytest.raises(KilledError):
+        here.play(observe=observe)
+
+    document = _drawn(here.folder / "report" / "journal.jsonl", tmp_path / "again")
+
+    assert (document["verdict"], document["exit_code"], document["state"]) == (None, None, None)
+    assert document["reasons"] == ["its journal ends before the run did: the job was killed, or runs still"]
+    assert document["steps"][-1]["event"] == "waited"
+    again = (tmp_path / "again" / "index.html").read_text("utf-8")
+    assert "Not finished: " in again
+    assert "Exit code" not in again
+
+
+def test_report_of_a_run_that_was_killed_behind_its_conclusion(stage: MakeStage, tmp_path: Path) -> None:
+    """A run that had its verdict and not its end is told as one without an end."""
+
+    def observe(_: Run, step: Step | None) -> None:
+        if step is not None and step.event == "looked_up":
+            raise KilledError
+
+    here = stage()
+    with pytest.raises(KilledError):
+        here.play(observe=observe)
+
+    document = _drawn(here.folder / "report" / "journal.jsonl", tmp_path / "again")
+
+    assert (document["verdict"], document["exit_code"], document["state"]) == (None, None, None)
+
+
+def test_report_of_a_run_that_was_taken_up(stage: MakeStage, tmp_path: Path) -> None:
+    """A run that was taken up without its journal has the steps of its state file in the report."""
+    here, file = stage(), str(tmp_path / "state.json")
+
+    def observe(run: Run, _: Step | None) -> None:
+        if run.state.name == "polling":
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        here.play(observe=observe, FIVETRAN_STATE_FILE=file)
+    (here.folder / "report" / "journal.jsonl").unlink()
+    played = here.play(FIVETRAN_STATE_FILE=file)
+
+    document = _drawn(here.folder / "report" / "journal.jsonl", tmp_path / "again")
+
+    assert played.report is not None
+    assert (played.report["resumed"], document["resumed"]) == (True, True)
+    assert document["steps"][0]["from"] == played.report["steps"][0]["from"] == "validating"
+    shown = (here.folder / "report" / "index.html").read_text("utf-8")
+    assert shown.count("<li id=") == len(played.report["steps"])
+
+
+@pytest.mark.parametrize("given", ["nowhere.jsonl", "report/result.json"])
+def test_no_journal(stage: MakeStage, capsys: pytest.CaptureFixture[str], given: str) -> None:
+    """What is no journal is refused by its name, with exit code 2."""
+    here = stage()
+    here.play()
+
+    code = main(["report", str(here.folder / given), "-o", str(here.folder / "again")], {})
+
+    assert code == 2
+    assert given in capsys.readouterr().err
+    assert not (here.folder / "again").exists()
+
+
+def test_report_cannot_be_written(stage: MakeStage, capsys: pytest.CaptureFixture[str]) -> None:
+    """A directory that cannot be had is named, with exit code 2."""
+    here = stage()
+    here.play()
+    (here.folder / "file").touch()
+
+    code = main(["report", str(here.folder / "report" / "journal.jsonl"), "-o", str(here.folder / "file")], {})
+
+    assert code == 2
+    assert re.search(r"file: cannot be written: .*: name another directory", capsys.readouterr().err)
+
+
+def test_long_run_stays_small(stage: MakeStage) -> None:
+    """The page of a thousand polls holds their loop once."""
+    here = stage(Scenario(syncs=(SyncPlan(lasts=10_000),)))
+
+    here.play(FIVETRAN_TIMEOUT="20000")
+
+    drawn = report(here.folder)["index.html"]
+    assert len(drawn) < 100_000
+    assert "×1,000" in drawn
+
+
+def test_page_of_ever_other_steps_stays_small(stage: MakeStage) -> None:
+    """A run of a thousand steps that make no loop has a page of less than 300 KB, and its middle is left out."""
+    here = stage("flapping_network")
+    played = here.play()
+    records = read_journal(here.folder / "report" / "journal.jsonl").records
+    reporter = Reporter(str(here.folder / "long"), Mask(), pytest.fail, {})
+    reporter.begin(load("START"), Trace())
+    for second, record in enumerate(random.Random(7).choices(records, k=1000)):  # noqa: S311  # no secret
+        reporter.observe(record.step._replace(at=float(second)), record.told)
+
+    reporter.write(played.report or {})
+
+    drawn = (here.folder / "long" / "index.html").read_text("utf-8")
+    assert 150_000 < len(drawn) < 300_000
+    assert re.search(r"[67]\d\d steps in the middle are left out", drawn)
+    assert ">left out</span>" in drawn

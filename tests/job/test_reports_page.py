@@ -1,0 +1,517 @@
+"""The page: what it says, and that nothing on it can be forged."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from causes import case
+from stage import CONNECTOR, Stage
+
+from orchestrator.job.report import page, picture, timeline, walk
+from orchestrator.job.report.markup import Markup, cut, each, offset, row, said, tag
+from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
+
+MakeStage = Callable[..., Stage]
+
+HOSTILE = f"<script>alert(1)</script>\x1b[31m\u202e&amp;\"'{'x' * 10_000}"
+VOID = {"meta", "link", "input"}
+INLINE = {"a", "b", "bdi", "code", "small", "span", "text", "time"}
+
+
+class Page(HTMLParser):
+    """A page as a browser reads it: its text, its elements, and whether they are nested well."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.source = text
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An element."""
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """One of the picture, closed at once."""
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        """Its end."""
+        assert self._open.pop() == tag
+        if tag not in INLINE:
+            self.words.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        """Text."""
+        if self._open[-1:] not in (["script"], ["style"]):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """The words, as somebody reads them."""
+        return " ".join("".join(self.words).split())
+
+    def of_class(self, name: str) -> list[dict[str, str | None]]:
+        """The attributes of the elements of a class."""
+        return [found for _, found in self.elements if name in (found.get("class") or "").split()]
+
+
+def drawn(stage: Stage) -> Page:
+    """The page that a job on that stage has left."""
+    return Page((stage.folder / "report" / "index.html").read_text("utf-8"))
+
+
+# --- The verdict ----------------------------------------------------------------------------------
+
+
+def test_failed_sync(stage: MakeStage) -> None:
+    """Of a failed sync the page says what happened, why, what to do, and what goes on, in that order."""
+    here = stage(Scenario(syncs=(SyncPlan(ends="fails", reason="Too many clients"),)))
+    here.play()
+
+    text = drawn(here).text
+
+    said_in_order = [
+        f"START on {CONNECTOR}",
+        "Failed: The sync failed",
+        "Began 2027-01-15 08:00:00 UTC, ended 60 s later",
+        "Why task sync_failure: Too many clients",
+        "What to do Fivetran on Sync failure",
+        "At Fivetran now no sync of this run is running",
+        "Exit code 1 failed: the sync failed or was cancelled",
+        "The sync at Fivetran",
+        "Active errors at Fivetran Sync failure",
+        "Where the time went",
+        "The way it took",
+        "What was learned",
+    ]
+    assert re.search(".*?".join(map(re.escape, said_in_order)), text), text
+
+
+@pytest.mark.parametrize(
+    ("action", "more", "mark"),
+    [
+        ("START", {}, "Done"),
+        ("START", {"FIVETRAN_API_KEY": "wrong"}, "Failed"),
+        ("START", {"FIVETRAN_TIMEOUT": "20"}, "Not finished"),
+        ("DANCE", {}, "Failed"),
+    ],
+)
+def test_mark(stage: MakeStage, action: str, more: dict[str, Any], mark: str) -> None:
+    """What went well, what failed and what is only not known to have ended look different, and say so in a word."""
+    here = stage()
+    here.play(action, **more)
+
+    found = drawn(here)
+
+    assert found.text.startswith(mark)
+    kind = {"Done": "good", "Failed": "bad", "Not finished": "open"}[mark]
+    assert [element["class"] for element in found.of_class("verdict")] == [f"verdict {kind}"]
+
+
+def test_wrong_variables(stage: MakeStage) -> None:
+    """Of wrong variables the page has each with its fix, and neither a way nor a page at Fivetran."""
+    here = stage()
+    here.play(FIVETRAN_TIMEOUT="soon", CONNECTOR_ID="<b>")
+
+    found = drawn(here)
+
+    assert "FIVETRAN_TIMEOUT: 'soon' is not a number of seconds" in found.text
+    assert "START on <b>" in found.text
+    assert [found.of_class(name) for name in ("steps", "button", "timeline")] == [[], [], []]
+    assert "What was learned" not in found.text
+
+
+def test_resync_names_its_table(stage: MakeStage) -> None:
+    """A re-sync says of which table."""
+    here = stage()
+    here.play("FORCE_RESYNC")
+
+    assert f"FORCE_RESYNC on {CONNECTOR}, table public.orders" in drawn(here).text
+
+
+def test_setup_tests(stage: MakeStage) -> None:
+    """Setup tests are a table: result, name, message, details; a link in the advice can be followed."""
+    tests: tuple[dict[str, Any], ...] = (
+        {"title": "Host", "status": "PASSED", "message": "", "details": None},
+        {"title": "Lag", "status": "WARNING", "message": "High", "details": {"seconds": 12}},
+        {"title": "Login", "status": "FAILED", "message": "Refused", "details": "Is it right?"},
+        {"title": None, "status": "NEW"},
+    )
+    here = stage(Scenario(setup_tests=tests))
+    here.play("TEST")
+
+    found = drawn(here)
+
+    assert 'WARNING Lag High {"seconds": 12} FAILED Login Refused' in found.text
+    assert [element["class"] for element in found.of_class("result")] == [
+        "result passed",
+        "result warning",
+        "result bad",
+        "result other",
+    ]
+    links = [attributes.get("href") for name, attributes in found.elements if name == "a"]
+    assert f"https://fivetran.com/dashboard/connections/{CONNECTOR}/setup" in links
+
+
+def test_evidence_of_odd_forms(stage: MakeStage) -> None:
+    """What Fivetran's history and its errors hold is shown, whatever of it is missing or new."""
+    here = stage()
+    played = here.play()
+    assert played.report is not None
+    sync = {
+        "sync_id": 7,
+        "start": "2027-01-15T08:00:00Z",
+        "end": None,
+        "new": {"a": 1},
+        "stages": [{"name": "LOAD", "volume": 1500000, "extra": None}, "odd"],
+    }
+    errors = [{"type": "t"}, {"title": "T", "reason": "R", "message": ["M"], "created_at": "yesterday"}, {}]
+
+    def text(**members: Any) -> str:
+        return Page(page.draw({**(played.report or {}), **members}, [], 0, 0, None)).text
+
+    full = text(sync=sync, errors=errors)
+    assert "Sync id 7 Start 2027-01-15 08:00:00 UTC" in full
+    assert "LOAD 1,500,000" in full
+    assert re.search(r't.*T.*R.*\["M"\].*since yesterday.*Error', full)
+    assert "The sync at Fivetran" not in text(sync=None, errors=None)
+    assert "The sync at Fivetran" not in text(sync={"stages": "odd"}, errors=[])
+
+
+# --- Safe -------------------------------------------------------------------------------------------
+
+
+def test_hostile_words_stay_text(stage: MakeStage) -> None:
+    """Whatever Fivetran or a variable says is text: no element, no control character, of bearable length."""
+    tests = ({"title": HOSTILE, "status": HOSTILE, "message": HOSTILE, "details": [HOSTILE]},)
+    connection = {
+        "status": {"tasks": [{"code": HOSTILE, "message": HOSTILE}], "sync_state": HOSTILE, "rescheduled_for": HOSTILE},
+        "schedule_type": HOSTILE,
+        "succeeded_at": HOSTILE,
+    }
+    here = stage(
+        Scenario(
+            setup_tests=tests,
+            connection=connection,
+            faults=(Fault(on="get", status=429, code=HOSTILE[:40], message=HOSTILE),),
+        )
+    )
+    here.play("TEST")
+
+    found = drawn(here)
+
+    assert "<script>alert(1)</script>[31m&amp;\"'xxx" in found.text
+    assert [name for name, _ in found.elements].count("script") == 1
+    assert not re.search("[\x00-\x08\x0e-\x1f\u202a-\u202e]", found.source)
+    assert len(found.source) < 300_000
+    assert not re.search("x{1100}", found.source)
+
+
+def test_nothing_is_fetched(stage: MakeStage) -> None:
+    """The page forbids itself everything but its own style and script, which it names by their digests."""
+    here = stage()
+    here.play()
+
+    found = drawn(here)
+
+    policy = next(
+        attributes["content"] for name, attributes in found.elements if name == "meta" and "http-equiv" in attributes
+    )
+    assert policy is not None
+    for name in ("style", "script"):
+        inner = found.source.split(f"<{name}>")[1].split(f"</{name}>")[0]
+        digest = base64.b64encode(hashlib.sha256(inner.encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+    assert [
+        name for name, attributes in found.elements if "style" in attributes or attributes.keys() & {"onclick", "src"}
+    ] == []
+
+
+# --- The chart --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_picture_is_fresh(action: str) -> None:
+    """The picture that comes with the package is that of today's chart: else make pictures."""
+    assert picture.is_fresh(load(action))
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_picture_has_every_state(action: str) -> None:
+    """Every state has its place in the picture, and nothing in it is fetched or can run."""
+    chart = load(action)
+    painted = picture.paint(chart, [], "")
+
+    assert painted is not None
+    assert set(re.findall(r'id="state-(\w+)"', painted)) == set(chart.states)
+    assert re.findall(r"href|<script|<!|url\((?!#)", painted) == []
+    assert re.search(rf'id="state-{chart.initial}" class="[^"]* visited"', painted)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_texts_keep_to_their_boxes(action: str) -> None:
+    """Each text of a state takes the width that Graphviz gave it, in any font, and that is within its outline."""
+    painted = picture.paint(load(action), [], "") or ""
+    states = dict(re.findall(r'<g id="state-(\w+)"[^>]*>(.*?)</g>', painted, re.DOTALL))
+
+    for name, body in states.items():
+        (outline,) = re.findall(r' (?:d|points)="([^"]+)"', body)[:1]
+        across = [float(x) for x in re.findall(r"(-?[\d.]+),", outline)]
+        texts = re.findall(r'<text x="([\d.]+)"[^>]* textLength="([\d.]+)">', body)
+        assert len(texts) == body.count("<text") > 0, name
+        assert all(min(across) <= float(x) and float(x) + float(width) <= max(across) for x, width in texts), name
+
+
+def _edges(painted: str, kind: str) -> set[str]:
+    return {
+        name
+        for name, classes in re.findall(r'<g id="edge-([^"]+)" class="([^"]*)"', painted)
+        if kind in classes.split()
+    } | {
+        name
+        for classes, name in re.findall(r'<g class="([^"]*)" id="edge-([^"]+)"', painted)
+        if kind in classes.split()
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["succeeds", "flapping_network", "rescheduled_twice", "no_permission", "lost_answer", "wrong_key"]
+)
+def test_way_is_painted(stage: MakeStage, name: str) -> None:
+    """Each edge that the run took is painted, to its end, and no other; one that the picture lacks is added to it."""
+    here = stage(name)
+    played = here.play()
+
+    found = drawn(here)
+
+    taken = {f"{step.source}-{step.target}" for step in played.steps}
+    assert _edges(found.source, "taken") == taken
+    visited = {re.sub("^state-", "", element["id"] or "") for element in found.of_class("visited")}
+    assert visited == {played.steps[0].source, *(step.target for step in played.steps)}
+    events = {step.event for step in played.steps if f"{step.source}-{step.target}" in taken}
+    happened = {
+        word
+        for _, label in re.findall(r'<text([^>]*class="happened"[^>]*)>([^<]*)</text>', found.source)
+        for word in re.findall(r"\w+", label)
+    }
+    assert events <= happened
+
+
+def test_chart_of_ones_own(stage: MakeStage) -> None:
+    """A chart without a picture is said to have none, and its way is a list all the same."""
+    here = stage()
+    played = here.play()
+    chart = load("START")
+    own = replace(chart, initial="polling")
+    steps = [{"from": "a", "event": "went", "to": "b", "at": 1.0, "until": 1.0, "times": 1, "detail": "GET /x -> 200"}]
+
+    found = Page(page.draw(played.report or {}, steps, 0, 0, own))
+
+    assert "There is no picture of this chart" in found.text
+    assert "a → b" in found.text
+    assert "GET /x -> 200" in found.text
+    assert found.of_class("picture") == []
+
+
+# --- The steps --------------------------------------------------------------------------------------
+
+
+def test_warnings_by_table(stage: MakeStage) -> None:
+    """Fivetran's warnings are a table: where, their code, and what they say, whatever of it is missing."""
+    played = stage("paused").play()
+    warnings = [
+        {
+            "schema": "public",
+            "table": "orders",
+            "warnings": [
+                {"code": "type_coercion", "message": "Values became null", "details": ["amount"]},
+                "a warning that is a text",
+            ],
+        },
+        {"warnings": [{"code": "resync_table_warning", "message": "Resync Table Warning"}]},
+        {"schema": "odd", "warnings": 5},
+    ]
+    document = {**(played.report or {}), "table_warnings": warnings}
+
+    text = Page(page.draw(document, [], 0, 0, load("START"))).text
+
+    assert "public.orders type_coercion Values became null" in text
+    assert "amount" in text
+    assert "public.orders a warning that is a text" in text
+    assert "the connection resync_table_warning Resync Table Warning" in text
+    assert (
+        "Warnings at Fivetran"
+        not in Page(page.draw({**document, "table_warnings": None}, [], 0, 0, load("START"))).text
+    )
+
+
+def test_steps_tell_all(stage: MakeStage) -> None:
+    """Each step has its request with its body, the answer, why it went on so, and what was learned."""
+    here = stage(Scenario(faults=(Fault(on="get", status=429, code="TooManyRequests", message="Slowly"),)))
+    here.play()
+
+    text = drawn(here).text
+
+    assert f"GET /v1/connections/{CONNECTOR} to read the connection" in text
+    assert '{"schedule_type": "manual", "run_setup_tests": false}' in text
+    assert "429 TooManyRequests Slowly" in text
+    assert "a pause of 1.0 s" in text
+    assert "succeeded_at moved since the trigger" in text
+    assert "triggered_at 2027-01-15T08:00:01.000Z" in text
+    assert "connection sync_state: scheduled, setup_state: connected" in text
+    assert "times, the last one at +" in text
+
+
+def test_request_id_is_shown() -> None:
+    """Fivetran's id of a request is there, for its support; an answer that is a number alone is one, too."""
+    request = {"method": "GET", "path": "/x", "purpose": "look"}
+    failure = {"event": "unavailable", "status": 502, "message": "Bad gateway", "request_id": "r-4711"}
+    entry = {**_entry("a", "unavailable", "a", 1.0), "record": {"request": request, "failure": failure, "took": 0.25}}
+
+    found = Page(walk.draw([entry]))
+
+    assert "GET /x to look" in found.text
+    assert "502 Bad gateway (request id r-4711) after 0.25 s" in found.text
+
+
+def test_cut_off_request(stage: MakeStage) -> None:
+    """A request that a signal cut off says that it had no answer."""
+    cause = case("START", "validating", "interrupted")
+    here = stage(cause.scenario)
+    here.play("START", cause.observer(here, "validating"))
+
+    assert "cut off: no answer after" in drawn(here).text
+
+
+def test_it_begins_where_it_was_decided(stage: MakeStage) -> None:
+    """The player begins at the step that decided the verdict, not at the last one."""
+    here = stage("wrong_key")
+    here.play()
+
+    found = drawn(here)
+
+    (player,) = found.of_class("player")
+    steps = [attributes for name, attributes in found.elements if name == "li" and "data-from" in attributes]
+    decisive = steps[int(player["data-start"] or 0) - 1]
+    assert "hidden" in player
+    assert decisive["class"] == "failed"
+    assert len(steps) > int(player["data-start"] or 0)
+
+
+# --- The timeline -----------------------------------------------------------------------------------
+
+
+def _entry(
+    source: str, event: str, target: str, at: float, until: float | None = None, times: int = 1, detail: str = ""
+) -> dict[str, Any]:
+    return {
+        "from": source,
+        "event": event,
+        "to": target,
+        "at": at,
+        "until": at if until is None else until,
+        "times": times,
+        "detail": detail,
+    }
+
+
+def test_periods() -> None:
+    """A period ends when its state is left; the states of a loop share one."""
+    steps = [
+        _entry("a", "ready", "b", 1.0, detail="GET"),
+        _entry("b", "waited", "c", 11.0, until=31.0, times=3),
+        _entry("c", "running", "b", 11.5, until=31.5, times=3, detail="GET"),
+        _entry("b", "waited", "c", 41.5),
+    ]
+
+    assert list(timeline.periods(steps)) == [
+        timeline.Period(("a",), 0.0, 1.0, 1, asked=True, waited=False),
+        timeline.Period(("b", "c"), 1.0, 31.5, 3, asked=True, waited=True),
+        timeline.Period(("b",), 31.5, 41.5, 1, asked=False, waited=True),
+    ]
+    assert list(timeline.periods([])) == []
+
+
+def test_timeline_tells_who_was_asked() -> None:
+    """A bar says asking only for the time in which Fivetran was asked: no pause does, whatever ends it."""
+    backed_off = {"kind": "does", "began": 60.0}
+    steps = [
+        _entry("a", "unavailable", "a", 1.0, detail="GET"),
+        {**_entry("a", "ready", "b", 61.0, detail="GET"), "record": backed_off},
+        _entry("b", "timed_out", "c", 70.0),
+        {**_entry("c", "reported", "d", 75.0), "record": {"kind": "does", "began": 70.0}},
+        {**_entry("d", "too_late", "e", 80.0), "record": {"kind": "waits", "began": 75.0}},
+        _entry("e", "unavailable", "e", 81.0, until=200.0, times=4, detail="GET"),
+        _entry("f", "reported", "g", 210.0),
+    ]
+
+    kinds = [(period.states[0], period.begin, period.kind) for period in timeline.periods(steps)]
+    drawn = Page(timeline.draw(steps))
+
+    assert kinds == [
+        ("a", 0.0, "asks"),
+        ("a", 1.0, "waits"),
+        ("a", 60.0, "asks"),
+        ("b", 61.0, "waits"),
+        ("c", 70.0, "works"),
+        ("d", 75.0, "waits"),
+        ("e", 80.0, "waits"),
+        ("f", 200.0, "works"),
+    ]
+    assert [attributes["class"] for name, attributes in drawn.elements if name == "rect"] == [
+        kind for *_, kind in kinds
+    ]
+    assert drawn.text.endswith("asking Fivetrana pauseneither")
+
+
+def test_timeline_is_to_scale() -> None:
+    """A bar begins and ends where its period does, a moment is seen, too, and what only decides has no row."""
+    steps = [
+        _entry("a", "ready", "b", 0.0, detail="GET"),
+        _entry("b", "yes", "c", 0.0),
+        _entry("c", "waited", "d", 75.0),
+        _entry("d", "running", "e", 100.0, detail="GET"),
+    ]
+
+    found = Page(timeline.draw(steps))
+
+    bars = [(attributes["x"], attributes["width"]) for name, attributes in found.elements if name == "rect"]
+    assert bars == [("0.0", "3.0"), ("0.0", "750.0"), ("750.0", "250.0")]
+    assert found.source.count("</rect>") == len(bars)  # one that is not closed would hold the next
+    assert found.text.startswith("a 0.0 s c 75.0 s d 25.0 s")
+    assert timeline.draw([_entry("b", "yes", "c", 0.0)]) == ""
+
+
+def test_timeline_of_no_time() -> None:
+    """A run that took no time has bars as well."""
+    assert 'width="3.0"' in timeline.draw([_entry("a", "ready", "b", 0.0, detail="GET")])
+
+
+# --- Markup -----------------------------------------------------------------------------------------
+
+
+def test_markup() -> None:
+    """Texts are escaped and markup is not; attributes that are None or False are left out."""
+    assert tag("p", "<", Markup("<b>x</b>"), None, class_="a&b", hidden=True, data_x=None, open=False) == (
+        '<p class="a&amp;b" hidden>&lt;<b>x</b></p>'
+    )
+    assert tag("meta", name="x") == '<meta name="x">'
+    assert each(None, Markup(""), tag("i")) == "<i></i>"
+    assert row("title") == row("title", "", None) == ""
+    assert said("<") == "<bdi>&lt;</bdi>"
+    assert cut("abc", 2) == "ab… (1 more characters in result.json)"
+    assert [offset(seconds) for seconds in (0.04, 99.9, 100.0)] == ["0.0 s", "99.9 s", "1 min 40 s"]

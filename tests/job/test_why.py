@@ -1,0 +1,185 @@
+"""Why: each step of each scenario has its reason in words."""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from stage import Played, Stage
+
+from orchestrator.job.why import why
+from orchestrator.machine.run import Run, Step
+from orchestrator.simulator.scenario import Fault, Scenario, names
+from orchestrator.values.facts import Facts
+
+
+def reasons(
+    stage: Stage, arm: Callable[[Run], None] = lambda _: None, action: str = "START", **variables: Any
+) -> tuple[Played, list[tuple[str, str]]]:
+    """A played job, and (event, why) of each of its steps."""
+    found = []
+    before = Facts()
+
+    def observe(run: Run, step: Step | None) -> None:
+        nonlocal before
+        if step is not None:
+            found.append((step.event, why(run.settings, run.chart, before, step)))
+        before = run.facts
+        arm(run)
+
+    return stage.play(action, observe, **variables), found
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_step_has_a_reason(stage: Callable[..., Stage], name: str) -> None:
+    """Each step of a run is explained by one line that ends like a sentence."""
+    played, found = reasons(stage(name))
+
+    assert len(found) == len(played.steps)
+    assert [line for _, line in found if not line.endswith(".") or "\n" in line or len(line) < 10] == []
+
+
+@pytest.mark.parametrize(
+    ("scenario", "event", "words"),
+    [
+        ("succeeds", "succeeded", "succeeded_at moved since the trigger"),
+        ("succeeds", "running", "sync_state is syncing: it is not over"),
+        (
+            "succeeds",
+            "idle",
+            "sync_state is scheduled, a sync dated 2027-01-15T08:00:00.000Z or later may belong to this run",
+        ),
+        (
+            "fails",
+            "doubtful",
+            "failed_at moved since the trigger; a date may show late: 20 s of quiet are still needed",
+        ),
+        ("fails", "sync_failed", "as FAILURE: the sync failed."),
+        ("cancelled", "doubtful", "the sync is gone, and neither date moved; a date may show late"),
+        ("cancelled", "cancelled", "as CANCELED: the sync is gone"),
+        ("lost_answer", "started", "sync_state is syncing: it is not over"),
+        ("somebody_elses", "busy", "sync_state is syncing, setup_state is connected: a sync is running already."),
+        ("lost_answer", "answer_lost", "a POST that may have been carried out had no answer"),
+        ("rescheduled_twice", "rescheduled", "and not by a reschedule that was known before"),
+        ("paused", "paused", "sync_state is paused, setup_state is connected: the connection is paused."),
+        ("paused", "no", "FIVETRAN_UNPAUSE. It is no."),
+        ("rate_limited", "rate_limited", "the next attempt is in"),
+        ("wrong_key", "refused", "401 Unauthorized: Invalid authorization credentials"),
+        ("unavailable", "gave_up", "the last attempt failed"),
+    ],
+)
+def test_reason(stage: Callable[..., Stage], scenario: str, event: str, words: str) -> None:
+    """The reason names the rule, the value or the answer that decided."""
+    _, found = reasons(stage(scenario))
+
+    assert [line for taken, line in found if taken == event and words in line]
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        ("FAILED", "Login is FAILED, Tunnel is JOB_FAILED: a setup test failed."),
+        ("PASSED", "Tunnel is JOB_FAILED: a setup test failed."),
+    ],
+)
+def test_failed_tests_are_named(stage: Callable[..., Stage], result: str, line: str) -> None:
+    """Setup tests that failed are what the verdict was decided by, and not what state the connection is in."""
+    tests = ({"title": "Login", "status": result}, {"title": "Tunnel", "status": "JOB_FAILED"})
+    document = {"status": {"setup_state": "connected"}}
+
+    _, found = reasons(stage(Scenario(setup_tests=tests, connection=document)), action="TEST")
+
+    assert ("tests_failed", line) in found
+
+
+@pytest.mark.parametrize(
+    ("scenario", "event", "line"),
+    [
+        ("unpaused", "unpaused", "paused is false: the connection is no longer paused."),
+        ("succeeds", "disabled", "schedule_type is manual: the connection's schedule is manual."),
+        ("succeeds", "restored", "schedule_type is auto: the schedule is as it was found."),
+        ("paused", "paused", "sync_state is paused, setup_state is connected: the connection is paused."),
+    ],
+)
+def test_only_what_decided_is_said(stage: Callable[..., Stage], scenario: str, event: str, line: str) -> None:
+    """Of an answer the reason has what decided, and nothing that is there besides."""
+    _, found = reasons(stage(scenario), FIVETRAN_RESTORE_SCHEDULE="1")
+
+    assert (event, line) in found
+
+
+def test_value_without_an_edge_of_its_own(stage: Callable[..., Stage]) -> None:
+    """A choice that takes the edge for everything else says what the value was."""
+    _, found = reasons(stage("rescheduled_twice"), FIVETRAN_DONT_DISABLE_SYNC="1")
+
+    assert ("otherwise", "The freshest document's schedule type. It is auto: otherwise.") in found
+
+
+def test_call_that_was_not_made(stage: Callable[..., Stage]) -> None:
+    """A deadline that strikes before a request says that nothing was sent."""
+    here = stage()
+
+    _, found = reasons(here, lambda run: here.clock.sleep(10_000 if run.state.name == "disabling_schedule" else 0))
+
+    line = "the deadline struck; after the verdict, the grace ended: nothing was sent any more."
+    assert ("timed_out", line) in found
+
+
+def test_signal(stage: Callable[..., Stage]) -> None:
+    """A signal is named for what it is."""
+    _, found = reasons(stage("slow"), lambda run: os.kill(os.getpid(), signal.SIGTERM) if run.number == 6 else None)
+
+    assert ("terminated", "SIGTERM: the runner ends the job.") in found
+
+
+@pytest.mark.parametrize(
+    ("scenario", "variables", "event", "words"),
+    [
+        (
+            "fails",
+            {"FIVETRAN_EVIDENCE": "0"},
+            "sync_failed",
+            "failed_at moved since the trigger, and nothing has changed",
+        ),
+        ("cancelled", {"FIVETRAN_EVIDENCE": "0"}, "cancelled", "neither date moved, and nothing has changed since"),
+        (
+            "fails",
+            {"FIVETRAN_EVIDENCE": "0", "FIVETRAN_TIMEOUT": "45"},
+            "sync_failed",
+            "the deadline struck before it was quiet for long enough, and failed_at had moved: the sync failed.",
+        ),
+    ],
+)
+def test_reason_without_the_history(
+    stage: Callable[..., Stage], scenario: str, variables: dict[str, Any], event: str, words: str
+) -> None:
+    """Where the dates alone decide, the rule says that it was quiet since, or that the deadline struck."""
+    played, found = reasons(stage(scenario), **variables)
+
+    assert [line for taken, line in found if taken == event and words in line], (found, played.stderr)
+
+
+def test_reason_without_any_date(stage: Callable[..., Stage]) -> None:
+    """Where Fivetran tells no time, the baseline says so, and the history has nothing to search from."""
+    _, found = reasons(stage(Scenario(dated=False)))
+
+    assert ("idle", "sync_state is scheduled, Fivetran's answers had no time: no sync is running.") in found
+
+
+def test_reason_of_a_resync_that_is_unconfirmed(stage: Callable[..., Stage]) -> None:
+    """A re-sync that is given up names how many answers were lost."""
+    here = stage(Scenario(faults=(Fault(on="resync", times=0, does="reset"),)))
+    found = []
+
+    def observe(run: Run, step: Step | None) -> None:
+        if step is not None and step.event == "unconfirmed":
+            found.append(why(run.settings, run.chart, step.facts, step))
+
+    here.play("FORCE_RESYNC", observe)
+
+    line = (
+        "3 requests for the re-sync had no answer, and waiting longer would not settle it: "
+        "whether the re-sync was accepted is not known."
+    )
+    assert line in found

@@ -1,0 +1,123 @@
+"""docs/vocabulary.md: every word that a chart can be made of, drawn from the code."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from textwrap import fill
+
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Writing
+from orchestrator.fivetran.tags import Tag
+from orchestrator.fivetran.vocabulary import MEANINGS, meaning_of, raised_by
+from orchestrator.machine.chart import OTHERWISE
+from orchestrator.machine.promises import PROMISES
+from orchestrator.values.events import SIGNALS, Event
+from orchestrator.values.exchange import TRANSIENT
+from orchestrator.values.facts import Facts
+from orchestrator.values.settings import Settings
+
+__all__ = ["page"]
+
+POSTS_ONLY = (Event.ANSWER_LOST, Event.CONFLICT)
+
+PREFACE = """\
+# The vocabulary of charts
+
+Generated from the code by `make documents`; `make check` fails when it is out of date. How a chart is
+changed is told in [charts.md](charts.md); the charts that come with this are drawn in
+[statecharts/README.md](../statecharts/README.md).
+
+A state has exactly one of four keys: `does` names an effect, `waits` a pause, `chooses` a choice, and `exit` is
+the exit code of a final state. Its `edges` name the state that follows each thing that can happen; `also` adds the
+edges of a group, `[shared.GROUP]`; the target `same` is the state itself. `tries` is the number of attempts in all,
+in place of FIVETRAN_RETRY_LIMIT. One state says `concludes = true`: on entering it the verdict is recorded, which
+is the last event that was not a choice.
+"""
+
+
+def page() -> str:
+    """The page, as Markdown."""
+    return "\n".join((PREFACE, *_effects(), *_pauses(), *_choices(), *_events(), *_promises())).rstrip("\n") + "\n"
+
+
+def _effects() -> Iterator[str]:
+    requests = [event for event in Event if raised_by(event) == "client" and event not in POSTS_ONLY]
+    yield "## Effects\n"
+    yield _paragraph(
+        "An effect needs an edge for each of its outcomes. One that asks Fivetran needs edges for what can become of "
+        f"its request, too: {_words(requests)} and `{Event.TIMED_OUT}`; for a POST also {_words(POSTS_ONLY)}; before "
+        f"the conclusion also {_words(sorted(SIGNALS))}. With an edge `{Event.GAVE_UP}` a state gives up after its "
+        "last attempt, without it never. Only a transient failure "
+        f"({_words(event for event in Event if event in TRANSIENT)}) may lead back to its own state, after a counted "
+        "back-off."
+    )
+    yield from map(_effect, EFFECTS.values())
+
+
+def _pauses() -> Iterator[str]:
+    yield "## Pauses\n"
+    yield _paragraph(
+        f"A pause needs the edge `{Event.WAITED}`, exactly one of `{Event.TIMED_OUT}` and `{Event.TOO_LATE}`, and "
+        f"before the conclusion {_words(sorted(SIGNALS))}."
+    )
+    yield from _table(("pause", "lasts"), ((f"`{name}`", meaning_of(name)) for name in PAUSES))
+
+
+def _choices() -> Iterator[str]:
+    yield "## Choices\n"
+    yield _paragraph(
+        "A choice takes the edge of its value, in no time. Each of its values needs an edge; a policy has the values "
+        "that the chart has edges for, and no other is taken for its variable."
+    )
+    yield from _table(("choice", "values", "chooses by"), map(_choice, CHOICES.values()))
+
+
+def _events() -> Iterator[str]:
+    yield "## Events\n"
+    rows = ((f"`{event}`", f"the {raised_by(event)}", meaning) for event, meaning in MEANINGS.items())
+    yield from _table(("event", "raised by", "means"), rows)
+
+
+def _promises() -> Iterator[str]:
+    yield "## Promises\n"
+    yield _paragraph(
+        "What `fivetran-orchestrator check` proves of all paths through a chart, once its form is sound. A job that "
+        "is given a chart (FIVETRAN_CHART) holds the same against it before it asks anything."
+    )
+    yield from _table(("promise", "says"), ((promise.name, promise.statement) for promise in PROMISES))
+
+
+def _effect(effect: Call | Pure | Writing) -> str:
+    facts = [f"outcomes: {_words(effect.outcomes)}"]
+    if isinstance(effect, Call):
+        request = effect.ask(Settings("", "CONNECTOR_ID", "", ""), Facts())
+        facts.insert(0, f"asks: `{request.method} {request.path.partition('?')[0]}`, to {request.purpose}")
+    if not isinstance(effect, Writing) and effect.tags:
+        facts.append(f"as promises see it: {', '.join(tag for tag in Tag if tag in effect.tags)}")
+    if not isinstance(effect, Writing) and effect.needs:
+        facts.append(f"comes straight after the choice `{effect.needs[0]}` at `{effect.needs[1]}`")
+    lines = (f"### {effect.name}", "", meaning_of(effect.name), "", *(f"- {fact}" for fact in facts), "")
+    return "\n".join(lines)
+
+
+def _choice(choice: Choice) -> tuple[str, ...]:
+    open_values = {"verdict": "each verdict", "schedule_type": f"Fivetran's, and `{OTHERWISE}`"}
+    values = _words(choice.values) or open_values.get(choice.name, "the chart's")
+    return f"`{choice.name}`", values, (choice.of.__doc__ or "").partition("\n")[0]
+
+
+def _paragraph(text: str) -> str:
+    return fill(text, 100, break_on_hyphens=False, break_long_words=False) + "\n"
+
+
+def _words(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """The lines of a table, and an empty one."""
+    for cells in (head, ("---",) * len(head), *rows):
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
