@@ -19,13 +19,23 @@ quiet seconds in which nothing syncs and no success shows.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from orchestrator.fivetran import documents
 from orchestrator.values.events import Event
 from orchestrator.values.facts import Facts
+from orchestrator.values.outcome import Outcome
 
-__all__ = ["Judgment", "Opinion", "decide", "decide_by_history", "is_quiet", "items_since", "quiet_left", "since"]
+__all__ = [
+    "Progress",
+    "Recorded",
+    "decide",
+    "decide_by_history",
+    "is_quiet",
+    "items_since",
+    "quiet_left",
+    "since",
+]
 
 Progress = Literal[
     Event.RUNNING,
@@ -58,28 +68,6 @@ _RED: Mapping[object, Literal[Event.SYNC_FAILED, Event.CANCELLED]] = {
 }
 
 
-class Judgment(NamedTuple):
-    """What became of our sync.
-
-    Attributes:
-        event: In a word.
-        facts: With what this document showed.
-        rule: The rule that decided, for people.
-    """
-
-    event: Progress
-    facts: Facts
-    rule: str
-
-
-class Opinion(NamedTuple):
-    """What the sync history says of our sync; as a `Judgment`, which is what a document says."""
-
-    event: Recorded
-    facts: Facts
-    rule: str
-
-
 def since(facts: Facts) -> float | None:
     """Fivetran's time from which on what happens may be ours, in seconds since the epoch; None: not known."""
     at_baseline = facts.baseline.get("date") if facts.baseline else None
@@ -104,7 +92,7 @@ def is_quiet(facts: Facts) -> bool:
     return facts.doubt is not None and bool(facts.doubt["over"])
 
 
-def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool = False) -> Judgment:
+def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool = False) -> Outcome[Progress]:
     """Say what became of our sync.
 
     Args:
@@ -123,17 +111,17 @@ def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool
     if succeeded is not None and well and not _may_be_anothers(facts, succeeded):
         if state != "syncing":
             rule = "succeeded_at moved since the trigger, and is no older than a failed_at that moved"
-            return Judgment(Event.SUCCEEDED, seen, rule)
+            return Outcome(Event.SUCCEEDED, seen, rule)
         if not resync and since(facts) is not None:
             rule = "succeeded_at moved since the trigger: our sync is over, and another one is running"
-            return Judgment(Event.SUCCEEDED, seen, rule)
+            return Outcome(Event.SUCCEEDED, seen, rule)
     if state == "syncing":
         rule = "sync_state is syncing: it is not over, even if failed_at moved"
-        return Judgment(Event.RUNNING, seen.but(syncing_seen=True), rule)
+        return Outcome(Event.RUNNING, seen.but(syncing_seen=True), rule)
     put_off = documents.rescheduled_for(document)
     if put_off is not None and (facts.syncing_seen or _moment(put_off) not in _known_reschedules(facts)):
         rule = "sync_state is rescheduled, and not by a reschedule that was known before"
-        return Judgment(Event.RESCHEDULED, rescheduled(seen, put_off), rule)
+        return Outcome(Event.RESCHEDULED, rescheduled(seen, put_off), rule)
     if well:
         rule = "succeeded_at moved, but it may be the date of an earlier sync"
         return _doubtful(facts, document, at, Event.SUCCEEDED, rule)
@@ -142,24 +130,24 @@ def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool
     return _without_dates(facts, document, at)
 
 
-def _without_dates(facts: Facts, document: Mapping[str, Any], at: float) -> Judgment:
+def _without_dates(facts: Facts, document: Mapping[str, Any], at: float) -> Outcome[Progress]:
     """What became of our sync where nothing is syncing and neither date moved."""
     state, seen = documents.sync_state(document), facts.but(not_started_for=None, doubt=None)
     if state == "paused":
-        return Judgment(Event.PAUSED, seen, "neither date moved, and the connection is paused")
+        return Outcome(Event.PAUSED, seen, "neither date moved, and the connection is paused")
     if documents.setup_state(document) in {"incomplete", "broken"}:
         if not (facts.baseline or {}).get("broken"):
             rule = "neither date moved, and the connection's setup is incomplete or broken"
-            return Judgment(Event.BROKEN, seen, rule)
+            return Outcome(Event.BROKEN, seen, rule)
         if facts.syncing_seen:
             rule = "the sync is gone, and the connection is still broken"
             return _doubtful(facts, document, at, Event.BROKEN, rule)
     if facts.syncing_seen:
         if state == "scheduled":
             return _doubtful(facts, document, at, Event.CANCELLED, "the sync is gone, and neither date moved")
-        return Judgment(Event.RUNNING, seen, "this version does not know the sync_state: it decides nothing")
+        return Outcome(Event.RUNNING, seen, "this version does not know the sync_state: it decides nothing")
     rule = "neither date moved, and no sync was seen yet: it is not started, or queued"
-    return Judgment(Event.RUNNING, seen.but(not_started_for=_waited(facts, at)), rule)
+    return Outcome(Event.RUNNING, seen.but(not_started_for=_waited(facts, at)), rule)
 
 
 def rescheduled(facts: Facts, until: str) -> Facts:
@@ -167,7 +155,7 @@ def rescheduled(facts: Facts, until: str) -> Facts:
     return facts.but(syncing_seen=False, doubt=None, asked_at=None, waited_for=until, reschedules=facts.reschedules + 1)
 
 
-def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attached: bool) -> Opinion:
+def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attached: bool) -> Outcome[Recorded]:
     """What the sync history says of our sync, at a moment at which nothing is syncing.
 
     Facts about the history: https://fivetran.com/docs/rest-api/api-reference/connections/retrieve-connection-sync-history
@@ -183,11 +171,11 @@ def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attac
     ours = items_since(bound, items, attached=attached)
     for item in ours:
         if item.get("status") == "COMPLETED":
-            return Opinion(Event.SUCCEEDED, facts.but(sync=item), _recorded(item))
+            return Outcome(Event.SUCCEEDED, facts.but(sync=item), _recorded(item))
     for item in ours:
         if documents.parse_time(item.get("end")) is None:
             rule = f"{_recorded(item)} that has not ended; Fivetran may be retrying"
-            return Opinion(Event.RUNNING, facts.but(doubt=None), rule)
+            return Outcome(Event.RUNNING, facts.but(doubt=None), rule)
     for number, item in enumerate(ours):
         status = item.get("status")
         if status == "RESCHEDULED":
@@ -195,18 +183,18 @@ def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attac
         # What came after may have been a success in a word that this version does not know.
         strange = next((one for one in ours[number:] if one.get("status") not in _STATUSES), None)
         if status not in _RED or strange is not None:
-            return Opinion(Event.INCONCLUSIVE, facts, f"{_recorded(strange or item)}, which decides nothing")
-        return Opinion(_RED[status], facts.but(sync=item), _recorded(item))
+            return Outcome(Event.INCONCLUSIVE, facts, f"{_recorded(strange or item)}, which decides nothing")
+        return Outcome(_RED[status], facts.but(sync=item), _recorded(item))
     if ours:
         until = documents.rescheduled_for(facts.connection or {}) or ""
-        return Opinion(Event.RESCHEDULED, rescheduled(facts, until), _recorded(ours[-1]))
+        return Outcome(Event.RESCHEDULED, rescheduled(facts, until), _recorded(ours[-1]))
     if bound is None:
-        return Opinion(
+        return Outcome(
             Event.INCONCLUSIVE,
             facts,
             "Fivetran's answers had no time: which sync in the history belongs to this run is not known",
         )
-    return Opinion(Event.INCONCLUSIVE, facts, "the history has no sync that may belong to this run")
+    return Outcome(Event.INCONCLUSIVE, facts, "the history has no sync that may belong to this run")
 
 
 def _recorded(item: Mapping[str, Any]) -> str:
@@ -238,7 +226,7 @@ def items_since(
     return [found[key] for key in sorted(found)]
 
 
-def _doubtful(facts: Facts, document: Mapping[str, Any], at: float, verdict: Event, rule: str) -> Judgment:
+def _doubtful(facts: Facts, document: Mapping[str, Any], at: float, verdict: Event, rule: str) -> Outcome[Progress]:
     """It seems to be over, and not well: ask, or wait for quiet, before that is believed."""
     now = document.get("succeeded_at")
     doubt = facts.doubt
@@ -247,9 +235,9 @@ def _doubtful(facts: Facts, document: Mapping[str, Any], at: float, verdict: Eve
     facts = facts.but(not_started_for=None, doubt={**doubt, "verdict": str(verdict), "over": False})
     left = quiet_left(facts, at)
     if left > 0:
-        return Judgment(Event.DOUBTFUL, facts, f"{rule}; a date may show late: {left:.0f} s of quiet are still needed")
+        return Outcome(Event.DOUBTFUL, facts, f"{rule}; a date may show late: {left:.0f} s of quiet are still needed")
     facts = facts.but(doubt={**(facts.doubt or {}), "over": True})
-    return Judgment(Event.DOUBTFUL, facts, f"{rule}, and nothing has changed since for long enough")
+    return Outcome(Event.DOUBTFUL, facts, f"{rule}, and nothing has changed since for long enough")
 
 
 def _ours(facts: Facts, document: Mapping[str, Any], name: str) -> float | None:

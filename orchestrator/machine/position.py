@@ -1,6 +1,6 @@
-"""The position in a chart, on `transitions`: the one module that imports it.
+"""A move in a chart, on `transitions`: the one module that imports it.
 
-`transitions` keeps the position and refuses a move that the chart does not declare. It runs
+`transitions` makes the move and refuses a move that the chart does not declare. It runs
 no callbacks and no time-outs: what happens in a state is the driver's, so moving and doing
 stay separate. A bare cursor is the model, and `auto_transitions` (edges to everywhere) is off.
 """
@@ -9,16 +9,16 @@ from collections import deque
 
 from transitions import Machine, MachineError
 
-from orchestrator.machine.chart import Chart, State
+from orchestrator.machine.chart import Chart
 
-__all__ = ["IllegalMove", "Position"]
+__all__ = ["IllegalMove", "follow", "machine_of"]
 
 
 class IllegalMove(Exception):  # noqa: N818
     """An event that the present state has no edge for. Nothing moved."""
 
 
-# A machine holds no position, so one serves all runs of a chart. The latest are kept: building one takes its time.
+# The latest are kept: building one takes its time.
 _machines: deque[tuple[Chart, Machine]] = deque(maxlen=8)
 
 
@@ -28,46 +28,31 @@ class _Cursor:
     state: str
 
 
-class Position:
-    """Where a run stands in its chart.
+def follow(chart: Chart, state: str, event: str) -> str:
+    """The state that an event leads to.
 
     Args:
         chart: A chart that the loader has proved.
-        at: The state to stand in; the chart's initial one when None.
+        state: The state to leave.
+        event: An event, or the value of a choice.
 
-    Attributes:
-        machine: The chart's machine.
-        state: The present state.
+    Raises:
+        IllegalMove: The state has no edge for it.
     """
-
-    def __init__(self, chart: Chart, at: str | None = None) -> None:
-        self.chart = chart
-        self.machine = _machine(chart)
-        self._cursor = _Cursor()
-        self._cursor.state = at or chart.initial
-        self.state: State = chart.states[self._cursor.state]
-
-    def twin(self) -> "Position":
-        """Another position at the same state, which moves by itself."""
-        return Position(self.chart, self.state.name)
-
-    def fire(self, event: str) -> None:
-        """Take the present state's edge for an event.
-
-        Raises:
-            IllegalMove: There is none.
-        """
-        known = self.machine.events.get(event)
-        if known is None:
-            raise IllegalMove(f"{event!r} is no event of this chart")
-        try:
-            known.trigger(self._cursor)
-        except MachineError as error:
-            raise IllegalMove(f"{self.state.name} has no edge for {event!r}") from error
-        self.state = self.chart.states[self._cursor.state]
+    known = machine_of(chart).events.get(event)
+    if known is None:
+        raise IllegalMove(f"{event!r} is no event of this chart")
+    cursor = _Cursor()
+    cursor.state = state
+    try:
+        known.trigger(cursor)
+    except MachineError as error:
+        raise IllegalMove(f"{state} has no edge for {event!r}") from error
+    return cursor.state
 
 
-def _machine(chart: Chart) -> Machine:
+def machine_of(chart: Chart) -> Machine:
+    """The machine of a chart; it holds no position, so one serves all of its runs."""
     for known, machine in tuple(_machines):
         if known is chart:
             return machine

@@ -1,0 +1,26 @@
+"""Effects: what to ask, and what the answer means.
+
+An effect is a request as data (or none) and a pure function from settings, facts and answer
+to one event and new facts, and the rule that decided. It knows no state and no successor, and copes
+with any fact missing. The machine's driver sends; nothing here waits, repeats or reads a clock.
+"""
+
+from orchestrator.fivetran.effects import choices, judging, pauses, preparing, reporting, triggering
+from orchestrator.fivetran.effects.registry import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Writing
+
+__all__ = [
+    "CHOICES",
+    "EFFECTS",
+    "PAUSES",
+    "Call",
+    "Choice",
+    "Pure",
+    "Writing",
+    # Imported, they register theirs.
+    "choices",
+    "judging",
+    "pauses",
+    "preparing",
+    "reporting",
+    "triggering",
+]

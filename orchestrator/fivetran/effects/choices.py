@@ -1,0 +1,169 @@
+"""Choices: what a `chooses` state branches on, from settings and facts."""
+
+from typing import Literal
+
+from orchestrator.fivetran import documents
+from orchestrator.fivetran.effects.observing import SWITCHES, history_helps
+from orchestrator.fivetran.effects.registry import CHOICES, Choice, choice
+from orchestrator.fivetran.progress import since
+from orchestrator.fivetran.verdicts import (
+    has_sync,
+    resync_failed,
+    schedule_may_change,
+    schedule_to_restore,
+    schedule_to_switch_late,
+    trigger_unanswered,
+)
+from orchestrator.values.events import SIGNALS, Event
+from orchestrator.values.facts import Facts
+from orchestrator.values.settings import Settings
+
+
+@choice
+def unpause(settings: Settings, _: Facts) -> Literal["no", "yes"]:
+    """FIVETRAN_UNPAUSE."""
+    return "yes" if settings.unpause else "no"
+
+
+@choice
+def on_broken(settings: Settings, _: Facts) -> str:
+    """FIVETRAN_ON_BROKEN."""
+    return settings.policy("on_broken")
+
+
+@choice
+def schedule_to_switch(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
+    """Is the schedule to be switched to manual: not kept, not manual, not tried before, and no sync is running?"""
+    document = facts.connection or {}
+    settled = settings.keep_schedule or documents.schedule_type(document) == documents.MANUAL
+    tried = SWITCHES & {*facts.answered, *facts.given_up}
+    return "no" if settled or tried or documents.sync_state(document) == "syncing" else "yes"
+
+
+@choice
+def own_trigger_unanswered(_: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """May a trigger of this run have been carried out though its answer was lost?"""
+    return "yes" if trigger_unanswered(facts) else "no"
+
+
+@choice
+def own_sync_in_the_way(_: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """May the running sync be our own: its answer was lost, or Fivetran has resumed it?"""
+    return "yes" if trigger_unanswered(facts) or facts.waited_for is not None else "no"
+
+
+# More than that in a row are no accident: the next one would be lost, too.
+LOST_MOST = 3
+
+
+@choice
+def trigger_to_repeat(_: Settings, facts: Facts) -> Literal["yes", "no"]:
+    """May the trigger be sent (again): fewer than three answers were lost?"""
+    return "yes" if facts.lost < LOST_MOST else "no"
+
+
+@choice
+def on_running(settings: Settings, facts: Facts) -> str:
+    """FIVETRAN_ON_RUNNING; a sync that this run may have started itself is not failed for, but waited for."""
+    policy = settings.policy("on_running")
+    ours = facts.unpaused_looks is not None or trigger_unanswered(facts)
+    return "wait" if policy == "fail" and ours else policy
+
+
+@choice
+def on_reschedule(settings: Settings, _: Facts) -> str:
+    """FIVETRAN_ON_RESCHEDULE."""
+    return settings.policy("on_reschedule")
+
+
+@choice
+def schedule_type(_: Settings, facts: Facts) -> str:
+    """The freshest document's schedule type."""
+    return documents.schedule_type(facts.connection or {}) or ""
+
+
+@choice
+def history_to_ask(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
+    """FIVETRAN_EVIDENCE: is the history to be asked about the doubt, at first and once more after the quiet?"""
+    return "yes" if history_helps(settings, facts) else "no"
+
+
+@choice
+def restart_to_find(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
+    """FIVETRAN_EVIDENCE: is the history to be asked for a restart whose answer was lost?"""
+    return "yes" if settings.evidence != "0" and "find_restart" not in facts.given_up else "no"
+
+
+@choice
+def failure_shown(_: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """In doubt at the deadline: did `failed_at` move, and nothing was restarted?"""
+    doubted = (facts.doubt or {}).get("verdict")
+    return "yes" if doubted == Event.SYNC_FAILED and not facts.restarted else "no"
+
+
+def _restore_schedule(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """FIVETRAN_RESTORE_SCHEDULE, where there is something to restore and no sync may be running."""
+    return "yes" if schedule_to_restore(settings, facts) and schedule_may_change(settings, facts) else "no"
+
+
+CHOICES["restore_schedule"] = Choice("restore_schedule", ("no", "yes"), _restore_schedule)
+
+
+@choice
+def late_switch(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """Is the schedule to be switched now, after a sync that was attached to or restarted?"""
+    return "yes" if schedule_to_switch_late(settings, facts) and schedule_may_change(settings, facts) else "no"
+
+
+@choice
+def names_to_compare(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """FIVETRAN_EVIDENCE, where Fivetran does not know the schema or the table."""
+    unknown_table = facts.verdict == Event.NOT_FOUND and resync_failed(facts)
+    return "yes" if settings.evidence != "0" and unknown_table else "no"
+
+
+@choice
+def sync_to_find(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
+    """FIVETRAN_EVIDENCE, where a sync of this run was seen or accepted, and the history was not asked before."""
+    known = facts.sync is not None or "judge_by_history" in facts.given_up
+    findable = has_sync(settings, facts) and not known and since(facts) is not None
+    return "yes" if findable and may_ask_more(settings, facts) else "no"
+
+
+@choice
+def errors_to_list(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """FIVETRAN_EVIDENCE, where something is wrong with the sync or the connection."""
+    document = facts.connection or {}
+    ill = documents.setup_state(document) in {"incomplete", "broken"} or documents.problems(document)
+    wrong = (
+        facts.verdict in _ILLS
+        or (facts.verdict == Event.TIMED_OUT and has_sync(settings, facts))
+        or (facts.verdict == Event.SHOWN and ill)
+    )
+    return "yes" if wrong and may_ask_more(settings, facts) else "no"
+
+
+@choice
+def warnings_to_list(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """FIVETRAN_EVIDENCE, where the connection's document has warnings."""
+    warned = documents.status(facts.connection or {}).get("warnings")
+    return "yes" if warned and may_ask_more(settings, facts) else "no"
+
+
+@choice
+def verdict(_: Settings, facts: Facts) -> str:
+    """How it ended."""
+    return facts.verdict or ""
+
+
+# Verdicts that Fivetran's active errors may explain.
+_ILLS = {Event.SYNC_FAILED, Event.CANCELLED, Event.INCOMPLETE, Event.BROKEN, Event.TESTS_FAILED}
+# Verdicts that an optional request may be made for with FIVETRAN_EVIDENCE=red.
+_GREEN = {Event.SUCCEEDED, Event.SHOWN, Event.PASSED}
+
+
+def may_ask_more(settings: Settings, facts: Facts) -> bool:
+    """Whether optional requests are wanted, and Fivetran answers this key at all."""
+    hopeless = {Event.REFUSED, Event.GAVE_UP, *SIGNALS}
+    wanted = settings.evidence == "1" or (settings.evidence == "red" and facts.verdict not in _GREEN)
+    return wanted and facts.failure is None and facts.verdict not in hopeless

@@ -1,0 +1,64 @@
+"""When is the sync over, and how did it end?"""
+
+from typing import Literal
+
+from orchestrator.fivetran.effects.observing import attached, history_helps, items, observed
+from orchestrator.fivetran.effects.registry import call, pure
+from orchestrator.fivetran.effects.requests import get_connection, get_sync_history
+from orchestrator.fivetran.progress import Progress, Recorded, decide, decide_by_history, is_quiet
+from orchestrator.fivetran.tags import Tag
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import Answer
+from orchestrator.values.facts import Facts
+from orchestrator.values.outcome import Outcome
+from orchestrator.values.settings import Settings
+
+
+@call("GET", get_connection, Tag.READS, Tag.JUDGES)
+def poll_sync(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Progress]:
+    """Read the connection and judge what became of the sync."""
+    # A doubt begins here: what was in doubt before has been dispelled since.
+    return _judged(observed(settings, facts, answer).but(doubt=None), answer)
+
+
+@call("GET", get_sync_history, Tag.JUDGES, needs=("history_to_ask", "yes"))
+def judge_by_history(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Recorded]:
+    """Ask the sync history what became of the sync, before a doubt is believed."""
+    if facts.doubt is not None:
+        facts = facts.but(doubt={**facts.doubt, "asked": facts.doubt.get("asked", 0) + 1})
+    return decide_by_history(facts, items(answer), attached=attached(settings, facts))
+
+
+@call("GET", get_connection, Tag.READS, Tag.JUDGES)
+def recheck_sync(
+    settings: Settings, facts: Facts, answer: Answer
+) -> Outcome[
+    Literal[
+        Event.RUNNING,
+        Event.SUCCEEDED,
+        Event.SYNC_FAILED,
+        Event.CANCELLED,
+        Event.PAUSED,
+        Event.BROKEN,
+        Event.RESCHEDULED,
+        Event.DOUBTFUL,
+    ]
+]:
+    """Read the connection again: after enough quiet, what was in doubt is believed."""
+    judged = _judged(observed(settings, facts, answer), answer)
+    if judged.event is Event.DOUBTFUL and is_quiet(judged.facts) and not history_helps(settings, judged.facts):
+        believed = Event(str((judged.facts.doubt or {})["verdict"]))
+        return Outcome(believed, judged.facts, judged.rule)  # type: ignore[arg-type]  # one of these
+    return Outcome(judged.event, judged.facts, judged.rule)
+
+
+@pure(Tag.JUDGES, needs=("failure_shown", "yes"))
+def accept_failure(_: Settings, facts: Facts) -> Outcome[Literal[Event.SYNC_FAILED]]:
+    """The deadline ends the doubt: the failure that Fivetran shows is believed."""
+    rule = "the deadline struck before it was quiet for long enough, and failed_at had moved"
+    return Outcome(Event.SYNC_FAILED, facts, rule)
+
+
+def _judged(facts: Facts, answer: Answer) -> Outcome[Progress]:
+    """What a connection document says of our sync."""
+    return decide(facts, answer.data, answer.at, resync="resync_table" in facts.attempted)

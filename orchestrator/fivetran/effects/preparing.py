@@ -1,0 +1,134 @@
+"""Before the trigger, and without one: the connection is read, prepared, shown or tested."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from orchestrator.fivetran import documents
+from orchestrator.fivetran.effects.observing import by_condition, by_schedule, left_alone, observed
+from orchestrator.fivetran.effects.registry import call, pure
+from orchestrator.fivetran.effects.requests import get_connection, patch_paused, patch_schedule, post_test
+from orchestrator.fivetran.tags import Tag
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import Answer
+from orchestrator.values.facts import Facts
+from orchestrator.values.formatting import iso
+from orchestrator.values.outcome import Outcome
+from orchestrator.values.settings import Settings
+
+
+@call("GET", get_connection, Tag.READS)
+def read_connection(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.READY]]:
+    """Read the connection, whatever its condition."""
+    document = answer.data
+    return Outcome(Event.READY, observed(settings, facts, answer), by_condition(document, schedule=True))
+
+
+@call("GET", get_connection, Tag.READS)
+def validate_connection(
+    settings: Settings, facts: Facts, answer: Answer
+) -> Outcome[Literal[Event.READY, Event.BUSY, Event.PAUSED, Event.INCOMPLETE, Event.BROKEN]]:
+    """Read the connection and see whether it can sync at all."""
+    facts = observed(settings, facts, answer)
+    if facts.unpaused_looks is not None:
+        facts = facts.but(unpaused_looks=facts.unpaused_looks + 1)
+    setup, state = documents.setup_state(answer.data), documents.sync_state(answer.data)
+    rule = by_condition(answer.data)
+    if setup == "incomplete":
+        return Outcome(Event.INCOMPLETE, facts, rule)
+    if state == "syncing":
+        return Outcome(Event.BUSY, facts, rule)
+    if state == "paused":
+        return Outcome(Event.PAUSED, facts, rule)
+    if setup == "broken":
+        return Outcome(Event.BROKEN, facts, rule)
+    return Outcome(Event.READY, facts, by_condition(answer.data, schedule=True))
+
+
+@call("PATCH", patch_schedule, Tag.READS, Tag.CHANGES_SCHEDULE, needs=("schedule_to_switch", "yes"))
+def disable_schedule(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.DISABLED]]:
+    """The connection's schedule is manual."""
+    return Outcome(Event.DISABLED, observed(settings, facts, answer), by_schedule(answer.data))
+
+
+@call("PATCH", patch_paused, Tag.READS, Tag.CHANGES_SCHEDULE, Tag.UNPAUSES, needs=("unpause", "yes"))
+def unpause_connection(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.UNPAUSED]]:
+    """The connection is no longer paused."""
+    rule = f"paused is {json.dumps(answer.data['paused'])}" if "paused" in answer.data else ""
+    return Outcome(Event.UNPAUSED, observed(settings, facts, answer).but(unpaused_looks=0), rule)
+
+
+@pure(Tag.TAKES_BASELINE)
+def take_baseline(_: Settings, facts: Facts) -> Outcome[Literal[Event.IDLE, Event.BUSY]]:
+    """Remember the dates of the freshest document: a sync of ours will move one of them."""
+    document = facts.connection or {}
+    busy = documents.sync_state(document) == "syncing"
+    date = facts.connection_date if facts.dated else None
+    if date is not None and facts.ever_syncing and not busy:
+        # Another sync has ended: its date may still be on its way, and may lie in the second that
+        # Fivetran's `Date` rounds away. It must not pass for the end of ours.
+        date += 1
+    facts = facts.but(
+        baseline={
+            "succeeded_at": document.get("succeeded_at"),
+            "failed_at": document.get("failed_at"),
+            "rescheduled_for": documents.rescheduled_for(document),
+            "busy": busy,
+            "broken": documents.setup_state(document) == "broken",
+            "date": date,
+        },
+        unpaused_looks=facts.unpaused_looks if busy else None,
+        triggered=False,
+        triggered_at=None,
+        asked_at=None,
+        started=False,
+        restarted=False,
+        syncing_seen=busy,
+        doubt=None,
+        not_started_for=None,
+        waited_for=None,
+        looks=0,
+        looking_since=None,
+    )
+    bound = (
+        "Fivetran's answers had no time"
+        if date is None
+        else f"a sync dated {iso(date)} or later may belong to this run"
+    )
+    rule = f"sync_state is {documents.sync_state(document) or 'not known'}, {bound}"
+    return Outcome(Event.BUSY if busy else Event.IDLE, facts, rule)
+
+
+@pure()
+def show_connection(settings: Settings, facts: Facts) -> Outcome[Literal[Event.SHOWN]]:
+    """Point out what stands in the way of a sync."""
+    document = facts.connection or {}
+    notes = list(left_alone(settings, facts))
+    if documents.sync_state(document) == "paused":
+        notes.append("the connection is paused: it will not sync until it is un-paused")
+    if (setup := documents.setup_state(document)) in {"incomplete", "broken"}:
+        notes.append(f"the connection's setup is {setup}: it cannot sync")
+    return Outcome(Event.SHOWN, facts.but(warnings=facts.warned(*notes, *documents.problems(document))))
+
+
+@call("POST", post_test, Tag.READS, Tag.RUNS_TESTS)
+def run_setup_tests(
+    settings: Settings, facts: Facts, answer: Answer
+) -> Outcome[Literal[Event.PASSED, Event.TESTS_FAILED]]:
+    """The setup tests ran to their end; FAILED and JOB_FAILED are failures."""
+    listed = answer.data.get("setup_tests")
+    tests = tuple(test for test in (listed if isinstance(listed, list) else []) if isinstance(test, Mapping))
+    results = {str(test.get("status")) for test in tests}
+    warnings = [
+        f"Fivetran reports a setup test as {result!r}, which this version does not know: it counts as neither"
+        for result in sorted(results.difference(documents.SETUP_TEST_RESULTS))
+    ]
+    if not tests:
+        warnings.append("Fivetran ran no setup tests: this kind of connection has none")
+    rest = {name: value for name, value in answer.data.items() if name != "setup_tests"}
+    facts = observed(settings, facts, replace(answer, data=rest))
+    facts = facts.but(setup_tests=tests, warnings=facts.warned(*warnings, *left_alone(settings, facts)))
+    failed = [test for test in tests if str(test.get("status")) in documents.SETUP_TEST_FAILURES]
+    rule = ", ".join(f"{test.get('title')} is {test.get('status')}" for test in failed)
+    return Outcome(Event.TESTS_FAILED if failed else Event.PASSED, facts, rule)

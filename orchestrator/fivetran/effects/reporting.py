@@ -1,0 +1,68 @@
+"""After the verdict: the schedule, and what else Fivetran knows about the sync, for the report."""
+
+from typing import Literal
+
+from orchestrator.fivetran import documents
+from orchestrator.fivetran.effects.observing import attached, by_schedule, items, observed
+from orchestrator.fivetran.effects.registry import call
+from orchestrator.fivetran.effects.requests import (
+    get_errors,
+    get_schemas,
+    get_sync_history,
+    get_warnings,
+    patch_schedule,
+    patch_schedule_back,
+)
+from orchestrator.fivetran.progress import items_since, since
+from orchestrator.fivetran.tags import Tag
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import Answer
+from orchestrator.values.facts import Facts
+from orchestrator.values.formatting import plain
+from orchestrator.values.outcome import Outcome
+from orchestrator.values.settings import Settings
+
+
+@call("PATCH", patch_schedule_back, Tag.READS, Tag.RESTORES_SCHEDULE, needs=("restore_schedule", "yes"))
+def restore_schedule(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.RESTORED]]:
+    """The schedule is as it was found."""
+    facts = observed(settings, facts, answer)
+    if facts.schedule_object is not None and settings.restore_schedule != "auto":
+        now = answer.data.get("schedule")
+        if not documents.same_schedule(facts.schedule_object, now):
+            warning = f"the schedule was {plain(facts.schedule_object)}; after restoring it Fivetran shows {plain(now)}"
+            facts = facts.but(warnings=facts.warned(warning))
+    return Outcome(Event.RESTORED, facts, by_schedule(answer.data))
+
+
+@call("PATCH", patch_schedule, Tag.READS, Tag.SWITCHES_LATE, needs=("late_switch", "yes"))
+def switch_schedule_late(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.DISABLED]]:
+    """The connection's schedule is manual, now that the sync has ended."""
+    return Outcome(Event.DISABLED, observed(settings, facts, answer), by_schedule(answer.data))
+
+
+@call("GET", get_schemas, needs=("names_to_compare", "yes"))
+def find_near_matches(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.COMPARED]]:
+    """Keep the names at the source that are close to the ones given."""
+    from orchestrator.fivetran.near_matches import near_matches  # noqa: PLC0415  # difflib: only after a typo
+
+    return Outcome(Event.COMPARED, facts.but(near_matches=near_matches(answer.data, settings.schema, settings.table)))
+
+
+@call("GET", get_sync_history, needs=("sync_to_find", "yes"))
+def find_sync(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.LOOKED_UP]]:
+    """Keep the history's record of the sync that this run was about."""
+    found = items_since(since(facts), items(answer), attached=attached(settings, facts))
+    return Outcome(Event.LOOKED_UP, facts.but(sync=found[-1] if found else None))
+
+
+@call("GET", get_errors, needs=("errors_to_list", "yes"))
+def list_errors(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.LOOKED_UP]]:
+    """Keep the active errors, with Fivetran's remedies."""
+    return Outcome(Event.LOOKED_UP, facts.but(errors=items(answer)))
+
+
+@call("GET", get_warnings, needs=("warnings_to_list", "yes"))
+def list_warnings(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.LOOKED_UP]]:
+    """Keep Fivetran's warnings by destination table."""
+    return Outcome(Event.LOOKED_UP, facts.but(table_warnings=items(answer)))

@@ -1,0 +1,111 @@
+"""The trigger, and what became of one whose answer was lost."""
+
+from typing import Literal
+
+from orchestrator.fivetran import documents
+from orchestrator.fivetran.effects.observing import items, observed
+from orchestrator.fivetran.effects.registry import call, pure
+from orchestrator.fivetran.effects.requests import get_connection, get_restart, post_forced_sync, post_resync, post_sync
+from orchestrator.fivetran.progress import decide
+from orchestrator.fivetran.tags import Tag
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import Answer
+from orchestrator.values.facts import Facts
+from orchestrator.values.outcome import Outcome
+from orchestrator.values.settings import Settings
+
+
+@call("POST", post_sync, Tag.STARTS_SYNC)
+def trigger_sync(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.TRIGGERED]]:
+    """Fivetran accepted the sync."""
+    return Outcome(Event.TRIGGERED, _accepted(facts, answer))
+
+
+@call("POST", post_forced_sync, Tag.RESTARTS_SYNC, needs=("on_running", "restart"))
+def restart_sync(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.TRIGGERED]]:
+    """Fivetran stops the running sync and starts ours."""
+    return Outcome(Event.TRIGGERED, _accepted(facts, answer).but(restarted=True))
+
+
+@call("POST", post_resync, Tag.STARTS_RESYNC)
+def resync_table(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.TRIGGERED]]:
+    """Fivetran accepted the re-sync of the table."""
+    return Outcome(Event.TRIGGERED, _accepted(facts, answer))
+
+
+@call("GET", get_restart, Tag.LOOKS, needs=("restart_to_find", "yes"))
+def find_restart(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.STARTED, Event.NOT_STARTED]]:
+    """The restart's answer was lost: does the history have a sync that began after it was asked for?"""
+    asked = _asked_for(facts, answer)
+    # Fivetran's `Date` has whole seconds: in the very second the sync may have begun that was to be stopped.
+    starts = [documents.parse_time(item.get("start")) for item in items(answer)]
+    later = [start for start in starts if asked is not None and start is not None and start >= asked + 1]
+    if not later:
+        return Outcome(Event.NOT_STARTED, facts)
+    # When our sync began: what the stopped one leaves behind has an earlier date.
+    return Outcome(Event.STARTED, _known_started(facts, min(later)))
+
+
+@pure()
+def leave_unconfirmed(_: Settings, facts: Facts) -> Outcome[Literal[Event.UNCONFIRMED]]:
+    """Whether the re-sync was accepted is not known, and waiting longer would not settle it."""
+    rule = f"{facts.lost} requests for the re-sync had no answer, and waiting longer would not settle it"
+    return Outcome(Event.UNCONFIRMED, facts, rule)
+
+
+# A queued sync shows nothing: only the third look without a sign says that none was started,
+# and only some seconds after the first.
+LOOKS = 3
+LOOK_SECONDS = 15.0
+
+
+@call("GET", get_connection, Tag.READS, Tag.LOOKS)
+def confirm_start(
+    settings: Settings, facts: Facts, answer: Answer
+) -> Outcome[Literal[Event.STARTED, Event.UNCLEAR, Event.NOT_STARTED]]:
+    """The trigger's answer was lost: look for a sign of the sync."""
+    facts = observed(settings, facts, answer)
+    bound = _asked_for(facts, answer)
+    # Only a restart is sent while another sync runs: what the stopped one leaves behind is not ours.
+    stopping = bool((facts.baseline or {}).get("busy")) and dict(settings.policies).get("on_running") == "restart"
+    # What became of the sync, if that trigger was carried out.
+    judged = decide(facts.but(restarted=stopping, triggered_at=bound, doubt=None), answer.data, answer.at)
+    if judged.event is not Event.RUNNING or judged.facts.syncing_seen:
+        # Only a sign is taken from here: what it means is for the next poll to say, afresh.
+        warning = "the trigger's answer was lost; a sync was seen since, and is taken for the one that was asked for"
+        facts = _known_started(facts, bound).but(
+            restarted=stopping, syncing_seen=judged.facts.syncing_seen, warnings=facts.warned(warning)
+        )
+        return Outcome(Event.STARTED, facts, judged.rule)
+    began = answer.at if facts.looking_since is None else facts.looking_since
+    if facts.looks + 1 < LOOKS or answer.at - began < LOOK_SECONDS:
+        return Outcome(Event.UNCLEAR, facts.but(looks=facts.looks + 1, looking_since=began), judged.rule)
+    return Outcome(Event.NOT_STARTED, facts.but(looks=0, looking_since=None), judged.rule)
+
+
+def _accepted(facts: Facts, answer: Answer) -> Facts:
+    return facts.but(
+        triggered=True,
+        restarted=False,
+        triggered_at=answer.asked_at,
+        asked_at=answer.at - answer.took,
+        lost=0,
+        syncing_seen=False,
+        doubt=None,
+        not_started_for=None,
+        looks=0,
+        looking_since=None,
+        unanswered=None,
+    )
+
+
+def _known_started(facts: Facts, bound: float | None) -> Facts:
+    """The facts once a trigger whose answer was lost is known to have been carried out."""
+    return facts.but(started=True, triggered_at=bound, lost=0, doubt=None, looks=0, looking_since=None, unanswered=None)
+
+
+def _asked_for(facts: Facts, answer: Answer) -> float | None:
+    """Fivetran's now when the first trigger whose answer was lost was sent; None where that is not known."""
+    if facts.asked_at is None or not answer.dated:
+        return None
+    return answer.date - (answer.at - facts.asked_at)
