@@ -80,8 +80,7 @@ def _write(journal: "Journal", directory: str) -> None:
         advice=("look at the end of the job's log", "start the job again"),
     )
     subject = {name: getattr(settings, name) for name in ("action", "connector_id", "schema", "table")}
-    times = last.after.started_at, ended
-    reporter.write(result_outside(None, None, killed, subject, times, standing=last.after, chart=chart, trace=trace))
+    reporter.write(result_outside(None, None, killed, subject, last.after, ended, chart=chart, trace=trace))
 
 
 def _check_way(journal: "Journal", chart: "Chart") -> None:

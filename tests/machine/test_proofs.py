@@ -414,7 +414,7 @@ def test_deeds_are_those_of_the_request(call: Call) -> None:
     done = asked_for(call.ask(SETTINGS, Facts(schedule_before="auto")))
     if call.needs == ("late_switch", "yes"):  # the same request at another time
         done = {Tag.SWITCHES_LATE if tag is Tag.CHANGES_SCHEDULE else tag for tag in done}
-    _, facts = call.mean(SETTINGS, Facts(), Answer(data=DOCUMENT))
+    _, facts, _ = call.mean(SETTINGS, Facts(), Answer(data=DOCUMENT))
 
     learned = {
         *({Tag.READS} if facts.connection else ()),
@@ -430,7 +430,7 @@ def test_without_asking_only_the_known_is_weighed(name: str) -> None:
     """An effect that asks nothing takes the baseline or believes a failure, and is declared to, or does nothing."""
     effect = EFFECTS[name]
     assert isinstance(effect, Pure)
-    _, facts = effect.conclude(SETTINGS, Facts(connection=DOCUMENT))
+    _, facts, _ = effect.conclude(SETTINGS, Facts(connection=DOCUMENT))
 
     weighed = {
         *({Tag.TAKES_BASELINE} if facts.baseline else ()),

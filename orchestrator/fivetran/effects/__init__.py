@@ -5,7 +5,7 @@ to one event and new facts, and the rule that decided. It knows no state and no 
 with any fact missing. The machine's driver sends; nothing here waits, repeats or reads a clock.
 """
 
-from orchestrator.fivetran.effects import choices, judging, pauses, preparing, reporting, triggering
+from orchestrator.fivetran.effects import choices, closing, judging, pauses, preparing, trigger
 from orchestrator.fivetran.effects.registry import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Writing
 
 __all__ = [
@@ -18,9 +18,9 @@ __all__ = [
     "Writing",
     # Imported, they register theirs.
     "choices",
+    "closing",
     "judging",
     "pauses",
     "preparing",
-    "reporting",
-    "triggering",
+    "trigger",
 ]
