@@ -11,7 +11,7 @@ from desk import Debugger
 from pytest_httpserver import HTTPServer
 from stage import Stage
 
-from orchestrator.job.report import drawings
+from orchestrator.job.report_folder import Reporter
 from orchestrator.simulator.scenario import Scenario, load_scenario
 from orchestrator.simulator.server import Handler
 
@@ -67,7 +67,7 @@ def stage(http_server: HTTPServer, tmp_path: Path) -> Iterator[Callable[..., Sta
 @pytest.fixture
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is drawn from results: a sixth of a job's time, for tests that look at no drawing."""
-    monkeypatch.setattr(drawings, "drawings", lambda *_: ())
+    monkeypatch.setattr(Reporter, "_draw", lambda *_: None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,6 @@ from structlog.typing import FilteringBoundLogger
 
 from orchestrator import __version__
 from orchestrator.fivetran.client import Client
-from orchestrator.fivetran.documents import parse_time
 from orchestrator.fivetran.verdicts import Explanation
 from orchestrator.job.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
 from orchestrator.job.files import PRIVATE, remove_leftovers, write_atomically
@@ -123,6 +122,7 @@ class Job:
         self.reporter = Reporter(report_dir(environ), self.mask, self.log.warning, environ)
         self.trace = Trace()
         self.run_so_far: Run | None = None
+        self.ended_at: float | None = None  # when the results were written
 
     def run(self) -> int:
         """Do it.
@@ -177,7 +177,6 @@ class Job:
         self.run_so_far = run
         if not run.standing.resumed:
             self.reporter.clear()
-        self.reporter.begin(run.chart, self.trace)
         self.observe(run, None)
         for step in drive(run, watch.pause):
             for consume in consumers:
@@ -185,8 +184,7 @@ class Job:
             self.observe(run, step)
         client.close()
         self.verdict = run.facts.verdict
-        written = self.reporter.written or {}  # stdout tells the same end, however long the writing took
-        ended = parse_time(written.get("ended_at")) or self.clock.wall()
+        ended = self.ended_at or self.clock.wall()  # stdout tells the same end, however long the writing took
         document = result(settings, run.chart, run.standing, self.trace, ended)
         self._print(render(run.facts, document, self.mask), watch, settings.timeout - run.now)
         # Last: it is what somebody looks for at the end of a job's log.
@@ -197,12 +195,14 @@ class Job:
         """The results of a run that stands there."""
         run = self.run_so_far
         assert run is not None  # noqa: S101  # only a run writes
-        self.reporter.write(result(run.settings, run.chart, standing, self.trace, self.clock.wall()))
+        self.ended_at = self.clock.wall()
+        document = result(run.settings, run.chart, standing, self.trace, self.ended_at)
+        self.reporter.write(document, self.trace, run.chart)
 
     def _journal(self, run: Run, snapshot: Mapping[str, Any] | None) -> Callable[[Step], None]:
         """What writes the journal, where there is to be one; a disk that fails costs a warning."""
         settings = run.settings
-        if not settings.report_dir or not settings.journal or JOURNAL in self.reporter.look():
+        if not settings.report_dir or not settings.journal or JOURNAL in self.reporter.foreign:
             return lambda _: None
         file = Path(settings.report_dir, JOURNAL)
         journal: JournalWriter | None = None
@@ -387,7 +387,7 @@ class Job:
             chart = run.chart if run else None
             subject = subject_of(self.environ)
             document = result_outside(verdict, code, told, subject, standing, now, chart=chart, trace=self.trace)
-            self.reporter.write(document)
+            self.reporter.write(document, self.trace, chart)
             if self.reporter.place:
                 self.log.info(f"report: {self.reporter.place}")
         except Exception as error:  # noqa: BLE001  # nothing outranks the exit code that is told here

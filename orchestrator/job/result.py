@@ -19,11 +19,12 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 from orchestrator.values.settings import CONNECTOR_ID, Settings, page_of
 
-__all__ = ["DRAWINGS", "FORMAT", "JOURNAL", "RESULT", "Document", "as_text", "result", "result_outside"]
+__all__ = ["DRAWINGS", "FORMAT", "JOURNAL", "PAGE", "RESULT", "Document", "as_text", "result", "result_outside"]
 
 FORMAT = 1  # a new one where a member goes, or means something else; new members may come at any time
 RESULT, JOURNAL = "result.json", "journal.jsonl"  # in FIVETRAN_REPORT_DIR
-DRAWINGS = ("index.html", "junit.xml", "fivetran.env", "annotations.json")  # what is drawn from the result, there too
+PAGE = "index.html"
+DRAWINGS = (PAGE, "junit.xml", "fivetran.env", "annotations.json")  # what is drawn from the result, there too
 
 Document = dict[str, Any]
 

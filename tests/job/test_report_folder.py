@@ -11,7 +11,7 @@ from stage import Played, Stage
 
 from orchestrator.cli import main
 from orchestrator.job.masking import Mask
-from orchestrator.job.report.drawings import report_url
+from orchestrator.job.report.gitlab import report_url
 from orchestrator.job.report_folder import is_foreign, write_result
 from orchestrator.job.result import DRAWINGS, JOURNAL, RESULT
 from orchestrator.machine.run import Run
@@ -234,7 +234,7 @@ def test_planted_fifo_hangs_nothing(stage: MakeStage, folder: Path) -> None:
 
 def test_drawings_that_cannot_be_imported(stage: MakeStage, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where not even the code can be read, the result is there and the verdict stands."""
-    monkeypatch.setitem(sys.modules, "orchestrator.job.report.drawings", None)
+    monkeypatch.setitem(sys.modules, "orchestrator.job.report.page", None)
 
     played = stage(BRIEF).play()
 

@@ -19,7 +19,7 @@ from stage import CONNECTOR, Played, Stage
 
 from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.debugger.replay import replay
-from orchestrator.job.report import drawings
+from orchestrator.job.report_folder import Reporter
 from orchestrator.machine.loader import load
 from orchestrator.machine.standing import GRACE
 from orchestrator.machine.transition import LAST_CALL
@@ -122,7 +122,7 @@ def worlds(http_server: HTTPServer, tmp_path_factory: pytest.TempPathFactory) ->
         more: dict[str, Any] = dict(variables)
         played.append(World(here, variables, here.play(jitter=jitter, **more), began))
 
-    with mock.patch.object(drawings, "drawings", return_value=()):  # as `_undrawn`
+    with mock.patch.object(Reporter, "_draw"):  # as `_undrawn`
         play()
     http_server.clear()
     return played
