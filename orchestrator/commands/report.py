@@ -79,7 +79,7 @@ def _write(journal: "Journal", directory: str) -> None:
         advice=("look at the end of the job's log", "start the job again"),
     )
     subject = {name: getattr(settings, name) for name in ("action", "connector_id", "schema", "table")}
-    document = result_outside(None, None, killed, subject, last.after, ended, chart=chart, trace=trace)
+    document = result_outside(None, None, killed, subject, last.after, ended, chart, trace)
     reporter.write(document, trace, chart)
 
 
