@@ -172,7 +172,7 @@ class Job:
         # The journal first: it knows of all that the state file knows of.
         journal = self._journal(run, snapshot)
         keeper = self._keeper(run)
-        consumers: list[Callable[[Step], None]] = [self.run_log.step, self.trace.add, journal, keeper]
+        consumers: list[Callable[[Step], None]] = [self.run_log.add, self.trace.add, journal, keeper]
         self.run_so_far = run
         if not run.standing.resumed:
             self.reporter.clear()

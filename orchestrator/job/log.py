@@ -115,15 +115,6 @@ class _Lines:
     debug = info = warning = error = critical = msg
 
 
-class _Line:
-    """A line of the log as a value."""
-
-    def msg(self, message: str) -> str:
-        return f"{message}\n"
-
-    warning = msg
-
-
 def make_log(
     mask: Mask,
     *,
@@ -158,7 +149,7 @@ def make_log(
     else:
         processors.append(structlog.dev.ConsoleRenderer(colors=colours, sort_keys=False, pad_level=False))
 
-    def logger(to: _Lines | _Line) -> Any:  # noqa: ANN401  # as structlog has it
+    def logger(to: object) -> Any:  # noqa: ANN401  # as structlog has it
         return structlog.wrap_logger(
             to,
             processors=processors,
@@ -167,8 +158,7 @@ def make_log(
             cache_logger_on_first_use=True,
         )
 
-    lost = logger(_Line())
-    out.note = lambda number: lost.warning(
-        f"{number} lines of the log were dropped here: stderr did not take them in time"
-    )
+    lost = logger(structlog.ReturnLogger())
+    why = "lines of the log were dropped here: stderr did not take them in time"
+    out.note = lambda number: f"{lost.warning(f'{number} {why}')}\n"
     return logger(_Lines(out, live or LiveLine(out)))  # type: ignore[no-any-return]

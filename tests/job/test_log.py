@@ -269,7 +269,7 @@ def test_section_ends_with_a_failure() -> None:
     )
 
 
-# --- The run_log -----------------------------------------------------------------------------
+# --- The run log -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_duration(seconds: float, expected: str) -> None:
 
 @dataclass
 class Told:
-    """A run that a run_log tells."""
+    """A run that a run log tells."""
 
     run: Run
     run_log: RunLog
@@ -304,7 +304,7 @@ class Told:
     def go(self) -> None:
         """Step until the run has to wait."""
         while self.run.wake <= self.run.now:
-            self.run_log.step(self.run.step())
+            self.run_log.add(self.run.step())
 
     def tick(self, seconds: float) -> str:
         """Let so many seconds pass and one tick come; return what was said."""
