@@ -144,10 +144,9 @@ class Job:
             return self._run(watch)
         except ConfigurationError as error:
             return self._misconfigured(error)
-        except OSError as error:
-            return self._runner_failed(error)
         except Exception as error:  # noqa: BLE001  # the last line of defence, and it says so
-            return self._runner_failed(error) if str(error) == NO_THREAD else self._bug(error)
+            lacking = isinstance(error, OSError) or str(error) == NO_THREAD
+            return self._runner_failed(error) if lacking else self._bug(error)
 
     def _run(self, watch: Watch) -> int:
         configured = configure(self.environ, self.clock.wall)

@@ -24,7 +24,7 @@ def coloured(environ: Mapping[str, str], stream: TextIO | Output) -> bool:
 
 
 class LiveLine:
-    """A last line on a terminal that is drawn over again; nothing where there is no terminal.
+    """The log's stream with a last line on a terminal that is drawn over again; without one where there is none.
 
     Args:
         stream: Where the log goes.
@@ -43,24 +43,27 @@ class LiveLine:
     def show(self, text: str) -> None:
         """Draw the line, in place of the one before; not while the terminal takes nothing."""
         if not self._stream.waiting:
-            self._draw(self._mask.line(text)[: _width() - 1])
+            from shutil import get_terminal_size  # noqa: PLC0415  # only on a terminal
+
+            self._draw(self._mask.line(text)[: get_terminal_size().columns - 1])
             self._shown = True
 
     def clear(self) -> None:
-        """Take it away, so that a log line can take its place."""
+        """Take it away."""
         if self._shown:
             self._draw("")
             self._shown = False
 
+    def msg(self, message: str) -> None:
+        """Write a line of the log in its place."""
+        self.clear()
+        self._stream.write(f"{message}\n")
+
+    debug = info = warning = error = critical = msg  # as structlog calls it
+
     def _draw(self, text: str) -> None:
         self._stream.write(f"\r\x1b[2K{text}")
         self._stream.drain()
-
-
-def _width() -> int:
-    import shutil  # noqa: PLC0415  # only on a terminal
-
-    return shutil.get_terminal_size().columns
 
 
 class Sections:
@@ -99,20 +102,6 @@ class Sections:
             line_end = "\n" if title else ""
             self._stream.write(f"\x1b[0Ksection_{kind}:{self._wall():.0f}:{name}\r\x1b[0K{title}{line_end}")
             self._stream.drain()
-
-
-class _Lines:
-    """A line at a time to a stream; the live line makes way."""
-
-    def __init__(self, stream: Output, live: LiveLine) -> None:
-        self._stream = stream
-        self._live = live
-
-    def msg(self, message: str) -> None:
-        self._live.clear()
-        self._stream.write(f"{message}\n")
-
-    debug = info = warning = error = critical = msg
 
 
 def make_log(
@@ -161,4 +150,4 @@ def make_log(
     lost = logger(structlog.ReturnLogger())
     why = "lines of the log were dropped here: stderr did not take them in time"
     out.note = lambda number: f"{lost.warning(f'{number} {why}')}\n"
-    return logger(_Lines(out, live or LiveLine(out)))  # type: ignore[no-any-return]
+    return logger(live or LiveLine(out))  # type: ignore[no-any-return]
