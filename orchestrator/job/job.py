@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from structlog.typing import FilteringBoundLogger
-
 from orchestrator import __version__
 from orchestrator.fivetran.client import Client
 from orchestrator.fivetran.verdicts import Explanation
@@ -101,19 +99,12 @@ class Job:
         given = (environ.get(f"FIVETRAN_API_{part}", "").strip() for part in ("KEY", "SECRET"))
         # What a vault reference resolves to is secret, the reference is not.
         self.mask = Mask(*("" if text.startswith("DATAOPS_VAULT(") else text for text in given))
-        for secret in proxy_secrets(environ):
-            self.mask.add(secret)
+        self.mask.add(*proxy_secrets(environ))
         self.live = LiveLine(self.stderr, self.mask, environ)
         debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
         json_lines = environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json"
-        self.log: FilteringBoundLogger = make_log(
-            self.mask,
-            json_lines=json_lines,
-            debug=debug,
-            colours=coloured(environ, self.stderr),
-            stream=self.stderr,
-            live=self.live,
-        )
+        colours = coloured(environ, self.stderr)
+        self.log = make_log(self.mask, json_lines=json_lines, debug=debug, colours=colours, live=self.live)
         in_gitlab = bool(environ.get("GITLAB_CI")) and not json_lines
         self.sections = Sections(self.stderr, self.clock.wall, shown=in_gitlab)
         self.run_log = RunLog(self.log, self.live, self.sections, debug=debug)
@@ -152,18 +143,11 @@ class Job:
         configured = configure(self.environ, self.clock.wall)
         settings = configured.settings
         self.reporter.directory = settings.report_dir
-        pair = f"{settings.api_key}:{settings.api_secret}"
-        for secret in (settings.api_key, settings.api_secret, pair, *configured.secrets):
-            self.mask.add(secret)
+        key, secret = settings.api_key, settings.api_secret
+        self.mask.add(key, secret, f"{key}:{secret}", *configured.secrets)
         self.run_log.inputs(configured.inputs, configured.warnings, __version__)
-        client = Client(
-            settings.api_url,
-            settings.api_key,
-            settings.api_secret,
-            now=self.clock.wall,
-            hide=self.mask.learn,
-            mask=self.mask.block,
-        )
+        hide, mask = self.mask.learn, self.mask.block
+        client = Client(settings.api_url, key, secret, now=self.clock.wall, hide=hide, mask=mask)
         send = bounded(client, self.clock, watch)
         ports = Ports(self.clock, send, self._write, self.jitter, watch.signal)
         run, snapshot = self._begin(configured, ports)

@@ -30,19 +30,23 @@ class LiveLine:
         stream: Where the log goes.
         mask: Takes the secrets out of it, and what would steer the terminal.
         environ: TERM and NO_COLOR.
+
+    Attributes:
+        stream: Where the log goes.
+        live: There is such a line.
     """
 
     def __init__(
         self, stream: TextIO | Output, mask: Mask | None = None, environ: Mapping[str, str] | None = None
     ) -> None:
         self.live = stream.isatty() and steerable(environ or {})
-        self._stream = output(stream)
+        self.stream = output(stream)
         self._mask = mask or Mask()
         self._shown = False
 
     def show(self, text: str) -> None:
         """Draw the line, in place of the one before; not while the terminal takes nothing."""
-        if not self._stream.waiting:
+        if not self.stream.waiting:
             from shutil import get_terminal_size  # noqa: PLC0415  # only on a terminal
 
             self._draw(self._mask.line(text)[: get_terminal_size().columns - 1])
@@ -57,13 +61,13 @@ class LiveLine:
     def msg(self, message: str) -> None:
         """Write a line of the log in its place."""
         self.clear()
-        self._stream.write(f"{message}\n")
+        self.stream.write(f"{message}\n")
 
     debug = info = warning = error = critical = msg  # as structlog calls it
 
     def _draw(self, text: str) -> None:
-        self._stream.write(f"\r\x1b[2K{text}")
-        self._stream.drain()
+        self.stream.write(f"\r\x1b[2K{text}")
+        self.stream.drain()
 
 
 class Sections:
@@ -121,9 +125,9 @@ def make_log(
         debug: Let debug lines through.
         colours: Colour the text.
         stream: Where it goes; stderr when None.
-        live: The line to take away first.
+        live: Likewise, with a line to take away first.
     """
-    out = output(sys.stderr if stream is None else stream)
+    live = live or LiveLine(sys.stderr if stream is None else stream)
 
     def masked(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {name: mask.value(value) for name, value in event.items()}
@@ -149,5 +153,5 @@ def make_log(
 
     lost = logger(structlog.ReturnLogger())
     why = "lines of the log were dropped here: stderr did not take them in time"
-    out.note = lambda number: f"{lost.warning(f'{number} {why}')}\n"
-    return logger(live or LiveLine(out))  # type: ignore[no-any-return]
+    live.stream.note = lambda number: f"{lost.warning(f'{number} {why}')}\n"
+    return logger(live)  # type: ignore[no-any-return]

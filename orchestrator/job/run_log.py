@@ -178,25 +178,17 @@ def _said(standing: Standing, now: float, wake: float, deadline: float, asking: 
 
 def _learned(facts: Facts, document: Mapping[str, Any]) -> dict[str, object]:
     """What the last document said, and what the dates were before."""
-    told = _decisive(document)
-    rescheduled = told.pop("rescheduled_for")
-    before = {f"{name}_before": (facts.baseline or {}).get(name) for name in ("succeeded_at", "failed_at")}
-    return {name: value for name, value in {**told, **before, "rescheduled_for": rescheduled}.items() if value}
+    told = {
+        "setup_state": documents.setup_state(document),  # this first
+        **documents.decisive(document),
+        **{f"{name}_before": (facts.baseline or {}).get(name) for name in ("succeeded_at", "failed_at")},
+        "rescheduled_for": documents.rescheduled_for(document),
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _news(step: Step) -> object:
     """What of a step is news, where the step before it from the same state had another."""
+    document = step.facts.connection or {}
     failed = (str(step.failure), step.pause) if step.failure else None  # back-offs grow, and are few
-    return step.event, step.target, failed, _decisive(step.facts.connection or {})
-
-
-def _decisive(document: Mapping[str, Any]) -> dict[str, object]:
-    """What of a document decides something."""
-    return {
-        "setup_state": documents.setup_state(document),
-        "sync_state": documents.sync_state(document),
-        "schedule_type": documents.schedule_type(document),
-        "succeeded_at": document.get("succeeded_at"),
-        "failed_at": document.get("failed_at"),
-        "rescheduled_for": documents.rescheduled_for(document),
-    }
+    return step.event, step.target, failed, documents.decisive(document), documents.rescheduled_for(document)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.fivetran import documents
+from orchestrator.fivetran.documents import decisive
 from orchestrator.job.report.markup import Markup, cut, offset, row, said, tag
 from orchestrator.values.formatting import iso
 
@@ -78,14 +78,7 @@ def _learned(record: Record) -> Iterator[tuple[str, str]]:
     """What the step changed of the facts; of the connection's document, what decides."""
     for name, value in (record.get("facts") or {}).items():
         if name == "connection" and isinstance(value, Mapping):
-            told = {
-                "sync_state": documents.sync_state(value),
-                "setup_state": documents.setup_state(value),
-                "schedule_type": documents.schedule_type(value),
-                "succeeded_at": value.get("succeeded_at"),
-                "failed_at": value.get("failed_at"),
-            }
-            yield name, ", ".join(f"{part}: {said}" for part, said in told.items() if said)
+            yield name, ", ".join(f"{part}: {said}" for part, said in decisive(value).items() if said)
         elif name == "triggered_at" and value is not None:  # Fivetran's now, in seconds since the epoch
             yield name, iso(value)
         elif name not in _SAID_ELSEWHERE:
