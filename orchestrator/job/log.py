@@ -114,7 +114,6 @@ def make_log(
     json_lines: bool = False,
     debug: bool = False,
     colours: bool = False,
-    stream: TextIO | Output | None = None,
     live: LiveLine | None = None,
 ) -> structlog.typing.FilteringBoundLogger:
     """A logger.
@@ -124,10 +123,9 @@ def make_log(
         json_lines: One JSON object a line, not text for people.
         debug: Let debug lines through.
         colours: Colour the text.
-        stream: Where it goes; stderr when None.
-        live: Likewise, with a line to take away first.
+        live: Where it goes; stderr when None.
     """
-    live = live or LiveLine(sys.stderr if stream is None else stream)
+    live = live or LiveLine(sys.stderr)
 
     def masked(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {name: mask.value(value) for name, value in event.items()}
