@@ -110,7 +110,7 @@ def test_run_that_is_taken_up_again_deletes_nothing(stage: MakeStage, folder: Pa
     assert names(folder) == {*NAMES}
 
 
-def test_leftovers_go_when_a_run_begins(stage: MakeStage, folder: Path, tmp_path: Path) -> None:
+def test_leftovers_go(stage: MakeStage, folder: Path, tmp_path: Path) -> None:
     """Temporary names of a run that was killed do not stay for ever, beside the results and the state file."""
     left = [folder / ".result.json.0a1b.tmp", folder / ".index.html.2c3d.tmp", tmp_path / ".state.json.4e5f.tmp"]
     for file in left:
