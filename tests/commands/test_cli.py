@@ -14,7 +14,7 @@ import pytest
 from process import WITHOUT, Process, Rehearsal, rehearsed
 
 from orchestrator import __version__
-from orchestrator.cli import COMMANDS, main
+from orchestrator.cli import COMMANDS, _Deferred, main
 from orchestrator.job.variables import VARIABLES, Variable
 from orchestrator.machine.loader import ACTIONS, load
 from orchestrator.simulator import rehearsal
