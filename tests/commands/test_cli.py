@@ -9,6 +9,7 @@ import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from process import WITHOUT, Process, Rehearsal, rehearsed
@@ -383,9 +384,9 @@ def test_arguments_and_variables_are_those_of_the_process(monkeypatch: pytest.Mo
 def test_deferred_module_is_the_real_one_once_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the job does not import at its start is there as soon as somebody uses it, for whoever holds it."""
     monkeypatch.setitem(sys.modules, "colorsys", deferred := _Deferred("colorsys"))
-    held = importlib.import_module("colorsys")
+    held: Any = importlib.import_module("colorsys")
 
-    assert held is deferred
+    assert deferred is held
     assert held.rgb_to_hsv(1.0, 1.0, 1.0) == (0.0, 0.0, 1.0)
     assert sys.modules["colorsys"] is not deferred
     assert held.hsv_to_rgb is importlib.import_module("colorsys").hsv_to_rgb
