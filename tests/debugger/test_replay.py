@@ -74,13 +74,13 @@ def test_recorded_run_repeats(name: str) -> None:
 
 @pytest.mark.parametrize("file", sorted((FOLDER.parent / "journals_before").iterdir()), ids=lambda file: file.stem)
 def test_journal_of_an_earlier_version_repeats(file: Path) -> None:
-    """What version 0.2.0 recorded, some of it in real time and taken up again, repeats to its last step."""
+    """What an older program recorded, some of it in real time and taken up again, repeats to its last step."""
     journal = read_journal(file)
 
     standing = replay(journal)
 
     last = journal.records[-1].step
-    assert (journal.header.version, journal.torn) == ("0.2.0", False)
+    assert not journal.torn
     assert (standing.state, standing.facts) == (last.target, last.facts)
 
 
