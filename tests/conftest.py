@@ -5,7 +5,6 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import coverage
 import pytest
 from desk import Debugger
 from pytest_httpserver import HTTPServer
@@ -68,14 +67,6 @@ def stage(http_server: HTTPServer, tmp_path: Path) -> Iterator[Callable[..., Sta
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is drawn from results: a sixth of a job's time, for tests that look at no drawing."""
     monkeypatch.setattr(drawings, "drawings", lambda *_: ())
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _measurable() -> None:
-    """A limit or a signal is an exception anywhere, even where coverage has just taken its lock: it gets none."""
-    measuring = coverage.Coverage.current()
-    if measuring is not None and measuring._collector is not None:
-        measuring._collector.data_lock = None
 
 
 @pytest.fixture(scope="session", autouse=True)

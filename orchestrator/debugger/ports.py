@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.fivetran.client import Client, interpret
-from orchestrator.job.job import bounded
-from orchestrator.job.limits import Watch
+from orchestrator.job.job import bounded, raising
+from orchestrator.job.limits import Limits
 from orchestrator.job.masking import Mask
 from orchestrator.job.report_folder import write_result
 from orchestrator.job.result import Document
-from orchestrator.machine.world import LimitReached, Noted, SignalReceived, World
+from orchestrator.machine.world import Noted, World
 from orchestrator.simulator.app import Simulator
 from orchestrator.simulator.server import served
 from orchestrator.values.clock import SystemClock
-from orchestrator.values.exchange import Answer, Failure, Request
+from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.settings import Settings
 
 __all__ = ["Halted", "Reply", "Rig"]
@@ -64,14 +64,14 @@ class Rig:
         simulator: The simulated Fivetran, or None.
         live: Fivetran is the real one.
         ahead: Seconds by which Fivetran's clock is ahead of ours, as far as is known.
-        watch: Bounds calls and pauses; there while a command runs.
+        limits: Bounds calls and pauses; there while a command runs.
         confirm: Asked before a request that changes something at the real Fivetran.
         reply: What the next call is to be answered with, or None.
         noted: What the world did in this step, beside answering it.
         interrupted: The change that was cut off by a signal, and may have been carried out all the same; or None.
     """
 
-    watch: Watch
+    limits: Limits
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Rig:
             url, settings.api_key, settings.api_secret, now=clock.wall, hide=mask.learn, mask=mask.block
         )
         self._open.callback(self._client.close)
-        self.world = World(clock, self._send, self._write, self._jitter)
+        self.world = World(clock, raising(self._send), self._write, self._jitter)
 
     def close(self) -> None:
         """Close the connections, and end the simulator."""
@@ -110,11 +110,11 @@ class Rig:
         Raises:
             Halted: A signal ended the pause.
         """
-        self.watch.pause(until)
-        if self.watch.noted is not None:
+        self.limits.pause(until)
+        if self.limits.noted is not None:
             raise Halted("interrupted: the pause is not over, and the run stands where it stood")
 
-    def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
+    def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # Send's form
         del interruptible  # here everything is
         self.noted = self.noted._replace(limit=seconds)
         reply, self.reply = self.reply, None
@@ -124,30 +124,30 @@ class Rig:
             return self._call(request, seconds)
         if reply.success and self.simulator is not None:
             # Carried out, or the simulated Fivetran would never know; and past any fault.
-            try:
-                with self.simulator.faultless():
-                    answer = self._call(request, seconds)
-            except Failure:
-                pass  # it would not do it; the reply is given all the same
-            else:
-                if not reply.given:
-                    return replace(answer, status=reply.status)
+            with self.simulator.faultless():
+                outcome = self._call(request, seconds)
+            if isinstance(outcome, Cut):
+                return outcome
+            if isinstance(outcome, Answer) and not reply.given:
+                return replace(outcome, status=reply.status)
+            # It would not do it, or the reply is the user's own: that one is given.
         headers = {"Date": formatdate(self.clock.wall() + self.ahead, usegmt=True), "Content-Type": "text/plain"}
-        return interpret(request, reply.status, headers, reply.body, hide=self._mask.learn, mask=self._mask.block)
-
-    def _call(self, request: Request, seconds: float) -> Answer:
         try:
-            answer = bounded(self._client, self.clock, self.watch)(request, seconds, True)  # noqa: FBT003  # World's form
-        except SignalReceived:
+            return interpret(request, reply.status, headers, reply.body, hide=self._mask.learn, mask=self._mask.block)
+        except Failure as failure:
+            return failure
+
+    def _call(self, request: Request, seconds: float) -> Answer | Failure | Cut:
+        outcome = bounded(self._client, self.clock, self.limits)(request, seconds, True)  # noqa: FBT003  # Send's form
+        if outcome is Cut.SIGNAL:
             self.interrupted = request if request.changes else None
             may = f"; {request} may have been carried out: `inject answer_lost` goes on as the job would"
-            raise Halted(f"interrupted: the run stands where it stood{may if request.changes else ''}") from None
-        except LimitReached:
+            raise Halted(f"interrupted: the run stands where it stood{may if request.changes else ''}")
+        if outcome is Cut.LIMIT:
             self.noted = self.noted._replace(cut_off="limit")
-            raise
-        if self.live and answer.dated:
-            self.ahead = answer.date - self.clock.wall()
-        return answer
+        if self.live and isinstance(outcome, Answer) and outcome.dated:
+            self.ahead = outcome.date - self.clock.wall()
+        return outcome
 
     def _write(self, document: Document) -> None:
         """The result alone: what is drawn from it, `report` draws from the saved journal."""

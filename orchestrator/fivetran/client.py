@@ -1,7 +1,8 @@
 """The client: one session, one request a call, and nothing decided.
 
 It translates exceptions and statuses into the error tree of `orchestrator.values.exchange`. It does
-not retry, wait or follow redirects. The one module that imports `requests`.
+not retry, wait or follow redirects. The one module that imports `requests`. A request may be made on
+another thread, and be cut off there; what it comes to is worked out in the caller's.
 """
 
 import re
@@ -25,11 +26,12 @@ from urllib3.util import parse_url
 
 from orchestrator import __version__
 from orchestrator.fivetran import response_body
-from orchestrator.fivetran.sockets import POOLS, Unconnected, Unresolved, reason
+from orchestrator.fivetran.sockets import POOLS, Sending, Unconnected, Unresolved, reason
 from orchestrator.values.exchange import (
     Answer,
     AnswerLost,
     Conflict,
+    Cut,
     Failure,
     NotFound,
     RateLimited,
@@ -61,7 +63,7 @@ def _same(text: str) -> str:
 
 
 class _Adapter(HTTPAdapter):
-    """requests' own, with connections that can be cut off at any instruction."""
+    """requests' own, with connections that can be cut off."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # requests' form
         super().init_poolmanager(*arguments, **options)
@@ -103,8 +105,15 @@ class _Received(NamedTuple):
     body: bytes
 
 
+Within = Callable[[Callable[[], _Received]], _Received | Cut]
+
+
+def _at_once(call: Callable[[], _Received]) -> _Received:
+    return call()
+
+
 class Client:
-    """Talks to the REST API.
+    """Talks to the REST API. One request at a time.
 
     Args:
         url: Base URL.
@@ -153,44 +162,57 @@ class Client:
         """Close the connections."""
         self._session.close()
 
-    def send(self, request: Request, seconds: float) -> Answer:
+    def send(self, request: Request, seconds: float, within: Within = _at_once) -> Answer | Failure | Cut:
         """Send a request once.
 
         Args:
             request: What to ask.
-            seconds: Bound of connecting and of each read. The whole is bounded by the caller.
+            seconds: Bound of connecting and of each read.
+            within: Calls what it is given, here or on another thread, and returns the result; or a Cut,
+                after which nothing of the request is sent any more.
 
-        Raises:
-            Failure: There was no usable answer; the class says what that means.
+        Returns:
+            The answer; or why there is no usable one: the Failure's class says what that means.
         """
+        sending, session = Sending(), self._session
         try:
-            response = self._session.request(
-                request.method,
-                self._url + request.path,
-                json=request.body,
-                proxies=self._proxies,
-                timeout=seconds,
-                allow_redirects=False,  # the credentials are for Fivetran alone
-                stream=True,
-            )
-            received = _Received(response.status_code, response.reason or "", response.headers, _body(response))
-        except _Unreadable as error:
-            self._renew()
-            raise unanswered(request, str(error), status=response.status_code) from None
-        except Exception as error:
-            self._renew()
-            raise self._translated(request, error) from error
-        except BaseException:
-            self._renew()  # cut off by a limit or a signal: this connection is in the middle of an answer
-            raise
+            received = within(lambda: self._exchange(sending, session, request, seconds))
+        except Exception as error:  # noqa: BLE001  # requests, urllib3, http.client and ssl have many
+            self._renew(sending)
+            return error if isinstance(error, Failure) else self._translated(request, error)
+        if isinstance(received, Cut):
+            self._renew(sending)
+            return received
         try:
             return _read(request, received, self._now, self._hide, self._mask)
-        except Failure:
+        except Failure as failure:
             if received.status < HTTPStatus.MULTIPLE_CHOICES:
-                self._session.close()  # its length may be wrong, and its rest is not the next answer
-            raise
+                session.close()  # its length may be wrong, and its rest is not the next answer
+            return failure
 
-    def _renew(self) -> None:
+    def _exchange(self, sending: Sending, session: requests.Session, request: Request, seconds: float) -> _Received:
+        """Ask, and read the whole answer; this alone may run on another thread.
+
+        Raises:
+            Failure: The body is not read, or not to its end.
+            Exception: There was no answer.
+        """
+        sending.begin()
+        with session.request(
+            request.method,
+            self._url + request.path,
+            json=request.body,
+            proxies=self._proxies,
+            timeout=seconds,
+            allow_redirects=False,  # the credentials are for Fivetran alone
+            stream=True,
+        ) as response:
+            body = _body(request, response)
+            return _Received(response.status_code, response.reason or "", response.headers, body)
+
+    def _renew(self, sending: Sending) -> None:
+        """Leave the session: its connection is in the middle of an answer, or of something worse."""
+        sending.cut()
         self._session.close()
         self._session = self._open()
 
@@ -277,27 +299,29 @@ _ODD_ADDRESS = (
 )
 
 
-class _Unreadable(Exception):  # noqa: N818
-    """A body that is not read, or not to its end; the message says why."""
-
-
-def _body(response: requests.Response) -> bytes:
+def _body(request: Request, response: requests.Response) -> bytes:
     """The whole body, unpacked.
 
     Raises:
-        _Unreadable: It is too large, or packed in a way that was not asked for.
+        Failure: It is too large, or packed in a way that was not asked for.
         Exception: It could not be read; requests, urllib3, http.client and ssl have many for that.
     """
     packed = response.headers.get("Content-Encoding", "").strip().lower()
     if packed not in {"", "identity", *ENCODINGS}:  # in layers, a few bytes unpack to any size
-        raise _Unreadable("the answer has a Content-Encoding that was not requested")
+        raise unanswered(
+            request, "the answer has a Content-Encoding that was not requested", status=response.status_code
+        )
     pieces, size = [], 0
     for piece in response.iter_content(PIECE):
         size += len(piece)
         if size > LARGEST:
-            raise _Unreadable(f"the answer is too large: more than {LARGEST // 1_000_000} MB")
+            raise _too_large(request, response.status_code)
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _too_large(request: Request, status: int) -> Failure:
+    return unanswered(request, f"the answer is too large: more than {LARGEST // 1_000_000} MB", status=status)
 
 
 def interpret(
@@ -325,7 +349,7 @@ def interpret(
         Failure: It is no usable answer; the class says what that means.
     """
     if len(body) > LARGEST:
-        raise unanswered(request, f"the answer is too large: more than {LARGEST // 1_000_000} MB", status=status)
+        raise _too_large(request, status)
     received = _Received(status, responses.get(status, ""), CaseInsensitiveDict(headers), body)
     return _read(request, received, now, hide, mask)
 

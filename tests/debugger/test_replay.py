@@ -19,6 +19,7 @@ from orchestrator.fivetran import effects, progress
 from orchestrator.fivetran.client import Client
 from orchestrator.fivetran.documents import sync_state
 from orchestrator.fivetran.progress import Judgment
+from orchestrator.job.job import raising
 from orchestrator.job.journal import Journal, read_journal
 from orchestrator.job.masking import Mask
 from orchestrator.job.recorder import Recorder
@@ -642,7 +643,8 @@ def test_fork_goes_on_in_another_world(stage: Callable[..., Stage]) -> None:
     run = run_at(_journal("start-lost-answer"), 5)
     before = run.snapshot()
     client = Client(here.url, KEY, SECRET)
-    world = World(here.clock, lambda request, _, __: client.send(request, 60), lambda _: None, lambda: 0.0)
+    send = raising(lambda request, _, __: client.send(request, 60))
+    world = World(here.clock, send, lambda _: None, lambda: 0.0)
 
     fork = run.fork(world)
     left = (fork.elapsed, fork.wake - fork.now, fork.deadline - fork.now, fork.resumed)

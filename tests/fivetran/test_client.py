@@ -134,9 +134,16 @@ def _length(request: bytes) -> int:
 
 def failed(client: Client, request: Request, seconds: float = 10.0) -> Failure:
     """The failure that a request ends in."""
-    with pytest.raises(Failure) as caught:
-        client.send(request, seconds)
-    return caught.value
+    failure = client.send(request, seconds)
+    assert isinstance(failure, Failure)
+    return failure
+
+
+def answered(client: Client, request: Request = GET) -> Answer:
+    """The answer that a request gets."""
+    answer = client.send(request, 10.0)
+    assert isinstance(answer, Answer)
+    return answer
 
 
 # --- Never sent -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from stage import CONNECTOR, Stage
 
 from orchestrator.fivetran.client import Client
-from orchestrator.job.job import Job
+from orchestrator.job.job import Job, raising
 from orchestrator.job.log import LiveLine, Sections, coloured, make_log
 from orchestrator.job.masking import Mask
 from orchestrator.job.run_log import RunLog
@@ -328,7 +328,7 @@ def tell(stage: Callable[..., Stage]) -> Iterator[Callable[..., Told]]:
         settings = Settings("START", CONNECTOR, KEY, SECRET, poll_interval=100.0, policies=policies)
         world = World(
             clock=here.clock,
-            send=lambda request, _, __: client.send(request, 10.0),
+            send=raising(lambda request, _, __: client.send(request, 10.0)),
             write=lambda _: None,
             jitter=lambda: 0.0,
         )
