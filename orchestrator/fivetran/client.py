@@ -26,7 +26,7 @@ from urllib3.util import parse_url
 
 from orchestrator import __version__
 from orchestrator.fivetran import response_body
-from orchestrator.fivetran.sockets import POOLS, Sending, Unconnected, Unresolved, reason
+from orchestrator.fivetran.sockets import POOLS, Sending, Unconnected, reason
 from orchestrator.values.exchange import (
     Answer,
     AnswerLost,
@@ -56,10 +56,6 @@ PROXY = "the proxy's address (HTTPS_PROXY or ALL_PROXY)"
 
 
 _SCHEME = re.compile("(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
-
-
-def _same(text: str) -> str:
-    return text
 
 
 class _Adapter(HTTPAdapter):
@@ -105,11 +101,8 @@ class _Received(NamedTuple):
     body: bytes
 
 
-Within = Callable[[Callable[[], _Received]], _Received | Cut]
-
-
-def _at_once(call: Callable[[], _Received]) -> _Received:
-    return call()
+Exchanged = _Received | Exception | Cut
+Within = Callable[[Callable[[], Exchanged]], Exchanged]
 
 
 class Client:
@@ -132,7 +125,7 @@ class Client:
         *,
         now: Callable[[], float] = time.time,
         hide: Callable[[str], None] = lambda _: None,
-        mask: Callable[[str], str] = _same,
+        mask: Callable[[str], str] = str,
     ) -> None:
         self._url = url.rstrip("/")
         self._auth = HTTPBasicAuth(key, secret)
@@ -162,7 +155,7 @@ class Client:
         """Close the connections."""
         self._session.close()
 
-    def send(self, request: Request, seconds: float, within: Within = _at_once) -> Answer | Failure | Cut:
+    def send(self, request: Request, seconds: float, within: Within = lambda call: call()) -> Answer | Failure | Cut:
         """Send a request once.
 
         Args:
@@ -175,14 +168,18 @@ class Client:
             The answer; or why there is no usable one: the Failure's class says what that means.
         """
         sending, session = Sending(), self._session
+        received: Exchanged = Cut.LIMIT
         try:
             received = within(lambda: self._exchange(sending, session, request, seconds))
-        except Exception as error:  # noqa: BLE001  # requests, urllib3, http.client and ssl have many
-            self._renew(sending)
-            return error if isinstance(error, Failure) else self._translated(request, error)
-        if isinstance(received, Cut):
-            self._renew(sending)
+        finally:
+            if not isinstance(received, _Received):  # it is cut off, or in the middle of an answer, or worse
+                sending.cut()
+                session.close()
+                self._session = self._open()
+        if isinstance(received, Cut | Failure):
             return received
+        if isinstance(received, Exception):
+            return self._translated(request, received)
         try:
             return _read(request, received, self._now, self._hide, self._mask)
         except Failure as failure:
@@ -190,38 +187,23 @@ class Client:
                 session.close()  # its length may be wrong, and its rest is not the next answer
             return failure
 
-    def _exchange(self, sending: Sending, session: requests.Session, request: Request, seconds: float) -> _Received:
-        """Ask, and read the whole answer; this alone may run on another thread.
-
-        Raises:
-            Failure: The body is not read, or not to its end.
-            Exception: There was no answer.
-        """
+    def _exchange(self, sending: Sending, session: requests.Session, request: Request, seconds: float) -> Exchanged:
+        """Ask, and read the whole answer; this alone may run on another thread."""
         sending.begin()
-        with session.request(
-            request.method,
-            self._url + request.path,
-            json=request.body,
-            proxies=self._proxies,
-            timeout=seconds,
-            allow_redirects=False,  # the credentials are for Fivetran alone
-            stream=True,
-        ) as response:
-            body = _body(request, response)
-            return _Received(response.status_code, response.reason or "", response.headers, body)
-
-    def _renew(self, sending: Sending) -> None:
-        """Leave the session: its connection is in the middle of an answer, or of something worse."""
-        sending.cut()
-        self._session.close()
-        self._session = self._open()
-
-    def _said(self, error: Exception) -> str:
-        """What an exception says, in bearable words: a part of the answer may be in them."""
-        causes = list(_causes(error))
-        return response_body.words(
-            f"{type(error).__name__}: {str(causes[-1]) or type(causes[-1]).__name__}", self._mask
-        )
+        try:
+            with session.request(
+                request.method,
+                self._url + request.path,
+                json=request.body,
+                proxies=self._proxies,
+                timeout=seconds,
+                allow_redirects=False,  # the credentials are for Fivetran alone
+                stream=True,
+            ) as response:
+                body = _body(request, response)
+                return _Received(response.status_code, response.reason or "", response.headers, body)
+        except Exception as error:  # noqa: BLE001  # requests, urllib3, http.client and ssl have many
+            return error
 
     def _translated(self, request: Request, error: Exception) -> Failure:
         """The failure of a request that had no answer at all."""
@@ -243,8 +225,6 @@ class Client:
                 "inspects TLS, set REQUESTS_CA_BUNDLE to its certificate"
             )
         for cause in causes:
-            if isinstance(cause, Unresolved):
-                return Unavailable(f"cannot connect to {way}: the name {cause.host} cannot be looked up: {cause.why}")
             if isinstance(cause, Unconnected):
                 return Unavailable(f"cannot connect to {way}: {cause.why}")
         if "ssl_wrap_socket" in passed:
@@ -256,7 +236,8 @@ class Client:
                     f"cannot connect to {way}: the proxy answered {words}: it rejected the proxy's credentials"
                 )
             return Unavailable(f"cannot connect to {way}: the proxy answered {words}")
-        return unanswered(request, self._said(error))
+        said = str(causes[-1]) or type(causes[-1]).__name__  # a part of the answer may be in it
+        return unanswered(request, response_body.words(f"{type(error).__name__}: {said}", self._mask))
 
     def _last(self, causes: list[BaseException]) -> str:
         return response_body.words(reason(causes[-1]), self._mask)
@@ -332,7 +313,7 @@ def interpret(
     *,
     now: Callable[[], float] = time.time,
     hide: Callable[[str], None] = lambda _: None,
-    mask: Callable[[str], str] = _same,
+    mask: Callable[[str], str] = str,
 ) -> Answer:
     """What an answer would come to, wherever it is from: a test, a recording, a debugger.
 

@@ -18,7 +18,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import LocationParseError, NewConnectionError
 
-__all__ = ["POOLS", "Sending", "Unconnected", "Unresolved", "reason"]
+__all__ = ["POOLS", "Sending", "Unconnected", "reason"]
 
 CONNECT_LIMIT = 10.0  # seconds for one address
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER
@@ -58,22 +58,8 @@ class Sending:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-class Unresolved(NewConnectionError):  # noqa: N818  # what became of it
-    """A name could not be looked up.
-
-    Attributes:
-        host: The name.
-        why: In words.
-    """
-
-    def __init__(self, connection: HTTPConnection, host: str, why: str) -> None:
-        super().__init__(connection, why)
-        self.host = host
-        self.why = why
-
-
-class Unconnected(NewConnectionError):  # noqa: N818  # likewise
-    """No address of a host could be connected to.
+class Unconnected(NewConnectionError):  # noqa: N818  # what became of it
+    """A host's name could not be looked up, or none of its addresses could be connected to.
 
     Attributes:
         why: In words.
@@ -139,15 +125,14 @@ def _connected(connection: HTTPConnection) -> socket.socket:
     """A socket that is connected to the connection's host, which may be a proxy.
 
     Raises:
-        Unresolved: The host's name could not be looked up.
-        Unconnected: None of its addresses took the connection.
+        Unconnected: The host's name could not be looked up, or none of its addresses took the connection.
         LocationParseError: It is no name.
     """
     host, port = connection._dns_host.strip("[]"), connection.port  # noqa: SLF001  # as urllib3 has it looked up
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise Unresolved(connection, host, reason(error)) from error
+        raise Unconnected(connection, f"the name {host} cannot be looked up: {reason(error)}") from error
     except UnicodeError as error:
         raise LocationParseError(host) from error
     addresses = list(dict.fromkeys(found))  # a resolver may name one several times, and each takes a share

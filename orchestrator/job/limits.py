@@ -15,7 +15,7 @@ import signal
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self, TypeVar
 
 from orchestrator.job.streams import say_at_once
@@ -69,9 +69,7 @@ class Limits:
         self._blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
         for number, handler in self._before.items():
             signal.signal(number, handler)
@@ -82,7 +80,7 @@ class Limits:
         Where no thread can be started it is called in this one: then nothing but the function itself ends it.
 
         Args:
-            function: What to call; after a Cut it is left to itself.
+            function: What to call; it raises nothing, and after a Cut it is left to itself.
             seconds: The limit, on the injected clock.
             interruptible: Whether a signal ends it; if not, one leaves it the grace's rest.
         """
@@ -91,17 +89,14 @@ class Limits:
         end = None
         if self.cut is None:
             try:
-                Thread(target=_perform, args=(function, ended), daemon=True).start()
+                Thread(target=lambda: ended.put((function(),)), daemon=True).start()
             except RuntimeError as error:
                 self._warn(f"{error}: a request ends at its own time-outs alone, and a signal waits for them")
                 self._warn = lambda _: None
                 return function()
         while (cut := self.cut) is None:
             if end is not None:
-                result, failed = end
-                if failed is not None:
-                    raise failed
-                return result  # type: ignore[no-any-return]
+                return end[0]  # type: ignore[no-any-return]
             left = (self._until - self._clock.monotonic()) / self._clock.speed
             try:
                 end = ended.get(timeout=max(0.001, min(TICK, left)))
@@ -145,11 +140,3 @@ class Limits:
         self._fresh = True
         self._until = min(self._until, self._clock.monotonic() + GRACE_AFTER_SIGNAL)
         self._ended.put(None)
-
-
-def _perform(function: Callable[[], object], ended: "SimpleQueue[Any]") -> None:
-    """Call it, and pass its end on to whoever waits, if somebody still does."""
-    try:
-        ended.put((function(), None))
-    except BaseException as error:  # noqa: BLE001  # whoever waits is told
-        ended.put((None, error))

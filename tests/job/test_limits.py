@@ -75,17 +75,6 @@ def test_call_gives_the_result(limits: Limits) -> None:
     assert not result.is_alive()
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
-def test_call_passes_an_error_on(limits: Limits, error: type[BaseException]) -> None:
-    """What a call raises on its thread is raised where it was called."""
-
-    def call() -> None:
-        raise error
-
-    with pytest.raises(error):
-        limits.call(call, 10.0, interruptible=True)
-
-
 def test_call_is_cut_off_at_its_limit(hang: Callable[[], object]) -> None:
     """A call that hangs is cut off at its limit, in real time."""
     began = time.monotonic()
@@ -307,9 +296,7 @@ def test_ignored_interrupt_stays_ignored(clock: HandClock) -> None:
 
 
 @pytest.mark.usefixtures("limits")
-def test_second_signal_ends_at_once(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_second_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """A second signal ends the process where it is, with that signal's exit code, and says so."""
     codes: list[int] = []
     monkeypatch.setattr(os, "_exit", codes.append)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stage import Stage
@@ -157,7 +158,7 @@ def _dying_send(number: int) -> Callable[..., object]:
     """A client that dies once Fivetran has dealt with the request of that number."""
     count, send = iter(range(1, number + 1)), Client.send
 
-    def send_and_die(*given: object) -> object:
+    def send_and_die(*given: Any) -> object:
         last = next(count) == number
         try:
             return send(*given)
