@@ -55,7 +55,7 @@ class Stalling:
         self._open = ExitStack()
         self._open.callback(self._listener.close)
         self.port = self._listener.getsockname()[1]
-        scheme = "https" if self._secure or phase == "handshake" else "http"
+        scheme = "https" if self._secure or phase in {"look-up", "handshake"} else "http"
         self.url = f"{scheme}://{HOST if phase == 'look-up' else '127.0.0.1'}:{self.port}"
         self.proxy = ""
         if phase == "CONNECT":

@@ -90,7 +90,7 @@ def _standing(server: Stalling, monkeypatch: pytest.MonkeyPatch) -> Iterator[thr
             yield server.stalled
 
 
-SECURE = ("look-up", "handshake", "head", "body", "held back", "waiting", "reading", "trickle")
+SECURE = ("handshake", "head", "body", "held back", "waiting", "reading", "trickle")
 
 
 def test_nothing_of_a_request_is_sent_after_it_was_cut_off(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
