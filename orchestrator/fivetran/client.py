@@ -358,7 +358,7 @@ def _read(
         said = "JSON, but not the documented one" if body else "not JSON from Fivetran"
         text = f"the answer is {said}: {_excerpt(received, value, mask)}"
         raise unanswered(request, text, status=received.status)
-    date = _date(received)
+    date = _date(received.headers.get("Date", ""))
     kept, was_cut = response_body.bounded(data, mask) if isinstance(data, dict) else ({}, False)
     return Answer(
         status=received.status,
@@ -427,11 +427,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         current = next((one for one in wrapped if isinstance(one, BaseException) and id(one) not in seen), None)
 
 
-def _date(received: _Received) -> float | None:
-    return _http_date(received.headers.get("Date", ""))
-
-
-def _http_date(text: str) -> float | None:
+def _date(text: str) -> float | None:
+    """Seconds since the epoch of a date in a header."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
@@ -446,10 +443,10 @@ def _retry_after(received: _Received, now: float, most: float) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        until = _http_date(text)
+        until = _date(text)
         if until is None:
             return None
-        since = _date(received)
+        since = _date(received.headers.get("Date", ""))
         seconds = until - (now if since is None else since)
     # Neither NaN nor "at once": a limit that names no wait is met with the usual back-off.
     return min(seconds, most) if seconds > 0 else None

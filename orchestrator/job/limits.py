@@ -86,7 +86,7 @@ class Limits:
         """
         self.begin(seconds, interruptible=interruptible)
         ended = self._ended = SimpleQueue()
-        end = None
+        end: tuple[T] | None = None
         if self.cut is None:
             try:
                 Thread(target=lambda: ended.put((function(),)), daemon=True).start()
@@ -96,7 +96,7 @@ class Limits:
                 return function()
         while (cut := self.cut) is None:
             if end is not None:
-                return end[0]  # type: ignore[no-any-return]
+                return end[0]
             left = (self._until - self._clock.monotonic()) / self._clock.speed
             try:
                 end = ended.get(timeout=max(0.001, min(TICK, left)))
