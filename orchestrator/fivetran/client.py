@@ -174,8 +174,7 @@ class Client:
         finally:
             if not isinstance(received, _Received):  # it is cut off, or in the middle of an answer, or worse
                 sending.cut()
-                session.close()
-                self._session = self._open()
+                self._session = self._open()  # the other one is not closed: another thread may be using it
         if isinstance(received, Cut | Failure):
             return received
         if isinstance(received, Exception):
