@@ -17,7 +17,7 @@ from orchestrator.debugger.journal_reader import ANSWERED, HASTENED, INJECTED
 from orchestrator.debugger.ports import DebugPorts, Halted, Reply
 from orchestrator.debugger.timeline import Moment, Timeline, kept
 from orchestrator.fivetran import documents
-from orchestrator.job.limits import Watch
+from orchestrator.job.limits import Limits
 from orchestrator.job.masking import Mask
 from orchestrator.machine.chart import Chart, Kind, State
 from orchestrator.machine.position import IllegalMove
@@ -37,7 +37,7 @@ __all__ = ["AS_TOLD", "Session"]
 AS_TOLD = "succeeds"  # the scenario of a fork that names none, from what was no simulation
 
 
-class _Patient(Watch):
+class _Patient(Limits):
     """Ctrl-C, however often, ends what is under way and not the debugger."""
 
     def insist(self, number: int) -> None:
@@ -65,7 +65,7 @@ class Session:
         self.left: list[Timeline] = []
         self.breakpoints: dict[str, None] = {}
         self.confirm: Callable[[Request], bool] = lambda _: False
-        self._watch: Watch | None = None
+        self._limits: Limits | None = None
 
     def close(self) -> None:
         """Close every world."""
@@ -140,14 +140,14 @@ class Session:
     # --- Time ---------------------------------------------------------------------------------
 
     @contextmanager
-    def watched(self, tick: Callable[[], None] = lambda: None) -> Iterator[Watch]:
+    def limited(self, tick: Callable[[], None] = lambda: None) -> Iterator[Limits]:
         """While a command runs: limits hold, and Ctrl-C ends what is under way, not the debugger."""
         ports = self.line.ports
-        with _Patient(SystemClock() if ports is None else ports.clock, tick) as watch:
-            self._watch = watch
+        with _Patient(SystemClock() if ports is None else ports.clock, tick) as limits:
+            self._limits = limits
             if ports is not None:
-                ports.watch, ports.confirm = watch, self.confirm
-            yield watch
+                ports.limits, ports.confirm = limits, self.confirm
+            yield limits
 
     def step(self) -> Moment:
         """One step on: a known one where later moments are known, else a new one.
@@ -183,7 +183,7 @@ class Session:
             for name in (*names, *self.breakpoints):
                 if name in taken:
                     return name
-            if self._watch is not None and self._watch.noted is not None:
+            if self._limits is not None and self._limits.noted is not None:
                 raise Halted("interrupted: the run stands where it stood")
         return ""
 

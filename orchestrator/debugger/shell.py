@@ -137,12 +137,12 @@ def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
 
 def _do(desk: Desk, text: str, told: Callable[[str], None], tick: Callable[[], None] = lambda: None) -> None:
     """Do a command; what stands in its way is told."""
-    with desk.session.watched(tick if desk.session.live else lambda: None) as watch:
+    with desk.session.limited(tick if desk.session.live else lambda: None) as limits:
         try:
             perform(desk, text)
         except Refusal as refusal:
             told(desk.session.mask.line(str(refusal)))
-        if watch.noted is Event.TERMINATED:
+        if limits.noted is Event.TERMINATED:
             desk.left = desk.terminated = True
 
 

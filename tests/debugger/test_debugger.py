@@ -378,6 +378,16 @@ def test_success_that_a_simulated_fivetran_refuses(debug: Debugger) -> None:
     assert transcript.last.row("came by").startswith("validating --ready--> considering_switch")
 
 
+def test_success_that_a_simulated_fivetran_is_too_slow_for(debug: Debugger, tmp_path: Path) -> None:
+    """Where the simulated Fivetran takes longer than the limit of the request, that decides over `answer 200`."""
+    scenario = _write(tmp_path, "latency = 1_000")
+
+    transcript = debug(f"START --scenario {scenario}", "answer 200", "last")
+
+    assert transcript.of("answer 200").row("came by").startswith("validating --unavailable--> validating")
+    assert "no answer within 30 s" in transcript.last.text
+
+
 def test_answer_that_is_not_used(debug: Debugger, tmp_path: Path) -> None:
     """Where the deadline forestalls the request, the answer is not used, and that is said."""
     scenario = _write(tmp_path, "variables = { FIVETRAN_TIMEOUT = '2' }")
