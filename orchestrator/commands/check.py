@@ -38,7 +38,7 @@ def add_to(parser: ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, CODES
     parser.formatter_class = RawDescriptionHelpFormatter
     parser.add_argument(
-        "charts", nargs="*", metavar="CHART.toml", help="a chart of your own (default: the four that come with this)"
+        "charts", nargs="*", metavar="CHART.toml", help="a chart of your own (default: those that come with this)"
     )
 
 

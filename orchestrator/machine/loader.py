@@ -7,10 +7,11 @@ effect is unhandled, no wait is without a deadline, no loop takes no time.
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Writing
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Writing, tagged
+from orchestrator.fivetran.tags import TRIGGERS, Tag
+from orchestrator.machine.actions import ACTIONS, FOLDER
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.exchange import (
@@ -25,21 +26,13 @@ from orchestrator.values.exchange import (
 )
 from orchestrator.values.parsing import parse_toml
 
-__all__ = [
-    "ACTIONS",
-    "ChartError",
-    "load",
-    "packaged_source",
-    "parse",
-    "prove",
-]
+__all__ = ["ACTIONS", "ChartError", "load", "packaged_source", "parse", "prove"]
 
-# Where they are installed, and not where Python would look first: a folder of that name may be anybody's.
-STATECHARTS = Path(__file__).parents[2] / "statecharts"
-ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")
 SAME = "same"
+TABLES = "TABLES"  # the variable, for which SCHEMA and TABLE may stand
 
-_TOP_KEYS = {"action", "title", "about", "initial", "shared"}
+_TOP_KEYS = {"action", "title", "about", "initial", "shared", "prints", "green", "triggers", "needs"}
+_PRINTS = ("connection", "tests", "result")
 _STATE_KEYS = {*Kind, "also", "edges", "tries", "concludes"}
 _EVENTS = frozenset(Event)
 # Events that charts of the version before have edges for, and what took their place.
@@ -67,11 +60,11 @@ def load(action: str) -> Chart:
 
 def packaged_source(action: str) -> str:
     """The text of an action's chart, as it comes with the program."""
-    return (STATECHARTS / f"{action.lower()}.toml").read_text("utf-8")
+    return (FOLDER / f"{action.lower()}.toml").read_text("utf-8")
 
 
 def parse(text: str, name: str, action: str | None = None) -> Chart:
-    """A chart from its text.
+    """A chart from its text; what it leaves out about its action, the chart that comes with the program says.
 
     Args:
         text: TOML.
@@ -85,7 +78,7 @@ def parse(text: str, name: str, action: str | None = None) -> Chart:
         document = parse_toml(text)
     except ValueError as error:
         raise ChartError(f"{name}: {error}") from error
-    builder = _Builder(name, action, document)
+    builder = _Builder(name, action, document, text)
     chart = replace(builder.build(), source=text)
     faults = builder.faults or prove(chart)
     if faults:
@@ -105,11 +98,13 @@ def prove(chart: Chart) -> list[str]:
 class _Builder:
     """Turns the document into a chart and collects what is wrong with its form."""
 
-    def __init__(self, name: str, action: str | None, document: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, action: str | None, document: Mapping[str, Any], text: str) -> None:
         self.name = name
         self.document = document
         self.faults: list[str] = []
         self.action = self._action(action)
+        own = self.action in ACTIONS and text != packaged_source(self.action)
+        self.packaged = load(self.action) if own else None
         shared = self._table("shared", document.get("shared", {}))
         self.groups = {group: self._edges(f"shared.{group}", edges) for group, edges in shared.items()}
         self.tables = {key: value for key, value in document.items() if key not in _TOP_KEYS}
@@ -145,7 +140,47 @@ class _Builder:
             for event, target in state.edges.items():
                 if target not in states:
                     self.faults.append(f"{state.name}: edges.{event}: unknown target {target!r}")
-        return Chart(self.action, str(texts["title"]), str(initial), states, str(texts["about"]).strip())
+        return Chart(
+            self.action,
+            str(texts["title"]),
+            str(initial),
+            states,
+            about=str(texts["about"]).strip(),
+            prints=self._declared("prints"),
+            green=self._declared("green"),
+            triggers=self._all_declared("triggers"),
+            needs=self._all_declared("needs"),
+        )
+
+    def _declared(self, key: str) -> str:
+        """What the chart says about its action under a key, or else the one that comes with the program."""
+        value = self.document.get(key, getattr(self.packaged, key, None))
+        allowed: tuple[str, ...] = _PRINTS if key == "prints" else tuple(Event)
+        if value not in allowed:
+            what = "an event" if key == "green" else f"one of {', '.join(allowed)}"
+            self.faults.append(f"{key}: {value!r} is not {what}" if value is not None else f"{key}: is missing")
+        elif key == "green":
+            self._compare(key, value)
+        return str(value)
+
+    def _all_declared(self, key: str) -> tuple[str, ...]:
+        """The same of a list; () where neither has it."""
+        values = self.document.get(key, list(getattr(self.packaged, key, ())))
+        if not isinstance(values, list):
+            self.faults.append(f"{key}: {values!r} is not a list")
+            return ()
+        known = {TABLES} if key == "needs" else tagged(*TRIGGERS)
+        unknown = [value for value in values if value not in known]
+        self.faults += [f"{key}: {value!r} is not one of {', '.join(sorted(known))}" for value in unknown]
+        if not unknown:
+            self._compare(key, values)
+        return tuple(map(str, values))
+
+    def _compare(self, key: str, value: object) -> None:
+        """See that an own chart is about the same action: of one that was about another, nothing would be proved."""
+        packaged = getattr(self.packaged, key, value)
+        if value != packaged and sorted(value) != sorted(packaged):
+            self.faults.append(f"{key}: {value!r} is not what {self.action} has, {packaged!r}: leave it out")
 
     def _is_state(self, name: str, table: object) -> bool:
         if not isinstance(table, dict):
@@ -254,6 +289,8 @@ def _prove_ends(chart: Chart, behind: set[str]) -> Iterator[str]:
             yield f"{source}: edges.{event}: leads past the conclusion"
         elif source in behind and target == conclusion:
             yield f"{source}: edges.{event}: leads back to the conclusion"
+        elif event == chart.green and chart.states[target].exit:
+            yield f"green: {event!r} leads to exit code {chart.states[target].exit}, not to 0"
         elif is_final != _chooses_verdict(chart.states[source]):
             yield f"{source}: edges.{event}: the choice of the verdict, and only that, leads to final states"
 
@@ -270,6 +307,8 @@ def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str
     if unknown:
         yield f"{state.name}: {state.kind}: {unknown}"
         return
+    if state.operand in tagged(Tag.STARTS_RESYNC) and TABLES not in chart.needs:  # it would re-sync all there are
+        yield f"needs: {TABLES} is missing, which {state.name} asks for"
     edges = set(state.edges)
     shielded = is_behind or state.concludes
     required, optional = _possible(chart, state)

@@ -6,7 +6,7 @@ with any fact missing. The machine's driver sends; nothing here waits, repeats o
 """
 
 from orchestrator.fivetran.effects import choices, judging, pauses, preparing, reporting, triggering
-from orchestrator.fivetran.effects.registry import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Writing
+from orchestrator.fivetran.effects.registry import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Writing, tagged
 
 __all__ = [
     "CHOICES",
@@ -22,5 +22,6 @@ __all__ = [
     "pauses",
     "preparing",
     "reporting",
+    "tagged",
     "triggering",
 ]

@@ -14,7 +14,7 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.outcome import Outcome
 from orchestrator.values.settings import Settings
 
-__all__ = ["CHOICES", "EFFECTS", "PAUSES", "Call", "Choice", "Pure", "Writing", "call", "choice", "pause", "pure"]
+__all__ = ["CHOICES", "EFFECTS", "PAUSES", "Call", "Choice", "Pure", "Writing", "call", "choice", "pause", "pure", "tagged"]
 
 Ask = Callable[[Settings, Facts], Request]
 Meaning = Callable[[Settings, Facts, Answer], Outcome[Any]]
@@ -69,10 +69,14 @@ class Writing(NamedTuple):
     Attributes:
         name: As the charts have it.
         outcomes: Events that it may have.
+        tags: None.
+        needs: Nothing.
     """
 
     name: str
     outcomes: tuple[Event, ...] = (Event.REPORTED, Event.UNWRITABLE)
+    tags: frozenset[Tag] = frozenset()
+    needs: None = None
 
 
 class Choice(NamedTuple):
@@ -92,6 +96,11 @@ class Choice(NamedTuple):
 EFFECTS: dict[str, Call | Pure | Writing] = {"write_report": Writing("write_report")}
 CHOICES: dict[str, Choice] = {}
 PAUSES: dict[str, Lasting] = {}
+
+
+def tagged(*tags: Tag) -> set[str]:
+    """The names of the effects that have one of these tags."""
+    return {name for name, effect in EFFECTS.items() if not effect.tags.isdisjoint(tags)}
 
 
 def _declared(function: Callable[..., Any]) -> tuple[Event, ...]:
