@@ -146,41 +146,35 @@ class _Builder:
             str(initial),
             states,
             about=str(texts["about"]).strip(),
-            prints=self._declared("prints"),
-            green=self._declared("green"),
-            triggers=self._all_declared("triggers"),
-            needs=self._all_declared("needs"),
+            prints="".join(self._said("prints", _PRINTS)),
+            green="".join(self._said("green", tuple(Event))),
+            triggers=self._said("triggers", tuple(sorted(tagged(*TRIGGERS))), several=True),
+            needs=self._said("needs", (TABLES,), several=True),
         )
 
-    def _declared(self, key: str) -> str:
-        """What the chart says about its action under a key, or else the one that comes with the program."""
-        value = self.document.get(key, getattr(self.packaged, key, None))
-        allowed: tuple[str, ...] = _PRINTS if key == "prints" else tuple(Event)
-        if value not in allowed:
-            what = "an event" if key == "green" else f"one of {', '.join(allowed)}"
-            self.faults.append(f"{key}: {value!r} is not {what}" if value is not None else f"{key}: is missing")
-        elif key == "green":
-            self._compare(key, value)
-        return str(value)
-
-    def _all_declared(self, key: str) -> tuple[str, ...]:
-        """The same of a list; () where neither has it."""
-        values = self.document.get(key, list(getattr(self.packaged, key, ())))
-        if not isinstance(values, list):
-            self.faults.append(f"{key}: {values!r} is not a list")
+    def _said(self, key: str, known: tuple[str, ...], *, several: bool = False) -> tuple[str, ...]:
+        """What the chart says of its action under a key, or else what the one that comes with the program says."""
+        packaged = getattr(self.packaged, key, ())
+        packaged = (packaged,) if isinstance(packaged, str) else packaged
+        given = self.document.get(key)
+        if given is None:
+            if not several and not packaged and self.action in ACTIONS:
+                self.faults.append(f"{key}: is missing")
+            return packaged
+        if several and not isinstance(given, list):
+            self.faults.append(f"{key}: {given!r} is not a list")
             return ()
-        known = {TABLES} if key == "needs" else tagged(*TRIGGERS)
+        values = tuple(given) if several else (given,)
         unknown = [value for value in values if value not in known]
-        self.faults += [f"{key}: {value!r} is not one of {', '.join(sorted(known))}" for value in unknown]
-        if not unknown:
-            self._compare(key, values)
-        return tuple(map(str, values))
-
-    def _compare(self, key: str, value: object) -> None:
-        """See that an own chart is about the same action: of one that was about another, nothing would be proved."""
-        packaged = getattr(self.packaged, key, value)
-        if value != packaged and sorted(value) != sorted(packaged):
-            self.faults.append(f"{key}: {value!r} is not what {self.action} has, {packaged!r}: leave it out")
+        what = "an event" if key == "green" else f"one of {', '.join(known)}"
+        self.faults += [f"{key}: {value!r} is not {what}" for value in unknown]
+        # Of a chart that could say otherwise what its action is about, nothing would be proved.
+        if not unknown and self.packaged and key != "prints" and sorted(values) != sorted(packaged):
+            has = ", ".join(packaged) or "none"
+            self.faults.append(
+                f"{key}: a chart of {self.action} has {has}, not {', '.join(values) or 'none'}: leave it out"
+            )
+        return () if unknown else values
 
     def _is_state(self, name: str, table: object) -> bool:
         if not isinstance(table, dict):

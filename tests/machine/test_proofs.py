@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from orchestrator.fivetran.documents import MANUAL
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, Call, Pure
+from orchestrator.fivetran.effects.situation import trigger_unanswered
 from orchestrator.fivetran.tags import TRIGGERS, Tag
-from orchestrator.fivetran.verdicts import trigger_unanswered
 from orchestrator.machine.loader import ACTIONS, load, parse, prove
 from orchestrator.machine.promises import PROMISES, broken
 from orchestrator.machine.promises.paths import Promise
+from orchestrator.machine.transition import unknown
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts
@@ -384,6 +385,8 @@ def test_a_path_has_one_verdict() -> None:
 
 # --- What effects do is what they are declared to do ----------------------------------------------
 
+SWITCH = EFFECTS["disable_schedule"]
+assert isinstance(SWITCH, Call)
 CALLS = [effect for effect in EFFECTS.values() if isinstance(effect, Call)]
 SETTINGS = Settings("FORCE_RESYNC", "speak_inexpensive", "key", "secret", schema="public", table="orders")
 DOCUMENT = {"id": "speak_inexpensive", "schedule_type": "auto", "status": {"setup_state": "connected"}}
@@ -463,9 +466,10 @@ def test_needs_are_choices() -> None:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
-def test_unanswered_triggers_are_known_by_their_requests(call: Call) -> None:
-    """What had no answer is taken for a trigger where the promises take its effect for one."""
-    facts = Facts(unanswered=str(call.ask(SETTINGS, Facts())))
+def test_unanswered_triggers_are_known_by_their_effects(call: Call) -> None:
+    """What had no answer is taken for a trigger where the promises take its effect for one, whatever is lost later."""
+    facts = unknown(Facts(), call, call.ask(SETTINGS, Facts()), 0.0)
+    facts = unknown(facts, SWITCH, SWITCH.ask(SETTINGS, Facts()), 1.0)
 
     assert trigger_unanswered(facts) == bool(call.tags & TRIGGERS)
 
@@ -515,6 +519,7 @@ KNOWN = st.builds(
     answered=NAMES,
     given_up=NAMES,
     unanswered=st.none() | st.sampled_from(("POST /v1/connections/x/sync", "PATCH /v1/connections/x")),
+    lost=st.sampled_from((0, 1)),
     failure=st.none() | st.just({"event": "unavailable", "request": "GET /v1/connections/x"}),
     verdict=st.none() | st.sampled_from(sorted(Event)).map(str),
 )

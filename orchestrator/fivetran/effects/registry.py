@@ -14,7 +14,20 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.outcome import Outcome
 from orchestrator.values.settings import Settings
 
-__all__ = ["CHOICES", "EFFECTS", "PAUSES", "Call", "Choice", "Pure", "Writing", "call", "choice", "pause", "pure", "tagged"]
+__all__ = [
+    "CHOICES",
+    "EFFECTS",
+    "PAUSES",
+    "Call",
+    "Choice",
+    "Pure",
+    "Writing",
+    "call",
+    "choice",
+    "pause",
+    "pure",
+    "tagged",
+]
 
 Ask = Callable[[Settings, Facts], Request]
 Meaning = Callable[[Settings, Facts, Answer], Outcome[Any]]

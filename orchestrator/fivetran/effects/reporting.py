@@ -46,7 +46,7 @@ def find_near_matches(settings: Settings, facts: Facts, answer: Answer) -> Outco
     """Keep the names at the source that are close to the ones given."""
     from orchestrator.fivetran.near_matches import near_matches  # noqa: PLC0415  # difflib: only after a typo
 
-    return Outcome(Event.COMPARED, facts.but(near_matches=near_matches(answer.data, settings.schema, settings.table)))
+    return Outcome(Event.COMPARED, facts.but(near_matches=near_matches(answer.data, settings.scope)))
 
 
 @call("GET", get_sync_history, needs=("sync_to_find", "yes"))

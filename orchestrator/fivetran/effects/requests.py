@@ -65,8 +65,8 @@ def post_resync(settings: Settings, facts: Facts) -> Request:
         facts,
         "POST",
         "/schemas/tables/resync",
-        "start a historical re-sync of the table",
-        body={settings.schema: [settings.table]},
+        f"start a historical re-sync of the {'tables' if settings.tables else 'table'}",
+        body=settings.scope,
         wants_data=False,
     )
 

@@ -228,8 +228,8 @@ TRIGGER = (
     ),
     Promise(
         "only the right sync is judged",
-        "A poll judges against a baseline, and only a sync that was accepted, shows a sign after a lost answer or, where "
-        "no re-sync is asked for, was attached to.",
+        "A poll judges against a baseline, and only a sync that was accepted, shows a sign after a lost answer or, "
+        "where no re-sync is asked for, was attached to.",
         _judged,
     ),
 )
