@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from orchestrator.job.result import Document
 from orchestrator.machine.loader import load
 from orchestrator.machine.position import Position
-from orchestrator.machine.run import Run
-from orchestrator.machine.world import World
+from orchestrator.machine.run import Ports, Run
 from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.settings import Settings
 

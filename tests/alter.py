@@ -21,7 +21,8 @@ from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.machine.loader import load, prove
 from orchestrator.machine.promises import PROMISES
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED

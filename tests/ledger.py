@@ -9,7 +9,8 @@ from causes import armed_in, case
 from stage import Played, Stage
 
 from orchestrator.machine.loader import load
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Scenario
 
 __all__ = ["LEDGER", "Entry", "World", "play"]

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from playing import Played, Sent
 
-from orchestrator.fivetran.effects import LOST_MOST
+from orchestrator.fivetran.effects.choices import LOST_MOST
 from orchestrator.fivetran.effects.situation import FRESH
-from orchestrator.machine.run import GRACE, LAST_CALL
+from orchestrator.machine.standing import GRACE
+from orchestrator.machine.transition import LAST_CALL
 from orchestrator.simulator.connection import Sync
 
 __all__ = ["ORACLES", "Finding", "judge"]

@@ -16,11 +16,12 @@ from orchestrator.fivetran.effects import EFFECTS, Pure
 from orchestrator.fivetran.verdicts import explain
 from orchestrator.job import configuration
 from orchestrator.job.configuration import Configured, configure
+from orchestrator.job.limits import LimitReached, SignalReceived
 from orchestrator.machine.chart import Chart, Kind
 from orchestrator.machine.loader import load
+from orchestrator.machine.run import Ports as Outside
 from orchestrator.machine.run import Run, drive
-from orchestrator.machine.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived
-from orchestrator.machine.world import World as Outside
+from orchestrator.machine.standing import GRACE_AFTER_SIGNAL
 from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync

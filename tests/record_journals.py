@@ -14,7 +14,8 @@ from typing import Any
 
 from stage import Stage
 
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.app import Seen
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, load_scenario, names

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.job.job import Job
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from stage import Stage
 
+from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.debugger.replay import replay
 from orchestrator.fivetran.client import interpret
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, Call, Pure
 from orchestrator.fivetran.progress import decide
-from orchestrator.job.journal import read_journal
 from orchestrator.job.masking import Mask
 from orchestrator.job.report.drawings import drawings
 from orchestrator.job.result import Story, result

@@ -45,8 +45,8 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _replay(file: str, *, recorded: bool) -> int:
+    from orchestrator.debugger.journal_reader import JournalError, read_journal  # noqa: PLC0415
     from orchestrator.debugger.replay import Divergence, chart_of, replay, summary  # noqa: PLC0415
-    from orchestrator.job.journal import JournalError, read_journal  # noqa: PLC0415
     from orchestrator.job.masking import Mask  # noqa: PLC0415
     from orchestrator.machine.loader import ChartError  # noqa: PLC0415
 
@@ -58,10 +58,11 @@ def _replay(file: str, *, recorded: bool) -> int:
         return NO_JOURNAL
     told = Mask().line(f"{file}: {summary(journal)}")  # no name in it makes a line of its own
     try:
-        run = replay(journal, chart)
+        standing = replay(journal, chart)
     except Divergence as divergence:
         say(f"{told}: DIFFERS\n  {'  '.join(str(divergence).splitlines(keepends=True))}")
         return DIFFERS
     changed = "" if chart.digest == journal.header.digest else "; the chart has changed, but not on this way"
-    say(f"{told}: repeats{'' if run.ended else ' as far as it goes'}{changed}")
+    as_far = " as far as it goes" if chart.states[standing.state].exit is None else ""
+    say(f"{told}: repeats{as_far}{changed}")
     return REPEATS

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.job.streams import say
 
 if TYPE_CHECKING:
-    from orchestrator.job.journal import Journal
+    from orchestrator.debugger.journal_reader import Journal
     from orchestrator.machine.chart import Chart
 
 __all__ = ["HELP", "add_to", "execute"]
@@ -31,7 +31,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     Returns:
         0; 2 if the journal cannot be read, or the files cannot be written.
     """
-    from orchestrator.job.journal import JournalError, read_journal  # noqa: PLC0415  # for it alone
+    from orchestrator.debugger.journal_reader import JournalError, read_journal  # noqa: PLC0415  # for it alone
     from orchestrator.machine.loader import ChartError  # noqa: PLC0415
 
     del environ
@@ -47,11 +47,10 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _write(journal: "Journal", directory: str) -> None:
-    from orchestrator.fivetran.documents import parse_time  # noqa: PLC0415
     from orchestrator.fivetran.verdicts import Explanation  # noqa: PLC0415
     from orchestrator.job.masking import Mask  # noqa: PLC0415
     from orchestrator.job.report_folder import Reporter  # noqa: PLC0415
-    from orchestrator.job.result import Story, result, result_outside  # noqa: PLC0415
+    from orchestrator.job.result import result, result_outside  # noqa: PLC0415
     from orchestrator.job.trace import Trace  # noqa: PLC0415
     from orchestrator.machine.loader import parse  # noqa: PLC0415
 
@@ -64,19 +63,16 @@ def _write(journal: "Journal", directory: str) -> None:
         before = header.resumed.snapshot
         trace = Trace(before["trail"], dropped=before["trail_dropped"])
     reporter.clear(journal=False)  # it may be the very one that was read
-    reporter.begin(chart, trace)
+    told = {id(record.step): record.told for record in journal.records}
+    reporter.begin(chart, trace, lambda step: told[id(step)])
     for record in journal.records:
-        trace.add(*record.step.entry)
-        reporter.observe(record.step, record.told)
+        trace.add(record.step)
     last = journal.records[-1].step
-    facts, began = last.facts, parse_time(header.started_at) or 0.0
-    ended = began + last.at
-    resumed = header.resumed is not None or any(record.resumed for record in journal.records)
-    story = Story(chart, trace, began, ended, resumed=resumed)
-    if chart.states[last.target].exit is not None:
-        reporter.write(result(settings, facts, story))
+    ended = last.after.started_at + last.at
+    if last.exit is not None:
+        reporter.write(result(settings, chart, last.after, trace, ended))
         return
-    told = Explanation(
+    killed = Explanation(
         headline="the run has no end",
         reasons=("its journal ends before the run did: the job was killed, or runs still",),
         at_fivetran=("a sync that was triggered may still run",),
@@ -84,7 +80,8 @@ def _write(journal: "Journal", directory: str) -> None:
         advice=("look at the end of the job's log", "start the job again"),
     )
     subject = {name: getattr(settings, name) for name in ("action", "connector_id", "schema", "table")}
-    reporter.write(result_outside(None, None, told, subject, (began, ended), facts=facts, story=story))
+    times = last.after.started_at, ended
+    reporter.write(result_outside(None, None, killed, subject, times, standing=last.after, chart=chart, trace=trace))
 
 
 def _check_way(journal: "Journal", chart: "Chart") -> None:
@@ -93,7 +90,7 @@ def _check_way(journal: "Journal", chart: "Chart") -> None:
     Raises:
         JournalError: One is not.
     """
-    from orchestrator.job.journal import JournalError  # noqa: PLC0415
+    from orchestrator.debugger.journal_reader import JournalError  # noqa: PLC0415
 
     before = journal.header.resumed.snapshot["trail"] if journal.header.resumed else []
     taken = [(entry["from"], entry["event"], entry["to"]) for entry in before]

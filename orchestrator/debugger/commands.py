@@ -168,7 +168,7 @@ def _breakpoints(session: Session, _: str) -> Iterable[str]:
 
 
 def _edges(session: Session, _: str) -> Iterable[str]:
-    return session.here.state.edges
+    return session.state.edges
 
 
 def _states(session: Session, _: str) -> Iterable[str]:
@@ -371,7 +371,7 @@ def draw(desk: Desk, file: str = "") -> None:
         raise Refusal(f"{file!r} does not say what to draw: let it end in {', '.join(PICTURES)}")
     way = {(step.source, step.target) for step in session.way}
     try:
-        content = picture([session.chart], form, View.MAIN, session.here.state.name, way)
+        content = picture([session.chart], form, View.MAIN, session.state.name, way)
     except GraphvizError as error:
         raise Refusal(str(error)) from error
     _write(file, content)
@@ -476,7 +476,7 @@ def _go(desk: Desk, *names: str, most: int | None = None) -> None:
         desk.say(f"stopped at the breakpoint {reached}")
     elif names and not reached:
         desk.say(f"{names[0]} was not reached")
-    if not session.goes_on and not session.here.run.ended:
+    if not session.goes_on and not session.ended:
         desk.say(f"{session.line.end}: `fork` goes on from here against a simulated Fivetran")
 
 

@@ -14,15 +14,18 @@ from orchestrator.job.job import bounded
 from orchestrator.job.limits import Watch
 from orchestrator.job.masking import Mask
 from orchestrator.job.report_folder import write_result
-from orchestrator.job.result import Document
-from orchestrator.machine.world import LimitReached, Noted, SignalReceived, World
+from orchestrator.job.result import result
+from orchestrator.job.trace import Trace
+from orchestrator.machine.chart import Chart
+from orchestrator.machine.run import Ports
+from orchestrator.machine.standing import Standing
 from orchestrator.simulator.app import Simulator
 from orchestrator.simulator.server import served
 from orchestrator.values.clock import SystemClock
-from orchestrator.values.exchange import Answer, Failure, Request
+from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.settings import Settings
 
-__all__ = ["Halted", "Reply", "Rig"]
+__all__ = ["DebugPorts", "Halted", "Reply"]
 
 
 class Halted(Exception):  # noqa: N818
@@ -48,10 +51,11 @@ class Reply(NamedTuple):
         return self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
-class Rig:
+class DebugPorts:
     """The world of one run.
 
     Args:
+        chart: The run's chart.
         settings: The run's settings; where there is a simulator, its address takes the place of the API's.
         clock: The time.
         mask: Learns the secrets that documents carry.
@@ -59,6 +63,8 @@ class Rig:
         ahead: Seconds by which Fivetran's clock is ahead of ours.
 
     Attributes:
+        chart: The run's chart.
+        trace: The run's steps.
         settings: The run's settings.
         clock: The time.
         simulator: The simulated Fivetran, or None.
@@ -67,7 +73,6 @@ class Rig:
         watch: Bounds calls and pauses; there while a command runs.
         confirm: Asked before a request that changes something at the real Fivetran.
         reply: What the next call is to be answered with, or None.
-        noted: What the world did in this step, beside answering it.
         interrupted: The change that was cut off by a signal, and may have been carried out all the same; or None.
     """
 
@@ -75,6 +80,7 @@ class Rig:
 
     def __init__(
         self,
+        chart: Chart,
         settings: Settings,
         clock: SystemClock,
         mask: Mask,
@@ -85,20 +91,21 @@ class Rig:
         self._open = ExitStack()
         url = settings.api_url if simulator is None else self._open.enter_context(served(simulator))
         self.settings = replace(settings, api_url=url)
+        self.chart = chart
+        self.trace = Trace()
         self.clock = clock
         self.simulator = simulator
         self.live = simulator is None
         self.ahead = ahead
         self.confirm: Callable[[Request], bool] = lambda _: False
         self.reply: Reply | None = None
-        self.noted = Noted()
         self.interrupted: Request | None = None
         self._mask = mask
         self._client = Client(
             url, settings.api_key, settings.api_secret, now=clock.wall, hide=mask.learn, mask=mask.block
         )
         self._open.callback(self._client.close)
-        self.world = World(clock, self._send, self._write, self._jitter)
+        self.ports = Ports(clock, self._send, self._write, self._jitter)
 
     def close(self) -> None:
         """Close the connections, and end the simulator."""
@@ -114,9 +121,8 @@ class Rig:
         if self.watch.noted is not None:
             raise Halted("interrupted: the pause is not over, and the run stands where it stood")
 
-    def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
+    def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # a port's form
         del interruptible  # here everything is
-        self.noted = self.noted._replace(limit=seconds)
         reply, self.reply = self.reply, None
         if reply is None:
             if self.live and request.changes and not self.confirm(request):
@@ -124,42 +130,32 @@ class Rig:
             return self._call(request, seconds)
         if reply.success and self.simulator is not None:
             # Carried out, or the simulated Fivetran would never know; and past any fault.
-            try:
-                with self.simulator.faultless():
-                    answer = self._call(request, seconds)
-            except Failure:
-                pass  # it would not do it; the reply is given all the same
-            else:
-                if not reply.given:
-                    return replace(answer, status=reply.status)
+            with self.simulator.faultless():
+                answer = self._call(request, seconds)
+            # If it would not do it, the reply is given all the same.
+            if isinstance(answer, Answer) and not reply.given:
+                return replace(answer, status=reply.status)
         headers = {"Date": formatdate(self.clock.wall() + self.ahead, usegmt=True), "Content-Type": "text/plain"}
-        return interpret(request, reply.status, headers, reply.body, hide=self._mask.learn, mask=self._mask.block)
-
-    def _call(self, request: Request, seconds: float) -> Answer:
         try:
-            answer = bounded(self._client, self.clock, self.watch)(request, seconds, True)  # noqa: FBT003  # World's form
-        except SignalReceived:
+            return interpret(request, reply.status, headers, reply.body, hide=self._mask.learn, mask=self._mask.block)
+        except Failure as failure:
+            return failure
+
+    def _call(self, request: Request, seconds: float) -> Answer | Failure | Cut:
+        outcome = bounded(self._client, self.clock, self.watch)(request, seconds, True)  # noqa: FBT003  # a port's form
+        if outcome is Cut.SIGNAL:
             self.interrupted = request if request.changes else None
             may = f"; {request} may have been carried out: `inject answer_lost` goes on as the job would"
-            raise Halted(f"interrupted: the run stands where it stood{may if request.changes else ''}") from None
-        except LimitReached:
-            self.noted = self.noted._replace(cut_off="limit")
-            raise
-        if self.live and answer.dated:
-            self.ahead = answer.date - self.clock.wall()
-        return answer
+            raise Halted(f"interrupted: the run stands where it stood{may if request.changes else ''}")
+        if self.live and isinstance(outcome, Answer) and outcome.dated:
+            self.ahead = outcome.date - self.clock.wall()
+        return outcome
 
-    def _write(self, document: Document) -> None:
+    def _write(self, standing: Standing) -> None:
         """The result alone: what is drawn from it, `report` draws from the saved journal."""
-        if not self.live or not self.settings.report_dir:
-            return
-        try:
+        if self.live and self.settings.report_dir:
+            document = result(self.settings, self.chart, standing, self.trace, self.clock.wall())
             write_result(document, Path(self.settings.report_dir), self._mask)
-        except OSError as error:
-            self.noted = self.noted._replace(unwritable=str(error))
-            raise
 
     def _jitter(self) -> float:
-        drawn = random.random() if self.live else 0.0  # noqa: S311  # a rehearsal is the same each time
-        self.noted = self.noted._replace(jitter=drawn)
-        return drawn
+        return random.random() if self.live else 0.0  # noqa: S311  # a rehearsal is the same each time

@@ -8,26 +8,26 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from orchestrator.debugger.journal_reader import INJECTED, Journal, Record, Resumption
 from orchestrator.fivetran import documents
-from orchestrator.job.journal import INJECTED, Journal, Record, Resumption, compose_record, compose_request
+from orchestrator.job.journal import compose_record, compose_request
 from orchestrator.job.masking import Mask
-from orchestrator.job.result import Document
 from orchestrator.machine.chart import Chart, State
 from orchestrator.machine.loader import ChartError, load, parse
 from orchestrator.machine.position import IllegalMove
-from orchestrator.machine.run import NotDue, Run, Step
-from orchestrator.machine.world import LimitReached, Noted, SignalReceived, World
-from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer, Request
-from orchestrator.values.facts import Facts
+from orchestrator.machine.standing import Standing, resumed
+from orchestrator.machine.step import Step
+from orchestrator.machine.transition import NotDue, Written, begin, due, settle, start, take
+from orchestrator.values.exchange import Answer, Cut, Failure
 from orchestrator.values.formatting import duration
 
-__all__ = ["Clock", "Difference", "Divergence", "Replay", "Replayed", "chart_of", "replay", "run_at", "summary"]
+__all__ = ["Difference", "Divergence", "Replay", "Replayed", "chart_of", "replay", "standing_at", "summary"]
 
-TOLERANCE = 0.001  # seconds: times are written with six digits, and sums of them differ in the last
+TOLERANCE = 0.001  # seconds
+BLINK = 1e-6  # seconds
 LONGEST = 160  # characters of a value in a message
 
-_MASK = Mask()  # no secrets: it makes values what they are in a journal
+MASK = Mask()  # no secrets: it makes values what they are in a journal
 # What a step is compared by, in the order in which it is told. What follows from another is left out.
 _EXACT = ("state", "kind", "operand", "request", "failure", "event", "target", "exit")
 _TIMES = ("limit", "pause", "due")
@@ -54,7 +54,6 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
         record: The step as it was recorded.
         differences: What is not as it was.
         step: What it is today; None where it did not come to a step.
-        why: The rule that decides today, in words; "" where none does.
         edges: What has changed about the state in the chart, a line an edge.
     """
 
@@ -64,14 +63,12 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
         differences: tuple[Difference, ...],
         *,
         step: Step | None = None,
-        why: str = "",
         edges: tuple[str, ...] = (),
     ) -> None:
         super().__init__(record.step.number)
         self.record = record
         self.differences = differences
         self.step = step
-        self.why = why
         self.edges = edges
 
     def __str__(self) -> str:
@@ -83,7 +80,7 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
             lines.append(f"  document: {seen}")
         lines += [f"  recorded: {_move(then)}", f"            {self.record.why}"]
         if self.step is not None:
-            lines += [f"  today:    {_move(self.step)}", f"            {self.why}"]
+            lines += [f"  today:    {_move(self.step)}", f"            {self.step.why}"]
         told = {"event", "target"} if self.step is not None else set()
         lines += [
             f"  {one.what}: recorded {one.recorded}; today {one.now}"
@@ -95,42 +92,15 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
         return "\n".join(lines)
 
 
-class Clock:
-    """A clock that stands still until it is set.
-
-    Args:
-        now: What it shows first, of a clock that is never set.
-        wall: What the other clock shows then, in seconds since the epoch.
-
-    Attributes:
-        now: What it shows.
-    """
-
-    def __init__(self, now: float, wall: float) -> None:
-        self.now = now
-        self._first = now, wall
-
-    def monotonic(self) -> float:
-        """Seconds on a clock that is never set."""
-        return self.now
-
-    def wall(self) -> float:
-        """Seconds since the epoch."""
-        now, wall = self._first
-        return wall + (self.now - now)
-
-
 class Replayed(NamedTuple):
     """A step that is as it was recorded.
 
     Attributes:
         record: As it was recorded.
-        before: The facts before it.
         step: As it is today.
     """
 
     record: Record
-    before: Facts
     step: Step
 
 
@@ -142,8 +112,8 @@ class Replay:
         chart: The chart to run; that of `chart_of` when None.
 
     Attributes:
-        run: The run, as far as it has been played; `Run.fork` goes on from there in another world.
-        clock: The run's clock; it may be set later between two steps.
+        standing: Where the run stands, as far as it has been played.
+        now: The moment that was played last, in seconds since the run began.
         position: How many of the journal's records have been played.
 
     Raises:
@@ -154,11 +124,8 @@ class Replay:
     def __init__(self, journal: Journal, chart: Chart | None = None) -> None:
         self.journal = journal
         self.chart = chart_of(journal) if chart is None else chart
-        self.clock = Clock(journal.header.clock, documents.parse_time(journal.header.started_at) or 0.0)
         self.position = 0
-        self._noted = Noted()
-        self._record: Record | None = None
-        self.run = self._begin(journal.header.resumed)
+        self.standing, self.now = self._begin(journal.header.resumed)
 
     def __iter__(self) -> Iterator[Replayed]:
         """Play what is left, and yield each step.
@@ -176,57 +143,64 @@ class Replay:
             Divergence: It is not as it was recorded.
             IndexError: There is none.
         """
-        record = self._record = self.journal.records[self.position]
+        record = self.journal.records[self.position]
         if record.resumed is not None:
-            self.run = self._begin(record.resumed)
-        self._noted = Noted()
-        before = self.run.facts
-        if record.by_hand:
-            self.run.hasten()
-        self._check_start(record)
+            self.standing, self.now = self._begin(record.resumed)
+        then, standing = record.step, self.standing
+        if standing.state != then.source:
+            raise self._divergence(record, Difference("state", then.source, standing.state))
         try:
-            step = self.run.take(record.step.event) if record.by_hand == INJECTED else self.run.step()
+            step = self._played(record, standing)
         except (IllegalMove, LookupError, NotDue) as error:
             why = f"the journal has no {error}" if isinstance(error, KeyError) else str(error)
-            raise self._divergence(record, Difference("way", _move(record.step), why)) from error
-        self._compare(record, before, step)
+            raise self._divergence(record, Difference("way", _move(then), why)) from error
+        self._compare(record, step)
+        self.standing, self.now = step.after, step.at
         self.position += 1
-        return Replayed(record, before, step)
+        return Replayed(record, step)
 
-    def _begin(self, resumed: Resumption | None) -> Run:
-        if resumed is None:
-            return Run(self.chart, self.journal.header.settings, self._world())
-        state = str(resumed.snapshot["state"])
+    def _begin(self, resumption: Resumption | None) -> tuple[Standing, float]:
+        header = self.journal.header
+        if resumption is None:
+            return start(self.chart, header.settings, documents.parse_time(header.started_at) or 0.0), 0.0
+        state = str(resumption.snapshot["state"])
         if state not in self.chart.states:
             raise self._divergence(self.journal.records[self.position], Difference("state", state, "no such state"))
-        since = max(0.0, resumed.wall - float(resumed.snapshot["started_at"]))
-        self.clock = Clock(since if resumed.clock is None else resumed.clock, resumed.wall)
-        return Run.resume(self.chart, self.journal.header.settings, self._world(), resumed.snapshot)
+        return resumed(self.chart, header.settings, resumption.snapshot, resumption.wall)
 
-    def _world(self) -> World:
-        return World(self.clock, self._send, self._write, self._jitter, self._signal)
+    def _played(self, record: Record, standing: Standing) -> Step:
+        """The step as it is today: what the world did then is done again."""
+        then, settings = record.step, self.journal.header.settings
+        if record.by_hand == INJECTED:
+            return take(self.chart, settings, standing, then.event, then.began)
+        # A signal that cut the request off came once it had been sent.
+        early = then.signal if then.signal and then.signal.at <= then.began and then.cut_off != Cut.SIGNAL else None
+        wake, now = due(self.chart, standing, early), then.began
+        if record.by_hand:
+            standing = standing._replace(wake=min(standing.wake, now))
+        elif wake - now > TOLERANCE:
+            raise self._divergence(record, Difference("due", _time(now), _time(wake)))
+        elif abs(wake - now) <= BLINK:
+            now = wake  # times are written with six digits, and sums of them differ in the last
+        jitter = then.jitter or 0.0
+        pending = begin(self.chart, settings, standing, max(now, wake), signal=early, jitter=jitter)
+        if isinstance(pending, Step):
+            return pending
+        outcome: Answer | Failure | Cut | Written
+        if pending.request is None:
+            outcome = Written(then.unwritable)
+        else:
+            asked = MASK.value(compose_request(pending.request))
+            recorded = None if then.limit is None else record.told.get("request")
+            if asked != recorded:
+                raise self._divergence(record, Difference("request", _shown(recorded), _shown(asked)))
+            found = then.cut_off or then.answer or then.failure
+            assert found is not None  # noqa: S101  # the reader has seen to it
+            outcome = found
+        return settle(self.chart, settings, pending, outcome, then.at, signal=then.signal, jitter=jitter)
 
-    # --- Is it as it was? ---------------------------------------------------------------------
-
-    def _check_start(self, record: Record) -> None:
-        """Set the clock to the step's beginning; the run must stand there, and be ready for it."""
-        state = self.run.state.name
-        if state != record.step.source:
-            raise self._divergence(record, Difference("state", record.step.source, state))
-        self._advance(record.step.clock[0])
-        late = self.run.wake - self.clock.now
-        if late > TOLERANCE:
-            raise self._divergence(
-                record, Difference("due", _time(record.began), _time(self.run.wake - self.run.began))
-            )
-        self.clock.now += max(0.0, late)
-
-    def _compare(self, record: Record, before: Facts, step: Step) -> None:
-        noted = self._noted
-        now = _MASK.value(
-            compose_record(self.run.settings, self.chart, before, step, noted, began=self.run.began, at=record.at)
-        )
-        then = record.told
+    def _compare(self, record: Record, step: Step) -> None:
+        now, then = MASK.value(compose_record(step)), record.told
         differences = [
             *(
                 Difference(name, _shown(then.get(name)), _shown(now.get(name)))
@@ -246,12 +220,10 @@ class Replay:
             if facts.get(name, ...) != facts_now.get(name, ...)
         ]
         if differences:
-            raise self._divergence(record, *differences, step=step, why=now["why"])
+            raise self._divergence(record, *differences, step=step)
 
-    def _divergence(
-        self, record: Record, *differences: Difference, step: Step | None = None, why: str = ""
-    ) -> Divergence:
-        return Divergence(record, differences, step=step, why=why, edges=tuple(self._changed_edges(record.step.source)))
+    def _divergence(self, record: Record, *differences: Difference, step: Step | None = None) -> Divergence:
+        return Divergence(record, differences, step=step, edges=tuple(self._changed_edges(record.step.source)))
 
     def _changed_edges(self, state: str) -> Iterator[str]:
         """What has changed about a state between the journal's chart and this one."""
@@ -266,46 +238,6 @@ class Replay:
         then, now = _said(recorded), _said(self.chart.states.get(state))
         yield from (f"- {line}" for line in then if line not in now)
         yield from (f"+ {line}" for line in now if line not in then)
-
-    # --- The world of then --------------------------------------------------------------------
-
-    def _advance(self, moment: float) -> None:
-        """Set the clock; a signal that arrived on the way was seen at its time."""
-        signalled = self._record.noted.signalled if self._record else None
-        if signalled is not None and self.clock.now < signalled <= moment:
-            self.clock.now = signalled
-            _ = self.run.deadline  # it heeds the signal
-        self.clock.now = max(self.clock.now, moment)
-
-    def _send(self, request: Request, seconds: float, _: bool) -> Answer:  # noqa: FBT001  # World's form
-        record = self._record
-        assert record is not None  # noqa: S101  # only a step sends
-        asked = _MASK.value(compose_request(request))
-        then = record.told.get("request") if record.noted.limit is not None else None
-        if asked != then:
-            raise self._divergence(record, Difference("request", _shown(then), _shown(asked)))
-        self._noted = self._noted._replace(limit=seconds, cut_off=record.noted.cut_off)
-        self._advance(record.step.clock[1])
-        if record.noted.cut_off:
-            raise LimitReached if record.noted.cut_off == "limit" else SignalReceived
-        if record.step.failure is not None:
-            raise record.step.failure.with_traceback(None)
-        assert record.step.answer is not None  # noqa: S101  # the reader has seen to it
-        return record.step.answer
-
-    def _write(self, _: Document) -> None:
-        if self._record is not None and self._record.noted.unwritable is not None:
-            raise OSError(self._record.noted.unwritable)
-
-    def _jitter(self) -> float:
-        drawn = self._record.noted.jitter if self._record else None
-        return 0.0 if drawn is None else drawn
-
-    def _signal(self) -> Event | None:
-        noted = self._record.noted if self._record else Noted()
-        if noted.cut_off == "signal" and self._noted.limit is None:  # it came once the request was sent
-            return None
-        return noted.signal if noted.signalled is not None and noted.signalled <= self.clock.now else None
 
 
 def chart_of(journal: Journal, *, recorded: bool = False) -> Chart:
@@ -324,21 +256,21 @@ def chart_of(journal: Journal, *, recorded: bool = False) -> Chart:
     return parse(header.source, f"{journal.name}: its chart", header.settings.action)
 
 
-def replay(journal: Journal, chart: Chart | None = None) -> Run:
+def replay(journal: Journal, chart: Chart | None = None) -> Standing:
     """Play a journal to its end.
 
     Returns:
-        The run as it is then.
+        Where the run stands then.
 
     Raises:
         ChartError: As for `Replay`.
         Divergence: A step is not as it was recorded.
     """
-    return run_at(journal, len(journal.records), chart)
+    return standing_at(journal, len(journal.records), chart)
 
 
-def run_at(journal: Journal, position: int, chart: Chart | None = None) -> Run:
-    """The run as it was after so many of the journal's records.
+def standing_at(journal: Journal, position: int, chart: Chart | None = None) -> Standing:
+    """Where the run stood after so many of the journal's records.
 
     Raises:
         ChartError: As for `Replay`.
@@ -348,7 +280,7 @@ def run_at(journal: Journal, position: int, chart: Chart | None = None) -> Run:
     played = Replay(journal, chart)
     for _ in range(position):
         played.step()
-    return played.run
+    return played.standing
 
 
 # --- For people -------------------------------------------------------------------------------

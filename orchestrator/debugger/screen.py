@@ -16,16 +16,15 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
+from orchestrator.debugger.journal_reader import ANSWERED, HASTENED, INJECTED
 from orchestrator.debugger.session import Session
 from orchestrator.debugger.timeline import Moment
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects import CHOICES
 from orchestrator.fivetran.vocabulary import meaning_of
-from orchestrator.job.journal import ANSWERED, HASTENED, INJECTED
 from orchestrator.job.masking import Mask
-from orchestrator.job.why import why
 from orchestrator.machine.chart import OTHERWISE, Kind, State
-from orchestrator.machine.run import Step
+from orchestrator.machine.step import Step
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Request
 from orchestrator.values.facts import Facts
@@ -69,10 +68,10 @@ BY_HAND = {INJECTED: "injected", ANSWERED: "answered by hand", HASTENED: "not wa
 
 def prompt(session: Session) -> str:
     """What stands before the next command: where it comes from, which step, which state."""
-    number = str(session.here.run.number)
+    number = str(session.here.standing.number)
     if session.in_the_past:
-        number += f" of {session.line.moments[-1].run.number}"
-    return session.mask.line(f"({_origin(session)}) {number} {session.here.state.name}> ")
+        number += f" of {session.line.moments[-1].standing.number}"
+    return session.mask.line(f"({_origin(session)}) {number} {session.state.name}> ")
 
 
 def question(session: Session, request: Request) -> str:
@@ -89,11 +88,11 @@ def standing(session: Session) -> RenderableType:
         table.add_row("came by", line(session, here))
     table.add_row("here", _state(session))
     table.add_row("next", _next(session))
-    if not here.run.ended:
-        table.add_row("deadline", f"in {duration(here.left)}; {duration(here.run.elapsed)} since the beginning")
+    if not session.ended:
+        table.add_row("deadline", f"in {duration(here.left)}; {duration(here.now)} since the beginning")
         table.add_row("edges", edges(session, brief=True))
     table.add_row("facts", facts(session, brief=True))
-    where = f"step {here.run.number}" if here.run.number else "the beginning"
+    where = f"step {here.standing.number}" if here.standing.number else "the beginning"
     title = f"{session.chart.action} {session.line.settings.connector_id} ({_origin(session)}), {where}"
     shown = Text(title, "live" if session.live else "title")
     return Group(Rule(shown, align="left", characters="-", style="label"), table)
@@ -106,7 +105,7 @@ def edges(session: Session, *, brief: bool = False) -> RenderableType:
         session: The session.
         brief: Edges that many states have share a line.
     """
-    state = session.here.state
+    state = session.state
     if not state.edges:
         return Text("none: the state is final", "absent")
     chosen = _chosen(session, state)
@@ -165,7 +164,7 @@ def line(session: Session, moment: Moment, *, brief: bool = False) -> Text:
     """
     step = moment.step
     if step is None:
-        return Text(f"the beginning: {moment.state.name}")
+        return Text(f"the beginning: {moment.standing.state}")
     text = _move(step)
     if step.request is not None:
         asked = f"{step.request.method} -> {_outcome(step)}" if brief else step.detail
@@ -184,7 +183,7 @@ def lines(session: Session, moments: Iterable[Moment]) -> RenderableType:
     table = _grid("right", "right")
     table.columns[0].min_width, table.columns[1].min_width = 4, 9
     for moment in moments:
-        table.add_row(str(moment.run.number), duration(moment.run.elapsed), line(session, moment, brief=True))
+        table.add_row(str(moment.standing.number), duration(moment.now), line(session, moment, brief=True))
     return table
 
 
@@ -218,7 +217,7 @@ def reason(session: Session) -> RenderableType:
     here, before = session.here, session.before
     if here.step is None or before is None:
         return Text("nothing was decided yet", "absent")
-    said = why(session.line.settings, session.chart, before.facts, here.step)
+    said = here.step.why
     if here.by_hand == INJECTED:
         said = f"Injected: {meaning_of(here.step.event) or 'the value of a choice'}."
     elif here.by_hand:
@@ -234,7 +233,7 @@ def way(session: Session) -> RenderableType:
         found[step.event] = found.get(step.event, 0) + 1
     table = _grid("left", "left")
     for state in session.chart.states.values():
-        here = state is session.here.state
+        here = state is session.state
         mark = ">" if here else "*" if state.name in taken else " "
         named = Text(state.name, "here" if here else "" if state.name in taken else "absent")
         ways = [
@@ -282,13 +281,13 @@ def _origin(session: Session) -> str:
 
 
 def _state(session: Session) -> Text:
-    here, state = session.here, session.here.state
+    here, state = session.here, session.state
     if state.kind is Kind.EXIT:
         return Text.assemble((state.name, "here"), f", final: exit code {state.exit}, verdict {here.facts.verdict}")
-    request = here.run.request
+    request = session.request
     meaning = meaning_of(state.operand, state.kind) if request is None else f"to {request.purpose}"
     text = Text.assemble((state.name, "here"), f", {state.kind} {state.operand}: {meaning}")
-    if failed := here.run.snapshot()["failures"].get(state.name, 0):
+    if failed := here.standing.failures.get(state.name, 0):
         most = state.tries or session.line.settings.retry_limit
         bound = f" of {most}" if Event.GAVE_UP in state.edges else ""
         text.append(f" (failed so far: {failed}{bound})", "refusal")
@@ -300,12 +299,12 @@ def _move(step: Step) -> Text:
 
 
 def _next(session: Session) -> Text:
-    here, state = session.here, session.here.state
+    here, state = session.here, session.state
     pause = f"in {duration(here.due)}: " if here.due else ""
     if state.kind is Kind.EXIT:
         return Text("nothing: the run has ended", "absent")
-    if here.run.request is not None:
-        return Text.assemble(pause, _request(session.mask, here.run.request))
+    if session.request is not None:
+        return Text.assemble(pause, _request(session.mask, session.request))
     if state.kind is Kind.WAITS:
         return Text(f"{pause}the pause ends")
     if state.kind is Kind.CHOOSES:

@@ -13,16 +13,17 @@ from dataclasses import replace
 from http import HTTPStatus
 from http.client import responses
 
-from orchestrator.debugger.ports import Halted, Reply, Rig
+from orchestrator.debugger.journal_reader import ANSWERED, HASTENED, INJECTED
+from orchestrator.debugger.ports import DebugPorts, Halted, Reply
 from orchestrator.debugger.timeline import Moment, Timeline, kept
 from orchestrator.fivetran import documents
-from orchestrator.job.journal import ANSWERED, HASTENED, INJECTED
 from orchestrator.job.limits import Watch
 from orchestrator.job.masking import Mask
-from orchestrator.machine.chart import Chart
+from orchestrator.machine.chart import Chart, Kind, State
 from orchestrator.machine.position import IllegalMove
-from orchestrator.machine.run import Run, Step
-from orchestrator.machine.world import Noted
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
+from orchestrator.machine.transition import request_of, take
 from orchestrator.simulator.app import KEY, SECRET, Simulator
 from orchestrator.simulator.clock import Ahead, VirtualClock
 from orchestrator.simulator.scenario import load_scenario
@@ -84,6 +85,21 @@ class Session:
         return self.line.moments[self.line.cursor]
 
     @property
+    def state(self) -> State:
+        """The state that is looked at."""
+        return self.chart.states[self.here.standing.state]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has ended here."""
+        return self.state.kind is Kind.EXIT
+
+    @property
+    def request(self) -> Request | None:
+        """What the next step from here asks, or None."""
+        return request_of(self.chart, self.line.settings, self.here.standing)
+
+    @property
     def before(self) -> Moment | None:
         """The moment before it, or None at the first one."""
         return self.line.moments[self.line.cursor - 1] if self.line.cursor else None
@@ -106,13 +122,13 @@ class Session:
     @property
     def live(self) -> bool:
         """Whether the next step may reach the real Fivetran."""
-        return self.line.rig is not None and self.line.rig.live
+        return self.line.ports is not None and self.line.ports.live
 
     @property
     def unended(self) -> Timeline | None:
         """The run at the real Fivetran that has not ended, be it forked; None where there is none."""
         for line in (self.line, *self.left):
-            if line.rig is not None and line.rig.live and not line.moments[-1].run.ended:
+            if line.ports is not None and line.ports.live and not line.run_ended:
                 return line
         return None
 
@@ -126,11 +142,11 @@ class Session:
     @contextmanager
     def watched(self, tick: Callable[[], None] = lambda: None) -> Iterator[Watch]:
         """While a command runs: limits hold, and Ctrl-C ends what is under way, not the debugger."""
-        rig = self.line.rig
-        with _Patient(SystemClock() if rig is None else rig.clock, tick) as watch:
+        ports = self.line.ports
+        with _Patient(SystemClock() if ports is None else ports.clock, tick) as watch:
             self._watch = watch
-            if rig is not None:
-                rig.watch, rig.confirm = watch, self.confirm
+            if ports is not None:
+                ports.watch, ports.confirm = watch, self.confirm
             yield watch
 
     def step(self) -> Moment:
@@ -163,7 +179,7 @@ class Session:
             moment = self.step()
             steps += 1
             tell(moment)
-            taken = {moment.state.name, moment.step.event if moment.step else ""}
+            taken = {moment.standing.state, moment.step.event if moment.step else ""}
             for name in (*names, *self.breakpoints):
                 if name in taken:
                     return name
@@ -186,7 +202,7 @@ class Session:
     def back_to(self, name: str) -> bool:
         """Look at the latest earlier moment in a state; False, and no move, where there is none."""
         for index in range(self.line.cursor - 1, -1, -1):
-            if self.line.moments[index].state.name == name:
+            if self.line.moments[index].standing.state == name:
                 self.line.cursor = index
                 return True
         return False
@@ -200,13 +216,14 @@ class Session:
             Halted: There is no such edge, or later moments are known.
         """
 
-        def take(run: Run, _: Rig) -> tuple[Step, str]:
+        def inject(run: Run, _: DebugPorts) -> tuple[Step, str]:
             try:
-                return run.take(event), INJECTED
+                step = take(self.chart, run.settings, run.standing, event, run.now)
+                return run.took(step), INJECTED
             except IllegalMove as error:
-                raise Halted(f"{error}: the edges here are {', '.join(self.here.state.edges) or 'none'}") from error
+                raise Halted(f"{error}: the edges here are {', '.join(self.state.edges) or 'none'}") from error
 
-        self._lived(take)
+        self._lived(inject)
         self.line.cursor += 1
         return self.here
 
@@ -220,18 +237,18 @@ class Session:
         Raises:
             Halted: Nothing is asked here, or later moments are known.
         """
-        request = self.here.run.request
+        request = self.request
         if request is None:
-            raise Halted(f"{self.here.state.name} asks nothing that could be answered: `step`, or `inject EVENT`")
+            raise Halted(f"{self.state.name} asks nothing that could be answered: `step`, or `inject EVENT`")
         if body is None and self.live and status < HTTPStatus.MULTIPLE_CHOICES and self._needs_body(request):
             raise Halted(f"no document is known yet that could be the answer: `answer {status} FILE` names one")
         reply = Reply(status, self._body(request, status) if body is None else body, body is not None)
 
-        def do(run: Run, rig: Rig) -> tuple[Step, str]:
-            self._wait(run, rig)
-            rig.reply = reply
+        def do(run: Run, ports: DebugPorts) -> tuple[Step, str]:
+            self._wait(run, ports)
+            ports.reply = reply
             step = run.step()
-            unused, rig.reply = rig.reply, None
+            unused, ports.reply = ports.reply, None
             return step, "" if unused else ANSWERED
 
         self._lived(do)
@@ -244,11 +261,11 @@ class Session:
         Raises:
             Halted: Later moments are known.
         """
-        run, rig = self._at_the_tip()
+        run, ports = self._at_the_tip()
         here, skipped = self.here, max(0.0, run.wake - run.now)
-        run.hasten()
-        fresh = kept(run, rig, here.step, here.by_hand)
-        self.line.moments[-1] = replace(fresh, noted=here.noted, resumed=here.resumed, hastened=skipped > 0)
+        run.standing = run.standing._replace(wake=min(run.standing.wake, run.now))
+        fresh = kept(run, ports, here.step, here.by_hand)
+        self.line.moments[-1] = replace(fresh, resumed=here.resumed, hastened=skipped > 0)
         return skipped
 
     def _needs_body(self, request: Request) -> bool:
@@ -277,7 +294,7 @@ class Session:
             ScenarioError: There is no such scenario.
         """
         here, line = self.here, self.line
-        if here.run.ended:
+        if self.ended:
             raise Halted("the run has ended here: go `back` to where it is to take another way, then `fork`")
         clock = VirtualClock(here.wall)
         theirs = Ahead(clock, here.ahead)
@@ -291,12 +308,13 @@ class Session:
             if here.facts.connection is not None:
                 connection = simulator.connection(settings.connector_id)
                 connection.adopt(here.facts.connection, _under_way(settings, here.facts))
-        rig = Rig(settings, clock, self.mask, simulator=simulator, ahead=here.ahead)
-        run = here.run.fork(rig.world)
+        ports = DebugPorts(line.chart, settings, clock, self.mask, simulator=simulator, ahead=here.ahead)
+        standing = here.standing._replace(started_at=clock.wall() - (here.wall - here.standing.started_at))
+        run = Run(line.chart, ports.settings, ports.ports, standing=standing, elapsed=here.now)
         moments = line.moments[: line.cursor + 1]
         origin = f"fork: {simulator.scenario.name}"
         self.left.append(line)
-        self.line = Timeline(line.chart, rig.settings, origin, moments, run, rig, line.cursor, line.resumed)
+        self.line = Timeline(line.chart, ports.settings, origin, moments, run, ports, line.cursor, line.resumed)
 
     def unfork(self) -> None:
         """Back to the run that this one was forked from, where it was left.
@@ -311,33 +329,33 @@ class Session:
 
     # --- Shared -----------------------------------------------------------------------------------
 
-    def _at_the_tip(self) -> tuple[Run, Rig]:
+    def _at_the_tip(self) -> tuple[Run, DebugPorts]:
         """The run and its world, where something new may be done."""
-        if self.here.run.ended:
+        if self.ended:
             raise Halted("the run has ended: `back` goes to an earlier step, and `fork` on from there")
         if self.in_the_past:
             raise Halted("what came next is known: `fork` goes another way from here, `forward` and `step` the same")
-        if self.line.run is None or self.line.rig is None:
+        if self.line.run is None or self.line.ports is None:
             raise Halted(f"{self.line.end}: `fork` goes on from here against a simulated Fivetran")
-        return self.line.run, self.line.rig
+        return self.line.run, self.line.ports
 
-    def _lived(self, do: Callable[[Run, Rig], tuple[Step, str]]) -> None:
+    def _lived(self, do: Callable[[Run, DebugPorts], tuple[Step, str]]) -> None:
         """Have a step taken, and keep the moment after it."""
-        run, rig = self._at_the_tip()
-        rig.noted = Noted()
-        step, by_hand = do(run, rig)
-        rig.interrupted = None
+        run, ports = self._at_the_tip()
+        step, by_hand = do(run, ports)
+        ports.trace.add(step)
+        ports.interrupted = None
         by_hand = by_hand or (HASTENED if self.here.hastened else "")
-        self.line.moments.append(kept(run, rig, step, by_hand))
+        self.line.moments.append(kept(run, ports, step, by_hand))
 
-    def _due_step(self, run: Run, rig: Rig) -> tuple[Step, str]:
-        self._wait(run, rig)
+    def _due_step(self, run: Run, ports: DebugPorts) -> tuple[Step, str]:
+        self._wait(run, ports)
         return run.step(), ""
 
     @staticmethod
-    def _wait(run: Run, rig: Rig) -> None:
+    def _wait(run: Run, ports: DebugPorts) -> None:
         while (wake := run.wake) > run.now:
-            rig.pause(wake)
+            ports.pause(run.began + wake)
 
 
 def _under_way(settings: Settings, facts: Facts) -> str:

@@ -23,9 +23,11 @@ from rich.text import Text
 from orchestrator.debugger import screen
 from orchestrator.debugger.commands import Desk, Refusal, complete, perform
 from orchestrator.debugger.session import Session
+from orchestrator.fivetran.effects import EFFECTS, Call
 from orchestrator.fivetran.verdicts import explain
 from orchestrator.job.log import LiveLine, steerable
 from orchestrator.job.masking import Mask
+from orchestrator.machine.transition import unknown
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Request
 from orchestrator.values.formatting import duration
@@ -147,12 +149,13 @@ def _do(desk: Desk, text: str, told: Callable[[str], None], tick: Callable[[], N
 def _part(desk: Desk) -> None:
     """Say what goes on at the real Fivetran, where a run of it is left before its end."""
     line = desk.session.unended
-    if line is None or line.rig is None:
+    if line is None or line.ports is None:
         return
-    facts = line.moments[-1].facts
-    if line.rig.interrupted is not None:
-        facts = facts.updated({"unanswered": str(line.rig.interrupted)})
-    said = explain(line.settings, facts.updated({"verdict": Event.INTERRUPTED}))
+    last = line.moments[-1]
+    facts, effect = last.facts, EFFECTS.get(line.chart.states[last.standing.state].operand)
+    if line.ports.interrupted is not None and isinstance(effect, Call):
+        facts = unknown(facts, effect, line.ports.interrupted, last.now)
+    said = explain(line.settings, facts.but(verdict=str(Event.INTERRUPTED)))
     desk.say("the run is left before its end. At Fivetran, as far as the run knows:")
     for one in said.at_fivetran:
         desk.say(f"- {one}")
@@ -169,9 +172,11 @@ def _tick(session: Session, live: LiveLine) -> None:
 
 
 def _toolbar(session: Session) -> StyleAndTextTuples:
-    run = session.here.run if session.line.run is None or session.in_the_past else session.line.run
-    due = f"next step in {duration(run.wake - run.now)}, " if run.wake > run.now else ""
-    standing = "ended" if run.ended else f"{due}deadline in {duration(run.deadline - run.now)}"
+    here, run = session.here, session.line.run
+    now = here.now if run is None or session.in_the_past else run.now
+    left = here.standing.due - now
+    due = f"next step in {duration(left)}, " if left > 0 else ""
+    standing = "ended" if session.ended else f"{due}deadline in {duration(here.standing.deadline - now)}"
     return [("", f" {session.chart.action} {session.line.settings.connector_id}: {standing}; help: ? ")]
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from orchestrator.debugger.ports import Rig
+from orchestrator.debugger.journal_reader import JournalError, read_journal
+from orchestrator.debugger.ports import DebugPorts
 from orchestrator.debugger.replay import Divergence
 from orchestrator.debugger.session import AS_TOLD, Session
 from orchestrator.debugger.timeline import Timeline
 from orchestrator.job.configuration import ConfigurationError, configure
-from orchestrator.job.journal import JournalError, read_journal
 from orchestrator.job.masking import Mask, proxy_secrets
 from orchestrator.machine.loader import ChartError
 from orchestrator.simulator.app import Simulator
@@ -60,8 +60,8 @@ def _simulated(action: str, name: str, own: Mapping[str, str]) -> Session:
     except ConfigurationError as error:
         raise CannotOpen("\n".join(error.errors)) from error
     mask = Mask()
-    rig = Rig(configured.settings, clock, mask, simulator=Simulator(scenario, clock))
-    return Session(Timeline.begun(configured.chart, rig, f"simulated: {scenario.name}"), mask)
+    ports = DebugPorts(configured.chart, configured.settings, clock, mask, simulator=Simulator(scenario, clock))
+    return Session(Timeline.begun(configured.chart, ports, f"simulated: {scenario.name}"), mask)
 
 
 def _recorded(action: str | None, file: str) -> Session:
@@ -88,5 +88,5 @@ def _live(action: str | None, environ: Mapping[str, str]) -> Session:
     mask = Mask(settings.api_key, settings.api_secret)
     for secret in (*configured.secrets, *proxy_secrets(environ)):
         mask.add(secret)
-    rig = Rig(settings, clock, mask)
-    return Session(Timeline.begun(configured.chart, rig, "Fivetran"), mask)
+    ports = DebugPorts(configured.chart, settings, clock, mask)
+    return Session(Timeline.begun(configured.chart, ports, "Fivetran"), mask)

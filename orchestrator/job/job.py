@@ -16,26 +16,26 @@ from orchestrator.fivetran.documents import parse_time
 from orchestrator.fivetran.verdicts import Explanation
 from orchestrator.job.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
 from orchestrator.job.files import PRIVATE, remove_leftovers, write_atomically
-from orchestrator.job.limits import Watch
+from orchestrator.job.limits import LimitReached, SignalReceived, Watch
 from orchestrator.job.log import LiveLine, Sections, coloured, make_log
 from orchestrator.job.masking import Mask, proxy_secrets
 from orchestrator.job.report_folder import Reporter
-from orchestrator.job.result import JOURNAL, Story, result_outside
+from orchestrator.job.result import JOURNAL, result, result_outside
 from orchestrator.job.run_log import RunLog
 from orchestrator.job.state_file import Found, SnapshotError, compose_snapshot, read_snapshot
 from orchestrator.job.stdout import render
 from orchestrator.job.streams import PATIENCE, output
-from orchestrator.machine.run import GRACE, Run, Step, drive
-from orchestrator.machine.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived, World
+from orchestrator.job.trace import Trace
+from orchestrator.machine.run import Ports, Run, drive
+from orchestrator.machine.standing import GRACE, GRACE_AFTER_SIGNAL, Standing, resumed
+from orchestrator.machine.step import Step
 from orchestrator.values.clock import SystemClock
-from orchestrator.values.exchange import Answer, Request
+from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
-from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
-from orchestrator.values.settings import Settings
 
 if TYPE_CHECKING:
-    from orchestrator.job.recorder import Recorder
+    from orchestrator.job.journal import Journal
 
 __all__ = ["Job", "bounded"]
 
@@ -44,12 +44,21 @@ NO_THREAD = "can't start new thread"  # what Python's RuntimeError says
 LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
 
 
-def bounded(client: Client, clock: SystemClock, watch: Watch) -> Callable[[Request, float, bool], Answer]:
-    """A client's `send` as a world has it: the watch bounds the whole request, the client each read of it."""
+def bounded(
+    client: Client, clock: SystemClock, watch: Watch
+) -> Callable[[Request, float, bool], Answer | Failure | Cut]:
+    """A client's `send` as a run's port: the watch bounds the whole request, the client each read of it."""
 
-    def send(request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
+    def send(request: Request, seconds: float, interruptible: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # a port's form
         real = min(clock.real(seconds) + MARGIN, LONGEST_READ)
-        return watch.call(lambda: client.send(request, real), seconds, interruptible=interruptible)
+        try:
+            return watch.call(lambda: client.send(request, real), seconds, interruptible=interruptible)
+        except Failure as failure:
+            return failure
+        except LimitReached:
+            return Cut.LIMIT
+        except SignalReceived:
+            return Cut.SIGNAL
 
     return send
 
@@ -68,6 +77,7 @@ class Job:
 
     Attributes:
         verdict: How the run ended; None while it has not.
+        trace: The steps so far.
     """
 
     def __init__(
@@ -110,6 +120,7 @@ class Job:
         self.run_log = RunLog(self.log, self.live, self.sections, debug=debug)
         self.started_at = self.clock.wall()
         self.reporter = Reporter(report_dir(environ), self.mask, self.log.warning, environ)
+        self.trace = Trace()
         self.run_so_far: Run | None = None
 
     def run(self) -> int:
@@ -154,63 +165,76 @@ class Job:
             hide=self.mask.learn,
             mask=self.mask.block,
         )
-        world = self._world(client, watch)
-        recorder = self._recorder(settings, world)
-        run, snapshot = self._begin(configured, recorder.world if recorder else world)
-        if recorder:
-            recorder.snapshot = snapshot
+        send = bounded(client, self.clock, watch)
+        ports = Ports(self.clock, send, self._write, self.jitter, watch.signal)
+        run, snapshot = self._begin(configured, ports)
         watch.tick = lambda: self._tick(run)
-        keep = self._keeper(settings, run)
+        # The journal first: it knows of all that the state file knows of.
+        journal = self._journal(run, snapshot)
+        keeper = self._keeper(run)
+        consumers: list[Callable[[Step], None]] = [self.run_log.step, self.trace.add, journal, keeper]
         self.run_so_far = run
-        if not run.resumed:
+        if not run.standing.resumed:
             self.reporter.clear()
-        self.reporter.begin(run.chart, run.trace)
+        self.reporter.begin(run.chart, self.trace)
         self.observe(run, None)
         for step in drive(run, watch.pause):
-            self.run_log.step(run, step)
-            if recorder:
-                # First: the journal knows of all that the state file knows of.
-                self.reporter.observe(step, recorder.record(run, step))
-            keep()
+            for consume in consumers:
+                consume(step)
             self.observe(run, step)
         client.close()
         self.verdict = run.facts.verdict
         written = self.reporter.written or {}  # stdout tells the same end, however long the writing took
         ended = parse_time(written.get("ended_at")) or self.clock.wall()
-        story = Story(configured.chart, run.trace, run.started_at, ended, resumed=run.resumed)
-        self._print(render(settings, run.facts, story, self.mask), watch, settings.timeout - run.elapsed)
+        document = result(settings, run.chart, run.standing, self.trace, ended)
+        self._print(render(run.facts, document, self.mask), watch, settings.timeout - run.now)
         # Last: it is what somebody looks for at the end of a job's log.
         self.run_log.verdict(settings, run, self.reporter.place)
         return run.state.exit or 0
 
-    def _world(self, client: Client, watch: Watch) -> World:
-        send = bounded(client, self.clock, watch)
-        return World(self.clock, send, self.reporter.write, self.jitter, watch.signal)
+    def _write(self, standing: Standing) -> None:
+        """The results of a run that stands there."""
+        run = self.run_so_far
+        assert run is not None  # noqa: S101  # only a run writes
+        self.reporter.write(result(run.settings, run.chart, standing, self.trace, self.clock.wall()))
 
-    def _recorder(self, settings: Settings, world: World) -> "Recorder | None":
-        """What writes the journal, and keeps the page's steps, where there is to be one or the other."""
-        if not settings.report_dir:
-            return None
-        from orchestrator.job.recorder import Recorder  # noqa: PLC0415  # only with a report folder
+    def _journal(self, run: Run, snapshot: Mapping[str, Any] | None) -> Callable[[Step], None]:
+        """What writes the journal, where there is to be one; a disk that fails costs a warning."""
+        settings = run.settings
+        if not settings.report_dir or not settings.journal or JOURNAL in self.reporter.look():
+            return lambda _: None
+        file = Path(settings.report_dir, JOURNAL)
+        journal: Journal | None = None
+        failed = False
 
-        wanted = settings.journal and JOURNAL not in self.reporter.look()
-        file = Path(settings.report_dir, JOURNAL) if wanted else None
-        return Recorder(world, file, self.mask, self.log.warning)
+        def add(step: Step) -> None:
+            nonlocal journal, failed
+            if failed:
+                return
+            if journal is None:
+                from orchestrator.job.journal import Journal  # noqa: PLC0415  # not before the first request
 
-    def _begin(self, configured: Configured, world: World) -> tuple[Run, Mapping[str, Any] | None]:
+                journal = Journal(file, run.chart, settings, self.mask, snapshot)
+            try:
+                journal.add(step)
+            except OSError as error:
+                failed = True
+                self.log.warning(f"the journal {file} could not be written, and ends here: {error}")
+
+        return add
+
+    def _begin(self, configured: Configured, ports: Ports) -> tuple[Run, Mapping[str, Any] | None]:
         """The run, and what it was taken up from, if it was."""
         settings, chart = configured.settings, configured.chart
-        file = settings.state_file
+        file, wall = settings.state_file, self.clock.wall()
         try:
-            found = (
-                read_snapshot(file, settings, chart, self.clock.wall(), however_old=self.must_resume)
-                if file
-                else Found()
-            )
+            found = read_snapshot(file, settings, chart, wall, however_old=self.must_resume) if file else Found()
             if found.run is not None:
-                run = Run.resume(chart, settings, world, found.run)
-                self.log.info("taken up again", state_file=file, state=run.state.name, since=iso(run.started_at))
-                return run, found.run
+                standing, elapsed = resumed(chart, settings, found.run, wall)
+                self.trace = Trace(found.run["trail"], dropped=int(found.run["trail_dropped"]))
+                since = iso(standing.started_at)
+                self.log.info("taken up again", state_file=file, state=standing.state, since=since)
+                return Run(chart, settings, ports, standing=standing, elapsed=elapsed), found.run
             if found.stale:
                 self.log.warning(
                     f"FIVETRAN_STATE_FILE: {file} holds an unfinished run {found.stale}: a new one is begun"
@@ -225,32 +249,32 @@ class Job:
         if self.must_resume:
             problem = f"FIVETRAN_STATE_FILE: {file} holds no unfinished run: start one without --resume"
             raise ConfigurationError([problem], [])
-        return Run(chart, settings, world), None
+        return Run(chart, settings, ports), None
 
-    def _keeper(self, settings: Settings, run: Run) -> Callable[[], None]:
+    def _keeper(self, run: Run) -> Callable[[Step], None]:
         """What writes the run down on entering a state; a disk that fails later costs a warning."""
-        if not settings.state_file:
-            return lambda: None
-        path = Path(settings.state_file)
+        if not run.settings.state_file:
+            return lambda _: None
+        path = Path(run.settings.state_file)
         remove_leftovers(path, named=True)
         warned = False
 
-        def keep() -> None:
+        def keep(step: Step | None) -> None:
             nonlocal warned
             if not run.can_be_resumed_here:
                 return
             try:
                 # It holds all that the run has learned, and a run is taken up from it.
-                write_atomically(path, compose_snapshot(settings, run, self.mask), named=True, mode=PRIVATE)
+                write_atomically(path, compose_snapshot(run, self.trace, self.mask), named=True, mode=PRIVATE)
             except OSError as error:
-                if run.number == 0:
+                if step is None and run.standing.number == 0:
                     problem = f"FIVETRAN_STATE_FILE: {path} cannot be written ({error.strerror}): name a file that can"
                     raise ConfigurationError([problem], []) from error
                 if not warned:
                     self.log.warning(f"FIVETRAN_STATE_FILE: {path} could not be written: {error}")
                 warned = True
 
-        keep()
+        keep(None)
         return keep
 
     def _tick(self, run: Run) -> None:
@@ -355,15 +379,12 @@ class Job:
     def _report(self, verdict: str, code: int, told: Explanation, notes: tuple[str, ...] = ()) -> None:
         """The report of an end outside any chart."""
         run, now = self.run_so_far, self.clock.wall()
-        facts = run.facts if run else Facts(warnings=notes)
-        story = Story(run.chart, run.trace, run.started_at, now, resumed=run.resumed) if run else None
-        began = run.started_at if run else self.started_at
+        began = run.standing.started_at if run else self.started_at
         try:
             if run is None:
                 self.reporter.clear()
-            document = result_outside(
-                verdict, code, told, subject_of(self.environ), (began, now), facts=facts, story=story
-            )
+            more = {"standing": run.standing, "chart": run.chart, "trace": self.trace} if run else {"notes": notes}
+            document = result_outside(verdict, code, told, subject_of(self.environ), (began, now), **more)
             self.reporter.write(document)
             if self.reporter.place:
                 self.log.info(f"report: {self.reporter.place}")

@@ -20,11 +20,11 @@ from types import FrameType, TracebackType
 from typing import Self, TypeVar
 
 from orchestrator.job.streams import say_at_once
-from orchestrator.machine.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived
+from orchestrator.machine.standing import GRACE_AFTER_SIGNAL
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.events import Event
 
-__all__ = ["Watch"]
+__all__ = ["LimitReached", "SignalReceived", "Watch"]
 
 TICK = 0.1  # real seconds; what is left of the 2 s after a signal must not go into ticks
 MARGIN = 60.0  # a pause ends by itself; the limit is only there to have one
@@ -32,6 +32,14 @@ MARGIN = 60.0  # a pause ends by itself; the limit is only there to have one
 T = TypeVar("T")
 
 _EVENTS = {signal.SIGINT: Event.INTERRUPTED, signal.SIGTERM: Event.TERMINATED}
+
+
+class LimitReached(BaseException):
+    """A call was cut off at its time limit. Not an Exception: no library may absorb it."""
+
+
+class SignalReceived(BaseException):
+    """A call or a pause was cut off by a signal. Not an Exception: no library may absorb it."""
 
 
 class Watch:

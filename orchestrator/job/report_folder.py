@@ -19,11 +19,10 @@ from orchestrator.job.result import DRAWINGS, JOURNAL, RESULT, Document, as_text
 from orchestrator.job.trace import Trace
 from orchestrator.job.variables import RESULTS
 from orchestrator.machine.chart import Chart
-from orchestrator.machine.run import Step
+from orchestrator.machine.step import Step
 
 __all__ = ["Reporter", "is_foreign", "write_result"]
 
-KEEP = 100  # steps of the beginning, and as many of the end, that are shown with all that is known of them
 BEGINNING = 4096  # bytes that tell whose a file is
 
 # How each of our files begins, in this version and in those before.
@@ -38,7 +37,7 @@ _OURS = {
 
 
 class Reporter:
-    """Remembers the steps in bounded memory, and writes the files at the end.
+    """Writes the files when a run ends.
 
     Args:
         directory: Where they go; "" for nowhere.
@@ -59,7 +58,8 @@ class Reporter:
         self._mask = mask
         self._warn = warn
         self._environ = environ
-        self._records = Trace()
+        self._trace = Trace()
+        self._record: Callable[[Step], Mapping[str, Any]] | None = None
         self._chart: Chart | None = None
         self._foreign: frozenset[str] | None = None  # None: nobody has looked
 
@@ -83,24 +83,24 @@ class Reporter:
             with suppress(OSError):
                 Path(self.directory, name).unlink()
 
-    def begin(self, chart: Chart, trace: Trace) -> None:
-        """Take note of a run that begins, or goes on after the steps of that trace."""
+    def begin(self, chart: Chart, trace: Trace, record: Callable[[Step], Mapping[str, Any]] | None = None) -> None:
+        """Take note of a run that begins, or goes on.
+
+        Args:
+            chart: Its chart.
+            trace: Where its steps are kept.
+            record: A step's record; `journal.compose_record` when None.
+        """
         for name in self._ours():
             remove_leftovers(Path(self.directory, name))
         self._chart = chart
-        self._records = Trace(trace.entries(), dropped=trace.dropped, keep=KEEP)
+        self._trace = trace
+        self._record = record
 
     def _ours(self, *, journal: bool = True) -> list[str]:
         """The names in the folder that this job may write to."""
         names = (RESULT, *DRAWINGS, *([JOURNAL] if journal else [])) if self.directory else ()
         return [name for name in names if name not in self.look()]
-
-    def observe(self, step: Step, record: Mapping[str, Any]) -> None:
-        """Take note of a step, and of its record (`journal.compose_record`)."""
-        answer = record.get("answer")
-        if answer:  # its document is for the journal: the page shows what was learned from it
-            record = {**record, "answer": {name: value for name, value in answer.items() if name != "data"}}
-        self._records.add(*step.entry, record=record)
 
     def write(self, document: Document) -> None:
         """Write the result, and then what is drawn from it: a fault in a drawing costs that drawing alone.
@@ -136,8 +136,17 @@ class Reporter:
                     (folder / name).unlink(missing_ok=True)  # an older run's must not pass for this one's
 
     def _steps(self) -> tuple[list[dict[str, Any]], int, int]:
-        """The steps that are kept, masked as late as that, since most are forgotten; how many are not, and where."""
-        return self._mask.value(self._records.entries()), self._records.dropped, self._records.gap
+        """The steps that the page shows, masked; how many it does not, and before which."""
+        from orchestrator.job.journal import compose_record  # noqa: PLC0415  # not before the first request
+
+        shown, dropped, gap = self._trace.shown()
+        told = []
+        for entry, step in shown:
+            record = {} if step is None else dict((self._record or compose_record)(step))
+            if answer := record.get("answer"):  # its document is for the journal: the page shows what was learned
+                record["answer"] = {name: value for name, value in answer.items() if name != "data"}
+            told.append({**entry, "record": record} if record else entry)
+        return self._mask.value(told), dropped, gap
 
 
 def write_result(document: Document, folder: Path, mask: Mask) -> Document:

@@ -6,19 +6,20 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from orchestrator import __version__
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.verdicts import Explanation, explain
 from orchestrator.job.trace import Trace
 from orchestrator.machine.chart import Chart
+from orchestrator.machine.standing import Standing
 from orchestrator.values.exit_codes import EXIT_CODES
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 from orchestrator.values.settings import CONNECTOR_ID, Settings, page_of
 
-__all__ = ["DRAWINGS", "FORMAT", "JOURNAL", "RESULT", "Document", "Story", "as_text", "result", "result_outside"]
+__all__ = ["DRAWINGS", "FORMAT", "JOURNAL", "RESULT", "Document", "as_text", "result", "result_outside"]
 
 FORMAT = 1  # a new one where a member goes, or means something else; new members may come at any time
 RESULT, JOURNAL = "result.json", "journal.jsonl"  # in FIVETRAN_REPORT_DIR
@@ -27,32 +28,17 @@ DRAWINGS = ("index.html", "junit.xml", "fivetran.env", "annotations.json")  # wh
 Document = dict[str, Any]
 
 
-class Story(NamedTuple):
-    """What the report is told beside the facts: the way that the run took, and where it leads.
-
-    Attributes:
-        chart: The action's chart.
-        trace: The steps so far.
-        started_at: When the run began, in seconds since the epoch, by this machine's clock.
-        now: The same clock now.
-        resumed: The run was taken up again from a state file.
-    """
-
-    chart: Chart
-    trace: Trace
-    started_at: float
-    now: float
-    resumed: bool = False
-
-
-def result(settings: Settings, facts: Facts, story: Story) -> Document:
+def result(settings: Settings, chart: Chart, standing: Standing, trace: Trace, now: float) -> Document:
     """The result of a run as a JSON document.
 
     Args:
         settings: The job's settings.
-        facts: The facts at the end.
-        story: The way there.
+        chart: The run's chart.
+        standing: Where the run stands at the end.
+        trace: Its steps.
+        now: When it ended, in seconds since the epoch.
     """
+    facts = standing.facts
     return _composed(
         subject={
             "action": settings.action,
@@ -61,12 +47,13 @@ def result(settings: Settings, facts: Facts, story: Story) -> Document:
             "table": settings.table or None,
         },
         verdict=facts.verdict,
-        end=story.chart.exit_of(facts.verdict or ""),
+        end=chart.exit_of(facts.verdict or ""),
         told=explain(settings, facts),
         page=settings.page,
-        facts=facts,
-        times=(story.started_at, story.now),
-        story=story,
+        standing=standing,
+        times=(standing.started_at, now),
+        chart=chart,
+        trace=trace,
     )
 
 
@@ -77,8 +64,10 @@ def result_outside(
     subject: Mapping[str, str],
     times: tuple[float, float],
     *,
-    facts: Facts | None = None,
-    story: Story | None = None,
+    standing: Standing | None = None,
+    chart: Chart | None = None,
+    trace: Trace | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Document:
     """The result of an end outside any chart.
 
@@ -88,8 +77,10 @@ def result_outside(
         told: It in words.
         subject: What the job was about, as far as its variables say: action, connector_id, schema, table.
         times: Begin and end, in seconds since the epoch.
-        facts: What was learned before.
-        story: The way so far.
+        standing: Where the run stands, if one has begun.
+        chart: Its chart.
+        trace: Its steps so far.
+        notes: What the user should know, where no run has begun.
     """
     connector = subject.get("connector_id", "")
     return _composed(
@@ -98,9 +89,10 @@ def result_outside(
         end=(None, code),
         told=told,
         page=page_of(connector) if re.fullmatch(CONNECTOR_ID, connector) else None,
-        facts=facts or Facts(),
+        standing=standing or Standing("", Facts(warnings=notes), 0.0),
         times=times,
-        story=story,
+        chart=chart,
+        trace=trace or Trace(),
     )
 
 
@@ -116,11 +108,13 @@ def _composed(
     end: tuple[str | None, int | None],
     told: Explanation,
     page: str | None,
-    facts: Facts,
+    standing: Standing,
     times: tuple[float, float],
-    story: Story | None,
+    chart: Chart | None,
+    trace: Trace,
 ) -> Document:
     """The document, whose members are the same however a run ended."""
+    facts = standing.facts
     began, ended = times
     state, code = end
     return {
@@ -141,10 +135,10 @@ def _composed(
         "ended_at": iso(ended),
         "elapsed_seconds": round(max(0.0, ended - began), 3),  # a clock may be set back
         **_learned(facts),
-        "resumed": story.resumed if story else False,
-        "chart": story.chart.digest if story else None,
-        "steps": story.trace.entries() if story else [],
-        "steps_dropped": story.trace.dropped if story else 0,
+        "resumed": standing.resumed,
+        "chart": chart.digest if chart else None,
+        "steps": trace.entries(),
+        "steps_dropped": trace.dropped,
         "version": __version__,
     }
 

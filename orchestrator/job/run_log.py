@@ -14,7 +14,9 @@ from orchestrator.fivetran.progress import quiet_left
 from orchestrator.fivetran.verdicts import explain
 from orchestrator.job.log import LiveLine, Sections
 from orchestrator.job.variables import VARIABLES
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.standing import Standing
+from orchestrator.machine.step import Step
 from orchestrator.values.events import Event
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import duration
@@ -43,7 +45,7 @@ class RunLog:
         self._debug = debug
         self._told: set[str] = set()
         self._news: dict[str, object] = {}  # state -> what was said when it was left last
-        self._last_line: float | None = None  # when something was said
+        self._last_line = 0.0  # when something was said
         self._slow_start_told = False
         self._busy_told = False
         self._doubt_told: float | None = None
@@ -58,7 +60,7 @@ class RunLog:
         for warning in warnings:
             self._log.warning(warning)
 
-    def step(self, run: Run, step: Step) -> None:
+    def step(self, step: Step) -> None:
         """One state change."""
         told: dict[str, object] = {}
         if step.request is not None:
@@ -71,9 +73,9 @@ class RunLog:
             told["took"] = f"{step.took:.2f} s"
         if step.pause:
             told["again_in"] = f"{step.pause:.1f} s"
-        elif run.wake > run.now:
-            told["next_in"] = duration(run.wake - run.now)
-        self._tell(run, step, told)
+        elif step.after.due > step.at:
+            told["next_in"] = duration(step.after.due - step.at)
+        self._tell(step, told)
         if step.event == Event.BUSY and not self._busy_told:
             self._busy_told = True
             self._log.info("another sync is running already (FIVETRAN_ON_RUNNING says what to do about it)")
@@ -97,7 +99,7 @@ class RunLog:
             most = quiet_left(step.facts, doubt["since"])
             self._log.info(f"the sync is gone; waiting up to {most:.0f} s for Fivetran's dates")
 
-    def _tell(self, run: Run, step: Step, told: Mapping[str, object]) -> None:
+    def _tell(self, step: Step, told: Mapping[str, object]) -> None:
         """The line of a step; where it brings no news, one to debug."""
         optional = step.request is not None and step.request.optional  # evidence: nobody misses it
         say = self._log.warning if step.failure and not optional else self._log.info
@@ -108,9 +110,9 @@ class RunLog:
             self._log.debug(f"{step.source} -> {step.target}", on=step.event, **told)
         else:
             say(f"{step.source} -> {step.target}", on=step.event, **told)
-            self._last_line = run.now
-        if again and run.wake > run.now:
-            self._beat(run)
+            self._last_line = step.at
+        if again and step.after.due > step.at:
+            self._beat(step.after, step.at, step.after.due, step.after.deadline)
         if step.answer and step.answer.cut:
             self._warn("Fivetran's answer has texts or lists beyond measure: they are shown cut")
 
@@ -120,11 +122,11 @@ class RunLog:
             self._told.add(warning)
             self._log.warning(warning)
 
-    def _beat(self, run: Run) -> None:
+    def _beat(self, standing: Standing, now: float, wake: float, deadline: float, asking: str = "") -> None:
         """Say how things stand, where nothing was said for a while; a terminal shows it anyway."""
-        if not self._live.live and run.now - (self._last_line or run.began) >= HEARTBEAT:
-            self._last_line = run.now
-            self._log.info(self._standing(run))
+        if not self._live.live and now - self._last_line >= HEARTBEAT:
+            self._last_line = now
+            self._log.info(_said(standing, now, wake, deadline, asking))
 
     def _exchange(self, step: Step) -> None:
         """Request and answer in detail."""
@@ -141,18 +143,11 @@ class RunLog:
 
     def tick(self, run: Run) -> None:
         """While a pause or a call is under way."""
+        request = run.request
+        stands = run.standing, run.now, run.wake, run.deadline, str(request or "")
         if self._live.live:
-            self._live.show(self._standing(run))
-        self._beat(run)
-
-    def _standing(self, run: Run) -> str:
-        request, due = run.request, run.wake - run.now
-        doing = f"{run.state.name}, next step in {duration(due)}" if due > 0 else f"{run.state.name}"
-        if run.facts.connection is not None:
-            doing += f", sync_state {documents.sync_state(run.facts.connection)}"
-        if request is not None and due <= 0:
-            doing += f", waiting for the answer to {request}"
-        return f"{duration(run.elapsed)}: {doing}; deadline in {duration(run.deadline - run.now)}"
+            self._live.show(_said(*stands))
+        self._beat(*stands)
 
     def verdict(self, settings: Settings, run: Run, report: str) -> None:
         """How it ended, why, what goes on at Fivetran, what to do.
@@ -169,7 +164,7 @@ class RunLog:
         told = explain(settings, run.facts)
         code = run.state.exit or 0
         say = self._log.error if code else self._log.info
-        say(told.headline, verdict=run.facts.verdict, state=run.state.name, exit_code=code, after=duration(run.elapsed))
+        say(told.headline, verdict=run.facts.verdict, state=run.state.name, exit_code=code, after=duration(run.now))
         for reason in told.reasons:
             say(f"why: {reason}")
         for line in told.at_fivetran:
@@ -179,6 +174,16 @@ class RunLog:
         if report:
             self._log.info(f"report: {report}")
         self._log.info(f"page: {settings.page}")
+
+
+def _said(standing: Standing, now: float, wake: float, deadline: float, asking: str) -> str:
+    """How things stand, in a line; times in seconds since the run began."""
+    doing = f"{standing.state}, next step in {duration(wake - now)}" if wake > now else standing.state
+    if standing.facts.connection is not None:
+        doing += f", sync_state {documents.sync_state(standing.facts.connection)}"
+    if asking and wake <= now:
+        doing += f", waiting for the answer to {asking}"
+    return f"{duration(now)}: {doing}; deadline in {duration(deadline - now)}"
 
 
 def _learned(facts: Facts, document: Mapping[str, Any]) -> dict[str, object]:

@@ -13,6 +13,7 @@ from orchestrator import __version__
 from orchestrator.fivetran import documents
 from orchestrator.job.files import read_text
 from orchestrator.job.masking import Mask
+from orchestrator.job.trace import Trace
 from orchestrator.machine.chart import Chart, Kind
 from orchestrator.machine.run import Run
 from orchestrator.values.facts import Facts
@@ -25,7 +26,7 @@ FORMAT = 2
 LARGEST = 200_000_000  # bytes of a state file that is read
 _CHANGED = "since format 2 it is signed with the key pair, and has no `config`"
 
-# What `Run.resume` needs of a run; it may have more.
+# What is needed to take a run up; it may have more.
 _RUN: Mapping[str, Any] = {
     **dict.fromkeys(("state", "last_event"), str),
     **dict.fromkeys(("started_at", "deadline_at", "wake_at"), float),
@@ -60,7 +61,7 @@ class Found(NamedTuple):
     """What a state file holds for this job.
 
     Attributes:
-        run: The run to take up, as `Run.resume` takes it; None where there is none.
+        run: The run to take up, as `standing.resumed` takes it; None where there is none.
         stale: Why one that is there is not taken up, to go after "holds an unfinished run"; or "".
     """
 
@@ -77,8 +78,11 @@ def _subject(settings: Settings) -> dict[str, str]:
     }
 
 
-def compose_snapshot(settings: Settings, run: Run, mask: Mask) -> str:
+def compose_snapshot(run: Run, trace: Trace, mask: Mask) -> str:
     """The state file's text, signed and without secrets."""
+    settings = run.settings
+    told = run.standing.as_json(run.now, run.ports.clock.wall())
+    told |= {"trail": trace.entries(), "trail_dropped": trace.dropped}
     document = {
         "format": FORMAT,
         "version": __version__,
@@ -86,7 +90,7 @@ def compose_snapshot(settings: Settings, run: Run, mask: Mask) -> str:
         "pipeline": settings.pipeline,
         "chart": run.chart.digest,
         "ended": run.ended,
-        "run": _masked(run.snapshot(), mask),
+        "run": _masked(told, mask),
     }
     # In ASCII: half a surrogate pair, which a document may hold, would not come back from UTF-8 as it was.
     return json.dumps({**document, "signature": _signature(settings, document)}, indent=1) + "\n"

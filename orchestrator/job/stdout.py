@@ -5,33 +5,30 @@ from typing import Any
 
 from orchestrator.fivetran.documents import SETUP_TEST_RESULTS
 from orchestrator.job.masking import Mask
-from orchestrator.job.result import Story, as_text, result
+from orchestrator.job.result import Document, as_text
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import plain
-from orchestrator.values.settings import Settings
 
 __all__ = ["render", "table"]
 
 
-def render(settings: Settings, facts: Facts, story: Story, mask: Mask) -> str:
+def render(facts: Facts, document: Document, mask: Mask) -> str:
     """What goes to stdout; "" where there is nothing to show.
 
     Args:
-        settings: The job's settings.
         facts: The facts at the end.
-        story: The way there.
+        document: The result (`result.result`).
         mask: Takes the secrets out.
     """
-    match settings.action:
+    match document["action"]:
         case "STATUS":
             return as_text(mask.document(facts.connection)) if facts.connection is not None else ""
         case "TEST":
             return table(mask.value(facts.setup_tests)) if facts.setup_tests is not None else ""
         case _:
-            document = result(settings, facts, story)
-            steps = document.pop("steps")  # those are for the report
-            states = {"states": [entry["to"] for entry in steps]}
-            return as_text(mask.document({**document, **states}))
+            states = {"states": [entry["to"] for entry in document["steps"]]}  # the steps are for the report
+            told = {name: value for name, value in document.items() if name != "steps"}
+            return as_text(mask.document({**told, **states}))
 
 
 def table(tests: Sequence[Mapping[str, Any]]) -> str:

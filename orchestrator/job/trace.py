@@ -6,9 +6,12 @@ A poll loop of four hours is two lines and a count. What the bound drops is the 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["Trace"]
+from orchestrator.machine.step import Step
+
+__all__ = ["SHOWN", "Trace"]
 
 KEEP = 400  # entries at the beginning; as many again at the end
+SHOWN = 100  # of those at either end, so many with all that is known of the step
 LONGEST_LOOP = 4  # steps of a loop that is folded (wait, look, wait, look)
 
 
@@ -18,48 +21,32 @@ class Trace:
     Args:
         entries: What `entries()` gave of a trace that is gone on with.
         dropped: How many it had dropped.
-        keep: How many entries are kept of the beginning, and of the end.
     """
 
-    def __init__(self, entries: Iterable[Mapping[str, Any]] = (), *, dropped: int = 0, keep: int = KEEP) -> None:
-        self._keep = keep
+    def __init__(self, entries: Iterable[Mapping[str, Any]] = (), *, dropped: int = 0) -> None:
         self._entries: list[dict[str, Any]] = [dict(entry) for entry in entries]
-        beyond = self._entries[keep:-keep] if len(self._entries) > 2 * keep else []
-        del self._entries[keep : keep + len(beyond)]
-        self.dropped = dropped + len(beyond)
+        self.dropped = dropped
         self._cursor = 0  # while folding: where in the repeated loop the next step belongs
         self._loop: list[dict[str, Any]] = []
 
-    def add(self, source: str, event: str, target: str, at: float, detail: str = "", **more: Any) -> None:  # noqa: ANN401  # any JSON
-        """Add a step.
-
-        Args:
-            source: The state that was left.
-            event: By which event.
-            target: The state that was entered.
-            at: When, in seconds since the run began.
-            detail: The request and its answer, if there was one.
-            more: Further members of the entry; of a loop, the last ones are kept.
-        """
-        key = (source, event, target)
+    def add(self, step: Step) -> None:
+        """Add a step; of a loop, the details of the last round are kept."""
+        at, key = round(step.at, 3), (step.source, step.event, step.target)
         if self._loop:
             entry = self._loop[self._cursor]
             if _key(entry) == key:
-                entry.update(more, times=entry["times"] + 1, until=at, detail=detail)
+                entry.update(step=step, times=entry["times"] + 1, until=at, detail=step.detail)
                 self._cursor = (self._cursor + 1) % len(self._loop)
                 return
             self._loop = []
-        entry = {"from": source, "event": event, "to": target, "at": at, "until": at, "times": 1, "detail": detail}
-        self._entries.append({**entry, **more})
+        entry = dict(zip(("from", "event", "to"), key, strict=True))
+        self._entries.append({**entry, "at": at, "until": at, "times": 1, "detail": step.detail, "step": step})
         self._fold()
-        if len(self._entries) > 2 * self._keep:
-            del self._entries[self._keep]
+        if len(self._entries) > 2 * SHOWN:
+            self._entries[-SHOWN - 1].pop("step", None)
+        if len(self._entries) > 2 * KEEP:
+            del self._entries[KEEP]
             self.dropped += 1
-
-    @property
-    def gap(self) -> int:
-        """Before which entry steps were dropped; 0 if none were."""
-        return self._keep if self.dropped else 0
 
     def _fold(self) -> None:
         """Merge the last n entries into the n before them where they are the same steps."""
@@ -74,7 +61,15 @@ class Trace:
 
     def entries(self) -> list[dict[str, Any]]:
         """The steps as JSON: from, event, to, at, until, times, detail."""
-        return [dict(entry) for entry in self._entries]
+        return [{name: value for name, value in entry.items() if name != "step"} for entry in self._entries]
+
+    def shown(self) -> tuple[list[tuple[dict[str, Any], Step | None]], int, int]:
+        """The steps that a page shows, each with all that is known of it; how many it does not, and before which."""
+        pairs = [(entry, self._entries[place].get("step")) for place, entry in enumerate(self.entries())]
+        left_out = max(0, len(pairs) - 2 * SHOWN)
+        del pairs[SHOWN : SHOWN + left_out]
+        dropped = self.dropped + left_out
+        return pairs, dropped, SHOWN if dropped else 0
 
 
 def _key(entry: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """Where a run stands: all that it is, between two steps, as one value of JSON types."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from orchestrator.machine.chart import Chart, Kind
 from orchestrator.values.facts import Facts

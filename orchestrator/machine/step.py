@@ -46,6 +46,7 @@ class Step(NamedTuple):
         pause: Seconds that the back-off lasts which follows, 0 if none does.
         jitter: The number drawn for that back-off, or None.
         signal: The signal that had arrived, or None.
+        exit: Exit code of the state that was entered, where it is final.
     """
 
     before: Standing
@@ -65,6 +66,7 @@ class Step(NamedTuple):
     pause: float = 0.0
     jitter: float | None = None
     signal: Signal | None = None
+    exit: int | None = None
 
     @property
     def number(self) -> int:

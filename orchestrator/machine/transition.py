@@ -422,6 +422,7 @@ class _Turn:
             pause=pause,
             jitter=drawn,
             signal=self.signal,
+            exit=target.exit,
         )
 
     def _back_off(self, standing: Standing, result: _Result) -> tuple[Standing, float, float | None]:

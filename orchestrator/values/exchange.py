@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from orchestrator.values.events import Event
 
 __all__ = [
+    "FAILURES",
     "TRANSIENT",
     "Answer",
     "AnswerLost",
@@ -215,8 +216,10 @@ class Cut(StrEnum):
     SIGNAL = "signal"
 
 
+# Event -> the failure that it is of.
+FAILURES = {kind.event: kind for kind in (RateLimited, Unavailable, AnswerLost, Conflict, Refused, NotFound, Rejected)}
 # Events of failures that another attempt may get over; they are counted.
-TRANSIENT = frozenset(failure.event for failure in (RateLimited, Unavailable, AnswerLost, Conflict))
+TRANSIENT = frozenset({Event.RATE_LIMITED, Event.UNAVAILABLE, Event.ANSWER_LOST, Event.CONFLICT})
 
 
 def unanswered(request: Request, message: str, *, status: int | None = None) -> Failure:

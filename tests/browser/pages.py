@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.job.job import Job
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.app import KEY, SECRET, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, load_scenario

@@ -9,12 +9,12 @@ from desk import Debugger
 
 from orchestrator.debugger import shell
 from orchestrator.debugger.commands import COMMANDS
+from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.debugger.ports import Halted
 from orchestrator.debugger.replay import replay
 from orchestrator.debugger.sources import opened
 from orchestrator.drawing import mermaid
 from orchestrator.drawing.model import diagram
-from orchestrator.job.journal import read_journal
 from orchestrator.machine.loader import ACTIONS, load
 from orchestrator.simulator.clock import Ahead, VirtualClock
 from orchestrator.values.facts import Facts

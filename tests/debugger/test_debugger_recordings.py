@@ -9,8 +9,8 @@ import pytest
 from desk import Debugger
 
 from orchestrator.cli import main
+from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.debugger.timeline import Timeline
-from orchestrator.job.journal import read_journal
 from orchestrator.job.masking import Mask
 from orchestrator.machine import loader
 from orchestrator.simulator import rehearsal

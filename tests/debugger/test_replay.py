@@ -10,22 +10,23 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
+from orchestrator.job.recorder import Recorder
 from record_journals import FOLDER, recordings
 from stage import Stage
 
 from orchestrator.cli import main
+from orchestrator.debugger.journal_reader import Journal, read_journal
 from orchestrator.debugger.replay import Divergence, Replay, chart_of, replay, run_at
 from orchestrator.fivetran import effects, progress
 from orchestrator.fivetran.client import Client
 from orchestrator.fivetran.documents import sync_state
 from orchestrator.fivetran.progress import Judgment
-from orchestrator.job.journal import Journal, read_journal
+from orchestrator.job.limits import LimitReached
 from orchestrator.job.masking import Mask
-from orchestrator.job.recorder import Recorder
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import load, parse
-from orchestrator.machine.run import Run, drive
-from orchestrator.machine.world import GRACE_AFTER_SIGNAL, LimitReached, World
+from orchestrator.machine.run import Ports, Run, drive
+from orchestrator.machine.standing import GRACE_AFTER_SIGNAL
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.values.events import Event

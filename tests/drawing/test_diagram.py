@@ -11,12 +11,12 @@ from xml.etree import ElementTree as ET
 import pytest
 from record_journals import FOLDER
 
+from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.drawing import dot, graphviz, mermaid
 from orchestrator.drawing.model import Diagram, Edge, View, diagram, happy_path
 from orchestrator.drawing.page import page
 from orchestrator.drawing.shape import upward
 from orchestrator.drawing.table import endings, events, table
-from orchestrator.job.journal import read_journal
 from orchestrator.machine.chart import Chart, Kind, State
 from orchestrator.machine.loader import ACTIONS, load
 

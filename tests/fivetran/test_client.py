@@ -33,9 +33,8 @@ from orchestrator.fivetran import client as client_module
 from orchestrator.fivetran import sockets
 from orchestrator.fivetran.client import Client, interpret
 from orchestrator.fivetran.sockets import _Shelf
-from orchestrator.job.limits import Watch
+from orchestrator.job.limits import LimitReached, Watch
 from orchestrator.job.masking import Mask
-from orchestrator.machine.world import LimitReached
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario
 from orchestrator.values.clock import SystemClock

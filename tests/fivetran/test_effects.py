@@ -9,7 +9,8 @@ import pytest
 from stage import Stage
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Pure
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.values.exchange import Answer, NotFound, Request
 from orchestrator.values.facts import Facts

@@ -16,7 +16,8 @@ from stage import CONNECTOR, Stage
 from orchestrator.fivetran import effects
 from orchestrator.fivetran.effects import Call
 from orchestrator.job.job import Job
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario
 from orchestrator.values.exchange import Request

@@ -18,18 +18,19 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from orchestrator.job.recorder import Recorder
 from process import environment
 from record_journals import FOLDER, Killed, recordings
 from stage import Stage
 
 from orchestrator.cli import main
+from orchestrator.debugger.journal_reader import Journal, JournalError, read_journal
 from orchestrator.debugger.replay import Divergence, replay
-from orchestrator.job.journal import Journal, JournalError, is_of, read_journal
+from orchestrator.job.journal import is_of
 from orchestrator.job.masking import Mask
-from orchestrator.job.recorder import Recorder
 from orchestrator.machine.loader import load
-from orchestrator.machine.run import Run, Step, drive
-from orchestrator.machine.world import World
+from orchestrator.machine.run import Ports, Run, drive
+from orchestrator.machine.step import Step
 from orchestrator.simulator.app import KEY, SECRET, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan

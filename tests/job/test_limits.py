@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from orchestrator.job.limits import Watch
-from orchestrator.machine.world import GRACE_AFTER_SIGNAL, LimitReached, SignalReceived
+from orchestrator.job.limits import LimitReached, SignalReceived, Watch
+from orchestrator.machine.standing import GRACE_AFTER_SIGNAL
 from orchestrator.values.clock import FastClock, SystemClock
 from orchestrator.values.events import Event
 

@@ -16,8 +16,7 @@ from orchestrator.job.masking import Mask
 from orchestrator.job.run_log import RunLog
 from orchestrator.job.streams import output
 from orchestrator.machine.loader import load
-from orchestrator.machine.run import Run
-from orchestrator.machine.world import World
+from orchestrator.machine.run import Ports, Run
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan

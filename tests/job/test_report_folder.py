@@ -14,7 +14,8 @@ from orchestrator.job.masking import Mask
 from orchestrator.job.report.drawings import report_url
 from orchestrator.job.report_folder import is_foreign, write_result
 from orchestrator.job.result import DRAWINGS, JOURNAL, RESULT
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Scenario, SyncPlan
 
 MakeStage = Callable[..., Stage]

@@ -18,8 +18,8 @@ from process import environment
 from stage import Stage
 
 from orchestrator.cli import main
+from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.job.configuration import configure
-from orchestrator.job.journal import read_journal
 from orchestrator.job.masking import Mask
 from orchestrator.job.report import page
 from orchestrator.job.report.drawings import report_url
@@ -27,7 +27,8 @@ from orchestrator.job.report_folder import Reporter
 from orchestrator.job.result import DRAWINGS, RESULT, Story, result
 from orchestrator.job.trace import Trace
 from orchestrator.machine.loader import load
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.app import KEY
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, names
 from orchestrator.values.facts import Facts

@@ -9,7 +9,8 @@ import pytest
 from stage import Stage
 
 from orchestrator.fivetran.client import Client
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Scenario, SyncPlan, load_scenario
 from orchestrator.values.exchange import Answer, Request
 

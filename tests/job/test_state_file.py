@@ -10,7 +10,8 @@ from stage import CONNECTOR, Played, Stage
 
 from orchestrator.job import state_file
 from orchestrator.machine.loader import load
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Scenario
 from orchestrator.values.settings import Settings

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from orchestrator.job.why import why
 from stage import Played, Stage
 
-from orchestrator.job.why import why
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Fault, Scenario, names
 from orchestrator.values.facts import Facts
 

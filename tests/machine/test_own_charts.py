@@ -15,7 +15,8 @@ from orchestrator.job.own_chart import load_file
 from orchestrator.job.variables import VARIABLES
 from orchestrator.machine.loader import load, parse
 from orchestrator.machine.promises import broken
-from orchestrator.machine.run import Run, Step
+from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
 pytestmark = pytest.mark.usefixtures("_undrawn")

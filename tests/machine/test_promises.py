@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from stage import CONNECTOR, Played, Stage
 
+from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.debugger.replay import replay
-from orchestrator.job.journal import read_journal
 from orchestrator.job.report import drawings
 from orchestrator.machine.loader import load
-from orchestrator.machine.run import GRACE, LAST_CALL
+from orchestrator.machine.standing import GRACE
+from orchestrator.machine.transition import LAST_CALL
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from stage import CONNECTOR, Stage
 
+from orchestrator.job.limits import LimitReached
 from orchestrator.machine.loader import load
 from orchestrator.machine.position import IllegalMove
-from orchestrator.machine.run import NotDue, Run, Step, drive
-from orchestrator.machine.world import LimitReached, World
+from orchestrator.machine.run import Ports, Run, drive
+from orchestrator.machine.step import Step
+from orchestrator.machine.transition import NotDue
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.values.exchange import (

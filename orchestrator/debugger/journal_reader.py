@@ -1,0 +1,354 @@
+"""Journals read: what a job has written down of its run, checked and made into steps again."""
+
+import math
+from codecs import BOM_UTF8, getincrementaldecoder
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from orchestrator import __version__
+from orchestrator.fivetran.documents import parse_time
+from orchestrator.job.configuration import LEAST_SECONDS, MOST_SECONDS
+from orchestrator.job.files import read_bytes
+from orchestrator.job.journal import FORMAT, LARGEST
+from orchestrator.job.state_file import check_run
+from orchestrator.machine.chart import Kind
+from orchestrator.machine.loader import ACTIONS
+from orchestrator.machine.standing import Standing
+from orchestrator.machine.step import Signal, Step
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import FAILURES, Answer, Cut, Failure, Request
+from orchestrator.values.facts import Facts
+from orchestrator.values.parsing import parse_json
+from orchestrator.values.settings import Settings
+from orchestrator.values.type_checks import built, check, check_members
+
+__all__ = [
+    "ANSWERED",
+    "HASTENED",
+    "INJECTED",
+    "Header",
+    "Journal",
+    "JournalError",
+    "Record",
+    "Resumption",
+    "read_journal",
+]
+
+# What a debugger may do to a step: take its edge without doing, let its call be answered, not wait for it.
+INJECTED, ANSWERED, HASTENED = "injected", "answered", "hastened"
+# What a setting may be, as for a job: beyond it a run that is forked would not come to an end.
+_BOUNDS = {
+    **dict.fromkeys(("timeout", "poll_interval", "http_timeout"), (LEAST_SECONDS, MOST_SECONDS)),
+    "retry_limit": (1, 999_999_999),
+}
+# A line, beside what it says of request, answer and facts; what a step need not have may be left out.
+_LINE: Mapping[str, Any] = {
+    **dict.fromkeys(("at", "state", "kind", "operand", "event", "target", "why"), str),
+    "step": int,
+    "facts": Mapping[str, Any],
+    **dict.fromkeys(("began", "ended", "due"), float),
+}
+_OPTIONAL: Mapping[str, Any] = {
+    **dict.fromkeys(("limit", "took", "pause", "jitter", "signalled"), float),
+    "exit": int,
+    "unwritable": str,
+    "cut_off": Literal["limit", "signal"],
+    "signal": Literal["interrupted", "terminated"],
+    "by_hand": Literal["injected", "answered", "hastened"],
+    "clock": list,
+}
+_FAILURE: Mapping[str, Any] = {"status": int, "code": str, "retry_after": float, "request_id": str}
+
+
+# An older format -> what it has otherwise.
+_CHANGED = {
+    1: (
+        ", in which times such as asked_at are seconds since the run began, evidence and restore_schedule are texts, "
+        "and doubt takes the place of quiet_since"
+    )
+}
+
+
+class JournalError(ValueError):
+    """A file that cannot be read as a journal; the message names it and says why."""
+
+
+class Resumption(NamedTuple):
+    """That the run was taken up again.
+
+    Attributes:
+        wall: When, in seconds since the epoch, by the clock of that machine.
+        snapshot: What it was taken up from, as `standing.resumed` takes it.
+    """
+
+    wall: float
+    snapshot: Mapping[str, Any]
+
+
+class Header(NamedTuple):
+    """What a journal says of its run.
+
+    Attributes:
+        version: The version of the program that wrote it.
+        started_at: When the run began, as it is written (ISO 8601).
+        settings: The run's settings, without key and secret.
+        digest: That of the chart.
+        packaged: The chart was the one that comes with the program, not a user's own.
+        source: The chart's text.
+        resumed: What the run was taken up from, where the journal does not hold what was before.
+    """
+
+    version: str
+    started_at: str
+    settings: Settings
+    digest: str
+    packaged: bool
+    source: str
+    resumed: Resumption | None = None
+
+
+class Record(NamedTuple):
+    """One step, as it was recorded.
+
+    Attributes:
+        step: The step; of where the run stood, what a journal tells.
+        why: The rule that decided, in words.
+        told: The whole line, `same_as` resolved.
+        resumed: The run was taken up again before this step, or None.
+    """
+
+    step: Step
+    why: str
+    told: Mapping[str, Any]
+    resumed: Resumption | None = None
+
+    @property
+    def by_hand(self) -> str:
+        """What of the step was done by hand, in the debugger, and not by the world: one of the three, or ""."""
+        return str(self.told.get("by_hand", ""))
+
+
+class Journal(NamedTuple):
+    """A run, as it was recorded.
+
+    Attributes:
+        name: Name of the file.
+        header: What it says of the run.
+        records: The steps, one at least. The numbers of some may be there twice: a job that was killed before
+            it could write its state file did not know of its last step when it was taken up.
+        torn: The last line is broken: the job was killed while it wrote it.
+    """
+
+    name: str
+    header: Header
+    records: tuple[Record, ...]
+    torn: bool = False
+
+
+def read_journal(file: str | Path) -> Journal:
+    """Read a journal.
+
+    Args:
+        file: Path of the file.
+
+    Raises:
+        JournalError: It cannot be read, is no journal, is one of another format, or is damaged.
+    """
+    try:
+        text = _decoded(read_bytes(file, LARGEST).removeprefix(BOM_UTF8))
+    except (OSError, UnicodeDecodeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise JournalError(f"{file}: cannot be read: {problem}") from error
+    first, *lines = text.removesuffix("\n").split("\n")
+    try:
+        document = _parsed(first)
+        header = _header(document)
+        opened = _opened(document, header.resumed)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise JournalError(f"{file}: {_why_no_header(first, error)}") from error
+    before = _standing(header, header.resumed)
+    records: list[Record] = []
+    torn, resumed = False, None
+    data: dict[int, Any] = {}
+    for number, (line, following) in enumerate(pairwise([*lines, ""]), 2):
+        try:
+            document = _parsed(line)
+            if "resumed" in document:
+                resumed = _resumption(document["resumed"])
+                before, opened = _standing(header, resumed), _opened(document["resumed"], resumed)
+                continue
+            record = _record(document, before, data, resumed, opened)
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            torn = not following
+            if torn or following.startswith('{"resumed"'):  # killed while writing it
+                continue
+            raise JournalError(f"{file}: line {number} is damaged ({type(error).__name__}: {error})") from error
+        before, resumed = record.step.after, None
+        records.append(record)
+    if not records:
+        raise JournalError(f"{file}: holds no whole step: the job was killed while it wrote the first")
+    return Journal(str(file), header, tuple(records), torn)
+
+
+def _decoded(content: bytes) -> str:
+    """The text, without what is left of a character within which a line was torn."""
+    behind = '\n{"resumed"'  # a line is torn at the end, or where the run was taken up again
+    parts = content.split(behind.encode())
+    return behind.join(getincrementaldecoder("utf-8")().decode(part) for part in parts)
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    document = parse_json(line)
+    if not isinstance(document, dict):
+        raise TypeError("it is no JSON object")
+    return document
+
+
+def _why_no_header(line: str, error: Exception) -> str:
+    try:
+        document = _parsed(line)
+    except (TypeError, ValueError):
+        document = {}
+    if "format" not in document:
+        return "is no journal: its first line is not the header of one"
+    if document["format"] != FORMAT:
+        return (
+            f"is a journal of format {document['format']!r}, written by version {document.get('version')}; "
+            f"version {__version__} reads format {FORMAT}{_CHANGED.get(document['format'], '')}"
+        )
+    return f"its header is damaged ({type(error).__name__}: {error})"
+
+
+def _header(document: Mapping[str, Any]) -> Header:
+    if document["format"] != FORMAT:
+        raise ValueError("another format")
+    said, chart = document["settings"], document["chart"]
+    check("settings", said, Mapping[str, Any])
+    check("settings.policies", said["policies"], Mapping[str, str])
+    rest = {name: value for name, value in said.items() if name != "policies"}
+    settings = built(Settings, "settings", rest, policies=tuple(said["policies"].items()), api_key="", api_secret="")
+    for name, (least, most) in _BOUNDS.items():
+        if not least <= getattr(settings, name) <= most:
+            raise ValueError(f"settings.{name}: {getattr(settings, name):g} is not from {least:g} to {most:.0f}")
+    if settings.action not in ACTIONS:
+        raise ValueError(f"settings.action: {settings.action!r} is none of {', '.join(ACTIONS)}")
+    check_members("chart", chart, {"digest": str, "packaged": bool, "source": str})
+    check_members("", document, {"version": str, "started_at": str})
+    if parse_time(document["started_at"]) is None:
+        raise ValueError(f"started_at: {document['started_at']!r} is not a time")
+    return Header(
+        version=document["version"],
+        started_at=document["started_at"],
+        settings=settings,
+        digest=chart["digest"],
+        packaged=chart["packaged"],
+        source=chart["source"],
+        resumed=_resumption(document["resumed"]) if "resumed" in document else None,
+    )
+
+
+def _resumption(document: Mapping[str, Any]) -> Resumption:
+    check_members("resumed", document, {"wall": float})
+    check_run(document.get("snapshot"))
+    return Resumption(document["wall"], document["snapshot"])
+
+
+def _opened(document: Mapping[str, Any], resumed: Resumption | None) -> float:
+    """When the run began on the clock that the times under `clock` are on.
+
+    In journals of version 0.2.0 and before that is the machine's clock; a header, or what says that the run was
+    taken up, has what it showed then.
+    """
+    if resumed is not None and document.get("resumed") is not None:
+        document = document["resumed"]
+    if "clock" not in document:
+        return 0.0
+    check_members("", document, {"clock": float})
+    since = 0.0 if resumed is None else max(0.0, resumed.wall - float(resumed.snapshot["started_at"]))
+    return float(document["clock"]) - since
+
+
+def _standing(header: Header, resumed: Resumption | None) -> Standing:
+    """Where the run stood at first, or when it was taken up, as far as a journal tells."""
+    started_at = parse_time(header.started_at) or 0.0
+    if resumed is None:
+        return Standing("", Facts(), math.inf, started_at=started_at)
+    snapshot = resumed.snapshot
+    facts, number = Facts.from_json(snapshot["facts"]), int(snapshot["number"])
+    return Standing("", facts, math.inf, number=number, started_at=started_at, resumed_at=resumed.wall)
+
+
+def _record(
+    document: dict[str, Any], before: Standing, data: dict[int, Any], resumed: Resumption | None, opened: float
+) -> Record:
+    """A line, read.
+
+    Args:
+        document: The line.
+        before: Where the run stood before.
+        data: Step -> `data` of its answer; kept up to date.
+        resumed: The run was taken up again before this step.
+        opened: When the run began, on the clock that `clock` is on.
+
+    Raises:
+        LookupError, TypeError, ValueError: It is none.
+    """
+    check_members("", document, _LINE)
+    check_members("", document, {name: kind for name, kind in _OPTIONAL.items() if name in document})
+    if "limit" in document and {"answer", "failure", "cut_off"}.isdisjoint(document):
+        raise ValueError("a request was sent, and nothing came of it")
+    changed, number = dict(document["facts"]), document["step"]
+    told = {**document, "facts": changed}
+    if "answer" in document:
+        check_members("answer", document["answer"], {"data": Mapping[str, Any]})
+        told["answer"] = {**document["answer"], "data": _resolved(document["answer"]["data"], data)}
+        data[number] = told["answer"]["data"]
+    if "connection" in changed:
+        changed["connection"] = _resolved(changed["connection"], data)
+    rounded = [told[name] for name in ("began", "ended", "signalled") if name in told]
+    clock = tuple(told.get("clock", rounded))  # as many of either
+    check("clock", clock, tuple[float, ...])
+    if "clock" in told:
+        clock = tuple(time - opened for time in clock)
+    began, ended, *signalled = clock
+    step = Step(
+        before=before._replace(state=told["state"]),
+        event=told["event"],
+        after=before._replace(
+            state=told["target"], facts=before.facts.updated(changed), wake=told["due"], number=number
+        ),
+        kind=Kind(told["kind"]),
+        operand=told["operand"],
+        rule="",
+        began=began,
+        at=ended,
+        request=built(Request, "request", told["request"]) if "request" in told else None,
+        limit=told.get("limit"),
+        answer=built(Answer, "answer", told["answer"], at=ended, took=ended - began) if "answer" in told else None,
+        failure=_failure(told["failure"]) if "failure" in told else None,
+        cut_off=Cut(told["cut_off"]) if "cut_off" in told else None,
+        unwritable=told.get("unwritable"),
+        pause=told.get("pause", 0.0),
+        jitter=told.get("jitter"),
+        signal=Signal(Event(told["signal"]), signalled[0]) if "signal" in told and signalled else None,
+        exit=told.get("exit"),
+    )
+    return Record(step, told["why"], told, resumed)
+
+
+def _resolved(document: Any, data: Mapping[int, Any]) -> Any:  # noqa: ANN401  # any JSON
+    """The document that a `same_as` stands for."""
+    if isinstance(document, Mapping) and set(document) == {"same_as"}:
+        return data[document["same_as"]]
+    return document
+
+
+def _failure(document: Mapping[str, Any]) -> Failure:
+    check_members("failure", document, {"event": str, "message": str})
+    how = {name: value for name, value in document.items() if name not in {"event", "message"}}
+    if unknown := set(how).difference(_FAILURE):
+        raise ValueError(f"failure.{min(unknown)} is unknown")
+    check_members("failure", how, {name: _FAILURE[name] for name in how})
+    return FAILURES[document["event"]](document["message"], **how)
