@@ -21,7 +21,7 @@ from orchestrator.fivetran.effects.situation import (
 from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
 from orchestrator.values.facts import Facts
-from orchestrator.values.formatting import duration, few
+from orchestrator.values.formatting import duration, few, listed
 from orchestrator.values.settings import Settings
 
 __all__ = ["HEADLINES", "Action", "Explanation", "explain"]
@@ -141,8 +141,7 @@ def _several(settings: Settings, one: str, several: str) -> str:
 
 def _given(settings: Settings) -> str:
     """The tables that the job is about."""
-    names = [f"{schema}.{table}" for schema, tables in settings.scope.items() for table in tables]
-    return ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if names[MOST_NAMES:] else "")
+    return listed([f"{schema}.{table}" for schema, tables in settings.scope.items() for table in tables], MOST_NAMES)
 
 
 def _reasons(settings: Settings, facts: Facts, chart: Action, document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -161,7 +161,7 @@ class RunLog:
         if document:
             with self._sections.section("fivetran_facts", "What was learned"):
                 self._log.info("what was learned", **_learned(run.facts, document))
-        told = explain(settings, run.facts)
+        told = explain(settings, run.facts, run.chart)
         code = run.state.exit or 0
         say = self._log.error if code else self._log.info
         say(told.headline, verdict=run.facts.verdict, state=run.state.name, exit_code=code, after=duration(run.now))

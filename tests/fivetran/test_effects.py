@@ -610,9 +610,9 @@ CHOSEN: dict[str, list[tuple[dict[str, Any], dict[str, Any], str]]] = {
         ({}, {**STARTED, "answered": ("disable_schedule",)}, "no"),
     ],
     "names_to_compare": [
-        ({}, {"verdict": "not_found", "failure": {"request": "POST /x/schemas/tables/resync"}}, "yes"),
-        ({"evidence": "0"}, {"verdict": "not_found", "failure": {"request": "POST /x/schemas/tables/resync"}}, "no"),
-        ({}, {"verdict": "not_found", "failure": {"request": "GET /x"}}, "no"),
+        ({}, {"verdict": "not_found", "given_up": ("resync_table",)}, "yes"),
+        ({"evidence": "0"}, {"verdict": "not_found", "given_up": ("resync_table",)}, "no"),
+        ({}, {"verdict": "not_found", "given_up": ("validate_connection",)}, "no"),
     ],
     "sync_to_find": [
         ({}, STARTED, "yes"),

@@ -168,11 +168,11 @@ REFUSED = {
     "duplicate key": ('edges.yes = "repairing"', 'edges.no = "repairing"', "Cannot overwrite a value"),
     "duplicate state": ("[won]\n", "[lost]\n", "Cannot declare ('lost',) twice"),
     # Names that nothing has
-    "action": ('action  = "TEST"', 'action = "test"', "action: 'test' is none of STATUS, START, TEST, FORCE_RESYNC"),
+    "action": ('action  = "TEST"', 'action = "test"', "action: 'test' is none of FORCE_RESYNC, START, STATUS, TEST"),
     "no action": (
         'action  = "TEST"',
         "",
-        "action: is missing: say which of STATUS, START, TEST, FORCE_RESYNC it is the chart of",
+        "action: is missing: say which of FORCE_RESYNC, START, STATUS, TEST it is the chart of",
     ),
     "paragraph": ('action  = "TEST"', 'action  = "TEST"\nabout = 1', "about: 1 is not a text"),
     "top-level key": ('title   = "a small chart"', "version = 1", "version: unknown key"),

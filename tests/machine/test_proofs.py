@@ -147,9 +147,9 @@ SEEDS = {
         " --reported--> ending --gave_up--> out_of_reach",
     ),
     "each action has its own trigger": Seed(
-        "START",
-        (('does = "trigger_sync"', 'does = "resync_table"'),),
-        DOWN_TO_TRIGGER,
+        "FORCE_RESYNC",
+        (('does = "resync_table"', 'does = "trigger_sync"'),),
+        f"{DOWN_TO_BASELINE} --idle--> considering_repeat --yes--> triggering",
     ),
     "no trigger without a baseline": Seed(
         "START",
@@ -385,8 +385,6 @@ def test_a_path_has_one_verdict() -> None:
 
 # --- What effects do is what they are declared to do ----------------------------------------------
 
-SWITCH = EFFECTS["disable_schedule"]
-assert isinstance(SWITCH, Call)
 CALLS = [effect for effect in EFFECTS.values() if isinstance(effect, Call)]
 SETTINGS = Settings("FORCE_RESYNC", "speak_inexpensive", "key", "secret", schema="public", table="orders")
 DOCUMENT = {"id": "speak_inexpensive", "schedule_type": "auto", "status": {"setup_state": "connected"}}
@@ -417,7 +415,7 @@ def test_deeds_are_those_of_the_request(call: Call) -> None:
     done = asked_for(call.ask(SETTINGS, Facts(schedule_before="auto")))
     if call.needs == ("late_switch", "yes"):  # the same request at another time
         done = {Tag.SWITCHES_LATE if tag is Tag.CHANGES_SCHEDULE else tag for tag in done}
-    _, facts = call.mean(SETTINGS, Facts(), Answer(data=DOCUMENT))
+    facts = call.mean(SETTINGS, Facts(), Answer(data=DOCUMENT)).facts
 
     learned = {
         *({Tag.READS} if facts.connection else ()),
@@ -433,7 +431,7 @@ def test_without_asking_only_the_known_is_weighed(name: str) -> None:
     """An effect that asks nothing takes the baseline or believes a failure, and is declared to, or does nothing."""
     effect = EFFECTS[name]
     assert isinstance(effect, Pure)
-    _, facts = effect.conclude(SETTINGS, Facts(connection=DOCUMENT))
+    facts = effect.conclude(SETTINGS, Facts(connection=DOCUMENT)).facts
 
     weighed = {
         *({Tag.TAKES_BASELINE} if facts.baseline else ()),
@@ -469,7 +467,7 @@ def test_needs_are_choices() -> None:
 def test_unanswered_triggers_are_known_by_their_effects(call: Call) -> None:
     """What had no answer is taken for a trigger where the promises take its effect for one, whatever is lost later."""
     facts = unknown(Facts(), call, call.ask(SETTINGS, Facts()), 0.0)
-    facts = unknown(facts, SWITCH, SWITCH.ask(SETTINGS, Facts()), 1.0)
+    facts = facts.but(unanswered="PATCH /v1/connections/speak_inexpensive")  # lost after it
 
     assert trigger_unanswered(facts) == bool(call.tags & TRIGGERS)
 

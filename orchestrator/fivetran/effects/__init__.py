@@ -5,23 +5,8 @@ to one event and new facts, and the rule that decided. It knows no state and no 
 with any fact missing. The machine's driver sends; nothing here waits, repeats or reads a clock.
 """
 
-from orchestrator.fivetran.effects import choices, judging, pauses, preparing, reporting, triggering
+# Imported, they register theirs.
+from orchestrator.fivetran.effects import choices, judging, pauses, preparing, reporting, triggering  # noqa: F401
 from orchestrator.fivetran.effects.registry import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Writing, tagged
 
-__all__ = [
-    "CHOICES",
-    "EFFECTS",
-    "PAUSES",
-    "Call",
-    "Choice",
-    "Pure",
-    "Writing",
-    # Imported, they register theirs.
-    "choices",
-    "judging",
-    "pauses",
-    "preparing",
-    "reporting",
-    "tagged",
-    "triggering",
-]
+__all__ = ["CHOICES", "EFFECTS", "PAUSES", "Call", "Choice", "Pure", "Writing", "tagged"]
