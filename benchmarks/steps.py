@@ -11,9 +11,8 @@ import time
 import tracemalloc
 from dataclasses import dataclass, field
 
-from orchestrator.job.result import Document
 from orchestrator.machine.loader import load
-from orchestrator.machine.position import Position
+from orchestrator.machine.position import machine_of
 from orchestrator.machine.run import Ports, Run
 from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.settings import Settings
@@ -61,13 +60,19 @@ class Counter:
         return 1_800_000_000.0 + self.now
 
 
+class Cursor:
+    """The model of `transitions`."""
+
+    state: str
+
+
 @dataclass(slots=True)
 class Fivetran:
     """Answers every request at once: idle until the trigger, and syncing from then on for ever."""
 
     document: dict[str, object] = field(default_factory=lambda: dict(CONNECTION))
 
-    def send(self, request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
+    def send(self, request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # a port's form
         """The answer."""
         del seconds, interruptible
         if request.method == "POST":
@@ -78,7 +83,7 @@ class Fivetran:
 def started() -> Run:
     """A run of START that polls for ever."""
 
-    def write(_: Document) -> None:
+    def write(_: object) -> None:
         """Write nothing."""
 
     settings = Settings(
@@ -90,7 +95,7 @@ def started() -> Run:
         poll_interval=0.1,
         policies=(("on_running", "wait"), ("on_reschedule", "wait")),
     )
-    return Run(load("START"), settings, World(Counter(), Fivetran().send, write, lambda: 0.0))
+    return Run(load("START"), settings, Ports(Counter(), Fivetran().send, write, lambda: 0.0))
 
 
 def stepped(run: Run, steps: int) -> float:
@@ -109,12 +114,13 @@ def bare(steps: int) -> float:
     for _ in range(100):
         step = run.step()
         loop = [*loop[-1:], (step.source, step.event)]
-    position = Position(chart, loop[0][0])
-    first, second = (event for _, event in loop)
+    cursor, machine = Cursor(), machine_of(chart)
+    cursor.state = loop[0][0]
+    first, second = (machine.events[event] for _, event in loop)
     began = time.process_time()
     for _ in range(steps // 2):
-        position.fire(first)
-        position.fire(second)
+        first.trigger(cursor)
+        second.trigger(cursor)
     return time.process_time() - began
 
 
@@ -154,7 +160,7 @@ def main() -> int:
         f"memory over {given.long:,} more steps: the kernel's peak {risen:+,} KiB over the first half, "
         f"traced {after - before:+,} bytes over the second (at most {MOST_GROWTH:,})"
     )
-    print(f"ended after {run.number:,} steps in {run.state.name!r}")
+    print(f"ended after {run.standing.number:,} steps in {run.state.name!r}")
     if not fast:
         print("too slow", file=sys.stderr)
     if not flat:

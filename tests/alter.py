@@ -87,7 +87,7 @@ def counted(run: Run, _: Step | None) -> None:
     Raises:
         EndlessError: It has taken too many steps.
     """
-    if run.number > MOST_STEPS:
+    if run.standing.number > MOST_STEPS:
         raise EndlessError
 
 

@@ -16,18 +16,17 @@ from orchestrator.fivetran.effects import EFFECTS, Pure
 from orchestrator.fivetran.verdicts import explain
 from orchestrator.job import configuration
 from orchestrator.job.configuration import Configured, configure
-from orchestrator.job.limits import LimitReached, SignalReceived
 from orchestrator.machine.chart import Chart, Kind
 from orchestrator.machine.loader import load
 from orchestrator.machine.run import Ports as Outside
 from orchestrator.machine.run import Run, drive
-from orchestrator.machine.standing import GRACE_AFTER_SIGNAL
+from orchestrator.machine.standing import GRACE_AFTER_SIGNAL, resumed
 from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync
 from orchestrator.simulator.rehearsal import CONNECTOR, variables
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer, Request, unanswered
+from orchestrator.values.exchange import Answer, Cut, Failure, Request, unanswered
 
 __all__ = ["Played", "Sent", "configured", "play"]
 
@@ -141,7 +140,8 @@ class _Player:
             if self.kept is None:
                 run = Run(self.chart, settings, outside)
             else:
-                run = Run.resume(self.chart, settings, outside, json.loads(self.kept))
+                standing, elapsed = resumed(self.chart, settings, json.loads(self.kept), self.clock.wall())
+                run = Run(self.chart, settings, outside, standing=standing, elapsed=elapsed)
             self._keep(run)
             for step in drive(run, self._pause):
                 self.steps += 1
@@ -166,7 +166,7 @@ class _Player:
             return
         instant = run.state.kind is Kind.CHOOSES or isinstance(EFFECTS.get(run.state.operand), Pure)
         if self.kept is None or run.facts.verdict is not None or not instant:
-            self.kept = json.dumps(run.snapshot())
+            self.kept = json.dumps(run.standing.as_json(run.now, self.clock.wall()))
 
     def _die(self, *when: str) -> None:
         if self.kills and self.kills[0].when in when and self._due():
@@ -193,7 +193,7 @@ class _Player:
             until = self.world.signal[0]
         self.clock.sleep(until - self.clock.monotonic())
 
-    def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
+    def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # a port's form
         path, _, query = request.path.partition("?")
         began = self._now()
         sent = Sent(request, self.simulator.operation(request.method, path), began, began)
@@ -207,12 +207,15 @@ class _Player:
         sent.acts_at = began + arrival.acts_in if arrival.acts else None
         try:
             answer = self._wait(request, arrival, seconds, interruptible=interruptible)
-            sent.answered = True
+        except Failure as failure:
+            return failure
+        else:
+            sent.answered = isinstance(answer, Answer)
             return answer
         finally:
             sent.until = self._now()
 
-    def _wait(self, request: Request, arrival: Arrival, seconds: float, *, interruptible: bool) -> Answer:
+    def _wait(self, request: Request, arrival: Arrival, seconds: float, *, interruptible: bool) -> Answer | Cut:
         fault = arrival.fault
         takes = arrival.acts_in + arrival.answers_in
         if fault is not None and fault.does in _ENDLESS:
@@ -225,11 +228,11 @@ class _Player:
         if self.world.signal is not None and began <= self.world.signal[0] < min(limit, began + takes):
             if interruptible and self.fresh:
                 self._until(self.world.signal[0])
-                raise SignalReceived
+                return Cut.SIGNAL
             limit = min(limit, self.world.signal[0] + GRACE_AFTER_SIGNAL)
         if began + takes >= limit:
             self._until(limit)
-            raise LimitReached
+            return Cut.LIMIT
         self._until(began + arrival.acts_in)
         reply = self.simulator.answer(arrival)
         self._until(began + takes)

@@ -15,11 +15,12 @@ from orchestrator.fivetran.effects import CHOICES, EFFECTS, Call, Pure
 from orchestrator.fivetran.progress import decide
 from orchestrator.job.masking import Mask
 from orchestrator.job.report.drawings import drawings
-from orchestrator.job.result import Story, result
+from orchestrator.job.result import result
 from orchestrator.job.run_log import _learned
 from orchestrator.job.stdout import render
 from orchestrator.job.trace import Trace
 from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.standing import Standing
 from orchestrator.simulator.connection import Connection
 from orchestrator.simulator.scenario import Scenario, SyncPlan
 from orchestrator.values.exchange import Answer, Failure, Request
@@ -107,10 +108,10 @@ def _learned_from(settings: Settings, data: Mapping[str, Any], date: float) -> F
     for name, effect in EFFECTS.items():
         if isinstance(effect, Call):
             effect.ask(settings, facts)
-            _, facts = effect.mean(settings, facts, Answer(data=data, date=date, dated=date > 0))
+            _, facts, _ = effect.mean(settings, facts, Answer(data=data, date=date, dated=date > 0))
             facts = facts.but(answered=(*facts.answered, name), attempted=(*facts.attempted, name))
         elif isinstance(effect, Pure):
-            _, facts = effect.conclude(settings, facts)
+            _, facts, _ = effect.conclude(settings, facts)
         decide(facts, data, date)
     return facts
 
@@ -126,10 +127,10 @@ def test_any_value_in_any_place(path: Path) -> None:
         facts = facts.but(verdict=next(ends[action]))
 
         chosen = [choice.of(settings, facts) for choice in CHOICES.values()]
-        story = Story(chart, Trace(), 0.0, 1.0)
-        document = Mask().value(result(settings, facts, story))
+        told = result(settings, chart, Standing("", facts, 0.0), Trace(), 1.0)
+        document = Mask().value(told)
         drawn = [draw() for _, draw in drawings(document, lambda: ([], 0, 0), None, lambda: None)]
-        shown = render(settings, facts, story, Mask())
+        shown = render(chart.prints, facts, told, Mask())
         learned = _learned(facts, facts.connection or {})
         read_back = Facts.from_json(json.loads(json.dumps(facts.as_json())))
 
@@ -180,7 +181,7 @@ def test_verdict_stands(stage: Callable[..., Stage], monkeypatch: pytest.MonkeyP
     assert played.code == 0, played.stderr
     assert "could not be written" not in played.stderr
     assert played.report is not None
-    assert replay(read_journal(here.folder / "report" / "journal.jsonl")).ended
+    assert CHARTS["START"].states[replay(read_journal(here.folder / "report" / "journal.jsonl")).state].exit is not None
 
 
 @pytest.mark.parametrize("path", DECIDES, ids=str)
@@ -206,7 +207,7 @@ def test_no_answer_is_a_bug_of_ours(
 
     assert played.code in CHARTS["START"].exits(), played.stderr
     assert here.clock.wall() - began <= 60 + 20
-    assert replay(read_journal(here.folder / "report" / "journal.jsonl")).ended
+    assert CHARTS["START"].states[replay(read_journal(here.folder / "report" / "journal.jsonl")).state].exit is not None
 
 
 @pytest.mark.parametrize(

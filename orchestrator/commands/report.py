@@ -79,10 +79,7 @@ def _write(journal: "Journal", directory: str) -> None:
         still_running=None,
         advice=("look at the end of the job's log", "start the job again"),
     )
-    times = last.after.started_at, ended
-    reporter.write(
-        result_outside(None, None, killed, subject(settings), times, standing=last.after, chart=chart, trace=trace)
-    )
+    reporter.write(result_outside(None, None, killed, subject(settings), last.after, ended, chart=chart, trace=trace))
 
 
 def _check_way(journal: "Journal", chart: "Chart") -> None:

@@ -227,17 +227,12 @@ def _header(document: Mapping[str, Any]) -> Header:
     said, chart = document["settings"], document["chart"]
     check("settings", said, Mapping[str, Any])
     check("settings.policies", said["policies"], Mapping[str, str])
-    check("settings.tables", said.get("tables", {}), Mapping[str, list])
+    check("settings.tables", said.get("tables", {}), Mapping[str, list[Any]])
     tables = {schema: tuple(names) for schema, names in said.get("tables", {}).items()}
     check("settings.tables", tables, Mapping[str, tuple[str, ...]])
-    known = {
-        "policies": tuple(said["policies"].items()),
-        "tables": tuple(tables.items()),
-        "api_key": "",
-        "api_secret": "",
-    }
-    rest = {name: value for name, value in said.items() if name not in {"policies", "tables"}}
-    settings = built(Settings, "settings", rest, **known)
+    listed = {"policies": tuple(said["policies"].items()), "tables": tuple(tables.items())}
+    rest = {name: value for name, value in said.items() if name not in listed}
+    settings = built(Settings, "settings", rest, **listed, api_key="", api_secret="")
     for name, (least, most) in _BOUNDS.items():
         if not least <= getattr(settings, name) <= most:
             raise ValueError(f"settings.{name}: {getattr(settings, name):g} is not from {least:g} to {most:.0f}")

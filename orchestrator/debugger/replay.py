@@ -177,7 +177,7 @@ class Replay:
         early = then.signal if then.signal and then.signal.at <= then.began and then.cut_off != Cut.SIGNAL else None
         wake, now = due(self.chart, standing, early), then.began
         if record.by_hand:
-            standing = standing._replace(wake=min(standing.wake, now))
+            standing, wake = standing._replace(wake=min(standing.wake, now)), min(wake, now)
         elif wake - now > TOLERANCE:
             raise self._divergence(record, Difference("due", _time(now), _time(wake)))
         elif abs(wake - now) <= BLINK:

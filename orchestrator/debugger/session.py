@@ -31,7 +31,6 @@ from orchestrator.simulator.scenario import load_scenario
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import Request
 from orchestrator.values.facts import Facts
-from orchestrator.values.settings import Settings
 
 __all__ = ["AS_TOLD", "Session"]
 

@@ -32,10 +32,11 @@ from orchestrator.machine.step import Step
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
+from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 
 if TYPE_CHECKING:
-    from orchestrator.job.journal import Journal
+    from orchestrator.job.journal import JournalWriter
 
 __all__ = ["Job", "bounded"]
 
@@ -204,7 +205,7 @@ class Job:
         if not settings.report_dir or not settings.journal or JOURNAL in self.reporter.look():
             return lambda _: None
         file = Path(settings.report_dir, JOURNAL)
-        journal: Journal | None = None
+        journal: JournalWriter | None = None
         failed = False
 
         def add(step: Step) -> None:
@@ -212,9 +213,9 @@ class Job:
             if failed:
                 return
             if journal is None:
-                from orchestrator.job.journal import Journal  # noqa: PLC0415  # not before the first request
+                from orchestrator.job.journal import JournalWriter  # noqa: PLC0415  # not before the first request
 
-                journal = Journal(file, run.chart, settings, self.mask, snapshot)
+                journal = JournalWriter(file, run.chart, settings, self.mask, snapshot)
             try:
                 journal.add(step)
             except OSError as error:
@@ -379,12 +380,13 @@ class Job:
     def _report(self, verdict: str, code: int, told: Explanation, notes: tuple[str, ...] = ()) -> None:
         """The report of an end outside any chart."""
         run, now = self.run_so_far, self.clock.wall()
-        began = run.standing.started_at if run else self.started_at
+        standing = run.standing if run else Standing("", Facts(warnings=notes), 0.0, started_at=self.started_at)
         try:
             if run is None:
                 self.reporter.clear()
-            more = {"standing": run.standing, "chart": run.chart, "trace": self.trace} if run else {"notes": notes}
-            document = result_outside(verdict, code, told, subject_of(self.environ), (began, now), **more)
+            chart = run.chart if run else None
+            subject = subject_of(self.environ)
+            document = result_outside(verdict, code, told, subject, standing, now, chart=chart, trace=self.trace)
             self.reporter.write(document)
             if self.reporter.place:
                 self.log.info(f"report: {self.reporter.place}")

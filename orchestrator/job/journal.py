@@ -25,7 +25,7 @@ from orchestrator.values.settings import Settings
 __all__ = [
     "FORMAT",
     "LARGEST",
-    "Journal",
+    "JournalWriter",
     "as_line",
     "compose_header",
     "compose_record",
@@ -48,7 +48,7 @@ _SETTINGS = (
 _LEFT_OUT = ("config", "auth", "connect_card")
 
 
-class Journal:
+class JournalWriter:
     """Writes the journal of a run, a line a step; that of another run is replaced.
 
     Args:

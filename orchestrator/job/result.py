@@ -44,9 +44,8 @@ def result(settings: Settings, chart: Chart, standing: Standing, trace: Trace, n
         verdict=facts.verdict,
         end=chart.exit_of(facts.verdict or ""),
         told=explain(settings, facts, chart),
-        page=settings.page,
         standing=standing,
-        times=(standing.started_at, now),
+        now=now,
         chart=chart,
         trace=trace,
     )
@@ -63,12 +62,11 @@ def result_outside(
     code: int | None,
     told: Explanation,
     subject: Mapping[str, Any],
-    times: tuple[float, float],
+    standing: Standing,
+    now: float,
     *,
-    standing: Standing | None = None,
     chart: Chart | None = None,
     trace: Trace | None = None,
-    notes: tuple[str, ...] = (),
 ) -> Document:
     """The result of an end outside any chart.
 
@@ -77,21 +75,18 @@ def result_outside(
         code: Its exit code; None where that is not known.
         told: It in words.
         subject: What the job was about, as far as its variables say: action, connector_id, schema, table, tables.
-        times: Begin and end, in seconds since the epoch.
-        standing: Where the run stands, if one has begun.
-        chart: Its chart.
+        standing: Where the run stands; where none has begun, when the job did, and what the user should know.
+        now: When it ended, in seconds since the epoch.
+        chart: The run's chart.
         trace: Its steps so far.
-        notes: What the user should know, where no run has begun.
     """
-    connector = subject.get("connector_id", "")
     return _composed(
         subject=subject,
         verdict=verdict,
         end=(None, code),
         told=told,
-        page=page_of(connector) if re.fullmatch(CONNECTOR_ID, connector) else None,
-        standing=standing or Standing("", Facts(warnings=notes), 0.0),
-        times=times,
+        standing=standing,
+        now=now,
         chart=chart,
         trace=trace or Trace(),
     )
@@ -108,15 +103,13 @@ def _composed(
     verdict: str | None,
     end: tuple[str | None, int | None],
     told: Explanation,
-    page: str | None,
     standing: Standing,
-    times: tuple[float, float],
+    now: float,
     chart: Chart | None,
     trace: Trace,
 ) -> Document:
     """The document, whose members are the same however a run ended."""
-    facts = standing.facts
-    began, ended = times
+    facts, connector = standing.facts, subject["connector_id"] or ""
     state, code = end
     return {
         "format": FORMAT,
@@ -131,10 +124,10 @@ def _composed(
         "still_running": told.still_running,
         "advice": list(told.advice),
         "notes": list(facts.warnings),
-        "page": page,
-        "started_at": iso(began),
-        "ended_at": iso(ended),
-        "elapsed_seconds": round(max(0.0, ended - began), 3),  # a clock may be set back
+        "page": page_of(connector) if re.fullmatch(CONNECTOR_ID, connector) else None,
+        "started_at": iso(standing.started_at),
+        "ended_at": iso(now),
+        "elapsed_seconds": round(max(0.0, now - standing.started_at), 3),  # a clock may be set back
         **_learned(facts),
         "resumed": standing.resumed,
         "chart": chart.digest if chart else None,

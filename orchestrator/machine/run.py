@@ -1,7 +1,7 @@
 """One run with a world around it: its standing, driven by a clock and by whoever sends."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol
 
 from orchestrator.fivetran.effects import EFFECTS, Call
 from orchestrator.machine.chart import Chart, Kind, State
@@ -157,16 +157,6 @@ class Run:
         """Go on after a step."""
         self.standing = step.after
         return step
-
-    def fork(self, ports: Ports) -> Self:
-        """This run as it stands, going on in another world; in this one nothing has changed.
-
-        However late or early it is there: what has passed has passed, and the deadline is as far off.
-        """
-        now = self.now
-        passed = self.ports.clock.wall() - self.standing.started_at
-        standing = self.standing._replace(started_at=ports.clock.wall() - passed)
-        return type(self)(self.chart, self.settings, ports, standing=standing, elapsed=now)
 
 
 def drive(run: Run, pause: Callable[[float], None]) -> Iterator[Step]:

@@ -37,7 +37,7 @@ class Standing(NamedTuple):
     wake: float = 0.0
     number: int = 0
     last_event: str = ""
-    failures: Mapping[str, int] = {}  # noqa: RUF012  # never changed in place
+    failures: Mapping[str, int] = {}
     hopeless: bool = False
     hurried: bool = False
     lost_at: float | None = None

@@ -51,7 +51,7 @@ def test_broken_promise_is_told_with_its_path(tmp_path: Path, capsys: Capture) -
     assert (
         "  BROKEN  only the right sync is judged\n"
         "          A poll judges against a baseline, and only a sync that was accepted, shows a sign after a\n"
-        "          lost answer or, in START, was attached to.\n"
+        "          lost answer or, where no re-sync is asked for, was attached to.\n"
         "          validating --busy--> taking_baseline --idle--> triggering --answer_lost--> waiting\n"
         "          --waited--> polling\n"
     ) in told

@@ -10,8 +10,7 @@ from desk import Debugger
 from orchestrator.debugger import shell
 from orchestrator.debugger.commands import COMMANDS
 from orchestrator.debugger.journal_reader import read_journal
-from orchestrator.debugger.ports import Halted
-from orchestrator.debugger.replay import replay
+from orchestrator.debugger.replay import chart_of, replay
 from orchestrator.debugger.sources import opened
 from orchestrator.drawing import mermaid
 from orchestrator.drawing.model import diagram
@@ -418,7 +417,7 @@ def test_call_that_hangs_is_cut_off(debug: Debugger, tmp_path: Path) -> None:
 
     assert transcript.of("step").row("came by").startswith("validating --unavailable--> validating")
     assert "no answer within 30 s" in transcript.of("step").row("came by")
-    assert read_journal(file).records[0].noted.cut_off == "limit"
+    assert read_journal(file).records[0].step.cut_off == "limit"
 
 
 # --- Another life ---------------------------------------------------------------------------------
@@ -495,17 +494,6 @@ def test_clock_that_is_ahead() -> None:
 
     assert (ahead.monotonic(), ahead.wall() - clock.wall()) == (5.0, 100.0)
     assert (ahead.real(1.0), ahead.speed) == (clock.real(1.0), clock.speed)
-
-
-def test_moment_does_nothing() -> None:
-    """A moment is a value: its run goes on in no world."""
-    session = opened("START", None, None, {}, live=False)
-
-    try:
-        with pytest.raises(Halted, match="`fork` goes on from it"):
-            session.here.run.step()
-    finally:
-        session.close()
 
 
 # --- Looking --------------------------------------------------------------------------------------
@@ -696,7 +684,7 @@ def test_what_was_done_by_hand_is_saved_and_done_again(debug: Debugger, tmp_path
     transcript = debug(f"--replay {first}", "continue", "history all", f"save {second}")
 
     journal = read_journal(first)
-    assert replay(journal).ended
+    assert chart_of(journal).states[replay(journal).state].exit is not None
     assert [record.by_hand for record in journal.records if record.by_hand] == [
         "answered",
         "hastened",

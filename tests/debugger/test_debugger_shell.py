@@ -330,7 +330,7 @@ def test_report_that_cannot_be_written(debug: Debugger, fivetran: Rehearsal, tmp
     transcript = debug("STATUS --live", "until unwritable", f"save {file}", environ=variables)
 
     assert transcript.of("until unwritable").state == "ending"
-    assert read_journal(file).records[-1].noted.unwritable
+    assert read_journal(file).records[-1].step.unwritable
 
 
 def test_live_answers_by_hand_are_not_sent(debug: Debugger, fivetran: Rehearsal) -> None:

@@ -10,28 +10,28 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
-from orchestrator.job.recorder import Recorder
+from made import journaled
 from record_journals import FOLDER, recordings
 from stage import Stage
 
 from orchestrator.cli import main
 from orchestrator.debugger.journal_reader import Journal, read_journal
-from orchestrator.debugger.replay import Divergence, Replay, chart_of, replay, run_at
+from orchestrator.debugger.replay import Divergence, Replay, chart_of, replay, standing_at
 from orchestrator.fivetran import effects, progress
 from orchestrator.fivetran.client import Client
 from orchestrator.fivetran.documents import sync_state
-from orchestrator.fivetran.progress import Judgment
-from orchestrator.job.limits import LimitReached
-from orchestrator.job.masking import Mask
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import load, parse
 from orchestrator.machine.run import Ports, Run, drive
-from orchestrator.machine.standing import GRACE_AFTER_SIGNAL
+from orchestrator.machine.standing import GRACE_AFTER_SIGNAL, resumed
+from orchestrator.machine.step import Signal
+from orchestrator.machine.transition import request_of
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer, Request, Unavailable
+from orchestrator.values.exchange import Answer, Cut, Failure, Request, Unavailable
 from orchestrator.values.facts import Facts
+from orchestrator.values.outcome import Outcome
 from orchestrator.values.settings import Settings
 
 Capture = pytest.CaptureFixture[str]
@@ -64,11 +64,12 @@ def test_recorded_run_repeats(name: str) -> None:
     """Every recorded run repeats to its last step, and ends in the same state with the same facts."""
     journal = _journal(name)
 
-    run = replay(journal)
+    standing = replay(journal)
 
     last = journal.records[-1]
-    assert run.ended
-    assert (run.state.name, run.state.exit, run.facts) == (last.step.target, last.told["exit"], last.step.facts)
+    code = chart_of(journal).states[standing.state].exit
+    assert (standing.state, code, standing.facts) == (last.step.target, last.told["exit"], last.step.facts)
+    assert code is not None
 
 
 @pytest.mark.parametrize("name", recordings())
@@ -112,30 +113,38 @@ def test_signal_in_the_middle_of_a_call_behind_the_conclusion(tmp_path: Path) ->
     """A signal that cut the grace while a request was under way cuts it at the same moment again."""
     clock, signals = VirtualClock(), list[Event]()
 
-    def send(request: Request, seconds: float, _: bool) -> Answer:  # noqa: FBT001  # World's form
+    def send(request: Request, seconds: float, _: bool) -> Answer | Failure:  # noqa: FBT001  # a port's form
         if request.method == "GET" and not signals:
             clock.sleep(1.0)
             signals.append(Event.TERMINATED)
-            assert run.deadline == clock.monotonic() + GRACE_AFTER_SIGNAL  # as whoever shows the run would see it
+            assert run.deadline == run.now + GRACE_AFTER_SIGNAL  # as whoever shows the run would see it
             clock.sleep(0.75)
-            raise Unavailable("a bad moment")
+            return Unavailable("a bad moment")
         assert seconds < 30
         return Answer(data={"paused": True, "schedule_type": "manual"}, date=clock.wall())
 
     settings = Settings("STATUS", "speak_inexpensive", "", "", evidence="1")
-    world = World(clock, send, lambda _: None, lambda: 0.0, lambda: signals[0] if signals else None)
-    recorder = Recorder(world, tmp_path / "journal.jsonl", Mask(), pytest.fail)
+    ports = Ports(clock, send, lambda _: None, lambda: 0.0, lambda: signals[0] if signals else None)
     snapshot = _concluded("looking_up_errors")
-    recorder.snapshot = snapshot
-    run = Run.resume(load("STATUS"), settings, recorder.world, snapshot)
-    for step in drive(run, lambda until: clock.sleep(until - clock.monotonic())):
-        recorder.record(run, step)
+    run = _taken_up(load("STATUS"), settings, ports, snapshot)
+    pause = _pause(clock)
+    journaled(run, tmp_path / "journal.jsonl", pause, snapshot=snapshot)
 
     journal = read_journal(tmp_path / "journal.jsonl")
 
     first = journal.records[0]
-    assert (first.began, first.noted.signalled, first.step.at) == (0.0, 1.0, 1.75)
-    assert replay(journal).ended
+    assert (first.step.began, first.step.signal, first.step.at) == (0.0, Signal(Event.TERMINATED, 1.0), 1.75)
+    assert replay(journal) == run.standing
+
+
+def _taken_up(chart: Chart, settings: Settings, ports: Ports, snapshot: Mapping[str, Any]) -> Run:
+    """A run that is taken up from a snapshot."""
+    standing, elapsed = resumed(chart, settings, snapshot, ports.clock.wall())
+    return Run(chart, settings, ports, standing=standing, elapsed=elapsed)
+
+
+def _pause(clock: VirtualClock) -> Callable[[float], None]:
+    return lambda until: clock.sleep(until - clock.monotonic())
 
 
 _START = load("START")
@@ -180,15 +189,15 @@ class _Moody:
         self.retry_after = retry_after
         self.sent = 0
 
-    def send(self, request: Request, seconds: float, _: bool) -> Answer:  # noqa: FBT001  # World's form
+    def send(self, request: Request, seconds: float, _: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # a port's form
         took = self.took[min(self.sent, len(self.took) - 1)]
         self.sent += 1
         if took >= seconds:  # cut off, at the very limit
             self.clock.sleep(seconds)
-            raise LimitReached
+            return Cut.LIMIT
         self.clock.sleep(took)
         if 1 < self.sent <= 1 + self.failing:
-            raise Unavailable("a bad moment", retry_after=self.retry_after)
+            return Unavailable("a bad moment", retry_after=self.retry_after)
         state = "syncing" if self.sent > 6 else "scheduled"
         document = {"schedule_type": "auto", "status": {"sync_state": state, "setup_state": "connected"}}
         return Answer(data={} if request.method == "POST" else document, date=self.clock.wall())
@@ -221,36 +230,31 @@ def test_no_number_is_too_awkward_to_repeat(  # a run's numbers
         policies=(("on_running", "wait"), ("on_reschedule", "wait")),
     )  # fmt: skip
     moody = _Moody(clock, took, failing, retry_after)
-    world = World(clock, moody.send, lambda _: None, lambda: jitter)
-    recorder = Recorder(world, tmp_path / "journal.jsonl", Mask(), pytest.fail)
-    run = Run(_START, settings, recorder.world)
+    ports = Ports(clock, moody.send, lambda _: None, lambda: jitter)
+    file = tmp_path / "journal.jsonl"
+    run = Run(_START, settings, ports)
 
-    for step in drive(run, clock.reach):
-        recorder.record(run, step)
-        if taken_up and step.number == 3 and not run.ended:
-            break
+    journaled(run, file, clock.reach, until=lambda step: taken_up and step.number == 3)
     if not run.ended:
-        snapshot = json.loads(json.dumps(run.snapshot()))
+        told = {**run.standing.as_json(run.now, clock.wall()), "trail": [], "trail_dropped": 0}
+        snapshot = json.loads(json.dumps(told))
         clock.sleep(1 / 3)
-        recorder = Recorder(world, tmp_path / "journal.jsonl", Mask(), pytest.fail)
-        recorder.snapshot = snapshot
-        run = Run.resume(_START, settings, recorder.world, snapshot)
-        for step in drive(run, clock.reach):
-            recorder.record(run, step)
+        run = _taken_up(_START, settings, ports, snapshot)
+        journaled(run, file, clock.reach, snapshot=snapshot)
 
-    played = replay(read_journal(tmp_path / "journal.jsonl"), _START)
-    assert (played.state, played.facts, played.elapsed) == (run.state, run.facts, run.elapsed)
+    played = Replay(read_journal(file), _START)
+    (*_, last) = played
+    assert (played.standing.state, played.standing.facts) == (run.standing.state, run.standing.facts)
+    assert last.step.at == pytest.approx(run.now, abs=1e-9)
 
 
 def test_limit_on_the_edge_of_its_rounding(tmp_path: Path) -> None:
     """A request that hangs until a deadline of 12.345 s says the same seconds again: the journal has the very limit."""
     clock = _LateClock(1_234_567.890123)
     moody = _Moody(clock, [1.2199997, 100.0], 0, None)
-    recorder = Recorder(World(clock, moody.send, lambda _: None, lambda: 0.0), tmp_path / "j", Mask(), pytest.fail)
     settings = Settings("STATUS", "speak_inexpensive", "", "", timeout=12.345)
-    run = Run(load("STATUS"), settings, recorder.world)
-    for step in drive(run, clock.reach):
-        recorder.record(run, step)
+    run = Run(load("STATUS"), settings, Ports(clock, moody.send, lambda _: None, lambda: 0.0))
+    journaled(run, tmp_path / "j", clock.reach)
 
     assert replay(read_journal(tmp_path / "j")).facts == run.facts
 
@@ -280,7 +284,7 @@ def test_results_that_could_not_be_written(stage: Callable[..., Stage]) -> None:
 
     journal = read_journal(here.folder / "report" / "journal.jsonl")
 
-    assert [record.step.event for record in journal.records if record.noted.unwritable] == ["unwritable"]
+    assert [record.step.event for record in journal.records if record.step.unwritable] == ["unwritable"]
     assert "the report could not be written: " in replay(journal).facts.warnings[-1]
 
 
@@ -321,13 +325,13 @@ a sign of the sync was found.
 def test_changed_decision_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """A decision that turns out otherwise fails the replay: the document, both rules, the facts that differ."""
 
-    def hasty(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool = False) -> Judgment:
+    def hasty(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool = False) -> Outcome[Any]:
         if facts.triggered and sync_state(document) == "syncing":
-            return Judgment(Event.BROKEN, facts, "nobody waits for that long")
+            return Outcome(Event.BROKEN, facts, "nobody waits for that long")
         return before(facts, document, at, resync=resync)
 
     before = progress.decide
-    monkeypatch.setattr(effects, "decide", hasty)
+    monkeypatch.setattr(effects.judging, "decide", hasty)
     file = FOLDER / "start-fails.jsonl"
 
     code = main(["replay", str(file)], {})
@@ -386,7 +390,7 @@ def _trigger() -> effects.Call:
 
 def test_longer_back_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A back-off that lasts longer is told by the pause, and by when the next step is due."""
-    monkeypatch.setattr("orchestrator.machine.run.BACKOFF_FIRST", 2.0)
+    monkeypatch.setattr("orchestrator.machine.transition.BACKOFF_FIRST", 2.0)
 
     divergence = _divergence("start-unavailable")
 
@@ -504,7 +508,7 @@ def _at(journal: Journal, position: int) -> Journal:
 def test_outcome_without_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     """An effect whose outcome has no edge in the chart is told, and no traceback."""
     monkeypatch.setitem(
-        effects.EFFECTS, "trigger_sync", _trigger()._replace(mean=lambda _, facts, __: (Event.UNCLEAR, facts))
+        effects.EFFECTS, "trigger_sync", _trigger()._replace(mean=lambda _, facts, __: Outcome(Event.UNCLEAR, facts))
     )
 
     assert _differences("start-succeeds") == [
@@ -533,7 +537,8 @@ def test_request_where_none_was_sent() -> None:
     assert resumed is not None
     elsewhere = resumed._replace(snapshot={**resumed.snapshot, "state": "polling"})
     record = journal.records[position]
-    changed = record._replace(resumed=elsewhere, step=record.step._replace(source="polling"))
+    before = record.step.before._replace(state="polling")
+    changed = record._replace(resumed=elsewhere, step=record.step._replace(before=before))
 
     with pytest.raises(Divergence) as diverged:
         Replay(journal._replace(records=(changed,))).step()
@@ -618,40 +623,28 @@ def test_run_at_any_step() -> None:
     """The run can be had as it stood after any of its steps, and asks next what was asked next."""
     journal = _journal("start-lost-answer")
 
-    runs = [run_at(journal, position) for position in range(len(journal.records))]
+    found = [standing_at(journal, position) for position in range(len(journal.records))]
 
-    assert [run.state.name for run in runs] == [record.step.source for record in journal.records]
-    assert [run.facts for run in runs] == [record.before for record in journal.records]
-    assert [str(run.request) for run in runs] == [str(record.step.request) for record in journal.records]
-
-
-def test_clock_can_be_set() -> None:
-    """Between two steps the clock may be set on: the run is as late then."""
-    played = Replay(_journal("start-lost-answer"))
-    for _ in range(5):
-        played.step()
-
-    played.clock.now = 25.0
-
-    assert (played.run.elapsed, played.run.wake, played.run.deadline) == (25.0, 10.0, 300.0)
+    asked = [request_of(_START, journal.header.settings, standing) for standing in found]
+    assert [standing.state for standing in found] == [record.step.source for record in journal.records]
+    assert [standing.facts for standing in found] == [record.step.before.facts for record in journal.records]
+    assert [str(request) for request in asked] == [str(record.step.request) for record in journal.records]
 
 
 def test_fork_goes_on_in_another_world(stage: Callable[..., Stage]) -> None:
     """A run can go on from any step in another world, at another time; the one it came from stays where it is."""
     here = stage("succeeds")
     here.clock.sleep(5000)
-    run = run_at(_journal("start-lost-answer"), 5)
-    before = run.snapshot()
+    standing = standing_at(_journal("start-lost-answer"), 5)
     client = Client(here.url, KEY, SECRET)
-    world = World(here.clock, lambda request, _, __: client.send(request, 60), lambda _: None, lambda: 0.0)
+    ports = Ports(here.clock, lambda request, _, __: client.send(request, 60), lambda _: None, lambda: 0.0)
 
-    fork = run.fork(world)
-    left = (fork.elapsed, fork.wake - fork.now, fork.deadline - fork.now, fork.resumed)
-    steps = list(drive(fork, lambda until: here.clock.sleep(until - here.clock.monotonic())))
+    fork = Run(_START, _journal("start-lost-answer").header.settings, ports, standing=standing)
+    left = (fork.now, fork.wake - fork.now, fork.deadline - fork.now, fork.standing.resumed)
+    steps = list(drive(fork, _pause(here.clock)))
     client.close()
 
     assert left == (0.0, 10.0, 300.0, False)
     assert steps[0].number == 6
     assert (fork.state.name, len(here.syncs)) == ("done", 1)
-    assert fork.elapsed == steps[-1].at
-    assert run.snapshot() == before
+    assert fork.now == steps[-1].at

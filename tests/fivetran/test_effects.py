@@ -67,7 +67,7 @@ def test_call_copes_with_any_fact_missing(name: str, data: Mapping[str, Any]) ->
 
     for facts in _without_each(RICH):
         request = effect.ask(SETTINGS, facts)
-        event, after = effect.mean(SETTINGS, facts, Answer(data=data, date=1_800_000_100.0))
+        event, after, _ = effect.mean(SETTINGS, facts, Answer(data=data, date=1_800_000_100.0))
 
         assert request.method == effect.method
         assert event in effect.outcomes
@@ -81,7 +81,7 @@ def test_pure_effect_copes_with_any_fact_missing(name: str) -> None:
     assert isinstance(effect, Pure)
 
     for facts in _without_each(RICH):
-        event, _ = effect.conclude(SETTINGS, facts)
+        event, _, _ = effect.conclude(SETTINGS, facts)
 
         assert event in effect.outcomes
 
@@ -713,7 +713,7 @@ def test_a_lost_restart_that_is_found_is_a_restart(policy: str, busy: bool, rest
     effect = EFFECTS["confirm_start"]
     assert isinstance(effect, Call)
 
-    event, after = effect.mean(settings, facts, Answer(data=_document("syncing"), date=1_800_000_010.0, at=10.0))
+    event, after, _ = effect.mean(settings, facts, Answer(data=_document("syncing"), date=1_800_000_010.0, at=10.0))
 
     assert (event, after.started, after.restarted) == ("started", True, restarted)
     assert (after.triggered_at, after.unanswered, after.lost) == (1_800_000_001.0, None, 0)
@@ -724,7 +724,7 @@ def test_a_trigger_after_a_restart_is_none() -> None:
     effect = EFFECTS["trigger_sync"]
     assert isinstance(effect, Call)
 
-    _, after = effect.mean(SETTINGS, Facts(restarted=True), Answer(date=1_800_000_010.5, at=10.0, took=2.5))
+    _, after, _ = effect.mean(SETTINGS, Facts(restarted=True), Answer(date=1_800_000_010.5, at=10.0, took=2.5))
 
     assert (after.restarted, after.triggered, after.triggered_at, after.asked_at) == (False, True, 1_800_000_008.0, 7.5)
 
@@ -734,7 +734,7 @@ def test_a_trigger_without_a_date_bounds_nothing() -> None:
     effect = EFFECTS["trigger_sync"]
     assert isinstance(effect, Call)
 
-    _, after = effect.mean(SETTINGS, Facts(), Answer(date=1_800_000_010.5, dated=False, at=10.0))
+    _, after, _ = effect.mean(SETTINGS, Facts(), Answer(date=1_800_000_010.5, dated=False, at=10.0))
 
     assert (after.triggered, after.triggered_at) == (True, None)
 
@@ -751,7 +751,8 @@ def _meant(name: str, facts: Facts, **answer: Any) -> tuple[str, Facts]:
     """What an answer means to a call."""
     effect = EFFECTS[name]
     assert isinstance(effect, Call)
-    return effect.mean(replace(SETTINGS, restore_schedule="before"), facts, Answer(**answer))
+    event, after, _ = effect.mean(replace(SETTINGS, restore_schedule="before"), facts, Answer(**answer))
+    return event, after
 
 
 @pytest.mark.parametrize(

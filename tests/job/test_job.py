@@ -116,7 +116,7 @@ def test_runner_fails(
         raise error
 
     if not begun:
-        monkeypatch.setattr(Job, "_world", fail)
+        monkeypatch.setattr(Job, "_begin", fail)
     played = stage().play(observe=fail)
 
     assert played.code == (6 if begun else 2)

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from orchestrator.job.recorder import Recorder
+from made import step
 from process import environment
 from record_journals import FOLDER, Killed, recordings
 from stage import Stage
@@ -26,13 +26,12 @@ from stage import Stage
 from orchestrator.cli import main
 from orchestrator.debugger.journal_reader import Journal, JournalError, read_journal
 from orchestrator.debugger.replay import Divergence, replay
-from orchestrator.job.journal import is_of
+from orchestrator.job.journal import JournalWriter
 from orchestrator.job.masking import Mask
 from orchestrator.machine.loader import load
 from orchestrator.machine.run import Ports, Run, drive
 from orchestrator.machine.step import Step
 from orchestrator.simulator.app import KEY, SECRET, Simulator
-from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts
@@ -131,8 +130,10 @@ def test_what_is_read_is_what_was_done(stage: MakeStage) -> None:
     journal = _read(here)
 
     assert [_plain(record.step) for record in journal.records] == [_plain(step) for step in played.steps]
-    assert [record.before for record in journal.records[1:]] == [record.step.facts for record in journal.records[:-1]]
-    assert journal.records[0].before == Facts()
+    assert [record.step.before.facts for record in journal.records[1:]] == [
+        record.step.facts for record in journal.records[:-1]
+    ]
+    assert journal.records[0].step.before.facts == Facts()
     assert [record.told.get("exit") for record in journal.records[-2:]] == [None, 0]
 
 
@@ -142,7 +143,9 @@ def _plain(step: Step) -> dict[str, Any]:
     failure = step.failure and (type(step.failure), str(step.failure), step.failure.retry_after)
     request = step.request and (str(step.request), step.request.body)
     facts = {**step.facts.as_json(), "connection": _without_config(step.facts.connection)}
-    return {**step._asdict(), "answer": answer, "failure": failure, "request": request, "facts": facts}
+    stands = {"source": step.source, "target": step.target, "number": step.number, "due": step.after.due}
+    told = {**step._asdict(), "answer": answer, "failure": failure, "request": request, "facts": facts, **stands}
+    return {name: value for name, value in told.items() if name not in {"before", "after", "rule"}}
 
 
 def _without_config(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -274,7 +277,7 @@ def test_resumed_run_goes_on_in_its_journal(stage: MakeStage) -> None:
     assert [number for number, record in enumerate(journal.records) if record.resumed] == [died_after]
     assert again.resumed is not None
     assert again.resumed.wall == 1_800_000_003.0
-    assert again.before == journal.records[died_after - 1].step.facts
+    assert again.step.before.facts == journal.records[died_after - 1].step.facts
     assert not journal.torn
 
 
@@ -335,7 +338,7 @@ def test_resumed_run_without_its_journal(stage: MakeStage, before: str) -> None:
     assert journal.header.resumed is not None
     assert journal.header.resumed.snapshot["state"] == "waiting"
     assert journal.records[0].step.source == "waiting"
-    assert journal.records[0].before.triggered_at == 1_800_000_000.0
+    assert journal.records[0].step.before.facts.triggered_at == 1_800_000_000.0
 
 
 # --- What no run fails of ---------------------------------------------------------------------------
@@ -359,10 +362,10 @@ def test_journal_that_fails_later_stays_readable(stage: MakeStage) -> None:
     kept = here.folder / "kept.jsonl"
 
     def take_away(run: Run, _: Step | None) -> None:
-        if run.number == 3:
+        if run.standing.number == 3:
             _file(here).rename(kept)
             _file(here).mkdir()
-        if run.number == 4:
+        if run.standing.number == 4:
             _file(here).rmdir()
 
     played = here.play("START", take_away)
@@ -405,17 +408,17 @@ def test_columns_are_left_out(stage: MakeStage, monkeypatch: pytest.MonkeyPatch)
 
 def test_nothing_is_imported_for_it_before_the_first_request() -> None:
     """What makes a journal's lines is not imported with the job: that is not worth a start."""
-    code = "import sys, orchestrator.job.job, orchestrator.job.recorder; print(*sys.modules)"
+    code = "import sys, orchestrator.job.job; print(*sys.modules)"
 
     command = [sys.executable, "-c", code]
 
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=True)
 
-    assert {"orchestrator.job.journal", "orchestrator.job.why"}.isdisjoint(done.stdout.split())
+    assert {"orchestrator.job.journal", "orchestrator.fivetran.vocabulary"}.isdisjoint(done.stdout.split())
 
 
 def test_long_run_stays_small(tmp_path: Path) -> None:
-    """However many steps a run has, the recorder keeps the same little of them."""
+    """However many steps a run has, the journal keeps the same little of them."""
     now = iter(range(1_000_000))
 
     class Counter:
@@ -425,20 +428,20 @@ def test_long_run_stays_small(tmp_path: Path) -> None:
         def wall(self) -> float:
             return 1_800_000_000.0
 
-    def send(request: Request, _: float, __: bool) -> Answer:  # noqa: FBT001  # World's form
+    def send(request: Request, _: float, __: bool) -> Answer:  # noqa: FBT001  # a port's form
         date = float(next(now))  # another document each time
         status = {"setup_state": "connected", "sync_state": "syncing" if request.changes or date > 50 else "scheduled"}
         return Answer(data={"id": str(date), "schedule_type": "manual", "status": status}, date=date)
 
     settings = Settings("START", "id", "", "", timeout=1e6, policies=(("on_running", "wait"),))
-    recorder = Recorder(World(Counter(), send, lambda _: None, lambda: 0.5), tmp_path / "j.jsonl", Mask(), pytest.fail)
-    run = Run(load("START"), settings, recorder.world)
+    run = Run(load("START"), settings, Ports(Counter(), send, lambda _: None, lambda: 0.5))
+    journal = JournalWriter(tmp_path / "j.jsonl", run.chart, settings, Mask(), None)
 
     done = drive(run, lambda _: None)  # the clock goes on whenever it is asked
 
     def traced_after(steps: int) -> int:
-        for step in islice(done, steps):
-            recorder.record(run, step)
+        for taken in islice(done, steps):
+            journal.add(taken)
         gc.collect()  # Python keeps some freed tuples otherwise
         return tracemalloc.get_traced_memory()[0]
 
@@ -773,15 +776,14 @@ def test_report_of_steps_that_are_not_the_charts(tmp_path: Path, capsys: pytest.
 
 
 def test_somebody_elses_first_line_is_no_journal_of_ours(tmp_path: Path) -> None:
-    """Whatever the first line of a file is, whether the run can go on in it is told."""
-    world = World(VirtualClock(), _never, lambda _: None, lambda: 0.0)
-    run = Run(load("STATUS"), Settings("STATUS", "id", "", ""), world)
+    """Whatever the first line of a file is, a run that is taken up does not go on in it."""
+    chart, settings = load("STATUS"), Settings("STATUS", "id", "", "")
+    taken = step("a", "went", "b")
+    snapshot: dict[str, Any] = {"facts": {}}
     file = tmp_path / "journal.jsonl"
     for first in (b"", b"[]", b"\xff", b"[" * 100_000, b'{"format": 1, "chart": []}', b'{"format": NaN}'):
         file.write_bytes(first + b"\n")
 
-        assert is_of(file, run) is False
+        JournalWriter(file, chart, settings, Mask(), snapshot).add(taken)
 
-
-def _never(*_: object) -> Answer:
-    raise AssertionError("nothing is sent")
+        assert file.read_bytes().startswith(b'{"format": 2, ')

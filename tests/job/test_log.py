@@ -304,7 +304,7 @@ class Told:
     def go(self) -> None:
         """Step until the run has to wait."""
         while self.run.wake <= self.run.now:
-            self.run_log.step(self.run, self.run.step())
+            self.run_log.step(self.run.step())
 
     def tick(self, seconds: float) -> str:
         """Let so many seconds pass and one tick come; return what was said."""
@@ -325,7 +325,7 @@ def tell(stage: Callable[..., Stage]) -> Iterator[Callable[..., Told]]:
         clients.append(client)
         policies = (("on_running", "wait"), ("on_reschedule", "wait"))
         settings = Settings("START", CONNECTOR, KEY, SECRET, poll_interval=100.0, policies=policies)
-        world = World(
+        ports = Ports(
             clock=here.clock,
             send=lambda request, _, __: client.send(request, 10.0),
             write=lambda _: None,
@@ -334,7 +334,7 @@ def tell(stage: Callable[..., Stage]) -> Iterator[Callable[..., Told]]:
         live = LiveLine(out)
         sections = Sections(out, here.clock.wall, shown=False)
         run_log = RunLog(make_log(Mask(), stream=out, live=live), live, sections)
-        return Told(Run(load("START"), settings, world), run_log, here.clock, out)
+        return Told(Run(load("START"), settings, ports), run_log, here.clock, out)
 
     yield begin
     for client in clients:

@@ -24,10 +24,11 @@ from orchestrator.job.masking import Mask
 from orchestrator.job.report import page
 from orchestrator.job.report.drawings import report_url
 from orchestrator.job.report_folder import Reporter
-from orchestrator.job.result import DRAWINGS, RESULT, Story, result
+from orchestrator.job.result import DRAWINGS, RESULT, result
 from orchestrator.job.trace import Trace
 from orchestrator.machine.loader import load
 from orchestrator.machine.run import Run
+from orchestrator.machine.standing import Standing
 from orchestrator.machine.step import Step
 from orchestrator.simulator.app import KEY
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, names
@@ -194,7 +195,7 @@ def test_exit_code_of_ones_own(stage: MakeStage) -> None:
     failed = replace(chart.states["failed"], exit=9)
     own = replace(chart, states={**chart.states, "failed": failed})
 
-    document = result(settings, Facts(verdict="sync_failed"), Story(own, Trace(), 0.0, 1.0))
+    document = result(settings, own, Standing("", Facts(verdict="sync_failed"), 0.0), Trace(), 1.0)
 
     assert (document["exit_code"], document["exit_meaning"]) == (9, "a code of the chart's own")
 
@@ -466,9 +467,10 @@ def test_page_of_ever_other_steps_stays_small(stage: MakeStage) -> None:
     played = here.play()
     records = read_journal(here.folder / "report" / "journal.jsonl").records
     reporter = Reporter(str(here.folder / "long"), Mask(), pytest.fail, {})
-    reporter.begin(load("START"), Trace())
+    trace = Trace()
+    reporter.begin(load("START"), trace)
     for second, record in enumerate(random.Random(7).choices(records, k=1000)):  # noqa: S311  # no secret
-        reporter.observe(record.step._replace(at=float(second)), record.told)
+        trace.add(record.step._replace(at=float(second)))
 
     reporter.write(played.report or {})
 

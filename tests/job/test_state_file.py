@@ -432,10 +432,10 @@ def test_what_this_version_wants_more_of_a_run(stage: MakeStage, monkeypatch: py
     here = stage("succeeds")
     file = _left(here)
 
-    def resume(*_: object) -> Run:
+    def resumed(*_: object) -> Run:
         raise KeyError("jitter")
 
-    monkeypatch.setattr(Run, "resume", resume)
+    monkeypatch.setattr("orchestrator.job.job.resumed", resumed)
 
     played = _again(here, file)
 

@@ -3,15 +3,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from made import step
 from stage import CONNECTOR, Stage
 
 from orchestrator.job.masking import Mask
-from orchestrator.job.result import Story, result
+from orchestrator.job.result import result
 from orchestrator.job.stdout import render, table
 from orchestrator.job.trace import Trace
 from orchestrator.machine.loader import load
+from orchestrator.machine.standing import Standing
 from orchestrator.simulator.scenario import Fault, Scenario
-from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 from orchestrator.values.settings import Settings
@@ -121,14 +122,15 @@ def test_result_holds_what_was_learned() -> None:
     """Setup tests, near matches and the way with its loops are in the result."""
     settings = Settings("FORCE_RESYNC", CONNECTOR, "key", "secret", schema="public", table="Orders")
     trace = Trace()
-    trace.add("somewhere", "by_some_event", "elsewhere", 0.5, f"{Request('GET', '/x', 'look')} -> {Answer()}")
+    trace.add(step("somewhere", "by_some_event", "elsewhere", 0.5, "Success"))
     facts = Facts(near_matches=("public.orders",), setup_tests=TESTS[:1], verdict="not_found", warnings=("careful",))
-    story = Story(load("FORCE_RESYNC"), trace, 1_800_000_000.0, 1_800_000_001.25, resumed=True)
+    standing = Standing("", facts, 0.0, started_at=1_800_000_000.0, resumed_at=1_800_000_000.5)
+    told = result(settings, load("FORCE_RESYNC"), standing, trace, 1_800_000_001.25)
 
-    document = json.loads(render(settings, facts, story, Mask()))
+    document = json.loads(render("result", facts, told, Mask()))
 
     assert document["states"] == ["elsewhere"]
-    assert result(settings, facts, story)["steps"][0]["detail"] == "GET /x -> 200 Success"
+    assert told["steps"][0]["detail"] == "GET /x -> 200 Success"
     assert document["exit_code"] == 4
     assert document["near_matches"] == ["public.orders"]
     assert document["setup_tests"] == [TESTS[0]]

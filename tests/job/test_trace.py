@@ -4,14 +4,15 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
+from made import step
 
-from orchestrator.job.trace import KEEP, LONGEST_LOOP, Trace
+from orchestrator.job.trace import KEEP, LONGEST_LOOP, SHOWN, Trace
 
 
 def walk(trace: Trace, way: Iterable[str], start: float = 0.0) -> None:
     """Add the steps of a way, written as the letters of its states, one a second."""
     for number, (source, target) in enumerate(pairwise(way)):
-        trace.add(source, "went", target, start + number, f"step {start + number:g}")
+        trace.add(step(source, "went", target, start + number, f"step {start + number:g}"))
 
 
 def seen(trace: Trace) -> list[tuple[str, int]]:
@@ -23,11 +24,11 @@ def test_steps_are_kept_in_order() -> None:
     """Each step is an entry with all that the report tells of it."""
     trace = Trace()
 
-    trace.add("a", "went", "b", 1.5, "GET /x -> 200")
-    trace.add("b", "came", "c", 2.5)
+    trace.add(step("a", "went", "b", 1.5, "OK"))
+    trace.add(step("b", "came", "c", 2.5))
 
     assert trace.entries() == [
-        {"from": "a", "event": "went", "to": "b", "at": 1.5, "until": 1.5, "times": 1, "detail": "GET /x -> 200"},
+        {"from": "a", "event": "went", "to": "b", "at": 1.5, "until": 1.5, "times": 1, "detail": "GET /x -> 200 OK"},
         {"from": "b", "event": "came", "to": "c", "at": 2.5, "until": 2.5, "times": 1, "detail": ""},
     ]
 
@@ -59,8 +60,8 @@ def test_event_makes_the_step() -> None:
     """The same way by another event is another step."""
     trace = Trace()
 
-    trace.add("a", "went", "b", 0.0)
-    trace.add("a", "ran", "b", 1.0)
+    trace.add(step("a", "went", "b", 0.0))
+    trace.add(step("a", "ran", "b", 1.0))
 
     assert [entry["event"] for entry in trace.entries()] == ["went", "ran"]
 
@@ -72,7 +73,12 @@ def test_loop_tells_first_and_last() -> None:
     walk(trace, "ab" * 1000)
     first, _ = trace.entries()
 
-    assert (first["at"], first["until"], first["detail"], first["times"]) == (0.0, 1998.0, "step 1998", 1000)
+    assert (first["at"], first["until"], first["detail"], first["times"]) == (
+        0.0,
+        1998.0,
+        "GET /x -> 200 step 1998",
+        1000,
+    )
 
 
 def test_middle_is_dropped() -> None:
@@ -80,7 +86,7 @@ def test_middle_is_dropped() -> None:
     trace = Trace()
 
     for number in range(2 * KEEP + 5):
-        trace.add(str(number), "went", str(number + 1), float(number))
+        trace.add(step(str(number), "went", str(number + 1), float(number)))
     kept = [int(entry["from"]) for entry in trace.entries()]
 
     assert kept == [*range(KEEP), *range(KEEP + 5, 2 * KEEP + 5)]
@@ -105,20 +111,35 @@ def test_trail_is_taken_up_again(cut: int) -> None:
 def test_entries_are_copies() -> None:
     """Nobody can change the trace by changing what it gave."""
     trace = Trace()
-    trace.add("a", "went", "b", 0.0)
+    trace.add(step("a", "went", "b", 0.0))
 
     trace.entries()[0]["times"] = 99
 
     assert seen(trace) == [("ab", 1)]
 
 
-def test_trail_of_another_size_is_cut_in_its_middle() -> None:
-    """A trace that is gone on with is cut to what is kept here; what was cut counts as dropped, and where is known."""
-    before = Trace(keep=4)
-    for number in range(9):
-        before.add(f"s{number}", "went", f"s{number + 1}", float(number))
+def test_page_shows_both_ends() -> None:
+    """A page is given the first and the last steps with all that is known of them, and how many it is not."""
+    trace = Trace()
+    for number in range(2 * SHOWN):
+        trace.add(step(f"s{number}", "went", f"s{number + 1}"))
 
-    after = Trace(before.entries(), dropped=before.dropped, keep=2)
+    before, *none = trace.shown()
+    for number in range(2 * SHOWN, 2 * KEEP + 5):
+        trace.add(step(f"s{number}", "went", f"s{number + 1}"))
+    after, *left_out = trace.shown()
 
-    assert [entry["from"] for entry in after.entries()] == ["s0", "s1", "s7", "s8"]
-    assert (before.dropped, before.gap, after.dropped, after.gap, Trace().gap) == (1, 4, 5, 2, 0)
+    ends = [*range(SHOWN), *range(2 * KEEP + 5 - SHOWN, 2 * KEEP + 5)]
+    assert [taken.source for _, taken in before if taken] == [f"s{number}" for number in range(2 * SHOWN)]
+    assert [taken.source for _, taken in after if taken] == [f"s{number}" for number in ends]
+    assert (none, left_out) == ([0, 0], [2 * KEEP + 5 - 2 * SHOWN, SHOWN])
+
+
+def test_steps_are_kept_for_the_page_alone() -> None:
+    """However long a run is, no more of its steps are kept than a page shows."""
+    trace = Trace()
+
+    for number in range(1000):
+        trace.add(step(f"s{number}", "went", f"s{number + 1}"))
+
+    assert sum("step" in entry for entry in trace._entries) == 2 * SHOWN

@@ -235,8 +235,8 @@ def test_always_the_same_again(worlds: list[World]) -> None:
     chart = load("START")
 
     for world in worlds:
-        run = replay(read_journal(world.journal), chart)
-        assert (chart.states[run.state].exit, run.facts.verdict) == (
+        standing = replay(read_journal(world.journal), chart)
+        assert (chart.states[standing.state].exit, standing.facts.verdict) == (
             world.played.code,
             (world.played.report or {})["verdict"],
         )

@@ -415,7 +415,7 @@ def test_deeds_are_those_of_the_request(call: Call) -> None:
     done = asked_for(call.ask(SETTINGS, Facts(schedule_before="auto")))
     if call.needs == ("late_switch", "yes"):  # the same request at another time
         done = {Tag.SWITCHES_LATE if tag is Tag.CHANGES_SCHEDULE else tag for tag in done}
-    facts = call.mean(SETTINGS, Facts(), Answer(data=DOCUMENT)).facts
+    _, facts, _ = call.mean(SETTINGS, Facts(), Answer(data=DOCUMENT))
 
     learned = {
         *({Tag.READS} if facts.connection else ()),
@@ -431,7 +431,7 @@ def test_without_asking_only_the_known_is_weighed(name: str) -> None:
     """An effect that asks nothing takes the baseline or believes a failure, and is declared to, or does nothing."""
     effect = EFFECTS[name]
     assert isinstance(effect, Pure)
-    facts = effect.conclude(SETTINGS, Facts(connection=DOCUMENT)).facts
+    _, facts, _ = effect.conclude(SETTINGS, Facts(connection=DOCUMENT))
 
     weighed = {
         *({Tag.TAKES_BASELINE} if facts.baseline else ()),

@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 from stage import CONNECTOR, Stage
 
-from orchestrator.job.limits import LimitReached
 from orchestrator.machine.loader import load
 from orchestrator.machine.position import IllegalMove
 from orchestrator.machine.run import Ports, Run, drive
 from orchestrator.machine.step import Step
-from orchestrator.machine.transition import NotDue
+from orchestrator.machine.transition import NotDue, start, take
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.values.exchange import (
     Answer,
     AnswerLost,
     Conflict,
+    Cut,
     Failure,
     RateLimited,
     Refused,
@@ -43,21 +43,24 @@ BUSY: dict[str, Any] = {"schedule_type": "manual", "status": {"setup_state": "co
 class Bench:
     """A run whose requests are answered by a function, on a virtual clock."""
 
-    def __init__(self, answer: Callable[[Request], Answer], *, jitter: float = 0.0, **settings: Any) -> None:
+    def __init__(self, answer: Callable[[Request], Answer | Cut], *, jitter: float = 0.0, **settings: Any) -> None:
         self.clock = VirtualClock()
         self.answer = answer
         self.limits: list[float] = []
-        world = World(self.clock, self._send, lambda _: None, lambda: jitter)
+        world = Ports(self.clock, self._send, lambda _: None, lambda: jitter)
         members: dict[str, Any] = {name: getattr(SETTINGS, name) for name in Settings.__slots__}
         self.sent: list[str] = []
         given = Settings(**{**members, **settings})
         self.run = Run(load(given.action), given, world)
 
-    def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer:  # noqa: FBT001  # World's form
+    def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # a port's form
         del interruptible
         self.limits.append(seconds)
         self.sent.append(f"{request.method} {request.path.removeprefix(PATH)}".strip())
-        return self.answer(request)
+        try:
+            return self.answer(request)
+        except Failure as failure:
+            return failure
 
     def pause(self, until: float) -> None:
         """Let the time pass."""
@@ -77,9 +80,11 @@ class Bench:
         return steps
 
 
-def _failing(failure: Exception | BaseException) -> Callable[[Request], Answer]:
-    def answer(_: Request) -> Answer:
-        raise failure
+def _failing(failure: Failure | Cut) -> Callable[[Request], Answer | Cut]:
+    def answer(_: Request) -> Answer | Cut:
+        if isinstance(failure, Failure):
+            raise failure
+        return failure
 
     return answer
 
@@ -118,7 +123,7 @@ def test_a_wait_known_to_end_too_late_is_not_sat_through() -> None:
     steps = bench.play()
 
     assert steps[1].event == "gave_up"
-    assert bench.run.elapsed == 0
+    assert bench.run.now == 0
 
 
 def test_deadline_after_a_failed_try_is_unavailability() -> None:
@@ -129,7 +134,7 @@ def test_deadline_after_a_failed_try_is_unavailability() -> None:
 
     assert [step.event for step in steps].count("gave_up") == 2  # in the call, and as the verdict
     assert bench.run.state.exit == 6
-    assert bench.run.elapsed == 20
+    assert bench.run.now == 20
 
 
 def test_failures_are_forgotten_after_an_outcome(stage: Callable[..., Stage]) -> None:
@@ -154,7 +159,7 @@ def test_call_is_bounded_by_what_is_left_but_never_below_five_seconds() -> None:
 
 def test_call_cut_off_by_its_own_limit_is_repeated() -> None:
     """A request that outlasts FIVETRAN_HTTP_TIMEOUT is a failure like any other, and says so."""
-    bench = Bench(_failing(LimitReached()), http_timeout=3.0, retry_limit=2)
+    bench = Bench(_failing(Cut.LIMIT), http_timeout=3.0, retry_limit=2)
 
     steps = bench.play()
 
@@ -195,28 +200,14 @@ def test_step_never_sleeps() -> None:
 
 def test_edge_is_taken_without_doing() -> None:
     """`take` moves along an edge, asks nothing and waits for nothing; without an edge nothing moves."""
-    bench = Bench(_failing(AssertionError("nothing is sent")))
+    chart = load("START")
 
-    step = bench.run.take("busy")
+    step = take(chart, SETTINGS, start(chart, SETTINGS, 0.0), "busy", 0.0)
 
     assert (step.source, step.event, step.request, step.facts) == ("validating", "busy", None, Facts())
     with pytest.raises(IllegalMove, match="taking_baseline has no edge for 'ready'"):
-        bench.run.take("ready")
-    assert (bench.run.state.name, bench.run.number) == ("taking_baseline", 1)
-
-
-def test_pause_is_cut_short() -> None:
-    """`hasten` makes the next step due, and lets no time pass; what is due stays due."""
-    bench = Bench(_failing(Unavailable("gone")))
-    bench.run.step()
-
-    bench.run.hasten()
-
-    assert (bench.run.wake, bench.run.elapsed) == (bench.run.now, 0)
-    assert bench.run.step().pause == 2
-    bench.clock.sleep(50)
-    bench.run.hasten()
-    assert bench.run.wake == 2
+        take(chart, SETTINGS, step.after, "ready", 0.0)
+    assert (step.target, step.number) == ("taking_baseline", 1)
 
 
 def test_four_hours_are_a_moment_and_a_short_report(stage: Callable[..., Stage]) -> None:
@@ -323,7 +314,7 @@ def test_a_back_off_before_a_change_is_not_sat_through_in_vain() -> None:
 
     bench.play()
 
-    assert (bench.run.state.exit, bench.run.elapsed) == (6, 1)
+    assert (bench.run.state.exit, bench.run.now) == (6, 1)
 
 
 def test_what_hung_at_the_deadline_is_named(stage: Callable[..., Stage]) -> None:
@@ -386,7 +377,7 @@ def test_three_lost_resyncs_are_unconfirmed() -> None:
     bench.play()
 
     assert bench.sent.count("POST /schemas/tables/resync") == 3
-    assert (bench.run.facts.verdict, bench.run.state.exit, bench.run.elapsed) == ("unconfirmed", 5, 30)
+    assert (bench.run.facts.verdict, bench.run.state.exit, bench.run.now) == ("unconfirmed", 5, 30)
 
 
 def test_when_the_first_lost_trigger_was_sent_is_kept() -> None:
@@ -489,15 +480,15 @@ def test_a_refusal_until_after_the_deadline_where_nothing_may_be_given_up() -> N
 
     bench.play()
 
-    assert (bench.run.facts.verdict, bench.run.elapsed) == ("timed_out", 10)
+    assert (bench.run.facts.verdict, bench.run.now) == ("timed_out", 10)
 
 
 def test_a_change_cut_off_is_a_failure_and_looked_at() -> None:
     """A PATCH that outlasts FIVETRAN_HTTP_TIMEOUT is followed by a look, and is not called unanswered."""
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Answer | Cut:
         if request.changes:
-            raise LimitReached
+            return Cut.LIMIT
         return Answer(data=_connection(schedule="auto"), date=1_800_000_000.0)
 
     bench = Bench(answer)
@@ -522,19 +513,21 @@ def test_retry_after_of_a_poll_is_cut_at_the_deadline() -> None:
     bench.play()
 
     assert asked == ["GET", "POST", "GET", "GET"]
-    assert (bench.run.facts.verdict, bench.run.elapsed) == ("timed_out", 300)
+    assert (bench.run.facts.verdict, bench.run.now) == ("timed_out", 300)
 
 
 # --- What is optional --------------------------------------------------------------------------------
 
 
-def _failing_sync(history: Failure | BaseException | None) -> Callable[[Request], Answer]:
+def _failing_sync(history: Failure | Cut | None) -> Callable[[Request], Answer | Cut]:
     """A sync that fails on a connection whose history fails, or has nothing."""
     asked: list[str] = []
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Answer | Cut:
         asked.append(request.method)
         if "sync-history" in request.path:
+            if isinstance(history, Cut):
+                return history
             if history is not None:
                 raise history
             return Answer(data={"items": []}, date=1_800_000_020.0)
@@ -545,9 +538,9 @@ def _failing_sync(history: Failure | BaseException | None) -> Callable[[Request]
 
 
 @pytest.mark.parametrize(
-    "history", [Unavailable("down", status=503), Refused("not yours", status=403), LimitReached()], ids=str
+    "history", [Unavailable("down", status=503), Refused("not yours", status=403), Cut.LIMIT], ids=str
 )
-def test_optional_calls_explain_no_verdict(history: Failure | BaseException) -> None:
+def test_optional_calls_explain_no_verdict(history: Failure | Cut) -> None:
     """A history that does not answer is asked once, and is neither the verdict's reason nor a warning."""
     bench = Bench(_failing_sync(history))
 
@@ -576,7 +569,7 @@ def test_evidence_is_asked_for_as_told(evidence: str, times: int) -> None:
     steps = bench.until("concluding")
 
     assert [step.source for step in steps].count("asking_history") == times
-    assert (bench.run.facts.verdict, bench.run.elapsed) == ("sync_failed", 30)
+    assert (bench.run.facts.verdict, bench.run.now) == ("sync_failed", 30)
 
 
 @pytest.mark.parametrize(("poll_interval", "expected"), [(10.0, [20, 30]), (15.0, [30, 35]), (60.0, [80])])
@@ -597,7 +590,7 @@ def test_deadline_in_doubt(timeout: float, verdict: str) -> None:
     bench.play()
 
     assert bench.run.facts.verdict == verdict
-    assert bench.run.elapsed == min(timeout, 30)
+    assert bench.run.now == min(timeout, 30)
 
 
 def test_deadline_while_the_sync_is_gone() -> None:
@@ -619,7 +612,7 @@ def test_deadline_while_the_sync_is_gone() -> None:
 
 def test_history_cut_off_by_the_deadline_is_not_asked_again() -> None:
     """A history that had no answer when the deadline struck is not asked for evidence after the verdict either."""
-    bench = Bench(_failing_sync(LimitReached()), timeout=12.0)
+    bench = Bench(_failing_sync(Cut.LIMIT), timeout=12.0)
 
     bench.play()
 

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from orchestrator.job.why import why
 from stage import Played, Stage
 
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Fault, Scenario, names
-from orchestrator.values.facts import Facts
 
 
 def reasons(
@@ -20,13 +18,10 @@ def reasons(
 ) -> tuple[Played, list[tuple[str, str]]]:
     """A played job, and (event, why) of each of its steps."""
     found = []
-    before = Facts()
 
     def observe(run: Run, step: Step | None) -> None:
-        nonlocal before
         if step is not None:
-            found.append((step.event, why(run.settings, run.chart, before, step)))
-        before = run.facts
+            found.append((step.event, step.why))
         arm(run)
 
     return stage.play(action, observe, **variables), found
@@ -129,7 +124,9 @@ def test_call_that_was_not_made(stage: Callable[..., Stage]) -> None:
 
 def test_signal(stage: Callable[..., Stage]) -> None:
     """A signal is named for what it is."""
-    _, found = reasons(stage("slow"), lambda run: os.kill(os.getpid(), signal.SIGTERM) if run.number == 6 else None)
+    _, found = reasons(
+        stage("slow"), lambda run: os.kill(os.getpid(), signal.SIGTERM) if run.standing.number == 6 else None
+    )
 
     assert ("terminated", "SIGTERM: the runner ends the job.") in found
 
@@ -173,9 +170,9 @@ def test_reason_of_a_resync_that_is_unconfirmed(stage: Callable[..., Stage]) -> 
     here = stage(Scenario(faults=(Fault(on="resync", times=0, does="reset"),)))
     found = []
 
-    def observe(run: Run, step: Step | None) -> None:
+    def observe(_: Run, step: Step | None) -> None:
         if step is not None and step.event == "unconfirmed":
-            found.append(why(run.settings, run.chart, step.facts, step))
+            found.append(step.why)
 
     here.play("FORCE_RESYNC", observe)
 
