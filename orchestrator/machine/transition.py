@@ -17,7 +17,6 @@ at the moment it begins and, once it has asked, at the moment the answer came: s
 the same moments make the same run again.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Pure, Writing
@@ -117,7 +116,11 @@ def start(chart: Chart, settings: Settings, started_at: float, facts: Facts | No
     """
     standing = Standing(chart.initial, facts or Facts(), settings.timeout, started_at=started_at)
     turn = _Turn(chart, settings, standing, 0.0, 0.0, None, 0.0)
-    return turn.enter(turn.state, standing, _Result("", standing.facts))
+    if turn.state.concludes:
+        concluded = standing.facts.but(verdict="", concluded_at=0.0)
+        standing = standing._replace(facts=concluded, deadline=GRACE)
+    wake, hopeless = turn.due_at(turn.state, standing.facts, standing.deadline, _Result("", standing.facts))
+    return standing._replace(wake=wake, hopeless=hopeless)
 
 
 def begin(
@@ -321,7 +324,7 @@ class _Turn:
             # After the verdict the failure that decided is kept.
             failure=facts.failure if self.standing.concluded else None,
         )
-        answer = replace(answer, at=self.now, took=self.now - self.began)
+        answer = answer.timed(self.now, self.now - self.began)
         event, facts, rule = effect.mean(self.settings, facts, answer)
         return tried._replace(event=event, facts=facts, rule=rule, answer=answer)
 
@@ -391,42 +394,54 @@ class _Turn:
         """
         before, source, event = self.standing, self.state, result.event
         target = self.chart.states[follow(self.chart, source.name, event)]
-        standing = before._replace(
-            state=target.name,
-            facts=result.facts,
-            failures=self.failures,
-            number=before.number + 1,
-            last_event=before.last_event if source.kind is Kind.CHOOSES else event,
-            lost_at=None,
-        )
-        pause, drawn = 0.0, None
+        last_event = before.last_event if source.kind is Kind.CHOOSES else event
+        facts, deadline, hurried, pause, drawn = result.facts, before.deadline, before.hurried, 0.0, None
         if target is source:
-            standing, pause, drawn = self._back_off(standing, result)
+            pause, hopeless, drawn = self._back_off(result)
+            wake = self.now + pause
         else:
-            standing = self.enter(target, standing, result)
+            if target.concludes:
+                facts = facts.but(verdict=last_event, concluded_at=self.now)
+                deadline = self.now + (GRACE_AFTER_SIGNAL if self.signal else GRACE)
+                hurried = self.signal is not None
+            wake, hopeless = self.due_at(target, facts, deadline, result)
+        standing = Standing(
+            target.name,
+            facts,
+            deadline,
+            wake,
+            before.number + 1,
+            last_event,
+            self.failures,
+            hopeless,
+            hurried,
+            None,
+            before.started_at,
+            before.resumed_at,
+        )
         return Step(
-            before=before,
-            event=event,
-            after=standing,
-            kind=source.kind,
-            operand=source.operand,
-            rule=result.rule,
-            began=self.began,
-            at=self.now,
-            request=result.request,
-            limit=result.limit,
-            answer=result.answer,
-            failure=result.failure,
-            cut_off=result.cut_off,
-            unwritable=result.unwritable,
-            pause=pause,
-            jitter=drawn,
-            signal=self.signal,
-            exit=target.exit,
+            before,
+            event,
+            standing,
+            source.kind,
+            source.operand,
+            result.rule,
+            self.began,
+            self.now,
+            result.request,
+            result.limit,
+            result.answer,
+            result.failure,
+            result.cut_off,
+            result.unwritable,
+            pause,
+            drawn,
+            self.signal,
+            target.exit,
         )
 
-    def _back_off(self, standing: Standing, result: _Result) -> tuple[Standing, float, float | None]:
-        """Postpone the next attempt; also for how long, and the number drawn for that."""
+    def _back_off(self, result: _Result) -> tuple[float, bool, float | None]:
+        """For how long the next attempt is postponed, whether it is hopeless, and the number drawn for that."""
         asked, drawn = result.failure.retry_after if result.failure else None, None
         if asked is not None:
             seconds = asked
@@ -434,36 +449,29 @@ class _Turn:
             drawn = self.jitter
             doubled = BACKOFF_FIRST * 2.0 ** min(self.failures.get(self.state.name, 1) - 1, 32)
             seconds = min(doubled, BACKOFF_MOST) * (1 - drawn / 2)
-        left = standing.deadline - self.now
+        left = self.standing.deadline - self.now
         # A wait known to end too late is not sat through, where the state may give up. Else a back-off is cut at
         # the deadline, where a GET is still made, and nothing else.
         changes = result.request is not None and result.request.changes
         pointless = changes or (asked is not None and self._may_give_up(result.facts))
         hopeless = left <= 0 or (pointless and seconds > left)
-        seconds = 0.0 if hopeless else min(seconds, left)
-        return standing._replace(wake=self.now + seconds, hopeless=hopeless), seconds, drawn
+        return 0.0 if hopeless else min(seconds, left), hopeless, drawn
 
-    def enter(self, state: State, standing: Standing, result: _Result) -> Standing:
-        """Take up a state: when is it due, and does the run conclude here?"""
+    def due_at(self, state: State, facts: Facts, deadline: float, result: _Result) -> tuple[float, bool]:
+        """When the state that is entered is due, and whether what it waits for is hopeless."""
         now = self.now
-        if state.concludes:
-            standing = standing._replace(
-                facts=standing.facts.but(verdict=standing.last_event, concluded_at=now),
-                deadline=now + (GRACE_AFTER_SIGNAL if self.signal else GRACE),
-                hurried=self.signal is not None,
-            )
         if state.kind is not Kind.WAITS:
-            return standing._replace(wake=now, hopeless=False)
-        lasts = PAUSES[state.operand](self.settings, standing.facts, now)
+            return now, False
+        lasts = PAUSES[state.operand](self.settings, facts, now)
         asked = (result.failure.retry_after if result.failure else None) or 0.0
-        left = standing.deadline - now
+        left = deadline - now
         refused = result.event in _REFUSALS and result.request is not None and result.request.changes
         if asked > left and not refused:
             asked = 0.0  # the change was given up: what follows does without it
         until = now + max(lasts, asked)
-        too_late = until > standing.deadline and Event.TOO_LATE in state.edges
+        too_late = until > deadline and Event.TOO_LATE in state.edges
         hopeless = left <= 0 or too_late or (refused and asked > left)
-        return standing._replace(wake=now if hopeless else min(until, standing.deadline), hopeless=hopeless)
+        return (now if hopeless else min(until, deadline)), hopeless
 
 
 def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:

@@ -109,6 +109,11 @@ class Answer:
     def __str__(self) -> str:
         return f"{self.status} {self.code}"
 
+    def timed(self, at: float, took: float) -> "Answer":
+        """The answer, and when it came; what `dataclasses.replace` does, in a third of the time."""
+        told = (self.status, self.code, self.message, self.data, self.date, self.dated, self.request_id)
+        return Answer(*told, at, took, self.cut)
+
     @property
     def asked_at(self) -> float | None:
         """Fivetran's now when the request was sent, a second early at most; None where it told no time.
