@@ -232,7 +232,7 @@ def blocks(language: str) -> list[str]:
 
 def test_page_makes_the_example() -> None:
     """START's chart with the page's blocks in their places is the example."""
-    first, state, verdict = blocks("toml")
+    first, state, verdict, _ = blocks("toml")
     places = (
         ('initial = "validating"\n', first),
         ("# --- Can it sync at all?", f"{state}\n# --- Can it sync at all?"),
