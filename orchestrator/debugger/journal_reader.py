@@ -262,7 +262,7 @@ def _resumption(document: Mapping[str, Any]) -> Resumption:
 def _opened(document: Mapping[str, Any], resumed: Resumption | None) -> float:
     """When the run began on the clock that the times under `clock` are on.
 
-    In journals of version 0.2.0 and before that is the machine's clock; a header, or what says that the run was
+    In older journals that is the machine's clock; a header, or what says that the run was
     taken up, has what it showed then.
     """
     if resumed is not None and document.get("resumed") is not None:

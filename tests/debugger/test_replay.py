@@ -72,6 +72,18 @@ def test_recorded_run_repeats(name: str) -> None:
     assert code is not None
 
 
+@pytest.mark.parametrize("file", sorted((FOLDER.parent / "journals_before").iterdir()), ids=lambda file: file.stem)
+def test_journal_of_an_earlier_version_repeats(file: Path) -> None:
+    """What an older program recorded, some of it in real time and taken up again, repeats to its last step."""
+    journal = read_journal(file)
+
+    standing = replay(journal)
+
+    last = journal.records[-1].step
+    assert not journal.torn
+    assert (standing.state, standing.facts) == (last.target, last.facts)
+
+
 @pytest.mark.parametrize("name", recordings())
 def test_recording_again_gives_the_same(name: str) -> None:
     """Recorded again, every run gives the same bytes, the chart's text aside; where that was meant: make journals."""
