@@ -19,7 +19,8 @@ from orchestrator.job.result import result
 from orchestrator.job.run_log import _learned
 from orchestrator.job.stdout import render
 from orchestrator.job.trace import Trace
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.machine.standing import Standing
 from orchestrator.simulator.connection import Connection
 from orchestrator.simulator.scenario import Scenario, SyncPlan

@@ -11,7 +11,8 @@ from ledger import LEDGER
 from mutate import Mutant, judged, mutants, played, told, told_of_altered
 from pytest_httpserver import HTTPServer
 
-from orchestrator.machine.loader import ACTIONS, load, prove
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load, prove
 
 pytestmark = pytest.mark.usefixtures("_undrawn")
 

@@ -13,8 +13,8 @@ from orchestrator.job.files import read_bytes
 from orchestrator.job.inputs import LEAST_SECONDS, MOST_SECONDS
 from orchestrator.job.journal import FORMAT, LARGEST
 from orchestrator.job.state_file import check_run
+from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Kind
-from orchestrator.machine.loader import ACTIONS
 from orchestrator.machine.standing import Standing
 from orchestrator.machine.step import Signal, Step
 from orchestrator.values.events import Event

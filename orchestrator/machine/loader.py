@@ -26,7 +26,7 @@ from orchestrator.values.exchange import (
 )
 from orchestrator.values.parsing import parse_toml
 
-__all__ = ["ACTIONS", "ChartError", "load", "packaged_source", "parse", "prove"]
+__all__ = ["ChartError", "load", "packaged_source", "parse", "prove"]
 
 SAME = "same"
 TABLES = "TABLES"  # the variable, for which SCHEMA and TABLE may stand

@@ -7,7 +7,8 @@ import pytest
 from process import Process
 
 from orchestrator.cli import main
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.machine.promises import PROMISES
 
 Capture = pytest.CaptureFixture[str]

@@ -13,7 +13,8 @@ from orchestrator.drawing import dot, mermaid
 from orchestrator.drawing.model import View, diagram
 from orchestrator.drawing.page import page
 from orchestrator.drawing.table import table
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 
 Capture = pytest.CaptureFixture[str]
 

@@ -16,7 +16,8 @@ from urllib3.util import parse_url
 from orchestrator.job.address import parsed
 from orchestrator.job.configuration import ConfigurationError, Configured, configure, report_dir
 from orchestrator.job.variables import VARIABLES
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Scenario
 from orchestrator.values.settings import Settings

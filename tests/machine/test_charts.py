@@ -11,8 +11,9 @@ import pytest
 import orchestrator
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, Call
 from orchestrator.fivetran.verdicts import HEADLINES
+from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart, Kind, State
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.loader import load
 from orchestrator.machine.position import IllegalMove, follow, machine_of
 from orchestrator.values.events import SIGNALS, Event
 

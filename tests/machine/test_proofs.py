@@ -13,7 +13,8 @@ from orchestrator.fivetran.documents import MANUAL
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, Call, Pure
 from orchestrator.fivetran.effects.situation import trigger_unanswered
 from orchestrator.fivetran.tags import TRIGGERS, Tag
-from orchestrator.machine.loader import ACTIONS, load, parse, prove
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load, parse, prove
 from orchestrator.machine.promises import PROMISES, broken
 from orchestrator.machine.promises.paths import Promise
 from orchestrator.machine.transition import unknown
