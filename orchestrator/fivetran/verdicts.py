@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.registry import tagged
+from orchestrator.fivetran.effects.registry import resyncs
 from orchestrator.fivetran.effects.situation import (
     OVER,
     has_sync,
@@ -18,7 +18,6 @@ from orchestrator.fivetran.effects.situation import (
     still_running,
     triggered,
 )
-from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import duration, few, listed
@@ -33,16 +32,13 @@ class Action(Protocol):
     @property
     def green(self) -> str:
         """The one verdict that ends with exit code 0."""
-        ...
 
     @property
     def triggers(self) -> tuple[str, ...]:
         """The effects that have Fivetran start what it is about."""
-        ...
 
     def values(self, choice: str) -> tuple[str, ...]:
         """The values of a choice that it has an edge for."""
-        ...
 
 
 class Explanation(NamedTuple):
@@ -116,7 +112,7 @@ def explain(settings: Settings, facts: Facts, chart: Action) -> Explanation:
         headline = _GAVE_UP.get((facts.failure or {}).get("event", ""), headline)
     elif verdict == Event.NOT_FOUND and resync_failed(facts):
         headline = f"Fivetran does not know {_several(settings, 'the schema or the table', 'one of the tables')}"
-    elif verdict == Event.SUCCEEDED and _resyncs(chart):
+    elif verdict == Event.SUCCEEDED and resyncs(chart.triggers):
         headline = "the re-sync was accepted, and a sync has succeeded since"
     elif verdict == Event.SUCCEEDED and not triggered(facts):
         headline = "the sync that was running already succeeded"
@@ -129,10 +125,6 @@ def explain(settings: Settings, facts: Facts, chart: Action) -> Explanation:
         still_running=running,
         advice=(*few(_remedies(facts)), *_advice(settings, facts, chart)),
     )
-
-
-def _resyncs(chart: Action) -> bool:
-    return not tagged(Tag.STARTS_RESYNC).isdisjoint(chart.triggers)
 
 
 def _several(settings: Settings, one: str, several: str) -> str:
@@ -257,7 +249,7 @@ def _evidence(facts: Facts, chart: Action) -> Iterator[str]:
         reason = f" ({sync['reason']})" if sync.get("reason") else ""
         yield f"its history has this sync as {sync.get('sync_id')}, from {sync.get('start')} {ended}{status}{reason}"
     historical = documents.status(facts.connection or {}).get("is_historical_sync") is True
-    if historical and _resyncs(chart):
+    if historical and resyncs(chart.triggers):
         yield "a historical sync is under way (status.is_historical_sync)"
 
 
@@ -365,7 +357,7 @@ def _setup_advice(settings: Settings, facts: Facts, _: Action) -> list[str]:
 
 def _unconfirmed_advice(settings: Settings, _: Facts, chart: Action) -> list[str]:
     resync = f"a re-sync of the {_several(settings, 'table', 'tables')}"
-    what = resync if _resyncs(chart) else "the sync that the job asked for"
+    what = resync if resyncs(chart.triggers) else "the sync that the job asked for"
     return [
         f"look on the connection's page whether {what} is under way: {settings.page}",
         "if not, start the job again",

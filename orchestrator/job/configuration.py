@@ -23,12 +23,8 @@ __all__ = ["ConfigurationError", "Configured", "configure", "report_dir", "subje
 CI_REPORT_DIR = "dataops/report/fivetran"
 CI_MARGIN = 60.0  # seconds of the job's own timeout that are left for its other work
 CI_LEAST = 10.0
+# A policy -> what it is for; FIVETRAN_ and its name is the variable.
 POLICIES = {
-    "on_running": "FIVETRAN_ON_RUNNING",
-    "on_reschedule": "FIVETRAN_ON_RESCHEDULE",
-    "on_broken": "FIVETRAN_ON_BROKEN",
-}
-POLICY_OF = {
     "on_running": "a sync that is running already",
     "on_reschedule": "a sync that Fivetran reschedules",
     "on_broken": "a connection that is broken",
@@ -187,12 +183,12 @@ def _connector(inputs: Inputs) -> str:
 
 
 def _policy(inputs: Inputs, chart: Chart, name: str) -> str:
-    variable = POLICIES[name]
+    variable = f"FIVETRAN_{name.upper()}"
     text = inputs.value(variable).lower()
     if text not in chart.values(name):
         inputs.error(
             variable,
-            f"{inputs.quoted(variable, text)} is not a valid choice for {POLICY_OF[name]} in {chart.action}",
+            f"{inputs.quoted(variable, text)} is not a valid choice for {POLICIES[name]} in {chart.action}",
             f"set it to {' or '.join(chart.values(name))}",
         )
     return text
@@ -207,7 +203,7 @@ def _restore_schedule(inputs: Inputs) -> str:
 
 
 def _timeout(inputs: Inputs, now: Callable[[], float]) -> float:
-    asked = inputs.number("FIVETRAN_TIMEOUT", 1.0)
+    asked = inputs.seconds("FIVETRAN_TIMEOUT", 1.0)
     limit, began = inputs.environ.get("CI_JOB_TIMEOUT", ""), parse_time(inputs.environ.get("CI_JOB_STARTED_AT"))
     if not re.fullmatch(r"[0-9]{1,9}", limit.strip()):
         return asked

@@ -93,8 +93,8 @@ class Inputs:
             self.warnings.append(f"{name} is {text!r}: any value counts as set; to turn it off, leave it empty")
         return bool(text)
 
-    def number(self, name: str, least: float) -> float:
-        """A number, from the least that it may be."""
+    def seconds(self, name: str, least: float = LEAST_SECONDS) -> float:
+        """A number of seconds, from the least that it may be."""
         text = self.value(name)
         try:
             number = float(text)
@@ -108,10 +108,6 @@ class Inputs:
             )
             return float(VARIABLES[name].default)
         return number
-
-    def seconds(self, name: str) -> float:
-        """A number of seconds."""
-        return self.number(name, LEAST_SECONDS)
 
     def count(self, name: str) -> int:
         """A whole number from 1."""

@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Writing, tagged
-from orchestrator.fivetran.tags import TRIGGERS, Tag
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Writing, resyncs, tagged
+from orchestrator.fivetran.tags import TRIGGERS
 from orchestrator.machine.actions import ACTIONS, FOLDER
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.values.events import SIGNALS, Event
@@ -148,7 +148,7 @@ class _Builder:
             about=str(texts["about"]).strip(),
             prints="".join(self._said("prints", _PRINTS)),
             green="".join(self._said("green", tuple(Event))),
-            triggers=self._said("triggers", tuple(sorted(tagged(*TRIGGERS))), several=True),
+            triggers=self._said("triggers", tuple(sorted(tagged(TRIGGERS))), several=True),
             needs=self._said("needs", (TABLES,), several=True),
         )
 
@@ -301,7 +301,7 @@ def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str
     if unknown:
         yield f"{state.name}: {state.kind}: {unknown}"
         return
-    if state.operand in tagged(Tag.STARTS_RESYNC) and TABLES not in chart.needs:  # it would re-sync all there are
+    if state.kind is Kind.DOES and resyncs([state.operand]) and TABLES not in chart.needs:  # it would re-sync all
         yield f"needs: {TABLES} is missing, which {state.name} asks for"
     edges = set(state.edges)
     shielded = is_behind or state.concludes

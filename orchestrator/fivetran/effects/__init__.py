@@ -7,6 +7,16 @@ with any fact missing. The machine's driver sends; nothing here waits, repeats o
 
 # Imported, they register theirs.
 from orchestrator.fivetran.effects import choices, closing, judging, pauses, preparing, trigger  # noqa: F401
-from orchestrator.fivetran.effects.registry import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Writing, tagged
+from orchestrator.fivetran.effects.registry import (
+    CHOICES,
+    EFFECTS,
+    PAUSES,
+    Call,
+    Choice,
+    Pure,
+    Writing,
+    resyncs,
+    tagged,
+)
 
-__all__ = ["CHOICES", "EFFECTS", "PAUSES", "Call", "Choice", "Pure", "Writing", "tagged"]
+__all__ = ["CHOICES", "EFFECTS", "PAUSES", "Call", "Choice", "Pure", "Writing", "resyncs", "tagged"]

@@ -2,25 +2,10 @@
 
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.observing import SWITCHES
-from orchestrator.fivetran.effects.registry import tagged
-from orchestrator.fivetran.tags import Tag
+from orchestrator.fivetran.effects.registry import resyncs
 from orchestrator.values.events import Event
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
-
-__all__ = [
-    "FRESH",
-    "OVER",
-    "has_sync",
-    "resync_asked",
-    "resync_failed",
-    "schedule_may_change",
-    "schedule_to_restore",
-    "schedule_to_switch_late",
-    "still_running",
-    "trigger_unanswered",
-    "triggered",
-]
 
 FRESH = 15.0  # seconds: the oldest document on which the schedule is changed at the end
 
@@ -40,12 +25,12 @@ def trigger_unanswered(facts: Facts) -> bool:
 
 def resync_asked(facts: Facts) -> bool:
     """Whether this run has asked for a re-sync of tables."""
-    return not tagged(Tag.STARTS_RESYNC).isdisjoint(facts.attempted)
+    return resyncs(facts.attempted)
 
 
 def resync_failed(facts: Facts) -> bool:
     """Whether asking for a re-sync of tables failed, and is not tried again."""
-    return not tagged(Tag.STARTS_RESYNC).isdisjoint(facts.given_up)
+    return resyncs(facts.given_up)
 
 
 def has_sync(settings: Settings, facts: Facts) -> bool:

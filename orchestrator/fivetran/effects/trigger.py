@@ -1,6 +1,7 @@
 """The trigger, and what became of one whose answer was lost."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.observing import items, observed
@@ -15,8 +16,12 @@ from orchestrator.values.outcome import Outcome
 from orchestrator.values.settings import Settings
 
 
+def _post(settings: Settings, facts: Facts, path: str, purpose: str, body: Mapping[str, Any]) -> Request:
+    return on_connection(settings, facts, "POST", path, purpose, body=body, wants_data=False)
+
+
 def _post_sync(settings: Settings, facts: Facts) -> Request:
-    return on_connection(settings, facts, "POST", "/sync", "start a sync", body={"force": False}, wants_data=False)
+    return _post(settings, facts, "/sync", "start a sync", {"force": False})
 
 
 @call("POST", _post_sync, Tag.STARTS_SYNC)
@@ -26,15 +31,7 @@ def trigger_sync(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[E
 
 
 def _post_forced_sync(settings: Settings, facts: Facts) -> Request:
-    return on_connection(
-        settings,
-        facts,
-        "POST",
-        "/sync",
-        "stop the running sync and start one",
-        body={"force": True},
-        wants_data=False,
-    )
+    return _post(settings, facts, "/sync", "stop the running sync and start one", {"force": True})
 
 
 @call("POST", _post_forced_sync, Tag.RESTARTS_SYNC, needs=("on_running", "restart"))
@@ -44,15 +41,8 @@ def restart_sync(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[E
 
 
 def _post_resync(settings: Settings, facts: Facts) -> Request:
-    return on_connection(
-        settings,
-        facts,
-        "POST",
-        "/schemas/tables/resync",
-        f"start a historical re-sync of the {'tables' if settings.tables else 'table'}",
-        body=settings.scope,
-        wants_data=False,
-    )
+    purpose = f"start a historical re-sync of the {'tables' if settings.tables else 'table'}"
+    return _post(settings, facts, "/schemas/tables/resync", purpose, settings.scope)
 
 
 @call("POST", _post_resync, Tag.STARTS_RESYNC)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from orchestrator.fivetran.effects import tagged
+from orchestrator.fivetran.effects import resyncs, tagged
 from orchestrator.fivetran.tags import TRIGGERS, Tag
 from orchestrator.machine.chart import Chart, Kind, State
 from orchestrator.machine.promises.conduct import asks, chosen, done, leads_on, tags, takes_time, triggers
@@ -13,7 +13,7 @@ __all__ = ["TRIGGER"]
 
 
 def _own_trigger(chart: Chart) -> Path | None:
-    foreign = tagged(*TRIGGERS) - {*chart.triggers}
+    foreign = tagged(TRIGGERS) - {*chart.triggers}
     return shortest(chart, "", nothing, at=lambda _, state: state.kind is Kind.DOES and state.operand in foreign)
 
 
@@ -161,8 +161,6 @@ def _bad_hour(chart: Chart) -> Path | None:
 
 
 def _judged(chart: Chart) -> Path | None:
-    resyncs = not tagged(Tag.STARTS_RESYNC).isdisjoint(chart.triggers)
-
     def after(memory: tuple[str, str], edge: Edge) -> Iterable[tuple[str, str]]:
         """Whether there is a baseline, and whose sync is followed."""
         baseline, whose = memory
@@ -172,7 +170,7 @@ def _judged(chart: Chart) -> Path | None:
             whose = "ours" if edge.event == Event.TRIGGERED else ""
         elif done(edge, Tag.LOOKS) and edge.event == Event.STARTED:
             whose = "ours"
-        elif chosen(edge, "on_running") == "attach" and not resyncs:
+        elif chosen(edge, "on_running") == "attach" and not resyncs(chart.triggers):
             whose = "somebody's"
         return ((baseline, whose),)
 
