@@ -81,16 +81,12 @@ def subject_of(environ: Mapping[str, str]) -> dict[str, Any]:
     subject = {"action": action, "connector_id": given("CONNECTOR_ID")}
     if action not in ACTIONS or "TABLES" not in load(action).needs:
         return subject
-    schema, table, scope = given("SCHEMA"), given("TABLE"), {}
+    schema, table = given("SCHEMA"), given("TABLE")
+    scope = {schema: [table]} if schema and table else {}
     with suppress(ValueError):
         scope = parse_tables(given("TABLES"))
-        schema, table = single(scope) or (schema, table)
-    return {
-        **subject,
-        "schema": schema,
-        "table": table,
-        "tables": scope or ({schema: [table]} if schema and table else {}),
-    }
+    schema, table = single(scope) or (schema, table)
+    return {**subject, "schema": schema, "table": table, "tables": scope}
 
 
 def configure(environ: Mapping[str, str], now: Callable[[], float] = time.time) -> Configured:
