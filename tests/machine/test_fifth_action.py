@@ -56,6 +56,17 @@ def test_it_is_an_action_like_the_others(copy: Path) -> None:
     assert "PAUSE" in run(copy, "run", "--help").stdout
 
 
+def test_it_can_be_debugged(copy: Path) -> None:
+    """The debugger steps through it, against the simulated Fivetran, to its end."""
+    (copy / "commands").write_text("continue\n", "utf-8")
+
+    shown = run(copy, "debug", "PAUSE", "--commands", str(copy / "commands"))
+
+    assert shown.returncode == 0, shown.stderr + shown.stdout
+    assert "pausing" in shown.stdout
+    assert "ending --paused--> done" in shown.stdout
+
+
 def test_promises_are_about_its_effect_too(copy: Path) -> None:
     """A chart that would pause the connection while a sync runs is refused: the change might stop it."""
     careless = copy / "careless.toml"
