@@ -17,6 +17,7 @@ from orchestrator.debugger.journal_reader import ANSWERED, HASTENED, INJECTED
 from orchestrator.debugger.ports import DebugPorts, Halted, Reply
 from orchestrator.debugger.timeline import Moment, Timeline, kept
 from orchestrator.fivetran import documents
+from orchestrator.fivetran.effects.situation import resync_asked
 from orchestrator.job.limits import Limits
 from orchestrator.job.masking import Mask
 from orchestrator.machine.chart import Chart, Kind, State
@@ -30,7 +31,6 @@ from orchestrator.simulator.scenario import load_scenario
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import Request
 from orchestrator.values.facts import Facts
-from orchestrator.values.settings import Settings
 
 __all__ = ["AS_TOLD", "Session"]
 
@@ -307,7 +307,7 @@ class Session:
             settings = replace(line.settings, api_key=KEY, api_secret=secret)
             if here.facts.connection is not None:
                 connection = simulator.connection(settings.connector_id)
-                connection.adopt(here.facts.connection, _under_way(settings, here.facts))
+                connection.adopt(here.facts.connection, _under_way(here.facts))
         ports = DebugPorts(line.chart, settings, clock, self.mask, simulator=simulator, ahead=here.ahead)
         standing = here.standing._replace(started_at=clock.wall() - (here.wall - here.standing.started_at))
         run = Run(line.chart, ports.settings, ports.ports, standing=standing, elapsed=here.now)
@@ -358,7 +358,7 @@ class Session:
             ports.pause(run.began + wake)
 
 
-def _under_way(settings: Settings, facts: Facts) -> str:
+def _under_way(facts: Facts) -> str:
     """What started the sync that Fivetran is at, as far as the run knows; "" where none is.
 
     A trigger that was accepted after the document was read is under way. One whose answer was
@@ -367,4 +367,4 @@ def _under_way(settings: Settings, facts: Facts) -> str:
     syncing = documents.sync_state(facts.connection or {}) == "syncing"
     read, asked = facts.read_at, facts.asked_at
     accepted = facts.triggered and read is not None and asked is not None and asked >= read
-    return ("resync" if settings.action == "FORCE_RESYNC" else "sync") if syncing or accepted else ""
+    return ("resync" if resync_asked(facts) else "sync") if syncing or accepted else ""

@@ -155,11 +155,11 @@ def _part(desk: Desk) -> None:
     facts, effect = last.facts, EFFECTS.get(line.chart.states[last.standing.state].operand)
     if line.ports.interrupted is not None and isinstance(effect, Call):
         facts = unknown(facts, effect, line.ports.interrupted, last.now)
-    said = explain(line.settings, facts.but(verdict=str(Event.INTERRUPTED)))
+    said = explain(line.settings, facts.but(verdict=str(Event.INTERRUPTED)), line.chart)
     desk.say("the run is left before its end. At Fivetran, as far as the run knows:")
     for one in said.at_fivetran:
         desk.say(f"- {one}")
-    if said.still_running is not False and line.settings.action == "START":
+    if said.still_running is not False and "attach" in line.chart.values("on_running"):
         desk.say("To wait for that sync, start the job, or this, with FIVETRAN_ON_RUNNING=attach.")
 
 

@@ -183,7 +183,7 @@ class Job:
         written = self.reporter.written or {}  # stdout tells the same end, however long the writing took
         ended = parse_time(written.get("ended_at")) or self.clock.wall()
         document = result(settings, run.chart, run.standing, self.trace, ended)
-        self._print(render(run.facts, document, self.mask), limits, settings.timeout - run.now)
+        self._print(render(run.chart.prints, run.facts, document, self.mask), limits, settings.timeout - run.now)
         # Last: it is what somebody looks for at the end of a job's log.
         self.run_log.verdict(settings, run, self.reporter.place)
         return run.state.exit or 0

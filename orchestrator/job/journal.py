@@ -131,7 +131,11 @@ def compose_header(
         "action": settings.action,
         "connector_id": settings.connector_id,
         "started_at": iso(standing.started_at),
-        "settings": {**decisive, "policies": dict(settings.policies)},
+        "settings": {
+            **decisive,
+            "policies": dict(settings.policies),
+            **({"tables": settings.scope} if settings.tables else {}),
+        },
         "chart": {"digest": chart.digest, "packaged": packaged, "source": chart.source},
         **({} if snapshot is None else {"resumed": compose_resumption(standing, snapshot)}),
     }

@@ -19,7 +19,7 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 from orchestrator.values.settings import CONNECTOR_ID, Settings, page_of
 
-__all__ = ["DRAWINGS", "FORMAT", "JOURNAL", "RESULT", "Document", "as_text", "result", "result_outside"]
+__all__ = ["DRAWINGS", "FORMAT", "JOURNAL", "RESULT", "Document", "as_text", "result", "result_outside", "subject"]
 
 FORMAT = 1  # a new one where a member goes, or means something else; new members may come at any time
 RESULT, JOURNAL = "result.json", "journal.jsonl"  # in FIVETRAN_REPORT_DIR
@@ -40,15 +40,10 @@ def result(settings: Settings, chart: Chart, standing: Standing, trace: Trace, n
     """
     facts = standing.facts
     return _composed(
-        subject={
-            "action": settings.action,
-            "connector_id": settings.connector_id,
-            "schema": settings.schema or None,
-            "table": settings.table or None,
-        },
+        subject=subject(settings),
         verdict=facts.verdict,
         end=chart.exit_of(facts.verdict or ""),
-        told=explain(settings, facts),
+        told=explain(settings, facts, chart),
         standing=standing,
         now=now,
         chart=chart,
@@ -56,11 +51,17 @@ def result(settings: Settings, chart: Chart, standing: Standing, trace: Trace, n
     )
 
 
+def subject(settings: Settings) -> dict[str, Any]:
+    """What a job is about: action, connector_id, schema, table, tables."""
+    names = ("action", "connector_id", "schema", "table")
+    return {**{name: getattr(settings, name) for name in names}, "tables": settings.scope}
+
+
 def result_outside(
     verdict: str | None,
     code: int | None,
     told: Explanation,
-    subject: Mapping[str, str],
+    subject: Mapping[str, Any],
     standing: Standing,
     now: float,
     *,
@@ -73,14 +74,14 @@ def result_outside(
         verdict: What it is called; None where there is none.
         code: Its exit code; None where that is not known.
         told: It in words.
-        subject: What the job was about, as far as its variables say: action, connector_id, schema, table.
+        subject: What the job was about, as far as its variables say: action, connector_id, schema, table, tables.
         standing: Where the run stands; where none has begun, when the job did, and what the user should know.
         now: When it ended, in seconds since the epoch.
         chart: The run's chart.
         trace: Its steps so far.
     """
     return _composed(
-        subject={name: subject.get(name) or None for name in ("action", "connector_id", "schema", "table")},
+        subject=subject,
         verdict=verdict,
         end=(None, code),
         told=told,
@@ -98,7 +99,7 @@ def as_text(document: Mapping[str, Any]) -> str:
 
 def _composed(
     *,
-    subject: Mapping[str, str | None],
+    subject: Mapping[str, Any],
     verdict: str | None,
     end: tuple[str | None, int | None],
     told: Explanation,
@@ -112,7 +113,7 @@ def _composed(
     state, code = end
     return {
         "format": FORMAT,
-        **subject,
+        **{name: subject.get(name) or None for name in ("action", "connector_id", "schema", "table", "tables")},
         "verdict": verdict,
         "state": state,
         "exit_code": code,

@@ -48,12 +48,15 @@ class RunLog:
         self._last_line = 0.0  # when something was said
         self._slow_start_told = False
         self._busy_told = False
+        self._about_busy = ""
         self._doubt_told: float | None = None
 
     def inputs(self, inputs: Mapping[str, str], warnings: tuple[str, ...], version: str) -> None:
         """The effective inputs: those that were given, and then what holds by default."""
         given = {name: value for name, value in inputs.items() if value and value != VARIABLES[name].default}
         default = {name: value for name, value in inputs.items() if value and name not in given}
+        if "FIVETRAN_ON_RUNNING" in inputs:
+            self._about_busy = " (FIVETRAN_ON_RUNNING says what to do about it)"
         with self._sections.section("fivetran_inputs", f"fivetran-orchestrator {version}: inputs"):
             self._log.info(f"fivetran-orchestrator {version}", **given)
             self._log.info("by default", **default)
@@ -78,7 +81,7 @@ class RunLog:
         self._tell(step, told)
         if step.event == Event.BUSY and not self._busy_told:
             self._busy_told = True
-            self._log.info("another sync is running already (FIVETRAN_ON_RUNNING says what to do about it)")
+            self._log.info(f"another sync is running already{self._about_busy}")
         self._doubt(step)
         for warning in step.facts.warnings:
             self._warn(warning)
@@ -161,7 +164,7 @@ class RunLog:
         if document:
             with self._sections.section("fivetran_facts", "What was learned"):
                 self._log.info("what was learned", **_learned(run.facts, document))
-        told = explain(settings, run.facts)
+        told = explain(settings, run.facts, run.chart)
         code = run.state.exit or 0
         say = self._log.error if code else self._log.info
         say(told.headline, verdict=run.facts.verdict, state=run.state.name, exit_code=code, after=duration(run.now))

@@ -69,12 +69,13 @@ class Found(NamedTuple):
     stale: str = ""
 
 
-def _subject(settings: Settings) -> dict[str, str]:
+def _subject(settings: Settings) -> dict[str, Any]:
     return {
         "action": settings.action,
         "connector_id": settings.connector_id,
         "schema": settings.schema,
         "table": settings.table,
+        **({"tables": settings.scope} if settings.tables else {}),
     }
 
 
@@ -133,10 +134,13 @@ def read_snapshot(file: str, settings: Settings, chart: Chart, now: float, *, ho
     signed = document.get("format") == FORMAT and _is_signed(settings, document)
     if signed and document.get("ended") is True:
         return Found()
-    for name, value in _subject(settings).items():
-        if document.get(name) != value:
+    subject = _subject(settings)
+    for name in (*subject, "tables"):
+        found, value = document.get(name), subject.get(name)
+        if found != value:
             raise SnapshotError(
-                f"{file} holds the run of another job, with {name} {_shown(document.get(name))}, not {value}", another
+                f"{file} holds the run of another job, with {name} {_shown(found or 'none')}, not {value or 'none'}",
+                another,
             )
     pipeline = document.get("pipeline")
     if settings.pipeline and pipeline != settings.pipeline and not however_old:

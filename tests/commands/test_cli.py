@@ -17,7 +17,8 @@ from process import WITHOUT, Process, Rehearsal, rehearsed
 from orchestrator import __version__
 from orchestrator.cli import COMMANDS, _Deferred, main
 from orchestrator.job.variables import VARIABLES, Variable
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.simulator import rehearsal
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Scenario, names

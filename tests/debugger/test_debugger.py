@@ -14,7 +14,8 @@ from orchestrator.debugger.replay import chart_of, replay
 from orchestrator.debugger.sources import opened
 from orchestrator.drawing import mermaid
 from orchestrator.drawing.model import diagram
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.simulator.clock import Ahead, VirtualClock
 from orchestrator.values.facts import Facts
 

@@ -63,7 +63,7 @@ def _asked(rehearsal: Rehearsal) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ([], "no action is given: debug STATUS, START, TEST or FORCE_RESYNC, or --replay FILE\n"),
+        ([], "no action is given: debug one of FORCE_RESYNC, START, STATUS, TEST, or --replay FILE\n"),
         (["START", "--scenario", "zebra"], "no scenario is called 'zebra'; there are: another_fails, "),
         (["START", "--commands", "nowhere.txt"], "--commands nowhere.txt: No such file or directory: name a file"),
     ],

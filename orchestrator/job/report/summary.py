@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.job.report.markup import Markup, clock, cut, said, tag
-from orchestrator.values.formatting import duration
+from orchestrator.values.formatting import duration, listed
 
 __all__ = ["draw", "title"]
 
 Document = Mapping[str, Any]
 
 # How an exit code looks: what went well, what failed, and what is merely not known to have ended.
+MOST_TABLES = 5  # that are named
 _GOOD, _OPEN = {0}, {None, 5, 8, 130, 143}
 _MARKS = {
     "good": ("Done", "M5 12.5l4.5 4.5L19 7.5"),
@@ -55,9 +56,10 @@ def _subject(document: Document) -> Iterator[Markup | str]:
     if document["connector_id"]:
         yield " on "
         yield tag("code", said(document["connector_id"], 200))
-    if document["table"]:
-        yield ", table "
-        yield tag("code", said(f"{document['schema']}.{document['table']}", 200))
+    names = [f"{schema}.{table}" for schema, tables in (document["tables"] or {}).items() for table in tables]
+    if names:
+        yield ", table " if len(names) == 1 else f", {len(names)} tables: "
+        yield tag("code", said(listed(names, MOST_TABLES), 200))
 
 
 def _times(document: Document) -> Iterator[Markup | str]:
