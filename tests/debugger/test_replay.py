@@ -169,6 +169,7 @@ def _pause(clock: VirtualClock) -> Callable[[float], None]:
 _START = load("START")
 AWKWARD = st.sampled_from([0.1, 1 / 3, 0.125, 10 / 3, 0.7 + 0.1, 2.675, 1e-7, 29.9999996, 30.0, 1.005, 100 / 7])
 SECONDS = st.one_of(AWKWARD, st.floats(0.1, 40.0))
+LASTING = SECONDS.filter(lambda seconds: seconds >= 0.1)  # what a job takes for a setting
 MANY = hypothesis.settings(
     max_examples=40,
     deadline=None,
@@ -229,7 +230,7 @@ class _Moody:
     failing=st.integers(0, 4),
     retry_after=st.one_of(st.none(), SECONDS),
     jitter=st.floats(0.0, 1.0, exclude_max=True),
-    limits=st.tuples(st.one_of(SECONDS, st.floats(1.0, 200.0)), *[SECONDS.filter(lambda seconds: seconds >= 0.1)] * 2),
+    limits=st.tuples(st.one_of(LASTING, st.floats(1.0, 200.0)), LASTING, LASTING),
     taken_up=st.booleans(),
 )
 def test_no_number_is_too_awkward_to_repeat(  # a run's numbers
