@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import NoReturn
 
 from orchestrator.job.network_variables import prepare
@@ -62,11 +63,24 @@ def _job(environ: Mapping[str, str]) -> int:
     import gc  # noqa: PLC0415
 
     gc.disable()  # what is imported stays: collecting meanwhile costs a tenth of the start
+    # structlog imports it for loggers that are awaited, which none is here: another tenth.
+    sys.modules.setdefault("asyncio", _Deferred("asyncio"))
     from orchestrator.job.job import Job  # noqa: PLC0415  # the job's imports, for the job alone
 
     gc.freeze()
     gc.enable()
     return Job(environ).run()
+
+
+class _Deferred(ModuleType):
+    """Stands in for a module, which is imported once something of it is used."""
+
+    def __getattr__(self, name: str) -> object:
+        from importlib import import_module  # noqa: PLC0415
+
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(import_module(self.__name__), name)
 
 
 def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -1,4 +1,4 @@
-"""Alter the charts beyond their edges: other operands, states put in between, other beginnings, other conclusions.
+"""Alter the charts beyond their edges: other operands, states put in between, other beginnings, conclusions and aims.
 
 A chart that is altered so is made whole again first, or the laws alone would tell it: the new state
 has the edges that it needs, the choice of the verdict has the verdicts that there are now, and states
@@ -27,7 +27,7 @@ from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED
 
-__all__ = ["ALIVE", "Altered", "EndlessError", "altered", "counted", "death"]
+__all__ = ["ALIVE", "Altered", "EndlessError", "aims", "altered", "counted", "death"]
 
 ALIVE = "alive"
 MOST_STEPS = 400  # more than any run of a scenario takes: what takes more runs for ever
@@ -98,8 +98,13 @@ def altered(actions: tuple[str, ...]) -> Iterator[Altered]:
     """Every alteration of the actions' charts."""
     for action in actions:
         chart = load(action)
-        for what, other in (*_operands(chart), *_put_in(chart), *_moved(chart), *_tries(chart), *_orders(chart)):
+        for what, other in _alterations(chart):
             yield Altered(action, what, _whole(other))
+
+
+def _alterations(chart: Chart) -> Iterator[tuple[str, Chart]]:
+    for alter in (_operands, _put_in, _moved, _tries, _orders, aims):
+        yield from alter(chart)
 
 
 def _operands(chart: Chart) -> Iterator[tuple[str, Chart]]:
@@ -151,6 +156,19 @@ def _orders(chart: Chart) -> Iterator[tuple[str, Chart]]:
         for name in reversed([*chart.states])
     }
     yield "all stands the other way round", replace(chart, states=states)
+
+
+def aims(chart: Chart) -> Iterator[tuple[str, Chart]]:
+    """It says something else of its action."""
+    for green in sorted({*chart.verdicts()} - {chart.green}):
+        yield f"green is {green}", replace(chart, green=green)
+    for trigger in chart.triggers:
+        triggers = tuple(other for other in chart.triggers if other != trigger)
+        yield f"{trigger} is no trigger", replace(chart, triggers=triggers)
+    if chart.needs:
+        yield "it needs nothing", replace(chart, needs=())
+    for prints in sorted({"connection", "tests", "result"} - {chart.prints}):
+        yield f"it prints the {prints}", replace(chart, prints=prints)
 
 
 def _with(chart: Chart, state: State, onward: str) -> Chart:

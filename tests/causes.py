@@ -188,7 +188,7 @@ def _signal(on: str, number: int) -> Arm:
         def kill(seen: Seen) -> None:
             if seen.operation == on:
                 stage.on_request = lambda _: None  # a second signal would end this very process
-                stage.clock.speed = 1e-6  # on a busy machine, the time that hangs would outrun the signal
+                stage.clock.speed = 1.0  # on a busy machine, the time that hangs would outrun the signal
                 os.kill(os.getpid(), number)
 
         stage.simulator.add_fault(Fault(on=on, does="hang"))

@@ -1,13 +1,16 @@
 """Fixtures: a simulated Fivetran behind real HTTP, on a clock on which nobody waits."""
 
 import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import coverage
 import pytest
 from desk import Debugger
+from phases import HOST
+from process import environment
 from pytest_httpserver import HTTPServer
 from stage import Stage
 
@@ -71,17 +74,29 @@ def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _measurable() -> None:
-    """A limit or a signal is an exception anywhere, even where coverage has just taken its lock: it gets none."""
-    measuring = coverage.Coverage.current()
-    if measuring is not None and measuring._collector is not None:
-        measuring._collector.data_lock = None
-
-
-@pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
     """A shell that starts the tests in its background has SIGINT ignored, and what they start would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate that nobody trusts, and its key, in one file."""
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [
+            *(shutil.which("openssl") or "openssl", "req", "-x509", "-newkey", "ec"),
+            *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
+            *("-subj", "/CN=localhost", "-addext", f"subjectAltName=IP:127.0.0.1,DNS:{HOST}"),
+            *("-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")),
+        ],
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
+    both = folder / "both.pem"
+    both.write_text((folder / "key.pem").read_text() + (folder / "certificate.pem").read_text())
+    return both
 
 
 @pytest.fixture

@@ -36,8 +36,9 @@ from ledger import LEDGER, Entry, play
 from pytest_httpserver import HTTPServer
 from stage import Stage
 
+from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
-from orchestrator.machine.loader import ACTIONS, load, prove
+from orchestrator.machine.loader import load, prove
 from orchestrator.machine.promises import PROMISES
 from orchestrator.simulator.scenario import Scenario
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from playing import Played, Sent
 
 from orchestrator.fivetran.effects.choices import LOST_MOST
-from orchestrator.fivetran.verdicts import FRESH
+from orchestrator.fivetran.effects.situation import FRESH
 from orchestrator.machine.standing import GRACE
 from orchestrator.machine.transition import LAST_CALL
 from orchestrator.simulator.connection import Sync

@@ -125,7 +125,7 @@ class _Player:
             played.failure = f"{type(error).__name__}: {error}"
         else:
             played.code, played.verdict = run.state.exit, run.facts.verdict or ""
-            played.warnings = (*run.facts.warnings, *explain(run.settings, run.facts).at_fivetran)
+            played.warnings = (*run.facts.warnings, *explain(run.settings, run.facts, run.chart).at_fivetran)
         played.ended = self._now()
         self.clock.sleep(AFTERWARDS)
         self.simulator.catch_up()

@@ -12,7 +12,7 @@ from process import environment
 
 from orchestrator.job.configuration import report_dir
 from orchestrator.job.variables import VARIABLES
-from orchestrator.machine.loader import ACTIONS
+from orchestrator.machine.actions import ACTIONS
 from orchestrator.values.exit_codes import EXIT_CODES
 
 ROOT = Path(__file__).parent.parent

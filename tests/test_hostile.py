@@ -19,7 +19,8 @@ from orchestrator.job.result import result
 from orchestrator.job.run_log import _learned
 from orchestrator.job.stdout import render
 from orchestrator.job.trace import Trace
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.machine.standing import Standing
 from orchestrator.simulator.connection import Connection
 from orchestrator.simulator.scenario import Scenario, SyncPlan
@@ -131,7 +132,7 @@ def test_any_value_in_any_place(path: Path) -> None:
         document = Mask().value(told)
         files = [draw(document) for draw in (gitlab.junit, gitlab.dotenv)]
         drawn = [*files, gitlab.annotations(document, None), page.draw(document, [], 0, None)]
-        shown = render(facts, told, Mask())
+        shown = render(chart.prints, facts, told, Mask())
         learned = _learned(facts, facts.connection or {})
         read_back = Facts.from_json(json.loads(json.dumps(facts.as_json())))
 

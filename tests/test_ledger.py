@@ -6,7 +6,8 @@ import pytest
 from ledger import LEDGER, Entry, play
 from stage import Stage
 
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 
 pytestmark = pytest.mark.usefixtures("_undrawn")
 

@@ -6,12 +6,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from alter import ALIVE, PUT_IN, Altered, altered, death
+from alter import ALIVE, PUT_IN, Altered, aims, altered, death
 from ledger import LEDGER
 from mutate import Mutant, judged, mutants, played, told, told_of_altered
 from pytest_httpserver import HTTPServer
 
-from orchestrator.machine.loader import ACTIONS, load, prove
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load, prove
 
 pytestmark = pytest.mark.usefixtures("_undrawn")
 
@@ -60,6 +61,16 @@ def test_mutant_is_its_chart() -> None:
 def test_mutants_die(mutant: Mutant, death: str) -> None:
     """A mutant dies of the first thing that tells it from the chart."""
     assert judged(mutant) == death
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_chart_cannot_say_that_it_is_about_something_else(action: str, http_server: HTTPServer) -> None:
+    """A chart altered in what it says of its action is refused; what it prints may be anything, and it ends well."""
+    for what, chart in aims(load(action)):
+        found = death(Altered(action, what, chart), http_server)
+
+        assert (found == ALIVE) is what.startswith("it prints"), (what, found)
+        assert found in {ALIVE, "laws", "each action has its own trigger"}, (what, found)
 
 
 def test_what_is_not_changed_survives(tmp_path: Path) -> None:

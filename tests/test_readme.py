@@ -10,7 +10,8 @@ from process import environment
 
 from orchestrator.cli import main
 from orchestrator.job.variables import VARIABLES
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.values.exit_codes import EXIT_CODES
 
 ROOT = Path(__file__).parent.parent

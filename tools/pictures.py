@@ -15,8 +15,9 @@ from typing import Any
 from orchestrator.drawing import graphviz
 from orchestrator.drawing.model import diagram
 from orchestrator.job.report.picture import file_of, is_fresh
+from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.loader import load
 
 FOLDER = Path(__file__).parent.parent / "orchestrator" / "job" / "report" / "pictures"
 

@@ -38,7 +38,7 @@ def add_to(parser: ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, CODES
     parser.formatter_class = RawDescriptionHelpFormatter
     parser.add_argument(
-        "charts", nargs="*", metavar="CHART.toml", help="a chart of your own (default: the four that come with this)"
+        "charts", nargs="*", metavar="CHART.toml", help="a chart of your own (default: those that come with this)"
     )
 
 
@@ -49,7 +49,8 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
         The exit code.
     """
     from orchestrator.job.own_chart import load_file  # noqa: PLC0415
-    from orchestrator.machine.loader import ACTIONS, load  # noqa: PLC0415
+    from orchestrator.machine.actions import ACTIONS  # noqa: PLC0415
+    from orchestrator.machine.loader import load  # noqa: PLC0415
 
     del environ
     if not arguments.charts:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 
 from orchestrator.job.streams import lines, say
+from orchestrator.machine.actions import ACTIONS
 
 __all__ = ["HELP", "add_to", "execute"]
 
@@ -36,7 +37,7 @@ def add_to(parser: ArgumentParser) -> None:
         "action",
         nargs="?",
         type=_action,
-        choices=("STATUS", "START", "TEST", "FORCE_RESYNC"),
+        choices=ACTIONS,
         help="what is debugged; a journal says it itself",
     )
     where = parser.add_mutually_exclusive_group()

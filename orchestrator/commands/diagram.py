@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.job.streams import say, write_bytes
+from orchestrator.machine.actions import ACTIONS
 
 if TYPE_CHECKING:
     from orchestrator.machine.chart import Chart
@@ -17,7 +18,6 @@ __all__ = ["HELP", "add_to", "execute"]
 
 HELP = "draw the charts: Mermaid, DOT, svg, png, or a table"
 
-ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")  # the loader's, which is not imported for --help
 SUFFIXES = {"mermaid": ".mmd", "dot": ".dot", "svg": ".svg", "png": ".png", "table": ".md", "page": ".md"}
 
 EPILOG = """\

@@ -50,7 +50,7 @@ def _write(journal: "Journal", directory: str) -> None:
     from orchestrator.fivetran.verdicts import Explanation  # noqa: PLC0415
     from orchestrator.job.masking import Mask  # noqa: PLC0415
     from orchestrator.job.report_folder import Reporter  # noqa: PLC0415
-    from orchestrator.job.result import result, result_outside  # noqa: PLC0415
+    from orchestrator.job.result import result, result_outside, subject  # noqa: PLC0415
     from orchestrator.job.trace import Trace  # noqa: PLC0415
     from orchestrator.machine.loader import parse  # noqa: PLC0415
 
@@ -78,8 +78,7 @@ def _write(journal: "Journal", directory: str) -> None:
         still_running=None,
         advice=("look at the end of the job's log", "start the job again"),
     )
-    subject = {name: getattr(settings, name) for name in ("action", "connector_id", "schema", "table")}
-    document = result_outside(None, None, killed, subject, last.after, ended, chart, trace)
+    document = result_outside(None, None, killed, subject(settings), last.after, ended, chart, trace)
     reporter.write(document, trace, chart)
 
 

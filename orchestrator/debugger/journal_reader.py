@@ -9,12 +9,12 @@ from typing import Any, Literal, NamedTuple
 
 from orchestrator import __version__
 from orchestrator.fivetran.documents import parse_time
-from orchestrator.job.configuration import LEAST_SECONDS, MOST_SECONDS
 from orchestrator.job.files import read_bytes
+from orchestrator.job.inputs import LEAST_SECONDS, MOST_SECONDS
 from orchestrator.job.journal import FORMAT, LARGEST
 from orchestrator.job.state_file import check_snapshot
+from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Kind
-from orchestrator.machine.loader import ACTIONS
 from orchestrator.machine.standing import Standing
 from orchestrator.machine.step import Signal, Step
 from orchestrator.values.events import Event
@@ -227,8 +227,12 @@ def _header(document: Mapping[str, Any]) -> Header:
     said, chart = document["settings"], document["chart"]
     check("settings", said, Mapping[str, Any])
     check("settings.policies", said["policies"], Mapping[str, str])
-    rest = {name: value for name, value in said.items() if name != "policies"}
-    settings = built(Settings, "settings", rest, policies=tuple(said["policies"].items()), api_key="", api_secret="")
+    check("settings.tables", said.get("tables", {}), Mapping[str, list[Any]])
+    tables = {schema: tuple(names) for schema, names in said.get("tables", {}).items()}
+    check("settings.tables", tables, Mapping[str, tuple[str, ...]])
+    listed = {"policies": tuple(said["policies"].items()), "tables": tuple(tables.items())}
+    rest = {name: value for name, value in said.items() if name not in listed}
+    settings = built(Settings, "settings", rest, **listed, api_key="", api_secret="")
     for name, (least, most) in _BOUNDS.items():
         if not least <= getattr(settings, name) <= most:
             raise ValueError(f"settings.{name}: {getattr(settings, name):g} is not from {least:g} to {most:.0f}")
@@ -258,7 +262,7 @@ def _resumption(document: Mapping[str, Any]) -> Resumption:
 def _opened(document: Mapping[str, Any], resumed: Resumption | None) -> float:
     """When the run began on the clock that the times under `clock` are on.
 
-    In journals of version 0.2.0 and before that is the machine's clock; a header, or what says that the run was
+    In older journals that is the machine's clock; a header, or what says that the run was
     taken up, has what it showed then.
     """
     if resumed is not None and document.get("resumed") is not None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from orchestrator.fivetran.client import Client, interpret
 from orchestrator.job.job import bounded
-from orchestrator.job.limits import Watch
+from orchestrator.job.limits import Limits
 from orchestrator.job.masking import Mask
 from orchestrator.job.report_folder import write_result
 from orchestrator.job.result import result
@@ -70,13 +70,13 @@ class DebugPorts:
         simulator: The simulated Fivetran, or None.
         live: Fivetran is the real one.
         ahead: Seconds by which Fivetran's clock is ahead of ours, as far as is known.
-        watch: Bounds calls and pauses; there while a command runs.
+        limits: Bounds calls and pauses; there while a command runs.
         confirm: Asked before a request that changes something at the real Fivetran.
         reply: What the next call is to be answered with, or None.
         interrupted: The change that was cut off by a signal, and may have been carried out all the same; or None.
     """
 
-    watch: Watch
+    limits: Limits
 
     def __init__(
         self,
@@ -117,8 +117,8 @@ class DebugPorts:
         Raises:
             Halted: A signal ended the pause.
         """
-        self.watch.pause(until)
-        if self.watch.noted is not None:
+        self.limits.pause(until)
+        if self.limits.noted is not None:
             raise Halted("interrupted: the pause is not over, and the run stands where it stood")
 
     def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # a port's form
@@ -131,10 +131,12 @@ class DebugPorts:
         if reply.success and self.simulator is not None:
             # Carried out, or the simulated Fivetran would never know; and past any fault.
             with self.simulator.faultless():
-                answer = self._call(request, seconds)
-            # If it would not do it, the reply is given all the same.
-            if isinstance(answer, Answer) and not reply.given:
-                return replace(answer, status=reply.status)
+                outcome = self._call(request, seconds)
+            if isinstance(outcome, Cut):
+                return outcome
+            if isinstance(outcome, Answer) and not reply.given:
+                return replace(outcome, status=reply.status)
+            # It would not do it, or the reply is the user's own: that one is given.
         headers = {"Date": formatdate(self.clock.wall() + self.ahead, usegmt=True), "Content-Type": "text/plain"}
         try:
             return interpret(request, reply.status, headers, reply.body, hide=self._mask.learn, mask=self._mask.block)
@@ -142,7 +144,7 @@ class DebugPorts:
             return failure
 
     def _call(self, request: Request, seconds: float) -> Answer | Failure | Cut:
-        outcome = bounded(self._client, self.clock, self.watch)(request, seconds, True)  # noqa: FBT003  # a port's form
+        outcome = bounded(self._client, self.clock, self.limits)(request, seconds, True)  # noqa: FBT003  # a port's form
         if outcome is Cut.SIGNAL:
             self.interrupted = request if request.changes else None
             may = f"; {request} may have been carried out: `inject answer_lost` goes on as the job would"

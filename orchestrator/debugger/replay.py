@@ -17,7 +17,7 @@ from orchestrator.machine.loader import ChartError, load, parse
 from orchestrator.machine.position import IllegalMove
 from orchestrator.machine.standing import Standing, resumed
 from orchestrator.machine.step import Step
-from orchestrator.machine.transition import NotDue, Written, begin, due, settle, start, take
+from orchestrator.machine.transition import NotDue, begin, due, settle, start, take
 from orchestrator.values.exchange import Answer, Cut, Failure
 from orchestrator.values.formatting import duration
 
@@ -186,9 +186,9 @@ class Replay:
         pending = begin(self.chart, settings, standing, max(now, wake), signal=early, jitter=jitter)
         if isinstance(pending, Step):
             return pending
-        outcome: Answer | Failure | Cut | Written
+        outcome: Answer | Failure | Cut | OSError | None
         if pending.request is None:
-            outcome = Written(then.unwritable)
+            outcome = None if then.unwritable is None else OSError(then.unwritable)
         else:
             asked = MASK.value(compose_request(pending.request))
             recorded = None if then.limit is None else record.told.get("request")

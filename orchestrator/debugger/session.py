@@ -17,7 +17,8 @@ from orchestrator.debugger.journal_reader import ANSWERED, HASTENED, INJECTED
 from orchestrator.debugger.ports import DebugPorts, Halted, Reply
 from orchestrator.debugger.timeline import Moment, Timeline, kept
 from orchestrator.fivetran import documents
-from orchestrator.job.limits import Watch
+from orchestrator.fivetran.effects.situation import resync_asked
+from orchestrator.job.limits import Limits
 from orchestrator.job.masking import Mask
 from orchestrator.machine.chart import Chart, Kind, State
 from orchestrator.machine.position import IllegalMove
@@ -30,14 +31,13 @@ from orchestrator.simulator.scenario import load_scenario
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import Request
 from orchestrator.values.facts import Facts
-from orchestrator.values.settings import Settings
 
 __all__ = ["AS_TOLD", "Session"]
 
 AS_TOLD = "succeeds"  # the scenario of a fork that names none, from what was no simulation
 
 
-class _Patient(Watch):
+class _Patient(Limits):
     """Ctrl-C, however often, ends what is under way and not the debugger."""
 
     def insist(self, number: int) -> None:
@@ -65,7 +65,7 @@ class Session:
         self.left: list[Timeline] = []
         self.breakpoints: dict[str, None] = {}
         self.confirm: Callable[[Request], bool] = lambda _: False
-        self._watch: Watch | None = None
+        self._limits: Limits | None = None
 
     def close(self) -> None:
         """Close every world."""
@@ -140,14 +140,14 @@ class Session:
     # --- Time ---------------------------------------------------------------------------------
 
     @contextmanager
-    def watched(self, tick: Callable[[], None] = lambda: None) -> Iterator[Watch]:
+    def limited(self, tick: Callable[[], None] = lambda: None) -> Iterator[Limits]:
         """While a command runs: limits hold, and Ctrl-C ends what is under way, not the debugger."""
         ports = self.line.ports
-        with _Patient(SystemClock() if ports is None else ports.clock, tick) as watch:
-            self._watch = watch
+        with _Patient(SystemClock() if ports is None else ports.clock, tick) as limits:
+            self._limits = limits
             if ports is not None:
-                ports.watch, ports.confirm = watch, self.confirm
-            yield watch
+                ports.limits, ports.confirm = limits, self.confirm
+            yield limits
 
     def step(self) -> Moment:
         """One step on: a known one where later moments are known, else a new one.
@@ -183,7 +183,7 @@ class Session:
             for name in (*names, *self.breakpoints):
                 if name in taken:
                     return name
-            if self._watch is not None and self._watch.noted is not None:
+            if self._limits is not None and self._limits.noted is not None:
                 raise Halted("interrupted: the run stands where it stood")
         return ""
 
@@ -307,7 +307,7 @@ class Session:
             settings = replace(line.settings, api_key=KEY, api_secret=secret)
             if here.facts.connection is not None:
                 connection = simulator.connection(settings.connector_id)
-                connection.adopt(here.facts.connection, _under_way(settings, here.facts))
+                connection.adopt(here.facts.connection, _under_way(here.facts))
         ports = DebugPorts(line.chart, settings, clock, self.mask, simulator=simulator, ahead=here.ahead)
         standing = here.standing._replace(started_at=clock.wall() - (here.wall - here.standing.started_at))
         run = Run(line.chart, ports.settings, ports.ports, standing=standing, elapsed=here.now)
@@ -358,7 +358,7 @@ class Session:
             ports.pause(run.began + wake)
 
 
-def _under_way(settings: Settings, facts: Facts) -> str:
+def _under_way(facts: Facts) -> str:
     """What started the sync that Fivetran is at, as far as the run knows; "" where none is.
 
     A trigger that was accepted after the document was read is under way. One whose answer was
@@ -367,4 +367,4 @@ def _under_way(settings: Settings, facts: Facts) -> str:
     syncing = documents.sync_state(facts.connection or {}) == "syncing"
     read, asked = facts.read_at, facts.asked_at
     accepted = facts.triggered and read is not None and asked is not None and asked >= read
-    return ("resync" if settings.action == "FORCE_RESYNC" else "sync") if syncing or accepted else ""
+    return ("resync" if resync_asked(facts) else "sync") if syncing or accepted else ""

@@ -137,12 +137,12 @@ def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
 
 def _do(desk: Desk, text: str, told: Callable[[str], None], tick: Callable[[], None] = lambda: None) -> None:
     """Do a command; what stands in its way is told."""
-    with desk.session.watched(tick if desk.session.live else lambda: None) as watch:
+    with desk.session.limited(tick if desk.session.live else lambda: None) as limits:
         try:
             perform(desk, text)
         except Refusal as refusal:
             told(desk.session.mask.line(str(refusal)))
-        if watch.noted is Event.TERMINATED:
+        if limits.noted is Event.TERMINATED:
             desk.left = desk.terminated = True
 
 
@@ -155,11 +155,11 @@ def _part(desk: Desk) -> None:
     facts, effect = last.facts, EFFECTS.get(line.chart.states[last.standing.state].operand)
     if line.ports.interrupted is not None and isinstance(effect, Call):
         facts = unknown(facts, effect, line.ports.interrupted, last.now)
-    said = explain(line.settings, facts.but(verdict=str(Event.INTERRUPTED)))
+    said = explain(line.settings, facts.but(verdict=str(Event.INTERRUPTED)), line.chart)
     desk.say("the run is left before its end. At Fivetran, as far as the run knows:")
     for one in said.at_fivetran:
         desk.say(f"- {one}")
-    if said.still_running is not False and line.settings.action == "START":
+    if said.still_running is not False and "attach" in line.chart.values("on_running"):
         desk.say("To wait for that sync, start the job, or this, with FIVETRAN_ON_RUNNING=attach.")
 
 

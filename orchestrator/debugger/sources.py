@@ -9,6 +9,7 @@ from orchestrator.debugger.session import AS_TOLD, Session
 from orchestrator.debugger.timeline import Timeline
 from orchestrator.job.configuration import ConfigurationError, configure
 from orchestrator.job.masking import Mask, proxy_secrets
+from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import ChartError
 from orchestrator.simulator.app import Simulator
 from orchestrator.simulator.clock import VirtualClock
@@ -17,6 +18,9 @@ from orchestrator.simulator.scenario import ScenarioError, load_scenario
 from orchestrator.values.clock import SystemClock
 
 __all__ = ["CannotOpen", "opened"]
+
+
+TABLE = {"SCHEMA": "public", "TABLE": "orders"}  # the simulator has it; most actions do not look
 
 
 class CannotOpen(Exception):  # noqa: N818
@@ -43,7 +47,7 @@ def opened(
     if journal is not None:
         return _recorded(action, journal)
     if action is None:
-        raise CannotOpen("no action is given: debug STATUS, START, TEST or FORCE_RESYNC, or --replay FILE")
+        raise CannotOpen(f"no action is given: debug one of {', '.join(ACTIONS)}, or --replay FILE")
     own = {name: environ[name] for name in ("FIVETRAN_CHART",) if name in environ}
     return _simulated(action, scenario or AS_TOLD, own)
 
@@ -51,8 +55,7 @@ def opened(
 def _simulated(action: str, name: str, own: Mapping[str, str]) -> Session:
     try:
         scenario = load_scenario(name)
-        table = {"SCHEMA": "public", "TABLE": "orders"} if action == "FORCE_RESYNC" else {}
-        given = {**table, **variables(scenario, "http://127.0.0.1"), "FIVETRAN_ACTION": action, **own}
+        given = {**TABLE, **variables(scenario, "http://127.0.0.1"), "FIVETRAN_ACTION": action, **own}
         clock = VirtualClock()
         configured = configure(given, clock.wall)
     except ScenarioError as error:

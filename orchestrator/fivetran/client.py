@@ -1,7 +1,8 @@
 """The client: one session, one request a call, and nothing decided.
 
 It translates exceptions and statuses into the error tree of `orchestrator.values.exchange`. It does
-not retry, wait or follow redirects. The one module that imports `requests`.
+not retry, wait or follow redirects. The one module that imports `requests`. A request may be made on
+another thread, and be cut off there; what it comes to is worked out in the caller's.
 """
 
 import re
@@ -25,11 +26,12 @@ from urllib3.util import parse_url
 
 from orchestrator import __version__
 from orchestrator.fivetran import response_body
-from orchestrator.fivetran.sockets import POOLS, Unconnected, Unresolved, reason
+from orchestrator.fivetran.sockets import POOLS, Sending, Unconnected, reason
 from orchestrator.values.exchange import (
     Answer,
     AnswerLost,
     Conflict,
+    Cut,
     Failure,
     NotFound,
     RateLimited,
@@ -56,12 +58,8 @@ PROXY = "the proxy's address (HTTPS_PROXY or ALL_PROXY)"
 _SCHEME = re.compile("(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 
 
-def _same(text: str) -> str:
-    return text
-
-
 class _Adapter(HTTPAdapter):
-    """requests' own, with connections that can be cut off at any instruction."""
+    """requests' own, with connections that can be cut off."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # requests' form
         super().init_poolmanager(*arguments, **options)
@@ -103,8 +101,12 @@ class _Received(NamedTuple):
     body: bytes
 
 
+Exchanged = _Received | Exception | Cut
+Within = Callable[[Callable[[], Exchanged]], Exchanged]
+
+
 class Client:
-    """Talks to the REST API.
+    """Talks to the REST API. One request at a time.
 
     Args:
         url: Base URL.
@@ -123,7 +125,7 @@ class Client:
         *,
         now: Callable[[], float] = time.time,
         hide: Callable[[str], None] = lambda _: None,
-        mask: Callable[[str], str] = _same,
+        mask: Callable[[str], str] = str,
     ) -> None:
         self._url = url.rstrip("/")
         self._auth = HTTPBasicAuth(key, secret)
@@ -153,18 +155,42 @@ class Client:
         """Close the connections."""
         self._session.close()
 
-    def send(self, request: Request, seconds: float) -> Answer:
+    def send(self, request: Request, seconds: float, within: Within = lambda call: call()) -> Answer | Failure | Cut:
         """Send a request once.
 
         Args:
             request: What to ask.
-            seconds: Bound of connecting and of each read. The whole is bounded by the caller.
+            seconds: Bound of connecting and of each read.
+            within: Calls what it is given, here or on another thread, and returns the result; or a Cut,
+                after which nothing of the request is sent any more.
 
-        Raises:
-            Failure: There was no usable answer; the class says what that means.
+        Returns:
+            The answer; or why there is no usable one: the Failure's class says what that means.
         """
+        sending, session = Sending(), self._session
+        received: Exchanged = Cut.LIMIT
         try:
-            response = self._session.request(
+            received = within(lambda: self._exchange(sending, session, request, seconds))
+        finally:
+            if not isinstance(received, _Received):  # it is cut off, or in the middle of an answer, or worse
+                sending.cut()
+                self._session = self._open()  # the other one is not closed: another thread may be using it
+        if isinstance(received, Cut | Failure):
+            return received
+        if isinstance(received, Exception):
+            return self._translated(request, received)
+        try:
+            return _read(request, received, self._now, self._hide, self._mask)
+        except Failure as failure:
+            if received.status < HTTPStatus.MULTIPLE_CHOICES:
+                session.close()  # its length may be wrong, and its rest is not the next answer
+            return failure
+
+    def _exchange(self, sending: Sending, session: requests.Session, request: Request, seconds: float) -> Exchanged:
+        """Ask, and read the whole answer; this alone may run on another thread."""
+        sending.begin()
+        try:
+            with session.request(
                 request.method,
                 self._url + request.path,
                 json=request.body,
@@ -172,34 +198,11 @@ class Client:
                 timeout=seconds,
                 allow_redirects=False,  # the credentials are for Fivetran alone
                 stream=True,
-            )
-            received = _Received(response.status_code, response.reason or "", response.headers, _body(response))
-        except _Unreadable as error:
-            self._renew()
-            raise unanswered(request, str(error), status=response.status_code) from None
-        except Exception as error:
-            self._renew()
-            raise self._translated(request, error) from error
-        except BaseException:
-            self._renew()  # cut off by a limit or a signal: this connection is in the middle of an answer
-            raise
-        try:
-            return _read(request, received, self._now, self._hide, self._mask)
-        except Failure:
-            if received.status < HTTPStatus.MULTIPLE_CHOICES:
-                self._session.close()  # its length may be wrong, and its rest is not the next answer
-            raise
-
-    def _renew(self) -> None:
-        self._session.close()
-        self._session = self._open()
-
-    def _said(self, error: Exception) -> str:
-        """What an exception says, in bearable words: a part of the answer may be in them."""
-        causes = list(_causes(error))
-        return response_body.words(
-            f"{type(error).__name__}: {str(causes[-1]) or type(causes[-1]).__name__}", self._mask
-        )
+            ) as response:
+                body = _body(request, response)
+                return _Received(response.status_code, response.reason or "", response.headers, body)
+        except Exception as error:  # noqa: BLE001  # requests, urllib3, http.client and ssl have many
+            return error
 
     def _translated(self, request: Request, error: Exception) -> Failure:
         """The failure of a request that had no answer at all."""
@@ -221,8 +224,6 @@ class Client:
                 "inspects TLS, set REQUESTS_CA_BUNDLE to its certificate"
             )
         for cause in causes:
-            if isinstance(cause, Unresolved):
-                return Unavailable(f"cannot connect to {way}: the name {cause.host} cannot be looked up: {cause.why}")
             if isinstance(cause, Unconnected):
                 return Unavailable(f"cannot connect to {way}: {cause.why}")
         if "ssl_wrap_socket" in passed:
@@ -234,7 +235,8 @@ class Client:
                     f"cannot connect to {way}: the proxy answered {words}: it rejected the proxy's credentials"
                 )
             return Unavailable(f"cannot connect to {way}: the proxy answered {words}")
-        return unanswered(request, self._said(error))
+        said = str(causes[-1]) or type(causes[-1]).__name__  # a part of the answer may be in it
+        return unanswered(request, response_body.words(f"{type(error).__name__}: {said}", self._mask))
 
     def _last(self, causes: list[BaseException]) -> str:
         return response_body.words(reason(causes[-1]), self._mask)
@@ -277,27 +279,29 @@ _ODD_ADDRESS = (
 )
 
 
-class _Unreadable(Exception):  # noqa: N818
-    """A body that is not read, or not to its end; the message says why."""
-
-
-def _body(response: requests.Response) -> bytes:
+def _body(request: Request, response: requests.Response) -> bytes:
     """The whole body, unpacked.
 
     Raises:
-        _Unreadable: It is too large, or packed in a way that was not asked for.
+        Failure: It is too large, or packed in a way that was not asked for.
         Exception: It could not be read; requests, urllib3, http.client and ssl have many for that.
     """
     packed = response.headers.get("Content-Encoding", "").strip().lower()
     if packed not in {"", "identity", *ENCODINGS}:  # in layers, a few bytes unpack to any size
-        raise _Unreadable("the answer has a Content-Encoding that was not requested")
+        raise unanswered(
+            request, "the answer has a Content-Encoding that was not requested", status=response.status_code
+        )
     pieces, size = [], 0
     for piece in response.iter_content(PIECE):
         size += len(piece)
         if size > LARGEST:
-            raise _Unreadable(f"the answer is too large: more than {LARGEST // 1_000_000} MB")
+            raise _too_large(request, response.status_code)
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _too_large(request: Request, status: int) -> Failure:
+    return unanswered(request, f"the answer is too large: more than {LARGEST // 1_000_000} MB", status=status)
 
 
 def interpret(
@@ -308,7 +312,7 @@ def interpret(
     *,
     now: Callable[[], float] = time.time,
     hide: Callable[[str], None] = lambda _: None,
-    mask: Callable[[str], str] = _same,
+    mask: Callable[[str], str] = str,
 ) -> Answer:
     """What an answer would come to, wherever it is from: a test, a recording, a debugger.
 
@@ -325,7 +329,7 @@ def interpret(
         Failure: It is no usable answer; the class says what that means.
     """
     if len(body) > LARGEST:
-        raise unanswered(request, f"the answer is too large: more than {LARGEST // 1_000_000} MB", status=status)
+        raise _too_large(request, status)
     received = _Received(status, responses.get(status, ""), CaseInsensitiveDict(headers), body)
     return _read(request, received, now, hide, mask)
 
@@ -353,7 +357,7 @@ def _read(
         said = "JSON, but not the documented one" if body else "not JSON from Fivetran"
         text = f"the answer is {said}: {_excerpt(received, value, mask)}"
         raise unanswered(request, text, status=received.status)
-    date = _date(received)
+    date = _date(received.headers.get("Date", ""))
     kept, was_cut = response_body.bounded(data, mask) if isinstance(data, dict) else ({}, False)
     return Answer(
         status=received.status,
@@ -422,11 +426,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         current = next((one for one in wrapped if isinstance(one, BaseException) and id(one) not in seen), None)
 
 
-def _date(received: _Received) -> float | None:
-    return _http_date(received.headers.get("Date", ""))
-
-
-def _http_date(text: str) -> float | None:
+def _date(text: str) -> float | None:
+    """Seconds since the epoch of a date in a header."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
@@ -441,10 +442,10 @@ def _retry_after(received: _Received, now: float, most: float) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        until = _http_date(text)
+        until = _date(text)
         if until is None:
             return None
-        since = _date(received)
+        since = _date(received.headers.get("Date", ""))
         seconds = until - (now if since is None else since)
     # Neither NaN nor "at once": a limit that names no wait is met with the usual back-off.
     return min(seconds, most) if seconds > 0 else None

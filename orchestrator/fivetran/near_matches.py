@@ -1,21 +1,21 @@
-"""Names at the source that are close to a schema and table that Fivetran did not find."""
+"""Names at the source that are close to a table that Fivetran did not find."""
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 __all__ = ["near_matches"]
 
-MOST = 5
+MOST = 5  # for one table
+MOST_IN_ALL = 20
 
 
-def near_matches(data: Mapping[str, Any], schema: str, table: str) -> tuple[str, ...]:
-    """The closest `SCHEMA.TABLE` names, wrong case (the common mistake) first.
+def near_matches(data: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The closest `SCHEMA.TABLE` names, wrong case (the common mistake) first; of several tables, to those not found.
 
     Args:
         data: `data` of GET `/schemas`: schemas by name, each with its tables by name.
-        schema: The schema as given.
-        table: The table as given.
+        wanted: The tables as given, by schema.
     """
     notes: dict[str, str] = {}
     by_schema: dict[str, list[tuple[str, str]]] = {}  # folded schema -> its names, each with its folded table
@@ -26,6 +26,14 @@ def near_matches(data: Mapping[str, Any], schema: str, table: str) -> tuple[str,
             name = f"{schema_name}.{table_name}"
             notes[name] = " (not enabled for syncing)" if _is_off(content) or _is_off(settings) else ""
             by_schema.setdefault(schema_name.casefold(), []).append((name, table_name.casefold()))
+    given = [(schema, table) for schema, tables in wanted.items() for table in tables]
+    missing = [(schema, table) for schema, table in given if notes.get(f"{schema}.{table}") != ""] or given
+    found = (name for schema, table in missing[:MOST_IN_ALL] for name in _near(by_schema, schema, table))
+    return tuple(name + notes[name] for name in dict.fromkeys(found))[:MOST_IN_ALL]
+
+
+def _near(by_schema: Mapping[str, list[tuple[str, str]]], schema: str, table: str) -> list[str]:
+    """The names that are close to one table's."""
     folded = schema.casefold()
     # A source may have 100,000 tables, and each comparison takes 0.1 ms: the likely schemas will do.
     likely = [folded] if folded in by_schema else _close(schema, by_schema) or list(by_schema)
@@ -36,7 +44,7 @@ def near_matches(data: Mapping[str, Any], schema: str, table: str) -> tuple[str,
         *(name for wanted in near for name, fold in pool if fold == wanted),
         *(name for names in by_schema.values() for name, fold in names if fold == table.casefold()),
     ]
-    return tuple(name + notes[name] for name in dict.fromkeys(ordered))[:MOST]
+    return list(dict.fromkeys(ordered))[:MOST]
 
 
 def _close(wanted: str, folded: Collection[str]) -> list[str]:

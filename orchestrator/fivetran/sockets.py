@@ -1,17 +1,16 @@
-"""How connections are made and kept: what urllib3 does, but so that nothing of it hangs.
+"""How connections are made, and how a request that is under way on another thread is cut off.
 
-- A name is looked up in a helper thread, for each new connection, a proxy's or the next after
-  an idle one was closed: Python's signal handlers have to wait while the resolver hangs, so
-  neither a limit nor a signal could end that. They can end the wait for the thread.
+- To cut is to set a flag and to shut the socket down. Whoever sends shows the socket first and then looks at
+  the flag, before each piece: either it sees the flag, or whoever cuts sees the socket. So **a request that was
+  cut off is never sent later**: not after a look-up or a handshake that took its time, nor over a kept connection.
 - Each address has a limit of its own, so that a dead one (IPv6 that leads nowhere) gives way to the next.
 - Answers 1xx before the answer are skipped; Python itself skips 100 only.
-- What keeps idle connections has no lock: see `_Shelf`.
 """
 
-import _thread
-import queue
 import socket
-from collections.abc import Iterable
+import struct
+import threading
+from contextlib import suppress
 from http.client import HTTPResponse, parse_headers
 from typing import Any
 
@@ -19,30 +18,48 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import LocationParseError, NewConnectionError
 
-__all__ = ["POOLS", "Unconnected", "Unresolved", "reason"]
+__all__ = ["POOLS", "Sending", "Unconnected", "reason"]
 
 CONNECT_LIMIT = 10.0  # seconds for one address
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER
 
-# What getaddrinfo returns.
-Addresses = list[tuple[Any, ...]]
-
-
-class Unresolved(NewConnectionError):  # noqa: N818  # what became of it
-    """A name could not be looked up.
-
-    Attributes:
-        host: The name.
-        why: In words.
-    """
-
-    def __init__(self, connection: HTTPConnection, host: str, why: str) -> None:
-        super().__init__(connection, why)
-        self.host = host
-        self.why = why
+_here = threading.local()  # its `sending`: the request that this thread is making
 
 
-class Unconnected(NewConnectionError):  # noqa: N818  # likewise
-    """No address of a host could be connected to.
+class Sending:
+    """A request that is being made, and can be cut off from another thread."""
+
+    def __init__(self) -> None:
+        self._is_cut = False
+        self._socket: Any = None
+
+    def begin(self) -> None:
+        """This thread is making it from now on."""
+        _here.sending = self
+
+    def use(self, sock: Any) -> None:  # noqa: ANN401  # a socket, or TLS inside a proxy's TLS
+        """Show the socket that is about to be used.
+
+        Raises:
+            ConnectionAbortedError: It was cut off.
+        """
+        self._socket = getattr(sock, "socket", sock)  # urllib3's TLS inside TLS is not a socket, but has one
+        if self._is_cut:
+            raise ConnectionAbortedError("cut off")
+
+    def cut(self) -> None:
+        """Have it end soon; nothing of it is sent from now on."""
+        self._is_cut = True
+        if self._socket is not None:
+            with suppress(OSError):  # it is closed, or TLS has just taken it over
+                # Reset, not ended: the kernel drops what it has not sent yet, instead of sending it when it can.
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                # TLS's own method drops the encryption first, and what is sent at that moment would be plain text.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+class Unconnected(NewConnectionError):  # noqa: N818  # what became of it
+    """A host's name could not be looked up, or none of its addresses could be connected to.
 
     Attributes:
         why: In words.
@@ -60,34 +77,6 @@ def reason(error: BaseException) -> str:
     return words[0].lower() + words[1:] if words[1:2].islower() else words
 
 
-class _Shelf:
-    """What urllib3 keeps idle connections in, without a lock.
-
-    A limit or a signal is an exception at any instruction. In Python's own queue it can come
-    between the taking of the lock and the block that gives it back, and then whatever touches
-    the pool next, its finaliser for one, waits for ever. One thread needs no lock.
-    """
-
-    def __init__(self, maxsize: int) -> None:
-        self._maxsize = maxsize
-        self._kept: list[Any] = []
-
-    def put(self, connection: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ANN401, FBT001, FBT002  # queue's form
-        del block, timeout
-        if len(self._kept) >= self._maxsize:
-            raise queue.Full
-        self._kept.append(connection)
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ANN401, FBT001, FBT002  # likewise
-        del block, timeout
-        if not self._kept:
-            raise queue.Empty
-        return self._kept.pop()
-
-    def qsize(self) -> int:
-        return len(self._kept)
-
-
 class _Response(HTTPResponse):
     """An answer; what was said before it (102, 103, several of them) is read and forgotten."""
 
@@ -101,26 +90,32 @@ class _Response(HTTPResponse):
 
 class _Connection(HTTPConnection):
     response_class = _Response  # what http.client makes answers of
+    auto_open = 0  # a socket that was closed is not opened again while sending
 
     def _new_conn(self) -> socket.socket:
         return _connected(self)
 
+    def send(self, data: Any) -> None:  # noqa: ANN401  # http.client's form
+        """Send a piece; all that is sent of a request, and of a CONNECT before it, comes this way."""
+        _here.sending.use(self.sock)
+        super().send(data)
 
-class _TLSConnection(HTTPSConnection):
-    response_class = _Response
 
-    def _new_conn(self) -> socket.socket:
-        return _connected(self)
+class _TLSConnection(_Connection, HTTPSConnection):
+    """The same, with TLS."""
 
 
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
-    QueueCls = _Shelf  # type: ignore[assignment]  # all of a queue that a pool uses
+
+    def _validate_conn(self, conn: Any) -> None:  # noqa: ANN401  # urllib3's form
+        """Connect, as the pool for TLS does."""
+        if conn.is_closed:
+            conn.connect()
 
 
 class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
-    QueueCls = _Shelf  # type: ignore[assignment]  # likewise
 
 
 POOLS = {"http": _Pool, "https": _TLSPool}
@@ -130,19 +125,25 @@ def _connected(connection: HTTPConnection) -> socket.socket:
     """A socket that is connected to the connection's host, which may be a proxy.
 
     Raises:
-        Unresolved: The host's name could not be looked up within the connection's limit.
-        Unconnected: None of its addresses took the connection.
+        Unconnected: The host's name could not be looked up, or none of its addresses took the connection.
         LocationParseError: It is no name.
     """
     host, port = connection._dns_host.strip("[]"), connection.port  # noqa: SLF001  # as urllib3 has it looked up
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise Unconnected(connection, f"the name {host} cannot be looked up: {reason(error)}") from error
+    except UnicodeError as error:
+        raise LocationParseError(host) from error
+    addresses = list(dict.fromkeys(found))  # a resolver may name one several times, and each takes a share
     seconds = float(connection.timeout or CONNECT_LIMIT)
-    addresses = _addresses(connection, host, port, seconds)
     share = min(CONNECT_LIMIT, seconds / max(1, len(addresses)))
     failed: dict[str, None] = {}
     for family, kind, protocol, _, address in addresses:
         made = None
         try:
             made = socket.socket(family, kind, protocol)
+            _here.sending.use(made)
             for option in connection.socket_options or ():
                 made.setsockopt(*option)
             made.settimeout(share)
@@ -156,34 +157,3 @@ def _connected(connection: HTTPConnection) -> socket.socket:
             made.settimeout(seconds)
             return made
     raise Unconnected(connection, ", ".join(failed) or "it has no address")
-
-
-def _addresses(connection: HTTPConnection, host: str, port: int, seconds: float) -> Addresses:
-    # A queue in C: a handler that raises while it waits leaves no lock behind. Nor does a thread
-    # that is started without Python's own bookkeeping.
-    found: queue.SimpleQueue[Addresses | Exception] = queue.SimpleQueue()
-    try:
-        _thread.start_new_thread(_look_up, (found, host, port))
-    except RuntimeError:  # no thread can be had: then neither limit nor signal ends the look-up
-        _look_up(found, host, port)
-    try:
-        result = found.get(timeout=seconds)
-    except queue.Empty:
-        raise Unresolved(connection, host, f"no answer within {seconds:.3g} s") from None
-    if isinstance(result, OSError):
-        raise Unresolved(connection, host, reason(result)) from result
-    if isinstance(result, Exception):
-        raise LocationParseError(host) from result
-    return result
-
-
-def _look_up(found: "queue.SimpleQueue[Addresses | Exception]", host: str, port: int) -> None:
-    try:
-        found.put(_distinct(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-    except Exception as error:  # noqa: BLE001  # whoever waits is told
-        found.put(error)
-
-
-def _distinct(addresses: Iterable[tuple[Any, ...]]) -> Addresses:
-    """The addresses in their order, each once: a resolver may name one several times, and each takes a share."""
-    return list(dict.fromkeys(addresses))

@@ -1,4 +1,4 @@
-"""Deeds: what an effect does, as the promises about all charts speak of it."""
+"""Tags: what an effect does, as the promises about all charts speak of it."""
 
 from enum import StrEnum, unique
 

@@ -4,30 +4,41 @@ It is what somebody reads whose pipeline has just turned red at night.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from orchestrator.fivetran import documents
+from orchestrator.fivetran.effects.registry import resyncs
+from orchestrator.fivetran.effects.situation import (
+    OVER,
+    has_sync,
+    resync_failed,
+    schedule_may_change,
+    schedule_to_restore,
+    schedule_to_switch_late,
+    still_running,
+    triggered,
+)
 from orchestrator.values.events import Event
 from orchestrator.values.facts import Facts
-from orchestrator.values.formatting import duration, few
+from orchestrator.values.formatting import duration, few, listed
 from orchestrator.values.settings import Settings
 
-__all__ = [
-    "FRESH",
-    "HEADLINES",
-    "Explanation",
-    "explain",
-    "has_sync",
-    "resync_failed",
-    "schedule_may_change",
-    "schedule_to_restore",
-    "schedule_to_switch_late",
-    "still_running",
-    "trigger_unanswered",
-]
+__all__ = ["HEADLINES", "Action", "Explanation", "explain"]
 
 
-FRESH = 15.0  # seconds: the oldest document on which the schedule is changed at the end
+class Action(Protocol):
+    """What a chart says of its action, as far as a verdict's words depend on it."""
+
+    @property
+    def green(self) -> str:
+        """The one verdict that ends with exit code 0."""
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """The effects that have Fivetran start what it is about."""
+
+    def values(self, choice: str) -> tuple[str, ...]:
+        """The values of a choice that it has an edge for."""
 
 
 class Explanation(NamedTuple):
@@ -71,22 +82,22 @@ HEADLINES: dict[str, str] = {
     Event.TERMINATED: "the job was terminated",
 }
 
+MOST_NAMES = 5  # of tables in one sentence
+
 # What the last attempt failed of decides what giving up is called.
 _GAVE_UP: dict[str, str] = {
     Event.CONFLICT: "something else on the connection stood in the way",
     Event.RATE_LIMITED: "Fivetran's limit of calls is used up",
 }
 
-# How a run ends that learned the end of its own sync.
-_OVER = {Event.SUCCEEDED, Event.SYNC_FAILED, Event.CANCELLED, Event.PAUSED, Event.BROKEN, Event.INCOMPLETE}
 
-
-def explain(settings: Settings, facts: Facts) -> Explanation:
+def explain(settings: Settings, facts: Facts, chart: Action) -> Explanation:
     """Put a verdict into words.
 
     Args:
         settings: The job's settings.
         facts: The facts at the end; every one may be missing.
+        chart: The job's chart.
     """
     verdict = facts.verdict or ""
     document = facts.connection or {}
@@ -100,102 +111,35 @@ def explain(settings: Settings, facts: Facts) -> Explanation:
     elif verdict == Event.GAVE_UP:
         headline = _GAVE_UP.get((facts.failure or {}).get("event", ""), headline)
     elif verdict == Event.NOT_FOUND and resync_failed(facts):
-        headline = "Fivetran does not know the schema or the table"
-    elif verdict == Event.SUCCEEDED and settings.action == "FORCE_RESYNC":
+        headline = f"Fivetran does not know {_several(settings, 'the schema or the table', 'one of the tables')}"
+    elif verdict == Event.SUCCEEDED and resyncs(chart.triggers):
         headline = "the re-sync was accepted, and a sync has succeeded since"
-    elif verdict == Event.SUCCEEDED and not _triggered(facts):
+    elif verdict == Event.SUCCEEDED and not triggered(facts):
         headline = "the sync that was running already succeeded"
-    elif verdict == Event.PAUSED and _triggered(facts):
+    elif verdict == Event.PAUSED and triggered(facts):
         headline = "the connection was paused before the sync ended"
     return Explanation(
         headline=headline,
-        reasons=few(_reasons(settings, facts, document)),
-        at_fivetran=(*_at_fivetran(settings, facts, document, running), *few(_evidence(settings, facts))),
+        reasons=few(_reasons(settings, facts, chart, document)),
+        at_fivetran=(*_at_fivetran(settings, facts, chart, document, running), *few(_evidence(facts, chart))),
         still_running=running,
-        advice=(*few(_remedies(facts)), *(_ADVICE[verdict](settings, facts) if verdict in _ADVICE else ())),
+        advice=(*few(_remedies(facts)), *_advice(settings, facts, chart)),
     )
 
 
-def _triggered(facts: Facts) -> bool:
-    return facts.triggered or facts.started
+def _several(settings: Settings, one: str, several: str) -> str:
+    return several if settings.tables else one
 
 
-def has_sync(settings: Settings, facts: Facts) -> bool:
-    """Whether a sync of this run was accepted, seen after a lost answer, or attached to."""
-    attached = (facts.baseline or {}).get("busy") and dict(settings.policies).get("on_running") == "attach"
-    return _triggered(facts) or bool(attached)
+def _given(settings: Settings) -> str:
+    """The tables that the job is about."""
+    return listed([f"{schema}.{table}" for schema, tables in settings.scope.items() for table in tables], MOST_NAMES)
 
 
-def schedule_to_restore(settings: Settings, facts: Facts) -> bool:
-    """Whether FIVETRAN_RESTORE_SCHEDULE asks for another schedule than the connection has now."""
-    if settings.keep_schedule or not settings.restore_schedule or facts.connection is None:
-        return False
-    now = documents.schedule_type(facts.connection)
-    if settings.restore_schedule == "auto":
-        return now != "auto"
-    changed = not {"disable_schedule", "unpause_connection"}.isdisjoint(facts.attempted)
-    return (
-        changed
-        and facts.schedule_before not in {None, documents.MANUAL}
-        and facts.schedule_after != facts.schedule_before
-    )
-
-
-def schedule_to_switch_late(settings: Settings, facts: Facts) -> bool:
-    """Whether the schedule is still to be switched, since a running sync was attached to or restarted."""
-    done = {*facts.answered, *facts.given_up} & {"disable_schedule", "unpause_connection"}
-    untouched = not done and "switch_schedule_late" not in facts.attempted
-    automatic = documents.schedule_type(facts.connection or {}) != documents.MANUAL
-    wanted = not settings.keep_schedule and not settings.restore_schedule
-    return wanted and automatic and untouched and has_sync(settings, facts)
-
-
-def resync_failed(facts: Facts) -> bool:
-    """Whether the last failure was that of asking for a table's re-sync."""
-    return str((facts.failure or {}).get("request", "")).endswith("/schemas/tables/resync")
-
-
-def trigger_unanswered(facts: Facts) -> bool:
-    """Whether a request that starts a sync may have been carried out without our learning of it."""
-    unanswered = facts.unanswered or ""
-    return unanswered.startswith("POST") and not unanswered.endswith("/test")
-
-
-def still_running(settings: Settings, facts: Facts) -> bool | None:
-    """Whether a sync runs on the connection now; None where that is not known."""
-    if trigger_unanswered(facts):
-        return None
-    # What decided may be another sync's beginning, or an ill connection on which one still runs.
-    syncing = documents.sync_state(facts.connection or {}) == "syncing"
-    if facts.verdict in _OVER and not syncing:
-        return False
-    if _is_old(settings, facts):
-        return None
-    if syncing:
-        return None if facts.failure else True  # the last document is not from now
-    if facts.verdict in {Event.RESCHEDULED, Event.TOO_LATE} or not _triggered(facts):
-        return False
-    return None
-
-
-def schedule_may_change(settings: Settings, facts: Facts) -> bool:
-    """Whether the schedule may be changed at the end: a fresh document shows that no sync is running."""
-    if facts.read_at is None or facts.concluded_at is None or facts.unpaused_looks == 0:
-        return False  # un-pausing may have started a sync since
-    return still_running(settings, facts) is False and facts.concluded_at - facts.read_at <= FRESH
-
-
-def _is_old(settings: Settings, facts: Facts) -> bool:
-    """Whether the last document is older than two polls."""
-    if facts.read_at is None or facts.concluded_at is None:
-        return False
-    return facts.concluded_at - facts.read_at > 2 * settings.poll_interval + 1
-
-
-def _reasons(settings: Settings, facts: Facts, document: Mapping[str, Any]) -> tuple[str, ...]:
+def _reasons(settings: Settings, facts: Facts, chart: Action, document: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         *_failure_reasons(facts),
-        *_sync_reasons(settings, facts, document),
+        *(_sync_reasons(settings, facts, document) if facts.verdict != chart.green else ()),
         *(
             f"{test.get('title')}: {test.get('status')}: {test.get('message')}"
             for test in facts.setup_tests or ()
@@ -218,7 +162,7 @@ def _failure_reasons(facts: Facts) -> Iterator[str]:
 
 def _sync_reasons(settings: Settings, facts: Facts, document: Mapping[str, Any]) -> Iterator[str]:
     verdict, problems = facts.verdict, documents.problems(document)
-    if verdict in _OVER - {Event.SUCCEEDED}:
+    if verdict in OVER:
         yield from problems
     if verdict in {Event.INCOMPLETE, Event.BROKEN} and not problems:
         yield f"its setup_state is {documents.setup_state(document)}; Fivetran's API gives no task for it"
@@ -239,14 +183,15 @@ def _sync_reasons(settings: Settings, facts: Facts, document: Mapping[str, Any])
 
 def _name_reasons(settings: Settings, facts: Facts) -> Iterator[str]:
     if facts.near_matches:
-        yield f"names like {settings.schema}.{settings.table} at the source: {', '.join(facts.near_matches)}"
+        yield f"names like {_given(settings)} at the source: {', '.join(facts.near_matches)}"
     elif facts.near_matches is not None:
-        yield f"no name at the source is like {settings.schema}.{settings.table}"
+        yield f"no name at the source is like {_given(settings)}"
 
 
 def _at_fivetran(
     settings: Settings,
     facts: Facts,
+    chart: Action,
     document: Mapping[str, Any],
     running: bool | None,  # noqa: FBT001
 ) -> tuple[str, ...]:
@@ -259,7 +204,7 @@ def _at_fivetran(
         found.append("the sync is still running" if ours else "another sync is running; this job did not start it")
     elif running is None and syncing:
         found.append("a sync was running when Fivetran last answered; it may have ended since")
-    elif running is None and _triggered(facts):
+    elif running is None and triggered(facts):
         found.append("the sync was triggered and may still be running; it was left alone")
     elif facts.verdict in {Event.RESCHEDULED, Event.TOO_LATE}:
         manual = documents.schedule_type(document) == documents.MANUAL
@@ -268,7 +213,7 @@ def _at_fivetran(
             if manual
             else "the sync is waiting; Fivetran will resume it by itself"
         )
-    elif running is False and facts.verdict not in {Event.SUCCEEDED, Event.SHOWN, Event.PASSED, Event.TESTS_FAILED}:
+    elif running is False and facts.verdict not in {chart.green, Event.TESTS_FAILED}:
         found.append("no sync of this run is running")
     return (*found, *_schedule(settings, facts, document))
 
@@ -296,7 +241,7 @@ def _schedule(settings: Settings, facts: Facts, document: Mapping[str, Any]) -> 
         )
 
 
-def _evidence(settings: Settings, facts: Facts) -> Iterator[str]:
+def _evidence(facts: Facts, chart: Action) -> Iterator[str]:
     """What Fivetran says of the sync beside the connection's state: its history, and that it is a historical one."""
     if sync := facts.sync:
         ended = f"to {sync['end']}" if sync.get("end") else "and not ended"
@@ -304,7 +249,7 @@ def _evidence(settings: Settings, facts: Facts) -> Iterator[str]:
         reason = f" ({sync['reason']})" if sync.get("reason") else ""
         yield f"its history has this sync as {sync.get('sync_id')}, from {sync.get('start')} {ended}{status}{reason}"
     historical = documents.status(facts.connection or {}).get("is_historical_sync") is True
-    if historical and settings.action == "FORCE_RESYNC":
+    if historical and resyncs(chart.triggers):
         yield "a historical sync is under way (status.is_historical_sync)"
 
 
@@ -314,7 +259,12 @@ def _remedies(facts: Facts) -> Iterator[str]:
         yield f"Fivetran on {error.get('title') or error.get('type')}: {error.get('message') or error.get('reason')}"
 
 
-def _key_advice(_: Settings, facts: Facts) -> list[str]:
+def _advice(settings: Settings, facts: Facts, chart: Action) -> list[str]:
+    verdict = facts.verdict or ""
+    return _ADVICE[verdict](settings, facts, chart) if verdict in _ADVICE and verdict != chart.green else []
+
+
+def _key_advice(_: Settings, facts: Facts, __: Action) -> list[str]:
     if (facts.failure or {}).get("status") == 403:  # noqa: PLR2004
         return ["give the API key's user or role the permission that Fivetran names, for this connection's destination"]
     return [
@@ -326,12 +276,12 @@ def _key_advice(_: Settings, facts: Facts) -> list[str]:
     ]
 
 
-def _name_advice(settings: Settings, facts: Facts) -> list[str]:
+def _name_advice(settings: Settings, facts: Facts, _: Action) -> list[str]:
     if resync_failed(facts):
         return [
             (
-                "check SCHEMA and TABLE: the names at the source, case-sensitive "
-                f"(given: SCHEMA={settings.schema} TABLE={settings.table})"
+                f"check {_several(settings, 'SCHEMA and TABLE', 'TABLES')}: the names at the source, case-sensitive "
+                f"(given: {_several(settings, f'SCHEMA={settings.schema} TABLE={settings.table}', _given(settings))})"
             )
         ]
     return [
@@ -343,11 +293,15 @@ def _name_advice(settings: Settings, facts: Facts) -> list[str]:
     ]
 
 
-def _time_advice(settings: Settings, facts: Facts) -> list[str]:
+def _time_advice(settings: Settings, facts: Facts, chart: Action) -> list[str]:
     advice = [f"raise FIVETRAN_TIMEOUT (now {settings.timeout:g} s), and the job's own timeout with it"]
-    if settings.action == "START" and still_running(settings, facts) is not False:
+    if _may_attach(chart) and still_running(settings, facts) is not False:
         advice.insert(0, f"to wait for the sync that is running, start the job again {_attaching(settings)}")
     return advice
+
+
+def _may_attach(chart: Action) -> bool:
+    return "attach" in chart.values("on_running")
 
 
 def _attaching(settings: Settings) -> str:
@@ -361,7 +315,7 @@ def _policy(settings: Settings, name: str) -> str:
     return dict(settings.policies).get(name, "")
 
 
-def _unavailable_advice(_: Settings, facts: Facts) -> list[str]:
+def _unavailable_advice(_: Settings, facts: Facts, __: Action) -> list[str]:
     failure = facts.failure or {}
     event = failure.get("event")
     if event == Event.CONFLICT:
@@ -383,15 +337,15 @@ def _unavailable_advice(_: Settings, facts: Facts) -> list[str]:
     return ["start the job again later; `retry: {max: 2, exit_codes: [6]}` has GitLab do so", outage]
 
 
-def _paused_advice(settings: Settings, facts: Facts) -> list[str]:
-    if _triggered(facts) or settings.unpause:
+def _paused_advice(settings: Settings, facts: Facts, _: Action) -> list[str]:
+    if triggered(facts) or settings.unpause:
         return ["find out who paused it; un-pause it on its page and start the job again"]
     return [f"un-pause it on its page ({settings.page}), or set FIVETRAN_UNPAUSE to have the job do it"]
 
 
-def _setup_advice(settings: Settings, facts: Facts) -> list[str]:
+def _setup_advice(settings: Settings, facts: Facts, _: Action) -> list[str]:
     fix = f"fix the setup on the connection's page: {settings.page}/setup"
-    if settings.action == "TEST":
+    if facts.verdict == Event.TESTS_FAILED:
         return [fix]
     advice = [fix, "FIVETRAN_ACTION=TEST runs its setup tests"]
     if facts.verdict == Event.BROKEN and dict(settings.policies).get("on_broken") == "fail":
@@ -401,23 +355,24 @@ def _setup_advice(settings: Settings, facts: Facts) -> list[str]:
     return advice
 
 
-def _unconfirmed_advice(settings: Settings, _: Facts) -> list[str]:
-    what = "a re-sync of the table" if settings.action == "FORCE_RESYNC" else "the sync that the job asked for"
+def _unconfirmed_advice(settings: Settings, _: Facts, chart: Action) -> list[str]:
+    resync = f"a re-sync of the {_several(settings, 'table', 'tables')}"
+    what = resync if resyncs(chart.triggers) else "the sync that the job asked for"
     return [
         f"look on the connection's page whether {what} is under way: {settings.page}",
         "if not, start the job again",
     ]
 
 
-def _busy_advice(settings: Settings, _: Facts) -> list[str]:
-    also = " or attach" if settings.action == "START" else ""
+def _busy_advice(_: Settings, __: Facts, chart: Action) -> list[str]:
+    also = " or attach" if _may_attach(chart) else ""
     return [
         f"set FIVETRAN_ON_RUNNING to wait{also}, or start the job when the other sync is over",
         "`resource_group` with the connector's id keeps two jobs of GitLab apart",
     ]
 
 
-def _rejected_advice(settings: Settings, facts: Facts) -> list[str]:
+def _rejected_advice(settings: Settings, facts: Facts, _: Action) -> list[str]:
     failure = facts.failure or {}
     if failure.get("code") == "NotFound":
         return [f"check FIVETRAN_API_URL ({settings.api_url}): the path does not exist there"]
@@ -426,7 +381,7 @@ def _rejected_advice(settings: Settings, facts: Facts) -> list[str]:
     return ["Fivetran's message above says what it did not like; the same request will be rejected again"]
 
 
-def _reschedule_advice(settings: Settings, facts: Facts) -> list[str]:
+def _reschedule_advice(settings: Settings, facts: Facts, _: Action) -> list[str]:
     if facts.verdict == Event.RESCHEDULED:
         if _policy(settings, "on_reschedule") == "wait":  # a user's own chart may end so all the same
             return ["start the job again after that time"]
@@ -443,24 +398,24 @@ def _reschedule_advice(settings: Settings, facts: Facts) -> list[str]:
     ]
 
 
-def _again_advice(settings: Settings, facts: Facts) -> list[str]:
-    if _triggered(facts) and settings.action == "START":
+def _again_advice(settings: Settings, facts: Facts, chart: Action) -> list[str]:
+    if triggered(facts) and _may_attach(chart):
         return [f"to wait for that sync after all, start the job again {_attaching(settings)}"]
     return ["start the job again"]
 
 
-def _terminated_advice(settings: Settings, facts: Facts) -> list[str]:
+def _terminated_advice(settings: Settings, facts: Facts, chart: Action) -> list[str]:
     return [
         "the runner stopped the job: it was cancelled, or its `timeout` is shorter than FIVETRAN_TIMEOUT",
-        *_again_advice(settings, facts),
+        *_again_advice(settings, facts, chart),
     ]
 
 
-def _log_advice(settings: Settings, _: Facts) -> list[str]:
+def _log_advice(settings: Settings, _: Facts, __: Action) -> list[str]:
     return [f"read the sync's log on the connection's page: {settings.page}", "then start the job again"]
 
 
-_ADVICE: dict[str, Callable[[Settings, Facts], list[str]]] = {
+_ADVICE: dict[str, Callable[[Settings, Facts, Action], list[str]]] = {
     Event.SYNC_FAILED: _log_advice,
     Event.CANCELLED: _log_advice,
     Event.TESTS_FAILED: _setup_advice,

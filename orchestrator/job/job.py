@@ -13,7 +13,7 @@ from orchestrator.fivetran.client import Client
 from orchestrator.fivetran.verdicts import Explanation
 from orchestrator.job.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
 from orchestrator.job.files import PRIVATE, remove_leftovers, write_atomically
-from orchestrator.job.limits import LimitReached, SignalReceived, Watch
+from orchestrator.job.limits import Limits
 from orchestrator.job.log import LiveLine, Sections, coloured, make_log
 from orchestrator.job.masking import Mask, proxy_secrets
 from orchestrator.job.report_folder import Reporter
@@ -34,28 +34,22 @@ from orchestrator.values.formatting import iso
 
 __all__ = ["Job", "bounded"]
 
-MARGIN = 1.0  # seconds by which the client's own limit is the longer one: the watch's decides
+MARGIN = 1.0  # seconds by which the client's own limit is the longer one: that of `Limits` decides
 NOTHING_SENT = "no request was sent to Fivetran"
 MAY_RUN = "a sync that was triggered may still run"
 NO_THREAD = "can't start new thread"  # what Python's RuntimeError says
 LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
 
 
-def bounded(
-    client: Client, clock: SystemClock, watch: Watch
-) -> Callable[[Request, float, bool], Answer | Failure | Cut]:
-    """A client's `send` as a run's port: the watch bounds the whole request, the client each read of it."""
+Send = Callable[[Request, float, bool], Answer | Failure | Cut]
 
-    def send(request: Request, seconds: float, interruptible: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # a port's form
+
+def bounded(client: Client, clock: SystemClock, limits: Limits) -> Send:
+    """A client's `send` for a run: the limits bound the whole request, the client each read of it."""
+
+    def send(request: Request, seconds: float, interruptible: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # Send's form
         real = min(clock.real(seconds) + MARGIN, LONGEST_READ)
-        try:
-            return watch.call(lambda: client.send(request, real), seconds, interruptible=interruptible)
-        except Failure as failure:
-            return failure
-        except LimitReached:
-            return Cut.LIMIT
-        except SignalReceived:
-            return Cut.SIGNAL
+        return client.send(request, real, lambda call: limits.call(call, seconds, interruptible=interruptible))
 
     return send
 
@@ -121,25 +115,26 @@ class Job:
             The exit code.
         """
         try:
-            with Watch(self.clock) as watch:
-                code = self._verdict(watch)
+            with Limits(self.clock, warn=self.log.warning) as limits:
+                code = self._verdict(limits)
                 self.live.clear()
-                watch.tick = lambda: None
-                self._wait(watch, math.inf, lambda: self.stderr.finish(GRACE_AFTER_SIGNAL if watch.noted else PATIENCE))
+                limits.tick = lambda: None
+                patience = GRACE_AFTER_SIGNAL if limits.noted else PATIENCE
+                self._wait(limits, math.inf, lambda: self.stderr.finish(patience))
                 return code
-        except Exception as error:  # noqa: BLE001  # nothing can run without a watch
+        except Exception as error:  # noqa: BLE001  # nothing can run without limits
             return self._bug(error)
 
-    def _verdict(self, watch: Watch) -> int:
+    def _verdict(self, limits: Limits) -> int:
         try:
-            return self._run(watch)
+            return self._run(limits)
         except ConfigurationError as error:
             return self._misconfigured(error)
         except Exception as error:  # noqa: BLE001  # the last line of defence, and it says so
             lacking = isinstance(error, OSError) or str(error) == NO_THREAD
             return self._runner_failed(error) if lacking else self._bug(error)
 
-    def _run(self, watch: Watch) -> int:
+    def _run(self, limits: Limits) -> int:
         configured = configure(self.environ, self.clock.wall)
         settings = configured.settings
         self.reporter.directory = settings.report_dir
@@ -148,10 +143,10 @@ class Job:
         self.run_log.inputs(configured.inputs, configured.warnings, __version__)
         hide, mask = self.mask.learn, self.mask.block
         client = Client(settings.api_url, key, secret, now=self.clock.wall, hide=hide, mask=mask)
-        send = bounded(client, self.clock, watch)
-        ports = Ports(self.clock, send, self._write, self.jitter, watch.signal)
+        send = bounded(client, self.clock, limits)
+        ports = Ports(self.clock, send, self._write, self.jitter, lambda: limits.noted)
         run, snapshot = self._begin(configured, ports)
-        watch.tick = lambda: self._tick(run)
+        limits.tick = lambda: self._tick(run)
         # The journal first: it knows of all that the state file knows of.
         journal = self._journal(run, snapshot)
         keeper = self._keeper(run)
@@ -160,7 +155,7 @@ class Job:
         if not run.standing.resumed:
             self.reporter.clear()
         self.observe(run, None)
-        for step in drive(run, watch.pause):
+        for step in drive(run, limits.pause):
             for consume in consumers:
                 consume(step)
             self.observe(run, step)
@@ -168,7 +163,7 @@ class Job:
         self.verdict = run.facts.verdict
         ended = self.ended_at or self.clock.wall()  # stdout tells the same end, however long the writing took
         document = result(settings, run.chart, run.standing, self.trace, ended)
-        self._print(render(run.facts, document, self.mask), watch, settings.timeout - run.now)
+        self._print(render(run.chart.prints, run.facts, document, self.mask), limits, settings.timeout - run.now)
         # Last: it is what somebody looks for at the end of a job's log.
         self.run_log.verdict(settings, run, self.reporter.place)
         return run.state.exit or 0
@@ -253,12 +248,12 @@ class Job:
         self.stderr.drain()
         self.run_log.tick(run)
 
-    def _print(self, text: str, watch: Watch, seconds: float) -> None:
+    def _print(self, text: str, limits: Limits, seconds: float) -> None:
         """The result to stdout, in what is left of the run; if the reader has gone away, the sync has not failed."""
         if not text:
             return
         in_order = self.stdout.is_at(self.stderr)
-        watch.tick = (lambda: None) if in_order else self.stderr.flush
+        limits.tick = (lambda: None) if in_order else self.stderr.flush
 
         def give() -> bool:
             if in_order:  # the log before it
@@ -267,24 +262,29 @@ class Job:
             return self.stdout.finish(None)
 
         with self.sections.section("fivetran_result", "Result (stdout)", collapsed=text.startswith("{")):
-            written = self._wait(watch, max(seconds, GRACE), give)
+            written = self._wait(limits, max(seconds, GRACE), give)
         if not written:
             self.stdout.finish(0.0)
-            why = self.stdout.error or f"it was not read before {'a signal came' if watch.noted else 'the deadline'}"
+            why = self.stdout.error or f"it was not read before {'a signal came' if limits.noted else 'the deadline'}"
             self.log.warning(f"the result could not be written to stdout: {why}")
 
-    def _wait(self, watch: Watch, seconds: float, until: Callable[[], bool]) -> bool:
+    def _wait(self, limits: Limits, seconds: float, until: Callable[[], bool]) -> bool:
         """Wait for a stream's reader, for at most that many seconds or until a signal: the verdict stands.
 
         Returns:
             What `until` returned; False where it came to no end.
         """
-        if watch.noted is not None:
+        if limits.noted is not None:
             seconds = min(seconds, GRACE_AFTER_SIGNAL)
+        limits.begin(seconds, interruptible=limits.noted is None)
+        outputs, before = (self.stdout, self.stderr), self.stdout.goes_on
+        for one in outputs:
+            one.goes_on = limits.goes_on
         try:
-            return watch.call(until, seconds, interruptible=watch.noted is None)
-        except (SignalReceived, LimitReached):
-            return False
+            return until()
+        finally:
+            for one in outputs:
+                one.goes_on = before
 
     # --- The ends outside any chart ----------------------------------------------------------
 

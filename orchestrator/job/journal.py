@@ -65,7 +65,11 @@ class JournalLines:
             "action": settings.action,
             "connector_id": settings.connector_id,
             "started_at": iso(standing.started_at),
-            "settings": {**decisive, "policies": dict(settings.policies)},
+            "settings": {
+                **decisive,
+                "policies": dict(settings.policies),
+                **({"tables": settings.scope} if settings.tables else {}),
+            },
             "chart": {"digest": chart.digest, "packaged": chart.source == packaged_source(chart.action)},
             **({} if snapshot is None else _resumption(standing, snapshot)),
         }

@@ -19,7 +19,18 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 from orchestrator.values.settings import CONNECTOR_ID, Settings, page_of
 
-__all__ = ["DRAWINGS", "FORMAT", "JOURNAL", "PAGE", "RESULT", "Document", "as_text", "result", "result_outside"]
+__all__ = [
+    "DRAWINGS",
+    "FORMAT",
+    "JOURNAL",
+    "PAGE",
+    "RESULT",
+    "Document",
+    "as_text",
+    "result",
+    "result_outside",
+    "subject",
+]
 
 FORMAT = 1  # a new one where a member goes, or means something else; new members may come at any time
 RESULT, JOURNAL = "result.json", "journal.jsonl"  # in FIVETRAN_REPORT_DIR
@@ -41,22 +52,22 @@ def result(settings: Settings, chart: Chart, standing: Standing, trace: Trace, n
     """
     facts = standing.facts
     state, code = chart.exit_of(facts.verdict or "")
-    subject = {
-        "action": settings.action,
-        "connector_id": settings.connector_id,
-        "schema": settings.schema,
-        "table": settings.table,
-    }
-    told = explain(settings, facts)
-    document = result_outside(facts.verdict, code, told, subject, standing, now, chart, trace)
+    told = explain(settings, facts, chart)
+    document = result_outside(facts.verdict, code, told, subject(settings), standing, now, chart, trace)
     return {**document, "state": state}
+
+
+def subject(settings: Settings) -> dict[str, Any]:
+    """What a job is about: action, connector_id, schema, table, tables."""
+    names = ("action", "connector_id", "schema", "table")
+    return {**{name: getattr(settings, name) for name in names}, "tables": settings.scope}
 
 
 def result_outside(
     verdict: str | None,
     code: int | None,
     told: Explanation,
-    subject: Mapping[str, str],
+    subject: Mapping[str, Any],
     standing: Standing,
     now: float,
     chart: Chart | None,
@@ -68,7 +79,7 @@ def result_outside(
         verdict: What it is called; None where there is none.
         code: Its exit code; None where that is not known.
         told: It in words.
-        subject: What the job was about, as far as its variables say: action, connector_id, schema, table.
+        subject: What the job was about, as far as its variables say: action, connector_id, schema, table, tables.
         standing: Where the run stands; where none has begun, when the job did, and what the user should know.
         now: When it ended, in seconds since the epoch.
         chart: The run's chart; None where none has begun.
@@ -77,7 +88,7 @@ def result_outside(
     facts, connector = standing.facts, subject.get("connector_id") or ""
     return {
         "format": FORMAT,
-        **{name: subject.get(name) or None for name in ("action", "connector_id", "schema", "table")},
+        **{name: subject.get(name) or None for name in ("action", "connector_id", "schema", "table", "tables")},
         "verdict": verdict,
         "state": None,
         "exit_code": code,

@@ -46,11 +46,14 @@ class RunLog:
         self._said: set[object] = set()  # what is said once
         self._news: dict[str, object] = {}  # state -> what was said when it was left last
         self._last_line = 0.0  # when something was said
+        self._about_busy = ""
 
     def inputs(self, inputs: Mapping[str, str], warnings: tuple[str, ...], version: str) -> None:
         """The effective inputs: those that were given, and then what holds by default."""
         given = {name: value for name, value in inputs.items() if value and value != VARIABLES[name].default}
         default = {name: value for name, value in inputs.items() if value and name not in given}
+        if "FIVETRAN_ON_RUNNING" in inputs:
+            self._about_busy = " (FIVETRAN_ON_RUNNING says what to do about it)"
         with self._sections.section("fivetran_inputs", f"fivetran-orchestrator {version}: inputs"):
             self._log.info(f"fivetran-orchestrator {version}", **given)
             self._log.info("by default", **default)
@@ -76,7 +79,7 @@ class RunLog:
         self._tell(step, told)
         info, warn = self._log.info, self._log.warning
         if step.event == Event.BUSY:
-            self._once(info, "another sync is running already (FIVETRAN_ON_RUNNING says what to do about it)")
+            self._once(info, f"another sync is running already{self._about_busy}")
         if step.event == Event.DOUBTFUL and facts.doubt:
             since = facts.doubt["since"]
             most = quiet_left(facts, since)
@@ -151,7 +154,7 @@ class RunLog:
         if document := run.facts.connection:
             with self._sections.section("fivetran_facts", "What was learned"):
                 self._log.info("what was learned", **_learned(run.facts, document))
-        told = explain(settings, run.facts)
+        told = explain(settings, run.facts, run.chart)
         code = run.state.exit or 0
         say = self._log.error if code else self._log.info
         say(told.headline, verdict=run.facts.verdict, state=run.state.name, exit_code=code, after=duration(run.now))

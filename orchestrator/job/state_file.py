@@ -59,12 +59,13 @@ class StateFileError(ConfigurationError):
         super().__init__([f"FIVETRAN_STATE_FILE: {file} {problem}: {fix}"], [])
 
 
-def _subject(settings: Settings) -> dict[str, str]:
+def _subject(settings: Settings) -> dict[str, Any]:
     return {
         "action": settings.action,
         "connector_id": settings.connector_id,
         "schema": settings.schema,
         "table": settings.table,
+        **({"tables": settings.scope} if settings.tables else {}),
     }
 
 
@@ -133,9 +134,11 @@ def read_snapshot(
     signed = document.get("format") == FORMAT and _is_signed(settings, document)
     if signed and document.get("ended") is True:
         return None
-    for name, value in _subject(settings).items():
-        if document.get(name) != value:
-            problem = f"holds the run of another job, with {name} {_shown(document.get(name))}, not {value}"
+    subject = _subject(settings)
+    for name in (*subject, "tables"):
+        found, value = document.get(name), subject.get(name)
+        if found != value:
+            problem = f"holds the run of another job, with {name} {_shown(found or 'none')}, not {value or 'none'}"
             raise StateFileError(file, problem, another)
     pipeline = document.get("pipeline")
     if settings.pipeline and pipeline != settings.pipeline and not however_old:

@@ -1,4 +1,4 @@
-"""stdout: the result alone. A document for STATUS, START and FORCE_RESYNC, a table for TEST."""
+"""stdout: the result alone, in the form that the action's chart says."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,18 +12,19 @@ from orchestrator.values.formatting import plain
 __all__ = ["render", "table"]
 
 
-def render(facts: Facts, document: Document, mask: Mask) -> str:
+def render(prints: str, facts: Facts, document: Document, mask: Mask) -> str:
     """What goes to stdout; "" where there is nothing to show.
 
     Args:
+        prints: What the chart says it carries.
         facts: The facts at the end.
         document: The result (`result.result`).
         mask: Takes the secrets out.
     """
-    match document["action"]:
-        case "STATUS":
+    match prints:
+        case "connection":
             return as_text(mask.document(facts.connection)) if facts.connection is not None else ""
-        case "TEST":
+        case "tests":
             return table(mask.value(facts.setup_tests)) if facts.setup_tests is not None else ""
         case _:
             states = {"states": [entry["to"] for entry in document["steps"]]}  # the steps are for the report

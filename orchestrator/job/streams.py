@@ -6,6 +6,7 @@ the last of it cannot be written.
 """
 
 import io
+import math
 import os
 import select
 import stat
@@ -20,6 +21,7 @@ __all__ = ["PATIENCE", "Output", "lines", "output", "say", "say_at_once", "stand
 MOST = 1_000_000  # bytes that wait for a reader
 PATIENCE = 10.0  # seconds that a log's reader has at the end to take some more of it
 AGAIN = 0.02  # seconds until a stream that said it had room and took nothing is asked again
+TURN = 0.1  # seconds after which whoever waits for a reader asks whether to go on
 
 
 class Output(io.TextIOBase):
@@ -34,11 +36,13 @@ class Output(io.TextIOBase):
         inherited: The descriptor behind it, or None.
         error: Why the stream took nothing the last time, if it said so.
         note: The line that replaces dropped lines, from their number.
+        goes_on: Asked ten times a second while a reader is waited for; False ends the wait.
     """
 
     def __init__(self, stream: TextIO, *, waits: bool = False) -> None:
         self.error: OSError | ValueError | None = None
         self.note: Callable[[int], str] = "{} lines were dropped here: the output was not read in time\n".format
+        self.goes_on: Callable[[], bool] = lambda: True
         self._stream = stream
         self._waits = waits
         self._queue = bytearray()
@@ -102,27 +106,31 @@ class Output(io.TextIOBase):
         self.drain(None if self._waits else 0.0)
 
     def drain(self, patience: float | None = 0.0) -> bool:
-        """Write what is waiting, until nothing more is taken for that long; None: for ever.
+        """Write what is waiting, until nothing more is taken for that long; None: for as long as `goes_on`.
 
         Returns:
             Whether all of it was taken.
         """
-        tried = 0.0
+        left = most = math.inf if patience is None else patience
         while self._queue:
+            if most and not self.goes_on():
+                return False
             # Lines stay whole where they can: another stream may go to the same place.
             end = self._queue.rfind(b"\n", 0, select.PIPE_BUF) + 1 or select.PIPE_BUF
+            wait = min(left, TURN)
             try:
-                if not self._poll.poll(None if patience is None else 1000 * patience):
-                    return False
-                del self._queue[: os.write(cast("int", self._descriptor), self._queue[:end])]
-                self.error, tried = None, 0.0
+                if self._poll.poll(1000 * wait):
+                    del self._queue[: os.write(cast("int", self._descriptor), self._queue[:end])]
+                    self.error, left = None, most
+                    continue
             except BlockingIOError:  # a terminal has room for something, and not for a line's end
-                if patience is not None and tried >= patience:
-                    return False
-                tried += AGAIN
-                select.select([], [], [], AGAIN)
+                wait = min(left, AGAIN)
+                select.select([], [], [], wait)
             except OSError as error:
                 self.error = error
+                return False
+            left -= wait
+            if left <= 0:
                 return False
         return True
 

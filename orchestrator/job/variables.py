@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from orchestrator.machine.actions import ACTIONS
+
 __all__ = ["RESULTS", "VARIABLES", "Variable"]
 
 # What the `fivetran.env` of an earlier job may have set: no setting, and no typing error either.
@@ -45,13 +47,18 @@ class Variable(NamedTuple):
 VARIABLES: dict[str, Variable] = {
     variable.name: variable
     for variable in (
-        Variable("FIVETRAN_ACTION", "STATUS, START, TEST or FORCE_RESYNC (required)"),
+        Variable("FIVETRAN_ACTION", f"{', '.join(ACTIONS)} (required)"),
         Variable("CONNECTOR_ID", "Fivetran's id of the connection (required)", alias="FIVETRAN_CONNECTOR_ID"),
         Variable("FIVETRAN_API_KEY", "key of the Fivetran API", secret=True),
         Variable("FIVETRAN_API_SECRET", "its secret", secret=True),
         Variable("SET_FIVETRAN_KEYS_TO_ENV", "take key and secret from the DataOps vault", any_value=True),
         Variable("SCHEMA", "FORCE_RESYNC: schema, as it is called at the source", alias="FIVETRAN_SCHEMA"),
         Variable("TABLE", "FORCE_RESYNC: table, as it is called at the source", alias="FIVETRAN_TABLE"),
+        Variable(
+            "TABLES",
+            "FORCE_RESYNC of several tables: one SCHEMA.TABLE a line, or JSON {SCHEMA: [TABLE, ...]}",
+            alias="FIVETRAN_TABLES",
+        ),
         Variable("FIVETRAN_DONT_DISABLE_SYNC", "leave the connection's schedule alone", any_value=True),
         Variable("FIVETRAN_TIMEOUT", "seconds for the whole run", "300"),
         Variable("FIVETRAN_POLL_INTERVAL", "seconds between two looks at the sync", "10"),

@@ -52,10 +52,14 @@ class Chart:
     """One action's states.
 
     Attributes:
-        action: START, STATUS, TEST or FORCE_RESYNC.
+        action: What it is the chart of.
         title: One line for people.
         initial: The first state.
         states: Name -> state, in the order of the file.
+        prints: What stdout carries: the "connection", the setup "tests", or the "result" of the run.
+        green: The one verdict that ends with exit code 0.
+        triggers: The effects that have Fivetran start what the action is about.
+        needs: The variables that it cannot do without, beside those that every job needs.
         about: A paragraph for people, or "".
         source: The text of its file, or "".
     """
@@ -64,12 +68,19 @@ class Chart:
     title: str
     initial: str
     states: Mapping[str, State]
+    prints: str = "result"
+    green: str = ""
+    triggers: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     about: str = ""
     source: str = ""
 
     @property
     def digest(self) -> str:
-        """What the chart says as a number (SHA-256, hex): comments and texts for people aside."""
+        """What the chart says as a number (SHA-256, hex): comments and texts for people aside.
+
+        What it says of its action is aside, too: all charts of an action that may run say the same.
+        """
         states = [
             (state.name, state.kind, state.operand, [*state.edges.items()], state.tries, state.exit, state.concludes)
             for state in self.states.values()

@@ -7,10 +7,11 @@ effect is unhandled, no wait is without a deadline, no loop takes no time.
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Writing
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Writing, resyncs, tagged
+from orchestrator.fivetran.tags import TRIGGERS
+from orchestrator.machine.actions import ACTIONS, FOLDER
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.exchange import (
@@ -25,21 +26,13 @@ from orchestrator.values.exchange import (
 )
 from orchestrator.values.parsing import parse_toml
 
-__all__ = [
-    "ACTIONS",
-    "ChartError",
-    "load",
-    "packaged_source",
-    "parse",
-    "prove",
-]
+__all__ = ["ChartError", "load", "packaged_source", "parse", "prove"]
 
-# Where they are installed, and not where Python would look first: a folder of that name may be anybody's.
-STATECHARTS = Path(__file__).parents[2] / "statecharts"
-ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")
 SAME = "same"
+TABLES = "TABLES"  # the variable, for which SCHEMA and TABLE may stand
 
-_TOP_KEYS = {"action", "title", "about", "initial", "shared"}
+_TOP_KEYS = {"action", "title", "about", "initial", "shared", "prints", "green", "triggers", "needs"}
+_PRINTS = ("connection", "tests", "result")
 _STATE_KEYS = {*Kind, "also", "edges", "tries", "concludes"}
 _EVENTS = frozenset(Event)
 # Events that charts of the version before have edges for, and what took their place.
@@ -67,11 +60,11 @@ def load(action: str) -> Chart:
 
 def packaged_source(action: str) -> str:
     """The text of an action's chart, as it comes with the program."""
-    return (STATECHARTS / f"{action.lower()}.toml").read_text("utf-8")
+    return (FOLDER / f"{action.lower()}.toml").read_text("utf-8")
 
 
 def parse(text: str, name: str, action: str | None = None) -> Chart:
-    """A chart from its text.
+    """A chart from its text; what it leaves out about its action, the chart that comes with the program says.
 
     Args:
         text: TOML.
@@ -85,7 +78,7 @@ def parse(text: str, name: str, action: str | None = None) -> Chart:
         document = parse_toml(text)
     except ValueError as error:
         raise ChartError(f"{name}: {error}") from error
-    builder = _Builder(name, action, document)
+    builder = _Builder(name, action, document, text)
     chart = replace(builder.build(), source=text)
     faults = builder.faults or prove(chart)
     if faults:
@@ -105,11 +98,13 @@ def prove(chart: Chart) -> list[str]:
 class _Builder:
     """Turns the document into a chart and collects what is wrong with its form."""
 
-    def __init__(self, name: str, action: str | None, document: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, action: str | None, document: Mapping[str, Any], text: str) -> None:
         self.name = name
         self.document = document
         self.faults: list[str] = []
         self.action = self._action(action)
+        own = self.action in ACTIONS and text != packaged_source(self.action)
+        self.packaged = load(self.action) if own else None
         shared = self._table("shared", document.get("shared", {}))
         self.groups = {group: self._edges(f"shared.{group}", edges) for group, edges in shared.items()}
         self.tables = {key: value for key, value in document.items() if key not in _TOP_KEYS}
@@ -145,7 +140,41 @@ class _Builder:
             for event, target in state.edges.items():
                 if target not in states:
                     self.faults.append(f"{state.name}: edges.{event}: unknown target {target!r}")
-        return Chart(self.action, str(texts["title"]), str(initial), states, str(texts["about"]).strip())
+        return Chart(
+            self.action,
+            str(texts["title"]),
+            str(initial),
+            states,
+            about=str(texts["about"]).strip(),
+            prints="".join(self._said("prints", _PRINTS)),
+            green="".join(self._said("green", tuple(Event))),
+            triggers=self._said("triggers", tuple(sorted(tagged(TRIGGERS))), several=True),
+            needs=self._said("needs", (TABLES,), several=True),
+        )
+
+    def _said(self, key: str, known: tuple[str, ...], *, several: bool = False) -> tuple[str, ...]:
+        """What the chart says of its action under a key, or else what the one that comes with the program says."""
+        packaged = getattr(self.packaged, key, ())
+        packaged = (packaged,) if isinstance(packaged, str) else packaged
+        given = self.document.get(key)
+        if given is None:
+            if not several and not packaged and self.action in ACTIONS:
+                self.faults.append(f"{key}: is missing")
+            return packaged
+        if several and not isinstance(given, list):
+            self.faults.append(f"{key}: {given!r} is not a list")
+            return ()
+        values = tuple(given) if several else (given,)
+        unknown = [value for value in values if value not in known]
+        what = "an event" if key == "green" else f"one of {', '.join(known)}"
+        self.faults += [f"{key}: {value!r} is not {what}" for value in unknown]
+        # Of a chart that could say otherwise what its action is about, nothing would be proved.
+        if not unknown and self.packaged and key != "prints" and sorted(values) != sorted(packaged):
+            has = ", ".join(packaged) or "none"
+            self.faults.append(
+                f"{key}: a chart of {self.action} has {has}, not {', '.join(values) or 'none'}: leave it out"
+            )
+        return () if unknown else values
 
     def _is_state(self, name: str, table: object) -> bool:
         if not isinstance(table, dict):
@@ -254,6 +283,8 @@ def _prove_ends(chart: Chart, behind: set[str]) -> Iterator[str]:
             yield f"{source}: edges.{event}: leads past the conclusion"
         elif source in behind and target == conclusion:
             yield f"{source}: edges.{event}: leads back to the conclusion"
+        elif event == chart.green and chart.states[target].exit:
+            yield f"green: {event!r} leads to exit code {chart.states[target].exit}, not to 0"
         elif is_final != _chooses_verdict(chart.states[source]):
             yield f"{source}: edges.{event}: the choice of the verdict, and only that, leads to final states"
 
@@ -270,6 +301,8 @@ def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str
     if unknown:
         yield f"{state.name}: {state.kind}: {unknown}"
         return
+    if state.kind is Kind.DOES and resyncs([state.operand]) and TABLES not in chart.needs:  # it would re-sync all
+        yield f"needs: {TABLES} is missing, which {state.name} asks for"
     edges = set(state.edges)
     shielded = is_behind or state.concludes
     required, optional = _possible(chart, state)

@@ -7,7 +7,7 @@ from orchestrator.fivetran.effects import EFFECTS, Call
 from orchestrator.machine.chart import Chart, Kind, State
 from orchestrator.machine.standing import Standing
 from orchestrator.machine.step import Signal, Step
-from orchestrator.machine.transition import Written, begin, due, heeded, request_of, settle, start
+from orchestrator.machine.transition import begin, due, heeded, request_of, settle, start
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.facts import Facts
@@ -140,15 +140,14 @@ class Run:
         pending = begin(self.chart, self.settings, self.standing, self.now, signal=self.signal, jitter=jitter())
         if isinstance(pending, Step):
             return self.took(pending)
-        outcome: Answer | Failure | Cut | Written
+        outcome: Answer | Failure | Cut | OSError | None = None
         if pending.request is not None:
             outcome = ports.send(pending.request, pending.limit, pending.interruptible)
         else:
-            outcome = Written()
             try:
                 ports.write(pending.standing)
             except OSError as error:
-                outcome = Written(str(error))
+                outcome = error
         ended = ports.clock.monotonic() - self.began
         step = settle(self.chart, self.settings, pending, outcome, ended, signal=self.signal, jitter=jitter())
         return self.took(step)

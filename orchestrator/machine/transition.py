@@ -20,8 +20,8 @@ the same moments make the same run again.
 from typing import NamedTuple
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Pure, Writing
+from orchestrator.fivetran.effects.situation import trigger_unanswered
 from orchestrator.fivetran.tags import TRIGGERS
-from orchestrator.fivetran.verdicts import trigger_unanswered
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.machine.position import follow
 from orchestrator.machine.standing import GRACE, GRACE_AFTER_SIGNAL, Standing
@@ -35,7 +35,6 @@ __all__ = [
     "LAST_CALL",
     "NotDue",
     "Pending",
-    "Written",
     "begin",
     "due",
     "heeded",
@@ -74,16 +73,6 @@ class Pending(NamedTuple):
     limit: float = 0.0
     by_deadline: bool = False
     interruptible: bool = False
-
-
-class Written(NamedTuple):
-    """What came of writing the results.
-
-    Attributes:
-        problem: Why they could not be written; None where they were.
-    """
-
-    problem: str | None = None
 
 
 def due(chart: Chart, standing: Standing, signal: Signal | None = None) -> float:
@@ -169,7 +158,7 @@ def settle(
     chart: Chart,
     settings: Settings,
     pending: Pending,
-    outcome: Answer | Failure | Cut | Written,
+    outcome: Answer | Failure | Cut | OSError | None,
     now: float,
     *,
     signal: Signal | None = None,
@@ -181,19 +170,18 @@ def settle(
         chart: The run's chart.
         settings: The run's settings.
         pending: What it needed.
-        outcome: What came of that.
+        outcome: What came of that; of writing the results, why they could not be written, or None.
         now: Seconds since the run began.
         signal: The signal that has arrived, if any.
         jitter: A number in [0, 1), for a back-off.
     """
     now = pending.began if pending.request is None else now
     turn = _Turn(chart, settings, heeded(pending.standing, signal), pending.began, now, signal, jitter)
-    if isinstance(outcome, Written):
-        facts, problem = pending.standing.facts, outcome.problem
-        if problem is None:
-            return turn.move(_Result(Event.REPORTED, facts))
-        facts = _warned(facts, f"the report could not be written: {problem}")
-        return turn.move(_Result(Event.UNWRITABLE, facts, unwritable=problem))
+    if outcome is None:
+        return turn.move(_Result(Event.REPORTED, pending.standing.facts))
+    if isinstance(outcome, OSError):
+        facts = _warned(pending.standing.facts, f"the report could not be written: {outcome}")
+        return turn.move(_Result(Event.UNWRITABLE, facts, unwritable=str(outcome)))
     return turn.move(turn.answered(pending, outcome))
 
 

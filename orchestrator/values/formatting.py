@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-__all__ = ["STARS", "clipped", "duration", "few", "iso", "plain"]
+__all__ = ["STARS", "clipped", "duration", "few", "iso", "listed", "plain"]
 
 STARS = "***"  # in place of a secret
 LONGEST_LINE = 2_000  # characters of a line with words from outside
@@ -28,6 +28,12 @@ def iso(seconds: float) -> str:
     """Seconds since the epoch as an ISO 8601 time in UTC; of what no year can say, the first or the last moment."""
     moment = datetime.fromtimestamp(min(max(EARLIEST, seconds), LATEST), UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Names in one sentence, so many of them; the last words say how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def plain(value: object) -> str:

@@ -13,12 +13,13 @@ class Settings:
     """The settings of one job; each is a variable of the README's table.
 
     Attributes:
-        action: STATUS, START, TEST or FORCE_RESYNC.
+        action: What to do: which chart runs.
         connector_id: Fivetran's id of the connection.
         api_key: Never shown.
         api_secret: Never shown.
-        schema: Schema at the source (FORCE_RESYNC).
-        table: Table at the source (FORCE_RESYNC).
+        schema: Schema at the source, where the action needs it and there is one table.
+        table: Table at the source, likewise.
+        tables: Where there are several: each schema at the source with its tables.
         keep_schedule: Leave the schedule alone.
         timeout: Seconds for the whole run.
         poll_interval: Seconds between two polls.
@@ -41,6 +42,7 @@ class Settings:
     api_secret: str = field(repr=False)
     schema: str = ""
     table: str = ""
+    tables: tuple[tuple[str, tuple[str, ...]], ...] = ()
     keep_schedule: bool = False
     timeout: float = 300.0
     poll_interval: float = 10.0
@@ -63,6 +65,13 @@ class Settings:
             KeyError: The action's chart has no choice of that name.
         """
         return dict(self.policies)[name]
+
+    @property
+    def scope(self) -> dict[str, list[str]]:
+        """The tables that the job is about, by schema, one or several; {} where it is about none."""
+        return {schema: [*tables] for schema, tables in self.tables} or (
+            {self.schema: [self.table]} if self.table else {}
+        )
 
     @property
     def page(self) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from orchestrator.drawing import graphviz, mermaid
 from orchestrator.drawing.model import View, diagram
+from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
-from orchestrator.machine.loader import ACTIONS, load, parse
+from orchestrator.machine.loader import load, parse
 
 # Names that a chart may have and that mean something to Mermaid, Graphviz or a browser.
 AWKWARD = {"validating": "end", "showing": 'a "b" <i>c</i> &amp; #35; `d`', "restoring": "call", "reporting": "x-y; z"}

@@ -7,7 +7,8 @@ import pytest
 from process import Process
 
 from orchestrator.cli import main
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.machine.promises import PROMISES
 
 Capture = pytest.CaptureFixture[str]
@@ -51,7 +52,7 @@ def test_broken_promise_is_told_with_its_path(tmp_path: Path, capsys: Capture) -
     assert (
         "  BROKEN  only the right sync is judged\n"
         "          A poll judges against a baseline, and only a sync that was accepted, shows a sign after a\n"
-        "          lost answer or, in START, was attached to.\n"
+        "          lost answer or, where no re-sync is asked for, was attached to.\n"
         "          validating --busy--> taking_baseline --idle--> triggering --answer_lost--> waiting\n"
         "          --waited--> polling\n"
     ) in told

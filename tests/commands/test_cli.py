@@ -9,14 +9,16 @@ import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from process import WITHOUT, Process, Rehearsal, rehearsed
 
 from orchestrator import __version__
-from orchestrator.cli import COMMANDS, main
+from orchestrator.cli import COMMANDS, _Deferred, main
 from orchestrator.job.variables import VARIABLES, Variable
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.simulator import rehearsal
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Scenario, names
@@ -378,3 +380,13 @@ def test_arguments_and_variables_are_those_of_the_process(monkeypatch: pytest.Mo
 
     assert code == 2
     assert "'DANCE' is not an action" in capsys.readouterr().err
+
+
+def test_deferred_module_is_the_real_one_once_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the job does not import at its start is there as soon as somebody uses it, for whoever holds it."""
+    monkeypatch.setitem(sys.modules, "colorsys", deferred := _Deferred("colorsys"))
+    held: Any = importlib.import_module("colorsys")
+
+    assert held.rgb_to_hsv(1.0, 1.0, 1.0) == (0.0, 0.0, 1.0)
+    assert sys.modules["colorsys"] is not deferred
+    assert held.hsv_to_rgb is importlib.import_module("colorsys").hsv_to_rgb

@@ -13,7 +13,8 @@ from orchestrator.drawing import dot, mermaid
 from orchestrator.drawing.model import View, diagram
 from orchestrator.drawing.page import page
 from orchestrator.drawing.table import table
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 
 Capture = pytest.CaptureFixture[str]
 
@@ -230,7 +231,7 @@ def test_unknown_action(capsys: Capture) -> None:
         draw("dance")
 
     assert ended.value.code == 2
-    assert "'dance' is none of STATUS, START, TEST, FORCE_RESYNC" in capsys.readouterr().err
+    assert "'dance' is none of FORCE_RESYNC, START, STATUS, TEST" in capsys.readouterr().err
 
 
 def test_unsound_chart(tmp_path: Path, capsys: Capture) -> None:

@@ -14,7 +14,8 @@ from orchestrator.debugger.replay import chart_of, replay
 from orchestrator.debugger.sources import opened
 from orchestrator.drawing import mermaid
 from orchestrator.drawing.model import diagram
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.simulator.clock import Ahead, VirtualClock
 from orchestrator.values.facts import Facts
 
@@ -376,6 +377,16 @@ def test_success_that_a_simulated_fivetran_refuses(debug: Debugger) -> None:
     transcript = debug("START --scenario wrong-key", "answer 200")
 
     assert transcript.last.row("came by").startswith("validating --ready--> considering_switch")
+
+
+def test_success_that_a_simulated_fivetran_is_too_slow_for(debug: Debugger, tmp_path: Path) -> None:
+    """Where the simulated Fivetran takes longer than the limit of the request, that decides over `answer 200`."""
+    scenario = _write(tmp_path, "latency = 1_000")
+
+    transcript = debug(f"START --scenario {scenario}", "answer 200", "last")
+
+    assert transcript.of("answer 200").row("came by").startswith("validating --unavailable--> validating")
+    assert "no answer within 30 s" in transcript.last.text
 
 
 def test_answer_that_is_not_used(debug: Debugger, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def _asked(rehearsal: Rehearsal) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ([], "no action is given: debug STATUS, START, TEST or FORCE_RESYNC, or --replay FILE\n"),
+        ([], "no action is given: debug one of FORCE_RESYNC, START, STATUS, TEST, or --replay FILE\n"),
         (["START", "--scenario", "zebra"], "no scenario is called 'zebra'; there are: another_fails, "),
         (["START", "--commands", "nowhere.txt"], "--commands nowhere.txt: No such file or directory: name a file"),
     ],
@@ -493,7 +493,7 @@ def test_waiting_is_told_at_a_terminal(
     fivetran: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     """While real time passes, the terminal's last line says how much is left, and what to do about it."""
-    monkeypatch.setattr(SystemClock, "sleep", _raising(signal.SIGALRM, signal.SIGINT))
+    monkeypatch.setattr(SystemClock, "sleep", _raising(signal.SIGINT))
     variables = fivetran.variables("START", XDG_STATE_HOME=str(tmp_path), FIVETRAN_POLL_INTERVAL="100")
     with _keyboard("until triggered\r", "y\r", "y\r", "step\r", "\x04"):
         main(["debug", "START", "--live"], variables)

@@ -17,8 +17,9 @@ from orchestrator.drawing.model import Diagram, Edge, View, diagram, happy_path
 from orchestrator.drawing.page import page
 from orchestrator.drawing.shape import upward
 from orchestrator.drawing.table import endings, events, table
+from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart, Kind, State
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.loader import load
 
 CHARTS = {action: load(action) for action in ACTIONS}
 DRAWINGS = list(product(ACTIONS, View))

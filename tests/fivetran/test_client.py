@@ -1,15 +1,10 @@
-import _thread
 import gzip
 import http.client
 import json
-import queue
 import re
-import shutil
 import socket
 import ssl
 import struct
-import subprocess
-import sys
 import threading
 import time
 import tracemalloc
@@ -17,13 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from email.utils import formatdate
-from itertools import count
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
-from process import environment
 from pytest_httpserver import HTTPServer
 from stage import CONNECTOR, Stage
 from werkzeug import Response
@@ -32,12 +24,9 @@ from orchestrator import __version__
 from orchestrator.fivetran import client as client_module
 from orchestrator.fivetran import sockets
 from orchestrator.fivetran.client import Client, interpret
-from orchestrator.fivetran.sockets import _Shelf
-from orchestrator.job.limits import LimitReached, Watch
 from orchestrator.job.masking import Mask
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario
-from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import (
     Answer,
     AnswerLost,
@@ -133,9 +122,16 @@ def _length(request: bytes) -> int:
 
 def failed(client: Client, request: Request, seconds: float = 10.0) -> Failure:
     """The failure that a request ends in."""
-    with pytest.raises(Failure) as caught:
-        client.send(request, seconds)
-    return caught.value
+    failure = client.send(request, seconds)
+    assert isinstance(failure, Failure)
+    return failure
+
+
+def answered(client: Client, request: Request = GET) -> Answer:
+    """The answer that a request gets."""
+    answer = client.send(request, 10.0)
+    assert isinstance(answer, Answer)
+    return answer
 
 
 # --- Never sent -------------------------------------------------------------------------------
@@ -344,6 +340,7 @@ def test_dead_address_gives_way_to_the_next(
     with dead() as first:
         asked = resolved(monkeypatch, first, ("127.0.0.1", http_server.port))
         answer = Client(f"http://api.fivetran.invalid:{http_server.port}", KEY, SECRET).send(GET, 0.4)
+    assert isinstance(answer, Answer)
 
     assert (answer.code, asked) == ("Success", ["api.fivetran.invalid"])
     assert http_server.log[-1][0].headers["Host"] == f"api.fivetran.invalid:{http_server.port}"
@@ -370,78 +367,7 @@ def test_address_of_a_family_that_is_not_there(make: Make, monkeypatch: pytest.M
     assert failure.message.startswith("cannot connect to api.fivetran.invalid:443: address family not supported")
 
 
-def test_name_is_looked_up_for_each_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also after an idle connection was closed the look-up is one that a limit can end."""
-    body = success().encode()
-    released = threading.Event()
-    with raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as address:
-        host, _, port = address.partition(":")
-        resolved(monkeypatch, (host, int(port)))
-        client = Client(f"http://api.fivetran.invalid:{port}", KEY, SECRET)
-        assert client.send(GET, 10.0).code == "Success"
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(10))
-
-    with Watch(SystemClock()) as watch, pytest.raises(LimitReached):
-        watch.call(lambda: client.send(GET, 30), 0.05, interruptible=True)
-
-    released.set()
-
-
-@pytest.mark.parametrize("proxy", ["proxy:3128", "http://proxy:3128", "https://proxy:3128"])
-def test_hanging_look_up_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
-    """The look-up of a proxy, with a scheme or without, ends at the request's own limit, and says whose name it was."""
-    released = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(10))
-    monkeypatch.setenv("HTTPS_PROXY", proxy)
-
-    failure = failed(Client("https://api.fivetran.invalid", KEY, SECRET), SYNC, seconds=0.05)
-
-    released.set()
-    assert type(failure) is Unavailable
-    assert failure.message == (
-        "cannot connect to api.fivetran.invalid:443 through the proxy proxy:3128: "
-        "the name proxy cannot be looked up: no answer within 0.05 s"
-    )
-
-
-def test_no_thread_can_be_started(stage: Callable[..., Stage], make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no thread can be had the name is looked up all the same."""
-    here = stage()
-
-    def refuse(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(_thread, "start_new_thread", refuse)
-
-    answer = make(here.url).send(GET, 10.0)
-    monkeypatch.setattr(socket, "getaddrinfo", _look_up_nowhere)
-    failure = failed(make("https://api.fivetran.invalid"), SYNC)
-
-    assert answer.status == 200
-    assert failure.message.endswith("cannot be looked up: name or service not known")
-
-
 # --- TLS --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate that nobody trusts, and its key, in one file."""
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [
-            *(shutil.which("openssl") or "openssl", "req", "-x509", "-newkey", "ec"),
-            *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")),
-        ],
-        env=environment(),
-        check=True,
-        capture_output=True,
-    )
-    both = folder / "both.pem"
-    both.write_text((folder / "key.pem").read_text() + (folder / "certificate.pem").read_text())
-    return both
 
 
 @pytest.fixture(scope="session")
@@ -472,7 +398,7 @@ def test_named_certificate_is_trusted(
     """The certificate of an inspecting proxy is trusted as soon as REQUESTS_CA_BUNDLE names it."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
 
-    answer = make(https_server.url_for("")).send(GET, 10.0)
+    answer = answered(make(https_server.url_for("")))
 
     https_server.clear_log()
     assert answer.code == "Success"
@@ -550,7 +476,7 @@ def test_fault_is_sent_once_and_named_by_method(
 
     assert type(failure) is expected
     assert len(here.requests) == 1
-    assert client.send(GET, 10.0).status == 200
+    assert answered(client).status == 200
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
@@ -608,7 +534,7 @@ def test_undocumented_success_is_no_answer(
 @pytest.mark.parametrize("body", ['{"code": "Success"}', '{"code": "Success", "data": null}', success()])
 def test_trigger_needs_no_data(answering: Callable[..., Client], body: str) -> None:
     """The answer to a trigger is documented without data."""
-    answer = answering(body).send(SYNC, 10.0)
+    answer = answered(answering(body), SYNC)
 
     assert (answer.code, answer.data) == ("Success", {})
 
@@ -662,7 +588,7 @@ def answer_of(body: bytes, *headers: str, status: str = "200 OK", before: str = 
 def test_what_is_said_before_the_answer_is_skipped(make: Make, before: str) -> None:
     """Answers 1xx, also several of them, are not the answer."""
     with raw(answer_of(success({"id": "x"}).encode(), before=before)) as address:
-        answer = make(f"http://{address}").send(GET, 10.0)
+        answer = answered(make(f"http://{address}"))
 
     assert (answer.status, answer.data) == (200, {"id": "x"})
 
@@ -701,7 +627,7 @@ def test_packed_body_is_read(make: Make) -> None:
     """A body that is packed as it was asked for is unpacked, however large within the limit."""
     text = "x" * 9_000
     with raw(answer_of(gzip.compress(success({"text": text}).encode()), "Content-Encoding: GZIP")) as address:
-        answer = make(f"http://{address}").send(GET, 10.0)
+        answer = answered(make(f"http://{address}"))
 
     assert answer.data == {"text": text}
 
@@ -915,7 +841,7 @@ def test_headers(stage: Callable[..., Stage], make: Make) -> None:
     """Each request asks for version 2 of the documents, says who asks, and carries the given pair."""
     here = stage()
 
-    make(here.url + "/").send(GET, 10.0)
+    answered(make(here.url + "/"))
 
     headers = here.simulator.seen[0].headers
     assert headers["Accept"] == "application/json;version=2"
@@ -931,7 +857,7 @@ def test_netrc_does_not_take_the_place_of_the_pair(
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     here = stage()
 
-    answer = make(here.url).send(GET, 10.0)
+    answer = answered(make(here.url))
 
     assert answer.status == 200
 
@@ -962,7 +888,7 @@ def test_answer_carries_what_fivetran_said(answering: Callable[..., Client]) -> 
     """Status, code, message, data, date and request id of an answer are all there."""
     client = answering(success({"id": "x"}), Date=formatdate(DATE, usegmt=True), X_Request_Id="r-1")
 
-    answer = client.send(GET, 10.0)
+    answer = answered(client)
 
     assert answer == Answer(200, "Success", "Done", {"id": "x"}, DATE, dated=True, request_id="r-1")
     assert str(answer) == "200 Success"
@@ -971,7 +897,7 @@ def test_answer_carries_what_fivetran_said(answering: Callable[..., Client]) -> 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Foo 2030 00:00:00 GMT"])
 def test_answer_without_a_date_gets_ours(answering: Callable[..., Client], date: str | None) -> None:
     """Where Fivetran does not say what time it is, this machine's clock does, and the answer says so."""
-    answer = answering(success(), **({} if date is None else {"Date": date})).send(GET, 10.0)
+    answer = answered(answering(success(), **({} if date is None else {"Date": date})))
 
     assert (answer.date, answer.dated) == (OUR_NOW, False)
 
@@ -992,7 +918,7 @@ def test_date_is_utc(answering: Callable[..., Client], zone: str) -> None:
     """A Date without a zone is not taken for this machine's time."""
     text = formatdate(DATE, usegmt=True).replace("GMT", zone)
 
-    answer = answering(success(), Date=text.strip()).send(GET, 10.0)
+    answer = answered(answering(success(), Date=text.strip()))
 
     assert (answer.date, answer.dated) == (DATE, True)
 
@@ -1002,7 +928,7 @@ def test_connect_card_is_scrubbed_and_told(stage: Callable[..., Stage], make: Ma
     card = {"token": "ey.secret", "uri": "https://fivetran.com/connect-card/setup?auth=ey.secret", "theme": "dark"}
     hidden: list[str] = []
 
-    answer = make(stage(Scenario(connection={"connect_card": card})).url, hide=hidden.append).send(GET, 10.0)
+    answer = answered(make(stage(Scenario(connection={"connect_card": card})).url, hide=hidden.append))
 
     assert answer.data["connect_card"] == {"token": "***", "uri": "***", "theme": "dark"}
     assert hidden == [card["token"], card["uri"]]
@@ -1015,7 +941,7 @@ def test_odd_connect_card_is_no_trouble(
     stage: Callable[..., Stage], make: Make, card: object, expected: object
 ) -> None:
     """A Connect Card without its texts hides nothing and breaks nothing."""
-    answer = make(stage(Scenario(connection={"connect_card": card})).url).send(GET, 10.0)
+    answer = answered(make(stage(Scenario(connection={"connect_card": card})).url))
 
     assert expected == answer.data["connect_card"]
 
@@ -1025,7 +951,7 @@ def test_number_that_json_cannot_say_again(
     answering: Callable[..., Client], number: str, expected: float | None
 ) -> None:
     """A number that is none of JSON's is as good as none: what is written of the answer stays JSON."""
-    answer = answering(f'{{"code": "Success", "data": {{"volume": {number}}}}}').send(GET, 10)
+    answer = answered(answering(f'{{"code": "Success", "data": {{"volume": {number}}}}}'))
 
     assert answer.data == {"volume": expected}
 
@@ -1033,7 +959,7 @@ def test_number_that_json_cannot_say_again(
 def test_document_is_cut_where_it_is_nested_beyond_measure(answering: Callable[..., Client]) -> None:
     """What is nested deeper than any document of Fivetran's is left out; the rest is as it was."""
     deep = '{"a": [' * 60 + "1" + "]}" * 60
-    answer = answering(f'{{"code": "Success", "data": {{"deep": {deep}, "near": [{{"b": 2}}]}}}}').send(GET, 10)
+    answer = answered(answering(f'{{"code": "Success", "data": {{"deep": {deep}, "near": [{{"b": 2}}]}}}}'))
 
     assert answer.data["near"] == [{"b": 2}]
     assert "(nested too deeply)" in json.dumps(answer.data["deep"])
@@ -1057,7 +983,7 @@ def test_connect_card_is_scrubbed_wherever_it_is(
     answering: Callable[..., Client], data: object, expected: object
 ) -> None:
     """A Connect Card is scrubbed deep in a document, in lists, and where it is no object."""
-    answer = answering(success(data)).send(GET, 10.0)
+    answer = answered(answering(success(data)))
 
     assert expected == answer.data
 
@@ -1143,7 +1069,7 @@ def test_document_is_bounded(answering: Callable[..., Client], http_server: HTTP
     answering(success(data))
     client = Client(http_server.url_for(""), KEY, SECRET, mask=Mask(KEY, SECRET).block)
 
-    answer = client.send(GET, 10.0)
+    answer = answered(client)
 
     client.close()
     assert answer.cut
@@ -1162,37 +1088,9 @@ def test_usual_document_is_not_cut(answering: Callable[..., Client]) -> None:
     """A document of bearable length is all that was said."""
     data = {"text": "x" * 10_000, "list": list(range(1_000)), "number": 2**63}
 
-    answer = answering(success(data)).send(GET, 10.0)
+    answer = answered(answering(success(data)))
 
     assert (answer.data, answer.cut) == (data, False)
-
-
-# --- Cut off ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("does", ["hang", "trickle"])
-def test_cut_off_request_leaves_a_usable_client(stage: Callable[..., Stage], make: Make, does: str) -> None:
-    """A request that a limit cuts off does not spoil the next: no rest of its answer is read."""
-    here = stage(Scenario(faults=(Fault(does=does, acts=True),)))
-    client = make(here.url)
-    with Watch(SystemClock()) as watch, pytest.raises(LimitReached):
-        watch.call(lambda: client.send(GET, 60.0), 0.05, interruptible=True)
-
-    answer = client.send(GET, 10.0)
-
-    assert answer.data["id"] == CONNECTOR
-
-
-def test_hanging_resolver_can_be_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that is being looked up for ever keeps neither a limit nor a signal waiting."""
-    released = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(10))
-    client = Client("https://api.example.com", "key", "secret")
-
-    with Watch(SystemClock()) as watch, pytest.raises(LimitReached):
-        watch.call(lambda: client.send(Request("GET", "/", "look"), 30), 0.05, interruptible=True)
-
-    released.set()
 
 
 def test_loopback_is_not_behind_the_proxy(stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1210,72 +1108,9 @@ def test_malformed_proxy_is_said_at_once(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setenv("HTTPS_PROXY", "http://user:pa55/word@127.0.0.1:9")
     client = Client("https://api.example.com", "key", "secret")
 
-    with pytest.raises(Failure):
-        client.send(GET, 5)
+    failed(client, GET, 5)
 
     assert capsys.readouterr().err == ""
-
-
-# --- Cut off ------------------------------------------------------------------------------------
-
-
-def _cut_off_at(client: Client, instruction: int) -> bool:
-    """Whether a request was cut off at that instruction among those that keep and fetch idle connections."""
-    passed = 0
-
-    def trace(frame: FrameType, event: str, _: object) -> Any:
-        nonlocal passed
-        frame.f_trace_opcodes = frame.f_code.co_filename.endswith(("/queue.py", "/threading.py", "/sockets.py"))
-        inside = any(name in frame.f_code.co_qualname for name in ("Shelf.", "Queue.", "Condition."))
-        if event == "opcode" and inside:
-            passed += 1
-            if passed > instruction:
-                raise LimitReached
-        return trace
-
-    try:
-        sys.settrace(trace)
-        client.send(GET, 10)
-    except LimitReached:
-        return True
-    finally:
-        sys.settrace(None)
-    return False
-
-
-def test_a_request_can_be_cut_off_at_any_instruction(stage: Callable[..., Stage], make: Make) -> None:
-    """Wherever a limit or a signal strikes the keeping of connections, nothing stays locked for the next request."""
-    url = stage().url
-    answered: list[int] = []
-
-    def cut_off() -> None:
-        for instruction in count():
-            client = make(url)
-            client.send(GET, 10)
-            was_cut_off = _cut_off_at(client, instruction)
-            answered.append(client.send(GET, 10).status)
-            if not was_cut_off:
-                break
-
-    thread = threading.Thread(target=cut_off, daemon=True)  # what hangs here must not hang the tests
-    thread.start()
-    thread.join(60)
-
-    assert not thread.is_alive(), f"hangs after having been cut off at instruction {len(answered)}"
-    assert len(answered) > 20
-
-
-def test_no_more_connections_are_kept_than_there_is_room_for() -> None:
-    """A full shelf refuses, as a queue does, and an empty one has none to give."""
-    shelf = _Shelf(1)
-
-    shelf.put(1)
-
-    with pytest.raises(queue.Full):
-        shelf.put(2, block=False)
-    assert (shelf.qsize(), shelf.get()) == (1, 1)
-    with pytest.raises(queue.Empty):
-        shelf.get(block=False)
 
 
 # --- Answers from elsewhere -------------------------------------------------------------------------

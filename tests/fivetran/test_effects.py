@@ -545,21 +545,21 @@ CHOSEN: dict[str, list[tuple[dict[str, Any], dict[str, Any], str]]] = {
     ],
     "own_trigger_unanswered": [
         ({}, {}, "no"),
-        ({}, {"unanswered": LOST}, "yes"),
+        ({}, {"unanswered": LOST, "lost": 1}, "yes"),
         ({}, {"unanswered": "PATCH /x"}, "no"),
     ],
     "own_sync_in_the_way": [
         ({}, {}, "no"),
-        ({}, {"unanswered": LOST}, "yes"),
+        ({}, {"unanswered": LOST, "lost": 1}, "yes"),
         ({}, {"waited_for": "2027-01-15T08:00:00Z"}, "yes"),
         ({}, {"waited_for": ""}, "yes"),
     ],
     "trigger_to_repeat": [({}, {"lost": 2}, "yes"), ({}, {"lost": 3}, "no")],
     "on_running": [
         ({}, {}, "wait"),
-        (ATTACH, {"unanswered": LOST}, "attach"),
+        (ATTACH, {"unanswered": LOST, "lost": 1}, "attach"),
         ({"policies": (("on_running", "fail"),)}, {}, "fail"),
-        ({"policies": (("on_running", "fail"),)}, {"unanswered": LOST}, "wait"),
+        ({"policies": (("on_running", "fail"),)}, {"unanswered": LOST, "lost": 1}, "wait"),
         ({"policies": (("on_running", "fail"),)}, {"unpaused_looks": 1}, "wait"),
     ],
     "on_reschedule": [({}, {}, "wait")],
@@ -610,9 +610,9 @@ CHOSEN: dict[str, list[tuple[dict[str, Any], dict[str, Any], str]]] = {
         ({}, {**STARTED, "answered": ("disable_schedule",)}, "no"),
     ],
     "names_to_compare": [
-        ({}, {"verdict": "not_found", "failure": {"request": "POST /x/schemas/tables/resync"}}, "yes"),
-        ({"evidence": "0"}, {"verdict": "not_found", "failure": {"request": "POST /x/schemas/tables/resync"}}, "no"),
-        ({}, {"verdict": "not_found", "failure": {"request": "GET /x"}}, "no"),
+        ({}, {"verdict": "not_found", "given_up": ("resync_table",)}, "yes"),
+        ({"evidence": "0"}, {"verdict": "not_found", "given_up": ("resync_table",)}, "no"),
+        ({}, {"verdict": "not_found", "given_up": ("validate_connection",)}, "no"),
     ],
     "sync_to_find": [
         ({}, STARTED, "yes"),

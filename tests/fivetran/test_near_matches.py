@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.fivetran.near_matches import MOST, near_matches
+from orchestrator.fivetran.near_matches import MOST, MOST_IN_ALL, near_matches
+
+WANTED = {"public": ["orders"]}
 
 
 def source(*names: str) -> dict[str, Any]:
@@ -47,14 +49,26 @@ def test_near_names_are_found(names: list[str], wanted: str, expected: tuple[str
     """The closest names are given, the wrong case, which is the common mistake, first."""
     schema, _, table = wanted.partition(".")
 
-    assert near_matches(source(*names), schema, table) == expected
+    assert near_matches(source(*names), {schema: [table]}) == expected
 
 
 def test_only_a_few_are_given() -> None:
     """A source with many tables of a name gives a handful, each once."""
-    names = near_matches(source(*(f"s{number}.orders" for number in range(50))), "public", "orders")
+    names = near_matches(source(*(f"s{number}.orders" for number in range(50))), WANTED)
 
     assert len(names) == len(set(names)) == MOST
+
+
+def test_of_several_only_the_unknown_are_compared() -> None:
+    """Names are given for the tables that the source does not have, each table's in its turn, and not too many."""
+    wanted = {"public": ["orders", "custmers"], "sales": ["item"]}
+    many = {"public": [f"orders{number}" for number in range(30)]}
+
+    found = near_matches(source("public.orders", "public.customers", "sales.items"), wanted)
+
+    assert found == ("public.customers", "sales.items")
+    names = near_matches(source(*(f"public.orders{number}x" for number in range(50))), many)
+    assert len(names) == len(set(names)) == MOST_IN_ALL
 
 
 @pytest.mark.parametrize("place", ["schema", "table"])
@@ -64,7 +78,7 @@ def test_disabled_name_is_marked(place: str) -> None:
     schema = data["schemas"]["public"]
     (schema if place == "schema" else schema["tables"]["orders"])["enabled"] = False
 
-    assert near_matches(data, "public", "orders") == ("public.orders (not enabled for syncing)",)
+    assert near_matches(data, WANTED) == ("public.orders (not enabled for syncing)",)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +95,11 @@ def test_disabled_name_is_marked(place: str) -> None:
 )
 def test_odd_answer_gives_nothing(data: dict[str, Any]) -> None:
     """An answer of another form has no names."""
-    assert near_matches(data, "public", "orders") == ()
+    assert near_matches(data, WANTED) == ()
 
 
 def test_table_without_settings_counts() -> None:
     """A table of which nothing is said is a name all the same."""
-    assert near_matches({"schemas": {"public": {"tables": {"orders": None}}}}, "public", "order") == ("public.orders",)
+    assert near_matches({"schemas": {"public": {"tables": {"orders": None}}}}, {"public": ["order"]}) == (
+        "public.orders",
+    )

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.fivetran.verdicts import HEADLINES, Explanation, explain, schedule_to_restore, schedule_to_switch_late
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.fivetran.effects.situation import schedule_to_restore, schedule_to_switch_late
+from orchestrator.fivetran.verdicts import HEADLINES, Explanation, explain
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Conflict, NotFound, RateLimited, Refused, Rejected, Request, Unavailable
 from orchestrator.values.facts import Facts
@@ -34,7 +36,7 @@ def document(state: str = "scheduled", schedule: str | None = "auto", **status: 
 
 def told(verdict: str | None, action: str = "START", **facts: Any) -> Explanation:
     """The explanation of a verdict."""
-    return explain(settings(action), Facts(verdict=verdict, **facts))
+    return explain(settings(action), Facts(verdict=verdict, **facts), load(action))
 
 
 def text(explanation: Explanation) -> str:
@@ -91,7 +93,7 @@ def test_advice_fits_the_action(action: str, verdict: str) -> None:
         (
             "not_found",
             "FORCE_RESYNC",
-            {"failure": NotFound("?", status=404).as_fact(RESYNC, 1)},
+            {"failure": NotFound("?", status=404).as_fact(RESYNC, 1), "given_up": ("resync_table",)},
             "Fivetran does not know the schema or the table",
         ),
     ],
@@ -168,10 +170,10 @@ RUNNING = {
     "never triggered": ("timed_out", {"connection": document()}, False),
     "rescheduled": ("rescheduled", {"triggered": True, "connection": document("rescheduled")}, False),
     "rescheduled too late": ("too_late", {"triggered": True, "connection": document("rescheduled")}, False),
-    "trigger without an answer": ("interrupted", {"unanswered": SYNC, "connection": document()}, None),
+    "trigger without an answer": ("interrupted", {"lost": 1, "unanswered": SYNC, "connection": document()}, None),
     "trigger without an answer, though it looks running": (
         "timed_out",
-        {"unanswered": SYNC, "connection": document("syncing")},
+        {"lost": 1, "unanswered": SYNC, "connection": document("syncing")},
         None,
     ),
     "PATCH without an answer": ("interrupted", {"unanswered": "PATCH /v1/connections/x"}, False),
@@ -188,7 +190,7 @@ def test_still_running(verdict: str, facts: dict[str, Any], expected: bool | Non
 AT_FIVETRAN = {
     "trigger without an answer": (
         "interrupted",
-        {"unanswered": SYNC},
+        {"lost": 1, "unanswered": SYNC},
         [f"{SYNC} had no answer: it may have been carried out"],
     ),
     "running": (
@@ -286,7 +288,9 @@ AT_FIVETRAN = {
 @pytest.mark.parametrize(("verdict", "facts", "expected"), AT_FIVETRAN.values(), ids=AT_FIVETRAN)
 def test_at_fivetran(verdict: str, facts: dict[str, Any], expected: list[str]) -> None:
     """What goes on at Fivetran is said in full, and nothing that is not known."""
-    assert list(told(verdict, **facts).at_fivetran) == expected
+    action = "STATUS" if verdict == "shown" else "START"
+
+    assert list(told(verdict, action, **facts).at_fivetran) == expected
 
 
 # --- Reasons --------------------------------------------------------------------------------------
@@ -375,7 +379,7 @@ ADVICE = {
     "unknown table": (
         "not_found",
         "FORCE_RESYNC",
-        {"failure": NotFound("?", status=404).as_fact(RESYNC, 1)},
+        {"failure": NotFound("?", status=404).as_fact(RESYNC, 1), "given_up": ("resync_table",)},
         "SCHEMA=public TABLE=order",
     ),
     "wrong path": (
@@ -387,7 +391,7 @@ ADVICE = {
     "no re-sync of tables": (
         "rejected",
         "FORCE_RESYNC",
-        {"failure": Rejected("?", status=400).as_fact(RESYNC, 1)},
+        {"failure": Rejected("?", status=400).as_fact(RESYNC, 1), "given_up": ("resync_table",)},
         "no re-sync of single tables",
     ),
     "rejected": ("rejected", "START", {}, "Fivetran's message above"),
@@ -491,7 +495,7 @@ def test_what_is_set_already_is_not_advised(
     """No advice is to set what is set: it says what helps then."""
     settings = Settings("START", "speak_inexpensive", "", "", **given)
 
-    found = explain(settings, Facts(**facts))
+    found = explain(settings, Facts(**facts), load("START"))
 
     text = "\n".join((*found.at_fivetran, *found.advice))
     assert expected in text
@@ -605,7 +609,7 @@ def test_a_schedule_that_was_not_restored_is_told(wanted: str, before: str, word
         schedule_before=before,
     )
 
-    assert explain(settings(restore_schedule=wanted), facts).at_fivetran[-1] == words
+    assert explain(settings(restore_schedule=wanted), facts, load("START")).at_fivetran[-1] == words
 
 
 def test_historical_sync_of_a_resync() -> None:

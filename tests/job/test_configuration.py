@@ -13,9 +13,11 @@ from stage import Stage
 from urllib3 import connection_from_url
 from urllib3.util import parse_url
 
-from orchestrator.job.configuration import ConfigurationError, Configured, _address, configure, report_dir
+from orchestrator.job.address import parsed
+from orchestrator.job.configuration import ConfigurationError, Configured, configure, report_dir
 from orchestrator.job.variables import VARIABLES
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Scenario
 from orchestrator.values.settings import Settings
@@ -229,8 +231,8 @@ def test_settings_know_the_page_and_the_policies() -> None:
 @pytest.mark.parametrize(
     ("name", "given", "problem", "fix"),
     [
-        ("FIVETRAN_ACTION", "", "is not set", "STATUS, START, TEST, FORCE_RESYNC"),
-        ("FIVETRAN_ACTION", "SYNC", "'SYNC' is not an action", "STATUS, START, TEST, FORCE_RESYNC"),
+        ("FIVETRAN_ACTION", "", "is not set", "FORCE_RESYNC, START, STATUS, TEST"),
+        ("FIVETRAN_ACTION", "SYNC", "'SYNC' is not an action", "FORCE_RESYNC, START, STATUS, TEST"),
         ("CONNECTOR_ID", "", "is not set", "Setup tab"),
         ("CONNECTOR_ID", "My Shop", "'My Shop' is not an id", "not its name or address"),
         ("CONNECTOR_ID", "../groups", "'../groups' is not an id", "Setup tab"),
@@ -418,7 +420,7 @@ def test_plain_http_goes_nowhere_else(host: str) -> None:
 )
 def test_checked_host_is_the_one_that_is_connected_to(url: str) -> None:
     """Whatever address is accepted, the parser that the client connects by sees the very host that was checked."""
-    match = _address(url)
+    match = parsed(url)
 
     assert match is not None
     pool = connection_from_url(url)
@@ -431,7 +433,7 @@ def test_no_address_has_two_readings(rest: str) -> None:
     """No address that is accepted is read differently by the parser that the client connects by."""
     url = f"https://{rest}"
 
-    match = _address(url)
+    match = parsed(url)
 
     assert match is None or match["host"].lower().strip("[]") == connection_from_url(url).host
 

@@ -15,6 +15,7 @@ from stage import CONNECTOR, Stage
 
 from orchestrator.fivetran import effects
 from orchestrator.fivetran.effects import Call
+from orchestrator.job import limits
 from orchestrator.job.job import Job
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
@@ -430,6 +431,20 @@ def test_broken_stdout_is_not_written_to_again(stage: MakeStage) -> None:
 
     assert code == 0
     assert "the result could not be written to stdout" in err.getvalue()
+
+
+def test_no_thread_can_be_started(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no thread can be started the job does its work all the same, and the log says once what is not bounded."""
+
+    def refuse(**_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(limits, "Thread", refuse)
+
+    played = stage().play()
+
+    assert played.code == 0
+    assert played.stderr.count("can't start new thread: a request ends at its own time-outs alone") == 1
 
 
 def test_a_year_for_one_request() -> None:

@@ -533,7 +533,7 @@ NO_HEADER = "is no journal: its first line is not the header of one"
         ),
         (
             _with(0, '"settings": {"action": "START"', '"settings": {"action": "DANCE"'),
-            "its header is damaged (ValueError: settings.action: 'DANCE' is none of STATUS, START, TEST, FORCE_RESYNC)",
+            "its header is damaged (ValueError: settings.action: 'DANCE' is none of FORCE_RESYNC, START, STATUS, TEST)",
         ),
         (_with(3, '"kind": "does"', '"kind": "sings"'), "line 4 is damaged (ValueError: 'sings' is not a valid Kind)"),
         (_with(2, '"step"', '"stop"'), "line 3 is damaged (ValueError: step is missing)"),

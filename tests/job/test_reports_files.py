@@ -14,7 +14,8 @@ from stage import CONNECTOR, Stage
 from orchestrator.job.configuration import configure
 from orchestrator.job.report.gitlab import annotations, dotenv, junit
 from orchestrator.job.variables import RESULTS, VARIABLES
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.simulator.scenario import Scenario
 
 MakeStage = Callable[..., Stage]

@@ -14,7 +14,8 @@ from stage import CONNECTOR, Stage
 
 from orchestrator.job.report import page, picture, timeline, walk
 from orchestrator.job.report.markup import Markup, cut, each, offset, row, said, tag
-from orchestrator.machine.loader import ACTIONS, load
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
 MakeStage = Callable[..., Stage]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stage import Stage
@@ -12,7 +13,6 @@ from orchestrator.fivetran.client import Client
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Scenario, SyncPlan, load_scenario
-from orchestrator.values.exchange import Answer, Request
 
 pytestmark = pytest.mark.usefixtures("_undrawn")
 
@@ -155,14 +155,14 @@ def test_resync_in_flight_is_asked_for_again(
     assert (played.code, [sync.outcome for sync in here.syncs]) == (0, ["succeeds", "succeeds"])
 
 
-def _dying_send(number: int) -> Callable[[Client, Request, float], Answer]:
+def _dying_send(number: int) -> Callable[..., object]:
     """A client that dies once Fivetran has dealt with the request of that number."""
     count, send = iter(range(1, number + 1)), Client.send
 
-    def send_and_die(client: Client, request: Request, seconds: float) -> Answer:
+    def send_and_die(*given: Any) -> object:
         last = next(count) == number
         try:
-            return send(client, request, seconds)
+            return send(*given)
         finally:
             if last:
                 raise Killed

@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process import COMMAND, Process, rehearsed
+from phases import PHASES, Stalling, lines
+from process import COMMAND, PATIENCE, Process, rehearsed
 
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
 AT_ONCE = 2.0  # seconds
 
 GREEN = Scenario(syncs=(SyncPlan(lasts=0),))
+# What a process imports that stalls its own request.
+PREPARED = (
+    "import socket, sys, time, requests",
+    "from orchestrator.cli import main",
+    "from orchestrator.fivetran import client",
+)
 # The schedule has been switched, no sync was accepted, and the PATCH that restores it hangs.
 IN_THE_WAY = Scenario(
     faults=(Fault(on="sync", status=409, code="Conflict"), Fault(on="patch", skip=1, does="hang")),
@@ -58,6 +65,32 @@ def test_signal_ends_a_hanging_look(tmp_path: Path) -> None:
     assert (ended.code, result["verdict"]) == (143, "terminated"), ended.stderr
     assert ended.at - sent < AT_ONCE
     assert result["at_fivetran"] == ["no sync of this run is running"]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_signal_ends_a_request_in_each_phase(tmp_path: Path, phase: str) -> None:
+    """A signal ends the job at once, whatever its request stands in: the look-up of a name, or a trickle."""
+    code = "\n".join((*PREPARED, *lines(phase), "sys.exit(main())"))
+    with Stalling(phase) as server:
+        variables = {
+            "FIVETRAN_ACTION": "STATUS",
+            "CONNECTOR_ID": "speak_inexpensive",
+            "FIVETRAN_API_KEY": "some-api-key",
+            "FIVETRAN_API_SECRET": "some-api-secret",
+            "FIVETRAN_API_URL": server.url,
+            "HTTPS_PROXY": server.proxy,
+            "FIVETRAN_REPORT_DIR": str(tmp_path),
+        }
+        with Process(variables=variables, command=(COMMAND[0], "-c", code)) as job:
+            if phase in {"look-up", "connect"}:
+                job.await_line("stalled")
+            else:
+                assert server.stalled.wait(PATIENCE)
+            sent = job.send(signal.SIGTERM)
+            ended = job.end()
+
+    assert (ended.code, _result(tmp_path)["verdict"]) == (143, "terminated"), ended.stderr
+    assert ended.at - sent < AT_ONCE
 
 
 def test_signal_ends_a_hanging_trigger(tmp_path: Path) -> None:
@@ -141,17 +174,17 @@ def test_second_signal_ends_it_immediately(tmp_path: Path) -> None:
     ("number", "code", "verdict"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
 def test_signals_that_the_parent_had_blocked(tmp_path: Path, number: int, code: int, verdict: str) -> None:
-    """A parent that had signals and alarms blocked takes from the job neither its end nor its limits."""
+    """A parent that had signals blocked takes from the job neither its end nor its limits."""
     block = (
         "import os, signal, sys\n"
-        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGALRM})\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})\n"
         "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     )
     command = (COMMAND[0], "-c", block, *COMMAND[1:])
     with rehearsed(Scenario(faults=(Fault(on="get", does="hang"),))) as fivetran:
-        more = {"FIVETRAN_POLL_INTERVAL": "100", "FIVETRAN_HTTP_TIMEOUT": "0.1", "FIVETRAN_REPORT_DIR": str(tmp_path)}
+        more = {"FIVETRAN_POLL_INTERVAL": "100", "FIVETRAN_HTTP_TIMEOUT": "1", "FIVETRAN_REPORT_DIR": str(tmp_path)}
         with Process(variables=fivetran.variables("START", **more), command=command) as job:
-            job.await_line("no answer within 0.1 s")
+            job.await_line("no answer within 1 s")
             job.await_line("triggering -> waiting")
             job.send(number)
             ended = job.end()

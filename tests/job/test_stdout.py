@@ -127,7 +127,7 @@ def test_result_holds_what_was_learned() -> None:
     standing = Standing("", facts, 0.0, started_at=1_800_000_000.0, resumed_at=1_800_000_000.5)
     told = result(settings, load("FORCE_RESYNC"), standing, trace, 1_800_000_001.25)
 
-    document = json.loads(render(facts, told, Mask()))
+    document = json.loads(render("result", facts, told, Mask()))
 
     assert document["states"] == ["elsewhere"]
     assert told["steps"][0]["detail"] == "GET /x -> 200 Success"

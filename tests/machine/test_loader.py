@@ -1,5 +1,6 @@
 """The loader: each way in which a chart can be unsound is refused by file, state and key."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.job.own_chart import UnreadableChartError, load_file
+from orchestrator.machine import loader
+from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import OTHERWISE, Chart
 from orchestrator.machine.loader import ChartError, load, packaged_source, parse
+
+JOURNALS = Path(__file__).parents[1]
 
 GOOD = """
 action  = "TEST"
@@ -105,6 +110,38 @@ def faults(text: str) -> list[str]:
     return []
 
 
+OWN = {
+    "another green": (
+        "START",
+        (
+            ('green    = "succeeded"', 'green = "timed_out"'),
+            ('edges.timed_out   = "out_of_time"', 'edges.timed_out = "done"'),
+        ),
+        "some.toml: green: a chart of START has succeeded, not timed_out: leave it out",
+    ),
+    "green that leads elsewhere": (
+        "START",
+        (('edges.succeeded   = "done"', 'edges.succeeded = "failed"'),),
+        "some.toml: green: 'succeeded' leads to exit code 1, not to 0",
+    ),
+    "a trigger less": (
+        "START",
+        (('triggers = ["trigger_sync", "restart_sync"]', 'triggers = ["trigger_sync"]'),),
+        "some.toml: triggers: a chart of START has trigger_sync, restart_sync, not trigger_sync: leave it out",
+    ),
+    "a trigger more": (
+        "FORCE_RESYNC",
+        (('triggers = ["resync_table"]', 'triggers = ["resync_table", "trigger_sync"]'),),
+        "some.toml: triggers: a chart of FORCE_RESYNC has resync_table, not resync_table, trigger_sync: leave it out",
+    ),
+    "no needs": (
+        "FORCE_RESYNC",
+        (('needs    = ["TABLES"]', "needs = []"),),
+        "some.toml: needs: a chart of FORCE_RESYNC has TABLES, not none: leave it out",
+    ),
+}
+
+
 def test_good_chart_is_taken() -> None:
     """A sound chart comes out as it was written."""
     chart = parse(GOOD, "some.toml", "TEST")
@@ -149,6 +186,55 @@ def test_digest_is_of_what_the_chart_says() -> None:
     assert parse(bad("tries = 3", "tries = 4"), "some.toml").digest != digest
 
 
+def test_what_is_left_out_is_the_actions_own() -> None:
+    """A chart takes over from its action's own chart what that is about; what it says itself may only say the same."""
+    said = 'prints = "connection"\ngreen = "passed"\ntriggers = []\nneeds = []\n'
+
+    silent, telling = (
+        parse(GOOD, "some.toml"),
+        parse(bad('initial = "asking"', f'initial = "asking"\n{said}'), "some.toml"),
+    )
+
+    own = load("TEST")
+    assert (silent.prints, silent.green, silent.triggers, silent.needs) == (own.prints, own.green, (), ())
+    assert (telling.prints, telling.green, telling.digest) == ("connection", "passed", silent.digest)
+
+
+@pytest.mark.parametrize(("action", "edits", "fault"), OWN.values(), ids=OWN)
+def test_own_chart_is_about_the_same(action: str, edits: tuple[tuple[str, str], ...], fault: str) -> None:
+    """A copy of an action's chart that is about something else is refused by the key."""
+    text = packaged_source(action)
+    for old, new in edits:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+
+    assert fault in faults(text)
+
+
+def test_chart_that_comes_with_the_program_says_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no other chart can say for it, an action's own chart must say."""
+    text = packaged_source("STATUS").replace('green   = "shown"\n', "").replace('prints  = "connection"\n', "")
+    monkeypatch.setattr(loader, "packaged_source", lambda _: text)
+
+    assert faults(text) == ["some.toml: prints: is missing", "some.toml: green: is missing"]
+
+
+def test_digest_of_before() -> None:
+    """What charts say of their actions is not in the digest: journals and state files of before are of these charts."""
+    headers = [json.loads(file.read_text("utf-8").partition("\n")[0]) for file in JOURNALS.glob("journals*/*.jsonl")]
+    before = {header["action"]: header["chart"] for header in headers if header["chart"]["packaged"]}
+
+    assert before.keys() == set(ACTIONS)
+    for action, chart in before.items():
+        parsed = parse(chart["source"], "recorded.toml", action)
+        assert parsed.digest == chart["digest"] == load(action).digest
+        assert (parsed.green, parsed.triggers, parsed.needs) == (
+            load(action).green,
+            load(action).triggers,
+            load(action).needs,
+        )
+
+
 def test_chart_of_a_file(tmp_path: Path) -> None:
     """A chart of somebody's own is read from a file; one that is not there, or not text, is refused by name."""
     good, binary = tmp_path / "good.toml", tmp_path / "binary.toml"
@@ -168,14 +254,60 @@ REFUSED = {
     "duplicate key": ('edges.yes = "repairing"', 'edges.no = "repairing"', "Cannot overwrite a value"),
     "duplicate state": ("[won]\n", "[lost]\n", "Cannot declare ('lost',) twice"),
     # Names that nothing has
-    "action": ('action  = "TEST"', 'action = "test"', "action: 'test' is none of STATUS, START, TEST, FORCE_RESYNC"),
+    "action": ('action  = "TEST"', 'action = "test"', "action: 'test' is none of FORCE_RESYNC, START, STATUS, TEST"),
     "no action": (
         'action  = "TEST"',
         "",
-        "action: is missing: say which of STATUS, START, TEST, FORCE_RESYNC it is the chart of",
+        "action: is missing: say which of FORCE_RESYNC, START, STATUS, TEST it is the chart of",
     ),
     "paragraph": ('action  = "TEST"', 'action  = "TEST"\nabout = 1', "about: 1 is not a text"),
     "top-level key": ('title   = "a small chart"', "version = 1", "version: unknown key"),
+    "what it prints": (
+        'initial = "asking"',
+        'initial = "asking"\nprints = "all"',
+        "prints: 'all' is not one of connection,",
+    ),
+    "no event for green": ('initial = "asking"', 'initial = "asking"\ngreen = "well"', "green: 'well' is not an event"),
+    "green of another kind": (
+        'initial = "asking"',
+        'initial = "asking"\ngreen = ["passed"]',
+        "green: ['passed'] is not an",
+    ),
+    "no list of triggers": (
+        'initial = "asking"',
+        'initial = "asking"\ntriggers = "trigger_sync"',
+        "triggers: 'trigger_sync' is not a list",
+    ),
+    "no trigger": (
+        'initial = "asking"',
+        'initial = "asking"\ntriggers = ["run_setup_tests"]',
+        "triggers: 'run_setup_tests' is not one of restart_sync, resync_table, trigger_sync",
+    ),
+    "no variable that is needed": (
+        'initial = "asking"',
+        'initial = "asking"\nneeds = ["TABLE"]',
+        "needs: 'TABLE' is not one of TABLES",
+    ),
+    "another green": (
+        'initial = "asking"',
+        'initial = "asking"\ngreen = "timed_out"',
+        "green: a chart of TEST has passed, not timed_out: leave it out",
+    ),
+    "other triggers": (
+        'initial = "asking"',
+        'initial = "asking"\ntriggers = ["trigger_sync"]',
+        "triggers: a chart of TEST has none, not trigger_sync: leave it out",
+    ),
+    "other needs": (
+        'initial = "asking"',
+        'initial = "asking"\nneeds = ["TABLES"]',
+        "needs: a chart of TEST has none, not TABLES: leave it out",
+    ),
+    "a re-sync of nothing named": (
+        'does  = "trigger_sync"',
+        'does  = "resync_table"',
+        "needs: TABLES is missing, which asking asks for",
+    ),
     "state's key": ("tries = 3", "tires = 3", "asking: unknown key 'tires'"),
     "effect": ('does = "take_baseline"', 'does = "take_base"', "looking: does: unknown effect 'take_base'"),
     "pause": ('waits = "next_poll"', 'waits = "a_while"', "resting: waits: unknown pause 'a_while'"),

@@ -115,8 +115,12 @@ def refused(stage: Stage, path: str, action: str = "START", **more: Any) -> Play
             ('edges.otherwise = "waiting"', 'edges.otherwise = "triggering"'),
             "breaks the promise 'one trigger': validating --busy--> taking_baseline --idle--> triggering ",
         ),
+        (
+            ('green    = "succeeded"', 'green = "timed_out"'),
+            "green: a chart of START has succeeded, not timed_out: leave it out",
+        ),
     ],
-    ids=["law", "TOML", "promise"],
+    ids=["law", "TOML", "promise", "another purpose"],
 )
 def test_bad_chart_is_refused(stage: Callable[..., Stage], tmp_path: Path, edit: tuple[str, str], problem: str) -> None:
     """A chart that breaks a law or a promise ends the job before any request, and says how to learn more."""
@@ -153,6 +157,25 @@ def test_chart_of_another_action_is_refused(stage: Callable[..., Stage], tmp_pat
 
     assert f"FIVETRAN_CHART: {path}: action: it is the chart of START, not of TEST" in other.stderr
     assert "missing.toml: cannot be read: No such file or directory" in missing.stderr
+
+
+def test_chart_with_another_purpose_is_replayed_no_more(
+    stage: Callable[..., Stage], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A journal whose chart would call something else green is refused like the chart itself."""
+    here = stage(Scenario(syncs=(BRIEF,)))
+    here.play("START", FIVETRAN_CHART=written(tmp_path, ("[done]", "# mine\n[done]")))
+    journal = here.folder / "report" / "journal.jsonl"
+    fault = "green: a chart of START has succeeded, not cancelled: leave it out"
+    text = journal.read_text("utf-8")
+    other = text.replace('green    = \\"succeeded\\"', 'green    = \\"cancelled\\"')
+    assert other != text
+
+    assert main(["replay", str(journal)], {}) == 0
+    journal.write_text(other, "utf-8")
+    for command in (["replay", str(journal)], ["report", str(journal), "-o", str(tmp_path / "drawn")]):
+        assert main(command, {}) == 2
+        assert fault in capsys.readouterr().err
 
 
 def test_flag_names_the_chart(stage: Callable[..., Stage], capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,7 +255,7 @@ def blocks(language: str) -> list[str]:
 
 def test_page_makes_the_example() -> None:
     """START's chart with the page's blocks in their places is the example."""
-    first, state, verdict = blocks("toml")
+    first, state, verdict, _ = blocks("toml")
     places = (
         ('initial = "validating"\n', first),
         ("# --- Can it sync at all?", f"{state}\n# --- Can it sync at all?"),

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from orchestrator.fivetran.documents import MANUAL
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, Call, Pure
+from orchestrator.fivetran.effects.situation import trigger_unanswered
 from orchestrator.fivetran.tags import TRIGGERS, Tag
-from orchestrator.fivetran.verdicts import trigger_unanswered
-from orchestrator.machine.loader import ACTIONS, load, parse, prove
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load, parse, prove
 from orchestrator.machine.promises import PROMISES, broken
 from orchestrator.machine.promises.paths import Promise
+from orchestrator.machine.transition import unknown
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts
@@ -146,9 +148,9 @@ SEEDS = {
         " --reported--> ending --gave_up--> out_of_reach",
     ),
     "each action has its own trigger": Seed(
-        "START",
-        (('does = "trigger_sync"', 'does = "resync_table"'),),
-        DOWN_TO_TRIGGER,
+        "FORCE_RESYNC",
+        (('does = "resync_table"', 'does = "trigger_sync"'),),
+        f"{DOWN_TO_BASELINE} --idle--> considering_repeat --yes--> triggering",
     ),
     "no trigger without a baseline": Seed(
         "START",
@@ -463,9 +465,10 @@ def test_needs_are_choices() -> None:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
-def test_unanswered_triggers_are_known_by_their_requests(call: Call) -> None:
-    """What had no answer is taken for a trigger where the promises take its effect for one."""
-    facts = Facts(unanswered=str(call.ask(SETTINGS, Facts())))
+def test_unanswered_triggers_are_known_by_their_effects(call: Call) -> None:
+    """What had no answer is taken for a trigger where the promises take its effect for one, whatever is lost later."""
+    facts = unknown(Facts(), call, call.ask(SETTINGS, Facts()), 0.0)
+    facts = facts.but(unanswered="PATCH /v1/connections/speak_inexpensive")  # lost after it
 
     assert trigger_unanswered(facts) == bool(call.tags & TRIGGERS)
 
@@ -515,6 +518,7 @@ KNOWN = st.builds(
     answered=NAMES,
     given_up=NAMES,
     unanswered=st.none() | st.sampled_from(("POST /v1/connections/x/sync", "PATCH /v1/connections/x")),
+    lost=st.sampled_from((0, 1)),
     failure=st.none() | st.just({"event": "unavailable", "request": "GET /v1/connections/x"}),
     verdict=st.none() | st.sampled_from(sorted(Event)).map(str),
 )

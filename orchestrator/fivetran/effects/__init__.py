@@ -5,22 +5,18 @@ to one event and new facts, and the rule that decided. It knows no state and no 
 with any fact missing. The machine's driver sends; nothing here waits, repeats or reads a clock.
 """
 
-from orchestrator.fivetran.effects import choices, closing, judging, pauses, preparing, trigger
-from orchestrator.fivetran.effects.registry import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Writing
+# Imported, they register theirs.
+from orchestrator.fivetran.effects import choices, closing, judging, pauses, preparing, trigger  # noqa: F401
+from orchestrator.fivetran.effects.registry import (
+    CHOICES,
+    EFFECTS,
+    PAUSES,
+    Call,
+    Choice,
+    Pure,
+    Writing,
+    resyncs,
+    tagged,
+)
 
-__all__ = [
-    "CHOICES",
-    "EFFECTS",
-    "PAUSES",
-    "Call",
-    "Choice",
-    "Pure",
-    "Writing",
-    # Imported, they register theirs.
-    "choices",
-    "closing",
-    "judging",
-    "pauses",
-    "preparing",
-    "trigger",
-]
+__all__ = ["CHOICES", "EFFECTS", "PAUSES", "Call", "Choice", "Pure", "Writing", "resyncs", "tagged"]

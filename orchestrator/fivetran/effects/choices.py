@@ -5,8 +5,7 @@ from typing import Literal
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.observing import SWITCHES, history_helps
 from orchestrator.fivetran.effects.registry import CHOICES, Choice, choice
-from orchestrator.fivetran.progress import since
-from orchestrator.fivetran.verdicts import (
+from orchestrator.fivetran.effects.situation import (
     has_sync,
     resync_failed,
     schedule_may_change,
@@ -14,6 +13,7 @@ from orchestrator.fivetran.verdicts import (
     schedule_to_switch_late,
     trigger_unanswered,
 )
+from orchestrator.fivetran.progress import since
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings

@@ -5,25 +5,25 @@ from typing import Literal
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.observing import attached, by_schedule, items, observed
 from orchestrator.fivetran.effects.registry import call
-from orchestrator.fivetran.effects.requests import (
-    get_errors,
-    get_schemas,
-    get_sync_history,
-    get_warnings,
-    patch_schedule,
-    patch_schedule_back,
-)
+from orchestrator.fivetran.effects.requests import get_sync_history, on_connection, patch, patch_schedule
 from orchestrator.fivetran.progress import items_since, since
 from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer
+from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import plain
 from orchestrator.values.outcome import Outcome
 from orchestrator.values.settings import Settings
 
 
-@call("PATCH", patch_schedule_back, Tag.READS, Tag.RESTORES_SCHEDULE, needs=("restore_schedule", "yes"))
+def _patch_schedule_back(settings: Settings, facts: Facts) -> Request:
+    if facts.schedule_object is not None and settings.restore_schedule != "auto":
+        return patch(settings, facts, "restore the schedule", {"schedule": facts.schedule_object})
+    before = "auto" if settings.restore_schedule == "auto" else facts.schedule_before or "auto"
+    return patch(settings, facts, "restore the schedule", {"schedule_type": before})
+
+
+@call("PATCH", _patch_schedule_back, Tag.READS, Tag.RESTORES_SCHEDULE, needs=("restore_schedule", "yes"))
 def restore_schedule(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.RESTORED]]:
     """The schedule is as it was found."""
     facts = observed(settings, facts, answer)
@@ -41,12 +41,16 @@ def switch_schedule_late(settings: Settings, facts: Facts, answer: Answer) -> Ou
     return Outcome(Event.DISABLED, observed(settings, facts, answer), by_schedule(answer.data))
 
 
-@call("GET", get_schemas, needs=("names_to_compare", "yes"))
+def _get_schemas(settings: Settings, facts: Facts) -> Request:
+    return on_connection(settings, facts, "GET", "/schemas", "look for names like the one given")
+
+
+@call("GET", _get_schemas, needs=("names_to_compare", "yes"))
 def find_near_matches(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.COMPARED]]:
     """Keep the names at the source that are close to the ones given."""
     from orchestrator.fivetran.near_matches import near_matches  # noqa: PLC0415  # difflib: only after a typo
 
-    return Outcome(Event.COMPARED, facts.but(near_matches=near_matches(answer.data, settings.schema, settings.table)))
+    return Outcome(Event.COMPARED, facts.but(near_matches=near_matches(answer.data, settings.scope)))
 
 
 @call("GET", get_sync_history, needs=("sync_to_find", "yes"))
@@ -56,13 +60,23 @@ def find_sync(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Liter
     return Outcome(Event.LOOKED_UP, facts.but(sync=found[-1] if found else None))
 
 
-@call("GET", get_errors, needs=("errors_to_list", "yes"))
+def _get_errors(settings: Settings, facts: Facts) -> Request:
+    # https://fivetran.com/docs/rest-api/api-reference/connections/connection-errors (private preview)
+    return on_connection(settings, facts, "GET", "/errors", "list the connection's active errors", optional=True)
+
+
+@call("GET", _get_errors, needs=("errors_to_list", "yes"))
 def list_errors(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.LOOKED_UP]]:
     """Keep the active errors, with Fivetran's remedies."""
     return Outcome(Event.LOOKED_UP, facts.but(errors=items(answer)))
 
 
-@call("GET", get_warnings, needs=("warnings_to_list", "yes"))
+def _get_warnings(settings: Settings, facts: Facts) -> Request:
+    # https://fivetran.com/docs/rest-api/api-reference/connections/connection-warnings
+    return on_connection(settings, facts, "GET", "/warnings", "list the connection's warnings", optional=True)
+
+
+@call("GET", _get_warnings, needs=("warnings_to_list", "yes"))
 def list_warnings(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.LOOKED_UP]]:
     """Keep Fivetran's warnings by destination table."""
     return Outcome(Event.LOOKED_UP, facts.but(table_warnings=items(answer)))

@@ -5,6 +5,7 @@ from typing import Literal
 from orchestrator.fivetran.effects.observing import attached, history_helps, items, observed
 from orchestrator.fivetran.effects.registry import call, pure
 from orchestrator.fivetran.effects.requests import get_connection, get_sync_history
+from orchestrator.fivetran.effects.situation import resync_asked
 from orchestrator.fivetran.progress import Progress, Recorded, decide, decide_by_history, is_quiet
 from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
@@ -61,4 +62,4 @@ def accept_failure(_: Settings, facts: Facts) -> Outcome[Literal[Event.SYNC_FAIL
 
 def _judged(facts: Facts, answer: Answer) -> Outcome[Progress]:
     """What a connection document says of our sync."""
-    return decide(facts, answer.data, answer.at, resync="resync_table" in facts.attempted)
+    return decide(facts, answer.data, answer.at, resync=resync_asked(facts))

@@ -8,10 +8,10 @@ from typing import Literal
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.observing import by_condition, by_schedule, left_alone, observed
 from orchestrator.fivetran.effects.registry import call, pure
-from orchestrator.fivetran.effects.requests import get_connection, patch_paused, patch_schedule, post_test
+from orchestrator.fivetran.effects.requests import get_connection, on_connection, patch, patch_schedule
 from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer
+from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 from orchestrator.values.outcome import Outcome
@@ -52,7 +52,13 @@ def disable_schedule(settings: Settings, facts: Facts, answer: Answer) -> Outcom
     return Outcome(Event.DISABLED, observed(settings, facts, answer), by_schedule(answer.data))
 
 
-@call("PATCH", patch_paused, Tag.READS, Tag.CHANGES_SCHEDULE, Tag.UNPAUSES, needs=("unpause", "yes"))
+def _patch_paused(settings: Settings, facts: Facts) -> Request:
+    # Both in one: between two requests the overdue sync would start on the old schedule.
+    schedule = {} if settings.keep_schedule else {"schedule_type": documents.MANUAL}
+    return patch(settings, facts, "un-pause the connection", {"paused": False, **schedule})
+
+
+@call("PATCH", _patch_paused, Tag.READS, Tag.CHANGES_SCHEDULE, Tag.UNPAUSES, needs=("unpause", "yes"))
 def unpause_connection(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.UNPAUSED]]:
     """The connection is no longer paused."""
     rule = f"paused is {json.dumps(answer.data['paused'])}" if "paused" in answer.data else ""
@@ -112,7 +118,11 @@ def show_connection(settings: Settings, facts: Facts) -> Outcome[Literal[Event.S
     return Outcome(Event.SHOWN, facts.but(warnings=facts.warned(*notes, *documents.problems(document))))
 
 
-@call("POST", post_test, Tag.READS, Tag.RUNS_TESTS)
+def _post_test(settings: Settings, facts: Facts) -> Request:
+    return on_connection(settings, facts, "POST", "/test", "run the setup tests", body={}, patient=True)
+
+
+@call("POST", _post_test, Tag.READS, Tag.RUNS_TESTS)
 def run_setup_tests(
     settings: Settings, facts: Facts, answer: Answer
 ) -> Outcome[Literal[Event.PASSED, Event.TESTS_FAILED]]:

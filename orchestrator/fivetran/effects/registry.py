@@ -4,7 +4,7 @@ A function's return annotation declares its events or values: mypy proves that t
 else, and the loader compares the declaration with the chart's edges in both directions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 from orchestrator.fivetran.tags import Tag
@@ -13,8 +13,6 @@ from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.outcome import Outcome
 from orchestrator.values.settings import Settings
-
-__all__ = ["CHOICES", "EFFECTS", "PAUSES", "Call", "Choice", "Pure", "Writing", "call", "choice", "pause", "pure"]
 
 Ask = Callable[[Settings, Facts], Request]
 Meaning = Callable[[Settings, Facts, Answer], Outcome[Any]]
@@ -69,10 +67,14 @@ class Writing(NamedTuple):
     Attributes:
         name: As the charts have it.
         outcomes: Events that it may have.
+        tags: None.
+        needs: Nothing.
     """
 
     name: str
     outcomes: tuple[Event, ...] = (Event.REPORTED, Event.UNWRITABLE)
+    tags: frozenset[Tag] = frozenset()
+    needs: None = None
 
 
 class Choice(NamedTuple):
@@ -92,6 +94,16 @@ class Choice(NamedTuple):
 EFFECTS: dict[str, Call | Pure | Writing] = {"write_report": Writing("write_report")}
 CHOICES: dict[str, Choice] = {}
 PAUSES: dict[str, Lasting] = {}
+
+
+def tagged(tags: Iterable[Tag]) -> set[str]:
+    """The names of the effects that have one of these tags."""
+    return {name for name, effect in EFFECTS.items() if not effect.tags.isdisjoint(tags)}
+
+
+def resyncs(names: Iterable[str]) -> bool:
+    """Whether one of these effects starts a re-sync."""
+    return any(name in EFFECTS and Tag.STARTS_RESYNC in EFFECTS[name].tags for name in names)
 
 
 def _declared(function: Callable[..., Any]) -> tuple[Event, ...]:

@@ -1,39 +1,62 @@
 """The trigger, and what became of one whose answer was lost."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.observing import items, observed
 from orchestrator.fivetran.effects.registry import call, pure
-from orchestrator.fivetran.effects.requests import get_connection, get_restart, post_forced_sync, post_resync, post_sync
+from orchestrator.fivetran.effects.requests import get_connection, get_history, on_connection
 from orchestrator.fivetran.progress import decide
 from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer
+from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.outcome import Outcome
 from orchestrator.values.settings import Settings
 
 
-@call("POST", post_sync, Tag.STARTS_SYNC)
+def _post(settings: Settings, facts: Facts, path: str, purpose: str, body: Mapping[str, Any]) -> Request:
+    return on_connection(settings, facts, "POST", path, purpose, body=body, wants_data=False)
+
+
+def _post_sync(settings: Settings, facts: Facts) -> Request:
+    return _post(settings, facts, "/sync", "start a sync", {"force": False})
+
+
+@call("POST", _post_sync, Tag.STARTS_SYNC)
 def trigger_sync(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.TRIGGERED]]:
     """Fivetran accepted the sync."""
     return Outcome(Event.TRIGGERED, _accepted(facts, answer))
 
 
-@call("POST", post_forced_sync, Tag.RESTARTS_SYNC, needs=("on_running", "restart"))
+def _post_forced_sync(settings: Settings, facts: Facts) -> Request:
+    return _post(settings, facts, "/sync", "stop the running sync and start one", {"force": True})
+
+
+@call("POST", _post_forced_sync, Tag.RESTARTS_SYNC, needs=("on_running", "restart"))
 def restart_sync(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.TRIGGERED]]:
     """Fivetran stops the running sync and starts ours."""
     return Outcome(Event.TRIGGERED, _accepted(facts, answer).but(restarted=True))
 
 
-@call("POST", post_resync, Tag.STARTS_RESYNC)
+def _post_resync(settings: Settings, facts: Facts) -> Request:
+    purpose = f"start a historical re-sync of the {'tables' if settings.tables else 'table'}"
+    return _post(settings, facts, "/schemas/tables/resync", purpose, settings.scope)
+
+
+@call("POST", _post_resync, Tag.STARTS_RESYNC)
 def resync_table(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.TRIGGERED]]:
     """Fivetran accepted the re-sync of the table."""
     return Outcome(Event.TRIGGERED, _accepted(facts, answer))
 
 
-@call("GET", get_restart, Tag.LOOKS, needs=("restart_to_find", "yes"))
+def _get_restart(settings: Settings, facts: Facts) -> Request:
+    # The last document is from before the restart: what is looked for began later than that.
+    return get_history(settings, facts, None)
+
+
+@call("GET", _get_restart, Tag.LOOKS, needs=("restart_to_find", "yes"))
 def find_restart(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.STARTED, Event.NOT_STARTED]]:
     """The restart's answer was lost: does the history have a sync that began after it was asked for?"""
     asked = _asked_for(facts, answer)

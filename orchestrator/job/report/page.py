@@ -16,9 +16,11 @@ from orchestrator.job.report import evidence, picture, timeline, walk
 from orchestrator.job.report.markup import Markup, clock, cut, each, said, scrolling, section, tag
 from orchestrator.job.result import RESULT
 from orchestrator.machine.chart import Chart
-from orchestrator.values.formatting import duration
+from orchestrator.values.formatting import duration, listed
 
 __all__ = ["draw"]
+
+MOST_TABLES = 5  # that are named
 
 # How an exit code looks: what went well, what failed, and what is merely not known to have ended.
 _GOOD, _OPEN = {0}, {None, 5, 8, 130, 143}
@@ -112,14 +114,15 @@ def _subject(document: Document) -> Iterator[Markup | str]:
     if document["connector_id"]:
         yield " on "
         yield tag("code", said(document["connector_id"], 200))
-    if document["table"]:
-        yield ", table "
-        yield tag("code", said(f"{document['schema']}.{document['table']}", 200))
+    names = [f"{schema}.{table}" for schema, tables in (document["tables"] or {}).items() for table in tables]
+    if names:
+        yield ", table " if len(names) == 1 else f", {len(names)} tables: "
+        yield tag("code", said(listed(names, MOST_TABLES), 200))
 
 
 def _lines(heading: str, lines: Sequence[str], kind: str | None = None) -> Markup | None:
-    listed = tag("ul", *(tag("li", _linked(line)) for line in lines))
-    return tag("section", tag("h2", heading), listed, class_=kind) if lines else None
+    items = tag("ul", *(tag("li", _linked(line)) for line in lines))
+    return tag("section", tag("h2", heading), items, class_=kind) if lines else None
 
 
 def _linked(line: str) -> Markup:

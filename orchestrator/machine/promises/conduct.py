@@ -1,6 +1,6 @@
 """What states do and edges say, as the promises speak of them."""
 
-from orchestrator.fivetran.effects import EFFECTS, Call, Writing
+from orchestrator.fivetran.effects import EFFECTS, Call, Pure, Writing
 from orchestrator.fivetran.tags import TRIGGERS, Tag
 from orchestrator.machine.chart import Kind, State
 from orchestrator.machine.promises.paths import Edge
@@ -12,6 +12,7 @@ __all__ = [
     "done",
     "is_optional",
     "leads_on",
+    "modifies",
     "needs",
     "reports",
     "tags",
@@ -20,27 +21,40 @@ __all__ = [
 ]
 
 
+def _effect(state: State) -> Call | Pure | Writing | None:
+    return EFFECTS[state.operand] if state.kind is Kind.DOES else None
+
+
+def _method(state: State) -> str:
+    """The HTTP method of the state's request, or ""."""
+    effect = _effect(state)
+    return effect.method if isinstance(effect, Call) else ""
+
+
 def asks(state: State) -> bool:
     """Whether the state asks Fivetran."""
-    return state.kind is Kind.DOES and isinstance(EFFECTS[state.operand], Call)
+    return bool(_method(state))
 
 
 def needs(state: State) -> tuple[str, str] | None:
     """The choice, and its value, that the state must come straight after."""
-    effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
-    return None if effect is None or isinstance(effect, Writing) else effect.needs
+    effect = _effect(state)
+    return effect.needs if effect else None
 
 
 def changes(state: State) -> bool:
     """Whether the state's request may change something at Fivetran."""
-    effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
-    return isinstance(effect, Call) and effect.method != "GET"
+    return _method(state) not in {"", "GET"}
+
+
+def modifies(state: State) -> bool:
+    """Whether the state changes the connection itself: its schedule, or whether it is paused."""
+    return _method(state) == "PATCH"
 
 
 def is_optional(state: State) -> bool:
     """Whether the state's request only adds what a choice asks for, and what comes of it leads on."""
-    effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
-    return isinstance(effect, Call) and effect.method == "GET" and effect.needs is not None
+    return _method(state) == "GET" and needs(state) is not None
 
 
 def takes_time(state: State) -> bool:
@@ -50,13 +64,13 @@ def takes_time(state: State) -> bool:
 
 def reports(state: State) -> bool:
     """Whether the state writes the results."""
-    return state.kind is Kind.DOES and isinstance(EFFECTS[state.operand], Writing)
+    return isinstance(_effect(state), Writing)
 
 
 def tags(state: State) -> frozenset[Tag]:
     """What the state's effect does."""
-    effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
-    return frozenset() if effect is None or isinstance(effect, Writing) else effect.tags
+    effect = _effect(state)
+    return effect.tags if effect else frozenset()
 
 
 def triggers(state: State) -> bool:

@@ -11,6 +11,7 @@ from orchestrator.machine.promises.conduct import (
     done,
     is_optional,
     leads_on,
+    modifies,
     needs,
     tags,
     takes_time,
@@ -19,11 +20,6 @@ from orchestrator.machine.promises.paths import Edge, Path, Promise, nothing, sh
 from orchestrator.values.events import Event
 
 __all__ = ["CONNECTION"]
-
-
-def is_modified(state: State) -> bool:
-    """Whether the state changes the connection itself: its schedule, or whether it is paused."""
-    return not {Tag.CHANGES_SCHEDULE, Tag.UNPAUSES}.isdisjoint(tags(state))
 
 
 def _read_first(chart: Chart) -> Path | None:
@@ -46,7 +42,7 @@ def _patience(chart: Chart) -> Path | None:
         failed = asks(source) and edge.event in {Event.RATE_LIMITED, Event.UNAVAILABLE}
         if not failed or source.name in behind or is_optional(source):
             return False
-        pauses = is_modified(source) and edge.target.kind is Kind.WAITS
+        pauses = modifies(source) and edge.target.kind is Kind.WAITS
         return leads_on(edge) and not pauses
 
     return shortest(chart, "", nothing, along=along)
@@ -63,7 +59,7 @@ def _looked(chart: Chart) -> Path | None:
         return ("" if takes_time(source) else fresh,)
 
     return shortest(
-        chart, "", after, at=lambda fresh, state: is_modified(state) and state.name not in behind and not fresh
+        chart, "", after, at=lambda fresh, state: modifies(state) and state.name not in behind and not fresh
     )
 
 

@@ -10,9 +10,6 @@ from orchestrator.values.exit_codes import BUG, EXIT_CODES, MISCONFIGURED
 
 __all__ = ["ENDING"]
 
-# What an action is for, as a verdict.
-DONE = {"STATUS": Event.SHOWN, "TEST": Event.PASSED, "START": Event.SUCCEEDED, "FORCE_RESYNC": Event.SUCCEEDED}
-
 
 def _ends(chart: Chart) -> Path | None:
     behind = chart.behind()
@@ -70,9 +67,7 @@ def _documented(chart: Chart) -> Path | None:
 
 
 def _green(chart: Chart) -> Path | None:
-    return shortest(
-        chart, "", nothing, along=lambda _, edge: edge.target.exit == 0 and edge.event != DONE[chart.action]
-    )
+    return shortest(chart, "", nothing, along=lambda _, edge: edge.target.exit == 0 and edge.event != chart.green)
 
 
 ENDING = (

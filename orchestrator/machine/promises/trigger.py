@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from orchestrator.fivetran.effects import resyncs, tagged
 from orchestrator.fivetran.tags import TRIGGERS, Tag
 from orchestrator.machine.chart import Chart, Kind, State
 from orchestrator.machine.promises.conduct import asks, chosen, done, leads_on, tags, takes_time, triggers
@@ -10,15 +11,10 @@ from orchestrator.values.events import SIGNALS, Event
 
 __all__ = ["TRIGGER"]
 
-OF_ACTION = {
-    "START": {Tag.STARTS_SYNC, Tag.RESTARTS_SYNC},
-    "FORCE_RESYNC": {Tag.STARTS_RESYNC},
-}
-
 
 def _own_trigger(chart: Chart) -> Path | None:
-    foreign = TRIGGERS - OF_ACTION.get(chart.action, set())
-    return shortest(chart, "", nothing, at=lambda _, state: not foreign.isdisjoint(tags(state)))
+    foreign = tagged(TRIGGERS) - {*chart.triggers}
+    return shortest(chart, "", nothing, at=lambda _, state: state.kind is Kind.DOES and state.operand in foreign)
 
 
 # --- The baseline -----------------------------------------------------------------------------
@@ -174,7 +170,7 @@ def _judged(chart: Chart) -> Path | None:
             whose = "ours" if edge.event == Event.TRIGGERED else ""
         elif done(edge, Tag.LOOKS) and edge.event == Event.STARTED:
             whose = "ours"
-        elif chosen(edge, "on_running") == "attach" and chart.action != "FORCE_RESYNC":
+        elif chosen(edge, "on_running") == "attach" and not resyncs(chart.triggers):
             whose = "somebody's"
         return ((baseline, whose),)
 
@@ -184,7 +180,7 @@ def _judged(chart: Chart) -> Path | None:
 TRIGGER = (
     Promise(
         "each action has its own trigger",
-        "START never asks for a re-sync, FORCE_RESYNC never for a plain sync, STATUS and TEST for neither.",
+        "Nothing has Fivetran start a sync or a re-sync but the triggers that the chart declares.",
         _own_trigger,
     ),
     Promise("no trigger without a baseline", "Nothing is triggered before a baseline is taken.", _baseline),
@@ -230,8 +226,8 @@ TRIGGER = (
     ),
     Promise(
         "only the right sync is judged",
-        "A poll judges against a baseline, and only a sync that was accepted, shows a sign after a lost answer or, in "
-        "START, was attached to.",
+        "A poll judges against a baseline, and only a sync that was accepted, shows a sign after a lost answer or, "
+        "where no re-sync is asked for, was attached to.",
         _judged,
     ),
 )

@@ -1,0 +1,163 @@
+"""Variables read one at a time: their second names, vault references and defaults, and what is wrong with them."""
+
+import math
+import re
+from collections.abc import Mapping
+
+from orchestrator.job.variables import VARIABLES
+from orchestrator.values.formatting import STARS
+
+__all__ = ["LEAST_SECONDS", "MOST_SECONDS", "Inputs", "is_unresolved"]
+
+LEAST_SECONDS = 0.1
+MOST_SECONDS = 31_622_400.0  # a leap year; the system's timers overflow somewhere above
+
+_REFERENCE = re.compile(r"\$\w+|%\w+%")
+_VAULT_REFERENCE = re.compile(r"DATAOPS_VAULT\(([^)]+)\)")
+
+
+class Inputs:
+    """The variables, as they are read.
+
+    Args:
+        environ: Variables by name.
+
+    Attributes:
+        environ: Variables by name.
+        errors: What is wrong, a line each: the variable, what is wrong with it, the fix.
+        warnings: What was noticed besides.
+        shown: Effective value of each variable that was read, secrets as stars.
+        secrets: What has to be masked beside key and secret.
+        unknown: Variables whose value could not be told, which is said once.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.errors: list[str] = []
+        self.warnings: list[str] = []
+        self.shown: dict[str, str] = {}
+        self.secrets: list[str] = []
+        self.unknown: set[str] = set()
+        self._vault: Mapping[str, object] | None = None
+        self._vault_failed = False
+
+    def value(self, name: str) -> str:
+        """The effective value: its alias looked at, a vault reference looked up, the default filled in."""
+        variable = VARIABLES[name]
+        given = self.environ.get(name, "").strip()
+        second = self.environ.get(variable.alias, "").strip() if variable.alias else ""
+        if given and second and given != second:
+            self.error(name, f"{given!r}, but {variable.alias} is {second!r}", "set one of the two")
+        text = given or second
+        self.shown[name] = STARS if variable.secret and text else text or variable.default
+        if match := _VAULT_REFERENCE.fullmatch(text):
+            self.shown[name] = text
+            text = self.looked_up(name, match[1])
+            if variable.secret or variable.any_value or name == "FIVETRAN_API_URL":
+                self.secrets.append(text)  # nobody needs to read it; of the others the job says what it does with them
+        elif "DATAOPS_VAULT(" in text:
+            self.error(
+                name,
+                "holds a DATAOPS_VAULT(...) that is not its whole value or names nothing",
+                "set it to one reference alone, such as DATAOPS_VAULT(A.B.C)",
+            )
+            text = ""
+        elif is_unresolved(text):
+            what = "a variable that was not resolved" if variable.secret else f"{text!r}, which was not resolved"
+            self.error(
+                name,
+                f"is {what}",
+                "define that variable; in GitLab a protected one is missing on unprotected branches",
+            )
+            text = ""
+        else:
+            return text or variable.default
+        if not text:
+            self.unknown.add(name)
+        return text
+
+    def error(self, name: str, problem: str, fix: str) -> None:
+        """Note what is wrong with a variable, unless its value could not be told."""
+        if name not in self.unknown:
+            self.errors.append(f"{name}: {problem}: {fix}")
+
+    def quoted(self, name: str, text: str) -> str:
+        """A value as a message shows it: the reference, where it came from the vault."""
+        given = self.shown[name]
+        return f"what {given} holds" if _VAULT_REFERENCE.fullmatch(given) else repr(text)
+
+    def flag(self, name: str) -> bool:
+        """Whether it is set, whatever to."""
+        text = self.value(name)
+        if text.lower() in {"false", "0", "no", "off", "none"}:
+            self.warnings.append(f"{name} is {text!r}: any value counts as set; to turn it off, leave it empty")
+        return bool(text)
+
+    def seconds(self, name: str, least: float = LEAST_SECONDS) -> float:
+        """A number of seconds, from the least that it may be."""
+        text = self.value(name)
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= MOST_SECONDS:  # NaN is neither
+            self.error(
+                name,
+                f"{self.quoted(name, text)} is not a number of seconds from {least:g} to {MOST_SECONDS:.0f}",
+                f"give one, such as {VARIABLES[name].default}",
+            )
+            return float(VARIABLES[name].default)
+        return number
+
+    def count(self, name: str) -> int:
+        """A whole number from 1."""
+        text = self.value(name)
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+            self.error(
+                name,
+                f"{self.quoted(name, text)} is not a count",
+                f"give a whole number from 1, such as {VARIABLES[name].default}",
+            )
+            return 1
+        return int(text)
+
+    def one_of(self, name: str, values: tuple[str, ...]) -> str:
+        """One of these values, in any case."""
+        text = self.value(name).lower()
+        if text not in values:
+            self.error(name, f"{self.quoted(name, text)} is not one of its values", f"set it to {' or '.join(values)}")
+        return text
+
+    def looked_up(self, name: str, *paths: str) -> str:
+        """The first of the paths that the vault has."""
+        from orchestrator.job.vault import VaultError, look_up, read_vault  # noqa: PLC0415  # PyYAML: only with a vault
+
+        if self._vault_failed:
+            return ""
+        file = self._vault_file()
+        try:
+            if self._vault is None:
+                self._vault = read_vault(file)
+        except VaultError as error:
+            self._vault_failed = True
+            self.error(name, f"needs the vault {file}, which {error}", error.fix)
+            return ""
+        for path in paths:
+            found = look_up(self._vault, path)
+            if found is not None:
+                return found
+        self.error(name, f"the vault {file} has no text at {' or '.join(paths)}", "add it there, or correct the name")
+        return ""
+
+    def _vault_file(self) -> str:
+        given = self.environ.get("FIVETRAN_VAULT_FILE", "").strip()
+        file = given or f"{self.environ.get('DATAOPS_SECRETS_DIR', '').strip() or '/secrets'}/vault.yml"
+        self.shown["FIVETRAN_VAULT_FILE"] = file
+        return file
+
+
+def is_unresolved(text: str) -> bool:
+    """Whether it refers to a variable that nobody has filled in."""
+    # A name at the source may have a dollar in it, but none has `${...}`.
+    start = text.find("${")
+    return (start >= 0 and text.find("}", start) >= 0) or bool(_REFERENCE.fullmatch(text))
