@@ -7,7 +7,7 @@ from pathlib import Path
 
 import coverage
 import pytest
-from desk import Debugger
+from console import Debugger
 from pytest_httpserver import HTTPServer
 from stage import Stage
 

@@ -21,7 +21,7 @@ from orchestrator.machine.transition import NotDue, Written, begin, due, settle,
 from orchestrator.values.exchange import Answer, Cut, Failure
 from orchestrator.values.formatting import duration
 
-__all__ = ["Difference", "Divergence", "Replay", "Replayed", "chart_of", "replay", "standing_at", "summary"]
+__all__ = ["Difference", "Divergence", "Replay", "Replayed", "chart_of", "replay", "summary"]
 
 TOLERANCE = 0.001  # seconds
 BLINK = 1e-6  # seconds
@@ -76,11 +76,11 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
         lines = [f"step {then.number}, {duration(then.at)} after the start, differs"]
         if then.request is not None:
             lines.append(f"  asked:    {then.detail}")
-        if then.answer is not None and (seen := _seen(then.answer.data)):
-            lines.append(f"  document: {seen}")
-        lines += [f"  recorded: {_move(then)}", f"            {self.record.why}"]
+        if then.answer is not None and (seen := documents.decisive(then.answer.data)):
+            lines.append(f"  document: {', '.join(f'{name} {value}' for name, value in seen.items())}")
+        lines += [f"  recorded: {then.move}", f"            {self.record.why}"]
         if self.step is not None:
-            lines += [f"  today:    {_move(self.step)}", f"            {self.step.why}"]
+            lines += [f"  today:    {self.step.move}", f"            {self.step.why}"]
         told = {"event", "target"} if self.step is not None else set()
         lines += [
             f"  {one.what}: recorded {one.recorded}; today {one.now}"
@@ -105,7 +105,7 @@ class Replayed(NamedTuple):
 
 
 class Replay:
-    """A journal, played step by step.
+    """A journal, played step by step as it is iterated over.
 
     Args:
         journal: The journal.
@@ -114,7 +114,6 @@ class Replay:
     Attributes:
         standing: Where the run stands, as far as it has been played.
         now: The moment that was played last, in seconds since the run began.
-        position: How many of the journal's records have been played.
 
     Raises:
         ChartError: The journal carries its own chart, and it is not sound today.
@@ -123,49 +122,38 @@ class Replay:
 
     def __init__(self, journal: Journal, chart: Chart | None = None) -> None:
         self.journal = journal
-        self.chart = chart_of(journal) if chart is None else chart
-        self.position = 0
-        self.standing, self.now = self._begin(journal.header.resumed)
+        self.chart = chart or chart_of(journal)
+        self.standing, self.now = self._begin(journal.header.resumed, journal.records[0])
 
     def __iter__(self) -> Iterator[Replayed]:
-        """Play what is left, and yield each step.
+        """Play each step.
 
         Raises:
             Divergence: A step is not as it was recorded.
         """
-        while self.position < len(self.journal.records):
-            yield self.step()
+        for record in self.journal.records:
+            if record.resumed is not None:
+                self.standing, self.now = self._begin(record.resumed, record)
+            if self.standing.state != record.step.source:
+                raise self._divergence(record, Difference("state", record.step.source, self.standing.state))
+            try:
+                step = self._played(record, self.standing)
+            except (IllegalMove, LookupError, NotDue) as error:
+                why = f"the journal has no {error}" if isinstance(error, KeyError) else str(error)
+                raise self._divergence(record, Difference("way", record.step.move, why)) from error
+            if differences := _differences(record.told, MASK.value(compose_record(step))):
+                raise self._divergence(record, *differences, step=step)
+            self.standing, self.now = step.after, step.at
+            yield Replayed(record, step)
 
-    def step(self) -> Replayed:
-        """Play the next step.
-
-        Raises:
-            Divergence: It is not as it was recorded.
-            IndexError: There is none.
-        """
-        record = self.journal.records[self.position]
-        if record.resumed is not None:
-            self.standing, self.now = self._begin(record.resumed)
-        then, standing = record.step, self.standing
-        if standing.state != then.source:
-            raise self._divergence(record, Difference("state", then.source, standing.state))
-        try:
-            step = self._played(record, standing)
-        except (IllegalMove, LookupError, NotDue) as error:
-            why = f"the journal has no {error}" if isinstance(error, KeyError) else str(error)
-            raise self._divergence(record, Difference("way", _move(then), why)) from error
-        self._compare(record, step)
-        self.standing, self.now = step.after, step.at
-        self.position += 1
-        return Replayed(record, step)
-
-    def _begin(self, resumption: Resumption | None) -> tuple[Standing, float]:
+    def _begin(self, resumption: Resumption | None, record: Record) -> tuple[Standing, float]:
+        """Where the run stands at its beginning, or where it was taken up, before that record; and when."""
         header = self.journal.header
         if resumption is None:
             return start(self.chart, header.settings, documents.parse_time(header.started_at) or 0.0), 0.0
         state = str(resumption.snapshot["state"])
         if state not in self.chart.states:
-            raise self._divergence(self.journal.records[self.position], Difference("state", state, "no such state"))
+            raise self._divergence(record, Difference("state", state, "no such state"))
         return resumed(self.chart, header.settings, resumption.snapshot, resumption.wall)
 
     def _played(self, record: Record, standing: Standing) -> Step:
@@ -198,29 +186,6 @@ class Replay:
             assert found is not None  # noqa: S101  # the reader has seen to it
             outcome = found
         return settle(self.chart, settings, pending, outcome, then.at, signal=then.signal, jitter=jitter)
-
-    def _compare(self, record: Record, step: Step) -> None:
-        now, then = MASK.value(compose_record(step)), record.told
-        differences = [
-            *(
-                Difference(name, _shown(then.get(name)), _shown(now.get(name)))
-                for name in _EXACT
-                if then.get(name) != now.get(name)
-            ),
-            *(
-                Difference(name, _time(then.get(name)), _time(now.get(name)))
-                for name in _TIMES
-                if abs(then.get(name, -1.0) - now.get(name, -1.0)) > TOLERANCE
-            ),
-        ]
-        facts, facts_now = then["facts"], now["facts"]
-        differences += [
-            Difference(f"facts.{name}", _fact(facts, name), _fact(facts_now, name))
-            for name in {**facts, **facts_now}
-            if facts.get(name, ...) != facts_now.get(name, ...)
-        ]
-        if differences:
-            raise self._divergence(record, *differences, step=step)
 
     def _divergence(self, record: Record, *differences: Difference, step: Step | None = None) -> Divergence:
         return Divergence(record, differences, step=step, edges=tuple(self._changed_edges(record.step.source)))
@@ -266,39 +231,34 @@ def replay(journal: Journal, chart: Chart | None = None) -> Standing:
         ChartError: As for `Replay`.
         Divergence: A step is not as it was recorded.
     """
-    return standing_at(journal, len(journal.records), chart)
-
-
-def standing_at(journal: Journal, position: int, chart: Chart | None = None) -> Standing:
-    """Where the run stood after so many of the journal's records.
-
-    Raises:
-        ChartError: As for `Replay`.
-        Divergence: A step up to there is not as it was recorded.
-        IndexError: The journal has fewer records.
-    """
     played = Replay(journal, chart)
-    for _ in range(position):
-        played.step()
+    for _ in played:
+        pass
     return played.standing
 
 
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+    """In what the record of a step is not as it was recorded."""
+    found = [
+        Difference(name, _shown(then.get(name)), _shown(now.get(name)))
+        for name in _EXACT
+        if then.get(name) != now.get(name)
+    ]
+    found += [
+        Difference(name, _time(then.get(name)), _time(now.get(name)))
+        for name in _TIMES
+        if abs(then.get(name, -1.0) - now.get(name, -1.0)) > TOLERANCE
+    ]
+    facts, facts_now = then["facts"], now["facts"]
+    found += [
+        Difference(f"facts.{name}", *(_shown(one[name]) if name in one else "unchanged" for one in (facts, facts_now)))
+        for name in {**facts, **facts_now}
+        if facts.get(name, ...) != facts_now.get(name, ...)
+    ]
+    return found
+
+
 # --- For people -------------------------------------------------------------------------------
-
-
-def _move(step: Step) -> str:
-    return f"{step.source} --{step.event}--> {step.target}"
-
-
-def _seen(document: Mapping[str, Any]) -> str:
-    """What a document has of what decides."""
-    told = {
-        "sync_state": documents.sync_state(document) or None,
-        "setup_state": documents.setup_state(document) or None,
-        **{name: document.get(name) for name in ("succeeded_at", "failed_at", "schedule_type")},
-        "rescheduled_for": documents.rescheduled_for(document),
-    }
-    return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401  # any JSON
@@ -310,10 +270,6 @@ def _shown(value: Any) -> str:  # noqa: ANN401  # any JSON
 
 def _time(seconds: float | None) -> str:
     return "nothing" if seconds is None else f"{seconds:.10g} s"
-
-
-def _fact(changed: Mapping[str, Any], name: str) -> str:
-    return _shown(changed[name]) if name in changed else "unchanged"
 
 
 def _said(state: State | None) -> list[str]:

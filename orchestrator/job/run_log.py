@@ -65,7 +65,7 @@ class RunLog:
         told: dict[str, object] = {}
         if step.request is not None:
             told["asked"] = str(step.request)
-            told["answered"] = str(step.answer or step.failure or "cut off")
+            told["answered"] = step.outcome
             if self._debug:  # else a document would be made a text at each poll, for nobody
                 self._exchange(step)
             if step.answer and step.answer.data and step.facts.connection is not None:
@@ -135,7 +135,7 @@ class RunLog:
             "exchange",
             asked=str(step.request),
             body=json.dumps(step.request.body if step.request else None),
-            answered=str(answer or failure or "cut off"),
+            answered=step.outcome,
             message=answer.message if answer else "",
             data=json.dumps(answer.data) if answer else None,
             request_id=answer.request_id if answer else failure.request_id if failure else "",
@@ -188,28 +188,11 @@ def _said(standing: Standing, now: float, wake: float, deadline: float, asking: 
 
 def _learned(facts: Facts, document: Mapping[str, Any]) -> dict[str, object]:
     """What the last document said, and what the dates were before."""
-    told = {
-        "setup_state": documents.setup_state(document),
-        "sync_state": documents.sync_state(document),
-        "schedule_type": documents.schedule_type(document),
-        "succeeded_at": document.get("succeeded_at"),
-        "failed_at": document.get("failed_at"),
-        **{f"{name}_before": (facts.baseline or {}).get(name) for name in ("succeeded_at", "failed_at")},
-        "rescheduled_for": documents.rescheduled_for(document),
-    }
-    return {name: value for name, value in told.items() if value}
+    before = {f"{name}_before": (facts.baseline or {}).get(name) for name in ("succeeded_at", "failed_at")}
+    return documents.decisive(document) | {name: value for name, value in before.items() if value}
 
 
 def _news(step: Step) -> tuple[object, ...]:
     """What of a step is news, where the step before it from the same state had another."""
-    document = step.facts.connection or {}
-    decisive = (
-        documents.setup_state(document),
-        documents.sync_state(document),
-        documents.schedule_type(document),
-        documents.rescheduled_for(document),
-        document.get("succeeded_at"),
-        document.get("failed_at"),
-    )
     failed = (str(step.failure), step.pause) if step.failure else None  # back-offs grow, and are few
-    return (step.event, step.target, failed, *decisive)
+    return (step.event, step.target, failed, documents.decisive(step.facts.connection or {}))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from desk import Debugger
+from console import Debugger
 from process import WITHOUT, Process, Rehearsal, environment, rehearsed
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
@@ -27,9 +27,9 @@ from rich.text import Text
 from orchestrator.cli import main
 from orchestrator.debugger import shell
 from orchestrator.debugger.commands import complete
+from orchestrator.debugger.console import Console
 from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.debugger.sources import opened
-from orchestrator.job.masking import Mask
 from orchestrator.machine.loader import load
 from orchestrator.simulator.app import SECRET
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
@@ -204,7 +204,9 @@ def test_transcript_in_a_narrow_encoding() -> None:
 def test_console_is_clean() -> None:
     """Whatever is shown on the screen, no secret and nothing that steers the terminal is in it but what colours it."""
     out = io.StringIO()
-    console = shell._Console(Mask("open sesame"), file=out, force_terminal=True, color_system="standard", width=80)
+    session = opened(None, None, str(ROOT / "tests" / "journals" / "status.jsonl"), {}, live=False)
+    session.mask.add("open sesame")
+    console = Console(session, file=out, force_terminal=True, color_system="standard", width=80)
 
     console.print(Text("here \x1b[2J\x9b open sesame", "refusal"), soft_wrap=True)
 
@@ -522,7 +524,8 @@ def test_words_are_completed() -> None:
     session.breakpoints["polling"] = None
     try:
         offered = {text: complete(session, text) for text in OFFERED}
-        completions = list(shell._Words(session).get_completions(Document("until po"), CompleteEvent()))
+        words = shell._Words(Console(session))
+        completions = list(words.get_completions(Document("until po"), CompleteEvent()))
     finally:
         session.close()
 

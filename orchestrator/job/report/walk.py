@@ -92,14 +92,7 @@ def _learned(record: Record) -> Iterator[tuple[str, str]]:
         if name in _SAID_ELSEWHERE:
             continue
         if name == "connection" and isinstance(value, Mapping):
-            told = {
-                "sync_state": documents.sync_state(value),
-                "setup_state": documents.setup_state(value),
-                "schedule_type": documents.schedule_type(value),
-                "succeeded_at": value.get("succeeded_at"),
-                "failed_at": value.get("failed_at"),
-            }
-            yield name, ", ".join(f"{part}: {said}" for part, said in told.items() if said)
+            yield name, ", ".join(f"{part}: {said}" for part, said in documents.decisive(value).items())
         else:
             time = name in _TIMES and value is not None
             yield name, iso(value) if time else value if isinstance(value, str) else _json(value)

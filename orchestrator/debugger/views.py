@@ -1,0 +1,146 @@
+"""The commands that look; nothing is moved by them. A command's docstring is its help."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group
+from rich.text import Text
+
+from orchestrator.debugger import screen
+from orchestrator.debugger.arguments import count, near
+from orchestrator.debugger.console import Console
+from orchestrator.debugger.files import write
+from orchestrator.debugger.journal_reader import INJECTED
+from orchestrator.debugger.ports import Refusal
+from orchestrator.drawing.formats import draw as picture
+from orchestrator.drawing.graphviz import GraphvizError
+from orchestrator.drawing.model import View
+from orchestrator.fivetran.vocabulary import meaning_of
+from orchestrator.machine.step import Step
+from orchestrator.values.formatting import duration, iso
+
+__all__ = ["draw", "edges", "facts", "history", "last", "look", "why"]
+
+LISTED = 20  # steps that `history` lists unless asked for more
+PICTURES = {".svg": "svg", ".png": "png", ".mmd": "mermaid", ".dot": "dot"}
+
+
+def look(console: Console) -> None:
+    """Show again where we are. So does an empty line."""
+    console.print(screen.standing(console.session))
+
+
+def edges(console: Console) -> None:
+    """The edges that the state has, and what their events mean."""
+    console.print(screen.edges(console.session))
+
+
+def facts(console: Console, name: str = "") -> None:
+    """What the run knows; with a name, that fact in full."""
+    known = console.session.here.facts.as_json()
+    if not name:
+        console.print(screen.facts(console.session))
+    elif name not in known:
+        raise Refusal(f"no fact is called {name!r}: {near(name, known)}`facts` lists those that are known")
+    elif known[name] is None:
+        console.print(Text("not known", "absent"))
+    else:
+        console.print(Text(screen.as_json(console.session.mask, known[name])))
+
+
+def last(console: Console) -> None:
+    """The last step's request and its answer, in full."""
+    step, mask = console.session.here.step, console.session.mask
+    if step is None or step.request is None:
+        said = f"{step.source} asked nothing" if step else "nothing was asked yet"
+        console.print(Text(said, "absent"))
+        return
+    table = screen.grid("left", style="label")
+    table.add_row("asked", screen.request(mask, step.request))
+    table.add_row("for", f"to {step.request.purpose}; it took {step.took:.2f} s")
+    table.add_row("answered", Text(mask.line(step.outcome)))
+    for name, value in _answered(step):
+        if value not in ("", None):
+            table.add_row(name, Text(mask.line(value) if isinstance(value, str) else screen.as_json(mask, value)))
+    console.print(table)
+
+
+def _answered(step: Step) -> Iterator[tuple[str, Any]]:
+    """What an answer or a failure has, by name."""
+    answer, failure = step.answer, step.failure
+    if answer is not None:
+        yield "date", iso(answer.date) if answer.dated else "none: this machine's clock stands in for it"
+        yield "message", answer.message
+        yield "request id", answer.request_id
+        yield "data", answer.data or None
+    if failure is not None:
+        yield "means", f"{failure.event}: {meaning_of(failure.event)}"
+        yield "retry after", None if failure.retry_after is None else duration(failure.retry_after)
+        yield "request id", failure.request_id
+
+
+def draw(console: Console, file: str = "") -> None:
+    """Draw the chart with the way so far and the present state marked; into FILE as a picture, else as text.
+
+    The file's ending says the form: .svg and .png (which need Graphviz), .mmd for Mermaid, .dot.
+    """
+    session = console.session
+    if not file:
+        _draw_as_text(console)
+        return
+    form = PICTURES.get(Path(file).suffix)
+    if form is None:
+        raise Refusal(f"{file!r} does not say what to draw: let it end in {', '.join(PICTURES)}")
+    taken = {(step.source, step.target) for step in session.steps}
+    try:
+        content = picture([session.chart], form, View.MAIN, session.state.name, taken)
+    except GraphvizError as error:
+        raise Refusal(str(error)) from error
+    write(file, content)
+    console.say(f"drawn: {file}")
+
+
+def _draw_as_text(console: Console) -> None:
+    """Each state, those passed with the edges that were taken, the present one marked."""
+    session = console.session
+    taken: dict[str, Counter[str]] = {}
+    for step in session.steps:
+        taken.setdefault(step.source, Counter())[step.event] += 1
+    table = screen.grid("left", "left")
+    for state in session.chart.states.values():
+        here, passed = state is session.state, taken.get(state.name, Counter())
+        lines = [
+            Text.assemble("--", (event, "event"), f"--> {state.edges[event]}", f" ({times} times)" if times > 1 else "")
+            for event, times in passed.items()
+        ]
+        mark = ">" if here else "*" if passed else " "
+        table.add_row(mark, Text(state.name, "here" if here else "" if passed else "absent"), Group(*lines))
+    console.print(Text(session.chart.title), table, sep="\n")
+
+
+def why(console: Console) -> None:
+    """The rule that turned the last answer into its event."""
+    session, here = console.session, console.session.here
+    if here.step is None:
+        console.print(Text("nothing was decided yet", "absent"))
+        return
+    said = here.step.why
+    if here.by_hand == INJECTED:
+        said = f"Injected: {meaning_of(here.step.event) or 'the value of a choice'}."
+    elif here.by_hand:
+        said = f"{screen.BY_HAND[here.by_hand].capitalize()}. {said}"
+    console.print(screen.move(here.step))
+    console.print(Text(session.mask.line(said)))
+
+
+def history(console: Console, number: str = str(LISTED)) -> None:
+    """The last steps up to here, 20 of them unless told otherwise, and those that are known behind it."""
+    session = console.session
+    many = len(session.moments) if number == "all" else count(number)
+    first, behind = max(0, session.cursor + 1 - many), session.cursor + 1 + many
+    if first:
+        console.say(f"{first} earlier ones: `history all` lists them")
+    for moment in session.moments[first:behind]:
+        console.print(screen.row(session, moment, ">  " if moment is session.here else "   "))
