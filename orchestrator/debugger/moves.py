@@ -121,9 +121,9 @@ def _go(console: Console, name: str = "", most: int | None = None) -> None:
             taken += 1
             if most != 1:
                 progress.add(session.here)
-            passed = {session.state.name, *(one.event for one in session.steps[-1:])}
+            passed = {session.state.name, session.here.step and session.here.step.event}
             reached = next((stop for stop in (name, *session.breakpoints) if stop in passed), "")
-            if console.watch.noted is not None:
+            if not reached and console.watch.noted is not None:
                 raise Refusal("interrupted: the run stands where it stood")
     finally:
         progress.end()
@@ -141,27 +141,25 @@ class _Progress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._recent: deque[tuple[str, str, str]] = deque(maxlen=LOOP)
+        self._recent: deque[str] = deque(maxlen=LOOP)
         self._left_out: list[Moment] = []
 
     def add(self, moment: Moment) -> None:
         """Show the step that led to a moment, or count it."""
-        step = moment.step
-        key = (step.source, step.event, step.target) if step else ("", "", "")
-        if key in self._recent:
+        move = moment.step.move if moment.step else ""
+        if move in self._recent:
             self._left_out.append(moment)
-            return
-        self.end()
-        self._recent.append(key)
-        self._console.print(screen.row(self._console.session, moment))
+        else:
+            self.end(moment)
+            self._recent.append(move)
 
-    def end(self) -> None:
-        """Say how many were not shown; one takes no more room than saying so."""
+    def end(self, *shown: Moment) -> None:
+        """Say how many were not shown (one takes no more room than saying so), and show what follows."""
         if len(self._left_out) > 1:
             self._console.say(f"      ... {len(self._left_out)} more like these")
-        else:
-            for moment in self._left_out:
-                self._console.print(screen.row(self._console.session, moment))
+            self._left_out.clear()
+        for moment in (*self._left_out, *shown):
+            self._console.print(screen.row(self._console.session, moment))
         self._left_out.clear()
 
 

@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import InitVar, dataclass, field, replace
 from email.utils import formatdate
 from http import HTTPStatus
 from http.client import responses
@@ -37,62 +37,58 @@ class Refusal(Exception):  # noqa: N818
     """What was asked for is not done, and the run stands where it stood; the message says why in one line."""
 
 
+@dataclass
 class DebugPorts:
     """A run, and what it needs from outside.
 
-    Args:
+    Attributes:
         chart: The run's chart.
         settings: The run's settings; where there is a simulator, its address takes the place of the API's.
         clock: The time.
         mask: Learns the secrets that documents carry.
         simulator: The simulated Fivetran; None for the real one.
-        ahead: Seconds by which Fivetran's clock is ahead of ours.
+        ahead: Seconds by which Fivetran's clock is ahead of ours, as far as is known.
         standing: Where the run goes on, instead of at the beginning.
         elapsed: Seconds since the run began, then.
-
-    Attributes:
-        run: The run.
-        clock: The time.
-        simulator: The simulated Fivetran, or None.
-        live: Fivetran is the real one.
-        ahead: Seconds by which Fivetran's clock is ahead of ours, as far as is known.
-        trace: The run's steps.
-        watch: Bounds calls and pauses; there while a command runs.
-        confirm: Asked before a request that changes something at the real Fivetran.
         interrupted: The change that was cut off by a signal, and may have been carried out all the same; or None.
+        run: The run.
+        trace: Its steps.
+        watch: Bounds calls and pauses; there while a command runs.
+        confirm: Asked before a request that changes something at the real Fivetran; there while a command runs.
     """
 
-    watch: Watch
-    confirm: Callable[[Request], bool]
+    chart: Chart
+    settings: Settings
+    clock: SystemClock
+    mask: Mask
+    simulator: Simulator | None = None
+    ahead: float = 0.0
+    standing: InitVar[Standing | None] = None
+    elapsed: InitVar[float] = 0.0
+    interrupted: Request | None = None
+    run: Run = field(init=False)
+    trace: Trace = field(init=False, default_factory=Trace)
+    watch: Watch = field(init=False)
+    confirm: Callable[[Request], bool] = field(init=False)
 
-    def __init__(
-        self,
-        chart: Chart,
-        settings: Settings,
-        clock: SystemClock,
-        mask: Mask,
-        *,
-        simulator: Simulator | None = None,
-        ahead: float = 0.0,
-        standing: Standing | None = None,
-        elapsed: float = 0.0,
-    ) -> None:
+    def __post_init__(self, standing: Standing | None, elapsed: float) -> None:
         self._open = ExitStack()
-        url = settings.api_url if simulator is None else self._open.enter_context(served(simulator))
-        self.clock = clock
-        self.simulator = simulator
-        self.live = simulator is None
-        self.ahead = ahead
-        self.trace = Trace()
-        self.interrupted: Request | None = None
-        self._by_hand: ByHand | None = None
-        self._mask = mask
-        self._client = Client(
-            url, settings.api_key, settings.api_secret, now=clock.wall, hide=mask.learn, mask=mask.block
-        )
+        if self.simulator is not None:
+            self.settings = replace(self.settings, api_url=self._open.enter_context(served(self.simulator)))
+        pair = self.settings.api_key, self.settings.api_secret
+        hide, mask = self.mask.learn, self.mask.block
+        self._client = Client(self.settings.api_url, *pair, now=self.clock.wall, hide=hide, mask=mask)
         self._open.callback(self._client.close)
-        ports = Ports(clock, self._send, self._write, self._jitter)
-        self.run = Run(chart, replace(settings, api_url=url), ports, standing=standing, elapsed=elapsed)
+        self._by_hand: ByHand | None = None
+        # A rehearsal is the same each time.
+        jitter = random.random if self.live else lambda: 0.0
+        ports = Ports(self.clock, self._send, self._write, jitter)
+        self.run = Run(self.chart, self.settings, ports, standing=standing, elapsed=elapsed)
+
+    @property
+    def live(self) -> bool:
+        """Whether Fivetran is the real one."""
+        return self.simulator is None
 
     def close(self) -> None:
         """Close the connections, and end the simulator."""
@@ -132,7 +128,7 @@ class DebugPorts:
         headers = {"Date": formatdate(self.clock.wall() + self.ahead, usegmt=True), "Content-Type": "text/plain"}
         body = self._usual(request, status) if body is None else body
         try:
-            return interpret(request, status, headers, body, hide=self._mask.learn, mask=self._mask.block)
+            return interpret(request, status, headers, body, hide=self.mask.learn, mask=self.mask.block)
         except Failure as failure:
             return failure
 
@@ -158,10 +154,6 @@ class DebugPorts:
 
     def _write(self, standing: Standing) -> None:
         """The result alone: what is drawn from it, `report` draws from the saved journal."""
-        run = self.run
-        if self.live and run.settings.report_dir:
-            document = result(run.settings, run.chart, standing, self.trace, self.clock.wall())
-            write_result(document, Path(run.settings.report_dir), self._mask)
-
-    def _jitter(self) -> float:
-        return random.random() if self.live else 0.0  # noqa: S311  # a rehearsal is the same each time
+        if self.live and self.settings.report_dir:
+            document = result(self.settings, self.chart, standing, self.trace, self.clock.wall())
+            write_result(document, Path(self.settings.report_dir), self.mask)

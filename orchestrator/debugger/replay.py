@@ -6,6 +6,7 @@ first step that differs from the recorded one.
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from orchestrator.debugger.journal_reader import INJECTED, Journal, Record, Resumption
@@ -21,7 +22,7 @@ from orchestrator.machine.transition import NotDue, Written, begin, due, settle,
 from orchestrator.values.exchange import Answer, Cut, Failure
 from orchestrator.values.formatting import duration
 
-__all__ = ["Difference", "Divergence", "Replay", "Replayed", "chart_of", "replay", "summary"]
+__all__ = ["Difference", "Divergence", "Replay", "chart_of", "replay", "summary"]
 
 TOLERANCE = 0.001  # seconds
 BLINK = 1e-6  # seconds
@@ -47,6 +48,7 @@ class Difference(NamedTuple):
     now: str
 
 
+@dataclass(eq=False)
 class Divergence(Exception):  # noqa: N818  # what it finds may be just what was wanted
     """A step that is not as it was recorded; its text tells it to people.
 
@@ -57,19 +59,10 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
         edges: What has changed about the state in the chart, a line an edge.
     """
 
-    def __init__(
-        self,
-        record: Record,
-        differences: tuple[Difference, ...],
-        *,
-        step: Step | None = None,
-        edges: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(record.step.number)
-        self.record = record
-        self.differences = differences
-        self.step = step
-        self.edges = edges
+    record: Record
+    differences: tuple[Difference, ...]
+    step: Step | None = None
+    edges: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         then = self.record.step
@@ -78,7 +71,7 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
             lines.append(f"  asked:    {then.detail}")
         if then.answer is not None and (seen := documents.decisive(then.answer.data)):
             lines.append(f"  document: {', '.join(f'{name} {value}' for name, value in seen.items())}")
-        lines += [f"  recorded: {then.move}", f"            {self.record.why}"]
+        lines += [f"  recorded: {then.move}", f"            {self.record.told['why']}"]
         if self.step is not None:
             lines += [f"  today:    {self.step.move}", f"            {self.step.why}"]
         told = {"event", "target"} if self.step is not None else set()
@@ -90,18 +83,6 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
         if self.edges:
             lines += [f"  the chart has changed, at {then.source}:", *(f"    {edge}" for edge in self.edges)]
         return "\n".join(lines)
-
-
-class Replayed(NamedTuple):
-    """A step that is as it was recorded.
-
-    Attributes:
-        record: As it was recorded.
-        step: As it is today.
-    """
-
-    record: Record
-    step: Step
 
 
 class Replay:
@@ -125,8 +106,8 @@ class Replay:
         self.chart = chart or chart_of(journal)
         self.standing, self.now = self._begin(journal.header.resumed, journal.records[0])
 
-    def __iter__(self) -> Iterator[Replayed]:
-        """Play each step.
+    def __iter__(self) -> Iterator[tuple[Record, Step]]:
+        """Play each step: as it was recorded, and as it is today.
 
         Raises:
             Divergence: A step is not as it was recorded.
@@ -144,7 +125,7 @@ class Replay:
             if differences := _differences(record.told, MASK.value(compose_record(step))):
                 raise self._divergence(record, *differences, step=step)
             self.standing, self.now = step.after, step.at
-            yield Replayed(record, step)
+            yield record, step
 
     def _begin(self, resumption: Resumption | None, record: Record) -> tuple[Standing, float]:
         """Where the run stands at its beginning, or where it was taken up, before that record; and when."""

@@ -29,34 +29,17 @@ from orchestrator.values.exchange import Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import duration, iso
 
-__all__ = [
-    "BY_HAND",
-    "THEME",
-    "as_json",
-    "edges",
-    "facts",
-    "grid",
-    "move",
-    "prompt",
-    "question",
-    "request",
-    "row",
-    "standing",
-]
+__all__ = ["BY_HAND", "THEME", "as_json", "edges", "facts", "grid", "move", "origin", "request", "row", "standing"]
 
 THEME = Theme(
     {
-        "label": "dim",
-        "title": "bold",
         "here": "bold cyan",
         "target": "cyan",
         "event": "yellow",
-        "request": "bold",
         "changed": "green",
         "live": "bold red",
         "past": "magenta",
         "refusal": "red",
-        "absent": "dim",
     }
 )
 TIMES = ("connection_date", "triggered_at")  # facts that are seconds since the epoch
@@ -65,24 +48,10 @@ SHORT = 30  # characters of a fact that is shown among others
 BY_HAND = {INJECTED: "injected", ANSWERED: "answered by hand", HASTENED: "not waited for"}
 
 
-def prompt(session: Session) -> str:
-    """What stands before the next command: where it comes from, which step, which state."""
-    number = str(session.here.standing.number)
-    if session.in_the_past:
-        number += f" of {session.moments[-1].standing.number}"
-    return session.mask.line(f"({_origin(session)}) {number} {session.state.name}> ")
-
-
-def question(session: Session, asked: Request) -> str:
-    """Whether a request that changes something may be sent; what is to be answered has a line of its own."""
-    shown = request(session.mask, asked).plain
-    return session.mask.block(f"{_origin(session)}, to {asked.purpose}:\n{shown}\nsend it? [y/N] ")
-
-
 def standing(session: Session) -> RenderableType:
     """Where we are: how we came here, what comes next, the edges, the deadline, the facts."""
     here = session.here
-    table = grid("left", style="label")
+    table = grid("left", style="dim")
     if here.step is not None:
         table.add_row("came by", _line(session, here, here.step.detail))
     table.add_row("here", _state(session))
@@ -93,9 +62,9 @@ def standing(session: Session) -> RenderableType:
         table.add_row("edges", edges(session, brief=True))
     table.add_row("facts", facts(session, brief=True))
     where = f"step {here.standing.number}" if here.standing.number else "the beginning"
-    title = f"{session.chart.action} {session.settings.connector_id} ({_origin(session)}), {where}"
-    shown = Text(title, "live" if session.live else "title")
-    return Group(Rule(shown, align="left", characters="-", style="label"), table)
+    title = f"{session.chart.action} {session.settings.connector_id} ({origin(session)}), {where}"
+    shown = Text(title, "live" if session.live else "bold")
+    return Group(Rule(shown, align="left", characters="-", style="dim"), table)
 
 
 def edges(session: Session, *, brief: bool = False) -> RenderableType:
@@ -107,7 +76,7 @@ def edges(session: Session, *, brief: bool = False) -> RenderableType:
     """
     state = session.state
     if not state.edges:
-        return Text("none: the state is final", "absent")
+        return Text("none: the state is final", "dim")
     chosen = _chosen(session, state)
     rows = []
     shared: dict[str, list[str]] = {}
@@ -144,7 +113,7 @@ def facts(session: Session, *, brief: bool = False) -> RenderableType:
         elif value != nothing[fact]:
             table.add_row(Text(f"  {fact}"), _fact(mask, fact, value))
     if not table.row_count and not rest:
-        return Text("none yet", "absent")
+        return Text("none yet", "dim")
     return Group(*([table] if table.row_count else []), *([Text(f"as before: {', '.join(rest)}")] if rest else []))
 
 
@@ -212,7 +181,7 @@ def move(step: Step) -> Text:
 def request(mask: Mask, asked: Request) -> Text:
     """A request with its body."""
     body = "" if asked.body is None else f" {json.dumps(mask.value(asked.body), ensure_ascii=False)}"
-    return Text(f"{mask.line(str(asked))}{body}", "request")
+    return Text(f"{mask.line(str(asked))}{body}", "bold")
 
 
 def as_json(mask: Mask, value: Any) -> str:  # noqa: ANN401  # any JSON
@@ -220,7 +189,7 @@ def as_json(mask: Mask, value: Any) -> str:  # noqa: ANN401  # any JSON
     return json.dumps(mask.value(value), indent=2, ensure_ascii=False)
 
 
-def _origin(session: Session) -> str:
+def origin(session: Session) -> str:
     """Where the run comes from; of a live one the API's host, which need not be Fivetran's."""
     return f"LIVE {urlsplit(session.settings.api_url).netloc}" if session.live else session.origin
 
@@ -244,7 +213,7 @@ def _next(session: Session) -> Text:
     due = here.standing.due - here.now
     pause = f"in {duration(due)}: " if due > 0 else ""
     if state.kind is Kind.EXIT:
-        return Text("nothing: the run has ended", "absent")
+        return Text("nothing: the run has ended", "dim")
     if session.request is not None:
         return Text.assemble(pause, request(session.mask, session.request))
     if state.kind is Kind.WAITS:
@@ -264,7 +233,7 @@ def _chosen(session: Session, state: State) -> str:
 
 def _fact(mask: Mask, name: str, value: Any) -> Text:  # noqa: ANN401  # any JSON
     if value is None:
-        return Text("none any more", "absent")
+        return Text("none any more", "dim")
     if name in TIMES:
         return Text(iso(value))
     if name == "failure":

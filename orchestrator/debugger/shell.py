@@ -73,7 +73,7 @@ def attended(session: Session, environ: Mapping[str, str]) -> int:
         def confirm(request: Request) -> bool:
             live.clear()
             try:
-                return asking.prompt(screen.question(console.session, request)).strip().lower() in YES
+                return asking.prompt(_question(console.session, request)).strip().lower() in YES
             except (EOFError, KeyboardInterrupt):
                 return False
 
@@ -86,7 +86,7 @@ def attended(session: Session, environ: Mapping[str, str]) -> int:
         while console.code is None:
             style = "ansired bold" if console.session.live else "ansicyan"
             try:
-                text = typing.prompt([(style, screen.prompt(console.session))])
+                text = typing.prompt([(style, _prompt(console.session))])
                 _do(console, text or "look", confirm, refuse, lambda: _tick(console.session, live))
             except KeyboardInterrupt:  # Ctrl-C at the prompt drops the line
                 continue
@@ -111,7 +111,7 @@ def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
 
     def confirm(request: Request) -> bool:
         said = next(rest, "").strip()
-        console.print(f"{screen.question(console.session, request)}{said}", soft_wrap=True)
+        console.print(f"{_question(console.session, request)}{said}", soft_wrap=True)
         return said.lower() in YES
 
     def refuse(refusal: str) -> None:
@@ -124,7 +124,7 @@ def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
             text = line.strip()
             if text:
                 comment = text.startswith("#")
-                console.print(f"\n{'' if comment else screen.prompt(console.session)}{text}", soft_wrap=True)
+                console.print(f"\n{'' if comment else _prompt(console.session)}{text}", soft_wrap=True)
                 if not comment:
                     _do(console, text, confirm, refuse)
         _say_what_goes_on(console)
@@ -145,15 +145,7 @@ def _do(
     refuse: Callable[[str], None],
     tick: Callable[[], None] = lambda: None,
 ) -> None:
-    """Do a command.
-
-    Args:
-        console: Where.
-        text: The command.
-        confirm: Asked before a request that changes something at the real Fivetran.
-        refuse: Says what stands in the command's way.
-        tick: Called ten times a second while a pause or a call at the real Fivetran is under way.
-    """
+    """Do a command, or say why not; `tick` is called while a pause or a call at the real Fivetran is under way."""
     session = console.session
     ports = session.ports
     clock = SystemClock() if ports is None else ports.clock
@@ -167,6 +159,20 @@ def _do(
             refuse(session.mask.line(str(refusal)))
         if watch.noted is Event.TERMINATED:
             console.code = TERMINATED
+
+
+def _prompt(session: Session) -> str:
+    """What stands before the next command: where it comes from, which step, which state."""
+    number = str(session.here.standing.number)
+    if session.in_the_past:
+        number += f" of {session.moments[-1].standing.number}"
+    return session.mask.line(f"({screen.origin(session)}) {number} {session.state.name}> ")
+
+
+def _question(session: Session, asked: Request) -> str:
+    """Whether a request that changes something may be sent; what is to be answered has a line of its own."""
+    shown = screen.request(session.mask, asked).plain
+    return session.mask.block(f"{screen.origin(session)}, to {asked.purpose}:\n{shown}\nsend it? [y/N] ")
 
 
 def _say_what_goes_on(console: Console) -> None:

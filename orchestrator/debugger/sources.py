@@ -80,12 +80,12 @@ def _simulated(action: str, name: str, own: Mapping[str, str]) -> Session:
     table = {"SCHEMA": "public", "TABLE": "orders"} if action == "FORCE_RESYNC" else {}
     given = {**table, **variables(scenario, "http://127.0.0.1"), "FIVETRAN_ACTION": action, **own}
     configured = configure(given, clock.wall)
-    ports = DebugPorts(configured.chart, configured.settings, clock, mask, simulator=Simulator(scenario, clock))
+    ports = DebugPorts(configured.chart, configured.settings, clock, mask, Simulator(scenario, clock))
     return _begun(ports, f"simulated: {scenario.name}", mask)
 
 
 def _begun(ports: DebugPorts, origin: str, mask: Mask) -> Session:
-    return Session(ports.run.chart, ports.run.settings, origin, mask, [Moment.of(ports)], ports)
+    return Session(ports.chart, ports.settings, origin, mask, [Moment.of(ports)], ports)
 
 
 def recorded(journal: Journal) -> Session:
@@ -137,13 +137,11 @@ def forked(session: Session, scenario: str = "") -> Session:
         if here.facts.connection is not None:
             connection = simulator.connection(settings.connector_id)
             connection.adopt(here.facts.connection, _under_way(settings, here.facts))
-    ports = DebugPorts(
-        session.chart, settings, clock, session.mask,
-        simulator=simulator, ahead=here.ahead, standing=here.standing, elapsed=here.now,
-    )  # fmt: skip
+    chart, mask = session.chart, session.mask
+    ports = DebugPorts(chart, settings, clock, mask, simulator, here.ahead, standing=here.standing, elapsed=here.now)
     return replace(
         session,
-        settings=ports.run.settings,
+        settings=ports.settings,
         origin=f"fork: {simulator.scenario.name}",
         moments=session.moments[: session.cursor + 1],
         ports=ports,

@@ -45,7 +45,7 @@ def facts(console: Console, name: str = "") -> None:
     elif name not in known:
         raise Refusal(f"no fact is called {name!r}: {near(name, known)}`facts` lists those that are known")
     elif known[name] is None:
-        console.print(Text("not known", "absent"))
+        console.print(Text("not known", "dim"))
     else:
         console.print(Text(screen.as_json(console.session.mask, known[name])))
 
@@ -55,9 +55,9 @@ def last(console: Console) -> None:
     step, mask = console.session.here.step, console.session.mask
     if step is None or step.request is None:
         said = f"{step.source} asked nothing" if step else "nothing was asked yet"
-        console.print(Text(said, "absent"))
+        console.print(Text(said, "dim"))
         return
-    table = screen.grid("left", style="label")
+    table = screen.grid("left", style="dim")
     table.add_row("asked", screen.request(mask, step.request))
     table.add_row("for", f"to {step.request.purpose}; it took {step.took:.2f} s")
     table.add_row("answered", Text(mask.line(step.outcome)))
@@ -116,7 +116,7 @@ def _draw_as_text(console: Console) -> None:
             for event, times in passed.items()
         ]
         mark = ">" if here else "*" if passed else " "
-        table.add_row(mark, Text(state.name, "here" if here else "" if passed else "absent"), Group(*lines))
+        table.add_row(mark, Text(state.name, "here" if here else "" if passed else "dim"), Group(*lines))
     console.print(Text(session.chart.title), table, sep="\n")
 
 
@@ -124,7 +124,7 @@ def why(console: Console) -> None:
     """The rule that turned the last answer into its event."""
     session, here = console.session, console.session.here
     if here.step is None:
-        console.print(Text("nothing was decided yet", "absent"))
+        console.print(Text("nothing was decided yet", "dim"))
         return
     said = here.step.why
     if here.by_hand == INJECTED:
