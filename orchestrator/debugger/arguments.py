@@ -1,4 +1,4 @@
-"""What stands after a command's name: how it is read, what may have been meant by it, how it is completed."""
+"""What stands after a command's name: how it is read, and how it is completed."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from pathlib import Path
 from orchestrator.debugger.ports import Refusal
 from orchestrator.debugger.session import Session
 
-__all__ = ["count", "either", "near", "paths", "statuses", "stop"]
+__all__ = ["count", "either", "known", "paths", "statuses"]
 
 LIKE = 0.7  # how like a name must be to be what was meant, of 1
 
@@ -24,22 +24,18 @@ def count(text: str) -> int:
     return int(text)
 
 
-def stop(session: Session, name: str) -> str:
-    """A state, an event or the value of a choice.
+def known(name: str, names: Iterable[str], what: str, otherwise: str) -> str:
+    """One of these names, in whatever case it was typed.
 
     Raises:
-        Refusal: The chart has none of that name.
+        Refusal: It is none of them; `what` it is, and what to do `otherwise`.
     """
-    if name.lower() not in session.stops:
-        hint = near(name, session.stops)
-        raise Refusal(f"no state or event of {session.chart.action} is called {name!r}: {hint}`draw` shows the states")
-    return name.lower()
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """What may have been meant by a name, as a question; "" where nothing is like it."""
-    found = difflib.get_close_matches(name.lower(), list(known), 2, LIKE)
-    return f"did you mean {either(found)}? " if found else ""
+    lower, names = name.lower(), list(names)
+    if lower not in names:
+        near = difflib.get_close_matches(lower, names, 2, LIKE)
+        hint = f"did you mean {either(near)}? " if near else ""
+        raise Refusal(f"no {what} is called {name!r}: {hint}{otherwise}")
+    return lower
 
 
 def either(words: Iterable[str]) -> str:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from rich.text import Text
 
 from orchestrator.debugger import arguments, files, moves, screen, views
-from orchestrator.debugger.console import Console
 from orchestrator.debugger.ports import Refusal
+from orchestrator.debugger.screen import Console
 from orchestrator.debugger.session import Session
 from orchestrator.simulator.scenario import ScenarioError, names
 
@@ -82,9 +82,7 @@ def _find(word: str) -> Command:
     found = [name for name in COMMANDS if word and name.startswith(word.lower())]
     if len(found) > 1:
         raise Refusal(f"{word!r} may be {arguments.either(found)}: write more of it")
-    if not found:
-        raise Refusal(f"no command is called {word!r}: {arguments.near(word, COMMANDS)}`help` lists them")
-    return COMMANDS[found[0]]
+    return COMMANDS[found[0] if found else arguments.known(word, COMMANDS, "command", "`help` lists them")]
 
 
 def leave(console: Console) -> None:
@@ -110,7 +108,7 @@ COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
         Command("step", "s", "[N]", moves.step),
-        Command("continue", "c", "", moves.continue_),
+        Command("continue", "c", "", moves.go),
         Command("until", "u", "STATE|EVENT", moves.until, lambda session, _: session.stops),
         Command("break", "br", "[STATE|EVENT]", moves.break_, lambda session, _: session.stops),
         Command("delete", "", "STATE|EVENT|all", moves.delete, lambda session, _: (*session.breakpoints, "all")),
@@ -123,7 +121,7 @@ COMMANDS: dict[str, Command] = {
         Command("unfork", "", "", moves.unfork),
         Command("look", "", "", views.look),
         Command("edges", "e", "", views.edges),
-        Command("facts", "f", "[NAME]", views.facts, lambda session, _: session.here.facts.as_json()),
+        Command("facts", "f", "[NAME]", views.facts, lambda session, _: session.here.standing.facts.as_json()),
         Command("last", "l", "", views.last),
         Command("draw", "d", "[FILE]", views.draw, arguments.paths),
         Command("why", "y", "", views.why),

@@ -3,18 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from orchestrator.debugger.console import Console
 from orchestrator.debugger.ports import Refusal
+from orchestrator.debugger.screen import Console
 from orchestrator.debugger.session import Session
 from orchestrator.job.files import open_for_reading, write_atomically
-from orchestrator.job.journal import (
-    LARGEST,
-    as_line,
-    compose_header,
-    compose_record,
-    compose_resumption,
-    shortened,
-)
+from orchestrator.job.journal import LARGEST, as_line, compose_header, compose_record, compose_resumption, shortened
 from orchestrator.values.parsing import parse_json
 
 __all__ = ["as_journal", "save", "write"]
@@ -35,9 +28,9 @@ def save(console: Console, file: str) -> None:
 
 def as_journal(session: Session) -> str:
     """The whole run as a journal's text, without secrets."""
-    mask, first = session.mask, session.moments[0].standing
-    snapshot = None if session.resumed is None else session.resumed.snapshot
-    header = mask.value(compose_header(session.chart, session.settings, first, snapshot))
+    mask, first = session.mask, session.moments[0]
+    snapshot = None if first.resumed is None else first.resumed.snapshot
+    header = mask.value(compose_header(session.chart, session.settings, first.standing, snapshot))
     header["chart"]["source"] = mask.block(session.chart.source)  # its lines are kept
     text, latest = [as_line(header)], dict[str, tuple[int, Any]]()
     for moment in session.moments:

@@ -24,17 +24,7 @@ from orchestrator.values.parsing import parse_json
 from orchestrator.values.settings import Settings
 from orchestrator.values.type_checks import built, check, check_members
 
-__all__ = [
-    "ANSWERED",
-    "HASTENED",
-    "INJECTED",
-    "Header",
-    "Journal",
-    "JournalError",
-    "Record",
-    "Resumption",
-    "read_journal",
-]
+__all__ = ["ANSWERED", "HASTENED", "INJECTED", "Journal", "JournalError", "Record", "Resumption", "read_journal"]
 
 # What a debugger may do to a step: take its edge without doing, let its call be answered, not wait for it.
 INJECTED, ANSWERED, HASTENED = "injected", "answered", "hastened"
@@ -59,9 +49,6 @@ _OPTIONAL: Mapping[str, Any] = {
     "by_hand": Literal["injected", "answered", "hastened"],
     "clock": list,
 }
-_FAILURE: Mapping[str, Any] = {"status": int, "code": str, "retry_after": float, "request_id": str}
-
-
 # An older format -> what it has otherwise.
 _CHANGED = {
     1: (
@@ -320,9 +307,6 @@ class _Reader:
 
 
 def _failure(document: Mapping[str, Any]) -> Failure:
-    check_members("failure", document, {"event": str, "message": str})
-    how = {name: value for name, value in document.items() if name not in {"event", "message"}}
-    if unknown := set(how).difference(_FAILURE):
-        raise ValueError(f"failure.{min(unknown)} is unknown")
-    check_members("failure", how, {name: _FAILURE[name] for name in how})
-    return FAILURES[document["event"]](document["message"], **how)
+    check_members("failure", document, {"event": str})
+    rest = {name: value for name, value in document.items() if name != "event"}
+    return built(FAILURES[document["event"]], "failure", rest)

@@ -5,11 +5,11 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from orchestrator.debugger import screen
-from orchestrator.debugger.arguments import count, either, near, stop
-from orchestrator.debugger.console import Console
-from orchestrator.debugger.journal_reader import INJECTED
+from orchestrator.debugger.arguments import count, either, known
+from orchestrator.debugger.journal_reader import ANSWERED, INJECTED
 from orchestrator.debugger.ports import Refusal
-from orchestrator.debugger.session import Moment
+from orchestrator.debugger.screen import Console
+from orchestrator.debugger.session import Moment, Session
 from orchestrator.debugger.sources import forked
 from orchestrator.debugger.views import look
 from orchestrator.job.files import read_bytes
@@ -17,20 +17,7 @@ from orchestrator.machine.position import IllegalMove
 from orchestrator.machine.transition import take
 from orchestrator.values.formatting import duration
 
-__all__ = [
-    "answer",
-    "back",
-    "break_",
-    "continue_",
-    "delete",
-    "fork",
-    "forward",
-    "inject",
-    "step",
-    "unfork",
-    "until",
-    "wait",
-]
+__all__ = ["answer", "back", "break_", "delete", "fork", "forward", "go", "inject", "step", "unfork", "until", "wait"]
 
 LOOP = 4  # steps of a loop that is shown once
 
@@ -43,24 +30,24 @@ def step(console: Console, number: str = "1") -> None:
 
     What it is going to do stands under `next`. Waiting takes no time, but for --live.
     """
-    _go(console, most=count(number))
+    _advance(console, most=count(number))
 
 
-def continue_(console: Console) -> None:
+def go(console: Console) -> None:
     """Step on to the next breakpoint, or to the end."""
-    _go(console)
+    _advance(console)
 
 
 def until(console: Console, name: str) -> None:
     """Step on until a state is entered or an event is taken, at most to a breakpoint or the end."""
-    _go(console, stop(console.session, name))
+    _advance(console, _stop(console.session, name))
 
 
 def break_(console: Console, name: str = "") -> None:
     """Stop wherever this state is entered or this event is taken; without a name, list the breakpoints."""
     points = console.session.breakpoints
     if name:
-        points[stop(console.session, name)] = None
+        points[_stop(console.session, name)] = None
     console.say(f"breakpoints: {', '.join(points)}" if points else "no breakpoints: `break STATE|EVENT` sets one")
 
 
@@ -82,11 +69,9 @@ def back(console: Console, where: str = "1", state: str = "") -> None:
     The run's values go back, the world does not: what was done at Fivetran stays done. To take
     another way from there, `fork`.
     """
-    session, name = console.session, state.lower()
+    session = console.session
     if where == "to" and state:
-        if name not in session.chart.states:
-            hint = near(state, session.chart.states)
-            raise Refusal(f"no state of {session.chart.action} is called {state!r}: {hint}`draw` shows them")
+        name = known(state, session.chart.states, f"state of {session.chart.action}", "`draw` shows them")
         earlier = (place for place in reversed(range(session.cursor)) if session.moments[place].standing.state == name)
         place = next(earlier, session.cursor)
         _look_at(console, place, f"no earlier step stands in {name}: `history` lists them")
@@ -111,7 +96,12 @@ def _look_at(console: Console, place: int, otherwise: str) -> None:
     look(console)
 
 
-def _go(console: Console, name: str = "", most: int | None = None) -> None:
+def _stop(session: Session, name: str) -> str:
+    """A state or an event to stop at."""
+    return known(name, session.stops, f"state or event of {session.chart.action}", "`draw` shows the states")
+
+
+def _advance(console: Console, name: str = "", most: int | None = None) -> None:
     """Step on until the name or a breakpoint is reached, at most so many steps, or to the end."""
     session, progress = console.session, _Progress(console)
     taken, reached = 0, ""
@@ -122,7 +112,7 @@ def _go(console: Console, name: str = "", most: int | None = None) -> None:
             if most != 1:
                 progress.add(session.here)
             passed = {session.state.name, session.here.step and session.here.step.event}
-            reached = next((stop for stop in (name, *session.breakpoints) if stop in passed), "")
+            reached = next((one for one in (name, *session.breakpoints) if one in passed), "")
             if not reached and console.watch.noted is not None:
                 raise Refusal("interrupted: the run stands where it stood")
     finally:
@@ -195,12 +185,13 @@ def answer(console: Console, status: str, file: str = "") -> None:
         raise Refusal(f"{file} cannot be read ({error.strerror}): name a file with the body") from error
     if request is None:
         raise Refusal(f"{session.state.name} asks nothing that could be answered: `step`, or `inject EVENT`")
-    unknown = request.wants_data and session.here.facts.connection is None
+    unknown = request.wants_data and session.here.standing.facts.connection is None
     if unknown and body is None and session.live and code < HTTPStatus.MULTIPLE_CHOICES:
         raise Refusal(f"no document is known yet that could be the answer: `answer {code} FILE` names one")
-    taken = session.take((code, body))
+    session.tip()
+    session.step((code, body))
     look(console)
-    if taken.limit is None:
+    if session.here.by_hand != ANSWERED:
         console.say("nothing was asked in this step any more, so the answer was not used: `why` says why")
 
 

@@ -19,7 +19,7 @@ from orchestrator.machine.position import IllegalMove
 from orchestrator.machine.standing import Standing, resumed
 from orchestrator.machine.step import Step
 from orchestrator.machine.transition import NotDue, Written, begin, due, settle, start, take
-from orchestrator.values.exchange import Answer, Cut, Failure
+from orchestrator.values.exchange import Cut
 from orchestrator.values.formatting import duration
 
 __all__ = ["Difference", "Divergence", "Replay", "chart_of", "replay", "summary"]
@@ -155,17 +155,12 @@ class Replay:
         pending = begin(self.chart, settings, standing, max(now, wake), signal=early, jitter=jitter)
         if isinstance(pending, Step):
             return pending
-        outcome: Answer | Failure | Cut | Written
-        if pending.request is None:
-            outcome = Written(then.unwritable)
-        else:
-            asked = MASK.value(compose_request(pending.request))
-            recorded = None if then.limit is None else record.told.get("request")
-            if asked != recorded:
-                raise self._divergence(record, Difference("request", _shown(recorded), _shown(asked)))
-            found = then.cut_off or then.answer or then.failure
-            assert found is not None  # noqa: S101  # the reader has seen to it
-            outcome = found
+        asked = pending.request and MASK.value(compose_request(pending.request))
+        recorded = None if then.limit is None else record.told.get("request")
+        if asked and asked != recorded:
+            raise self._divergence(record, Difference("request", _shown(recorded), _shown(asked)))
+        found = (then.cut_off or then.answer or then.failure) if asked else None
+        outcome = found or Written(then.unwritable)
         return settle(self.chart, settings, pending, outcome, then.at, signal=then.signal, jitter=jitter)
 
     def _divergence(self, record: Record, *differences: Difference, step: Step | None = None) -> Divergence:

@@ -1,4 +1,4 @@
-"""How a session looks: values made into tables and lines. Nothing here moves anything.
+"""How a session looks: values made into tables and lines, and the console that shows them. Nothing here moves anything.
 
 What comes from outside (documents, messages, names) is masked and stripped first, and never
 read as markup.
@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich import console
+from rich.console import ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
@@ -21,6 +23,7 @@ from orchestrator.debugger.session import Moment, Session
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects import CHOICES
 from orchestrator.fivetran.vocabulary import meaning_of
+from orchestrator.job.limits import Watch
 from orchestrator.job.masking import Mask
 from orchestrator.machine.chart import OTHERWISE, Kind, State
 from orchestrator.machine.step import Step
@@ -29,7 +32,7 @@ from orchestrator.values.exchange import Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import duration, iso
 
-__all__ = ["BY_HAND", "THEME", "as_json", "edges", "facts", "grid", "move", "origin", "request", "row", "standing"]
+__all__ = ["BY_HAND", "Console", "as_json", "edges", "facts", "grid", "move", "origin", "request", "row", "standing"]
 
 THEME = Theme(
     {
@@ -46,6 +49,41 @@ TIMES = ("connection_date", "triggered_at")  # facts that are seconds since the 
 ROOM = 65  # columns that three of a row need, one beside the other
 SHORT = 30  # characters of a fact that is shown among others
 BY_HAND = {INJECTED: "injected", ANSWERED: "answered by hand", HASTENED: "not waited for"}
+
+
+class Console(console.Console):
+    """A console that shows neither secrets nor what would steer the terminal, whatever it is given.
+
+    Args:
+        session: What is debugged.
+        how: As rich takes it.
+
+    Attributes:
+        session: What is debugged.
+        watch: Notes the signals that arrive while a command runs.
+        code: The exit code, once the console is left.
+    """
+
+    watch: Watch
+
+    def __init__(self, session: Session, **how: Any) -> None:  # noqa: ANN401  # rich's own
+        super().__init__(theme=THEME, highlight=False, markup=False, emoji=False, **how)
+        self.session = session
+        self.code: int | None = None
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Each part of what is shown, cleaned."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else self.session.mask.block(segment.text)
+            yield Segment(text, segment.style, segment.control)
+
+    def say(self, text: str) -> None:
+        """Say something in a line."""
+        self.print(Text(self.session.mask.line(text)))
+
+    def close(self) -> None:
+        """Close the session."""
+        self.session.close()
 
 
 def standing(session: Session) -> RenderableType:
@@ -103,7 +141,7 @@ def facts(session: Session, *, brief: bool = False) -> RenderableType:
     earlier = here.step.before.facts.as_json() if here.step else nothing
     table = grid("left")
     rest = []
-    for fact, value in here.facts.as_json().items():
+    for fact, value in here.standing.facts.as_json().items():
         if value != earlier[fact]:
             table.add_row(Text(f"* {fact}", "changed"), _fact(mask, fact, value))
         elif value != nothing[fact] and brief:
@@ -151,7 +189,7 @@ class _Rows:
     def __init__(self, rows: list[tuple[Text, Text, Text]]) -> None:
         self._rows = rows
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(self, console: console.Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """As the room is."""
         del console
         narrow = options.max_width < ROOM
@@ -197,7 +235,9 @@ def origin(session: Session) -> str:
 def _state(session: Session) -> Text:
     here, state = session.here, session.state
     if state.kind is Kind.EXIT:
-        return Text.assemble((state.name, "here"), f", final: exit code {state.exit}, verdict {here.facts.verdict}")
+        return Text.assemble(
+            (state.name, "here"), f", final: exit code {state.exit}, verdict {here.standing.facts.verdict}"
+        )
     asked = session.request
     meaning = meaning_of(state.operand, state.kind) if asked is None else f"to {asked.purpose}"
     text = Text.assemble((state.name, "here"), f", {state.kind} {state.operand}: {meaning}")
@@ -227,7 +267,7 @@ def _chosen(session: Session, state: State) -> str:
     """The edge that a choice will take, or ""."""
     if state.kind is not Kind.CHOOSES:
         return ""
-    value = CHOICES[state.operand].of(session.settings, session.here.facts)
+    value = CHOICES[state.operand].of(session.settings, session.here.standing.facts)
     return value if value in state.edges else OTHERWISE
 
 

@@ -6,7 +6,6 @@ to fork: another session goes on from that moment, against a simulated Fivetran 
 to where the real one stood (`sources.forked`).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.debugger.journal_reader import ANSWERED, HASTENED, Resumption
@@ -18,7 +17,6 @@ from orchestrator.machine.step import Step
 from orchestrator.machine.transition import request_of
 from orchestrator.simulator.app import Simulator
 from orchestrator.values.exchange import Request
-from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
 
 __all__ = ["Moment", "Session"]
@@ -33,7 +31,7 @@ class Moment:
         now: When, in seconds since the run began.
         step: The step that led here; None at the beginning.
         by_hand: What of that step was done by hand, as a journal says it; or "".
-        resumed: The run was taken up again before that step, or None.
+        resumed: The run was taken up again before that step, or at its beginning; or None.
         fivetran: The simulated Fivetran as it stood, or None.
         ahead: Seconds by which Fivetran's clock was ahead of the machine's.
         hastened: The next step is due before its time.
@@ -47,11 +45,6 @@ class Moment:
     fivetran: Simulator | None = None
     ahead: float = 0.0
     hastened: bool = False
-
-    @property
-    def facts(self) -> Facts:
-        """What was known."""
-        return self.standing.facts
 
     @classmethod
     def of(cls, ports: DebugPorts, step: Step | None = None, by_hand: str = "") -> "Moment":
@@ -72,7 +65,6 @@ class Session:
         moments: What the run went through so far; never empty.
         ports: The run at the last moment, with what it needs from outside; None for a recording.
         cursor: Which of the moments is looked at.
-        resumed: What the run had been taken up from at its beginning, or None.
         end: Of a recording: why nothing is known after its last moment, and what to do.
         parent: The session that it was forked from, or None.
         breakpoints: States and events to stop at, in the order of their setting.
@@ -85,23 +77,16 @@ class Session:
     moments: list[Moment]
     ports: DebugPorts | None = None
     cursor: int = 0
-    resumed: Resumption | None = None
     end: str = ""
     parent: "Session | None" = None
     breakpoints: dict[str, None] = field(default_factory=dict)
 
     def close(self) -> None:
         """Close its ports, and those of the sessions that it was forked from."""
-        for session in self.lineage():
-            if session.ports is not None:
-                session.ports.close()
-
-    def lineage(self) -> Iterator["Session"]:
-        """This session, the one that it was forked from, and so on."""
-        session: Session | None = self
-        while session is not None:
-            yield session
-            session = session.parent
+        if self.ports is not None:
+            self.ports.close()
+        if self.parent is not None:
+            self.parent.close()
 
     # --- Where we are -------------------------------------------------------------------------
 
@@ -166,29 +151,20 @@ class Session:
             raise Refusal(self.end)
         return self.ports
 
-    def step(self) -> None:
-        """One step on: a known one where later moments are known, else a new one.
+    def step(self, by_hand: ByHand | None = None) -> None:
+        """One step on: a known one where later moments are known, else a new one, when it is due.
+
+        Args:
+            by_hand: What the request of a new one is to be answered with, or None.
 
         Raises:
             Refusal: It was not taken.
         """
         if self.in_the_past:
             self.cursor += 1
-        else:
-            self.take()
-
-    def take(self, by_hand: ByHand | None = None) -> Step:
-        """Take a new step, when it is due.
-
-        Args:
-            by_hand: What its request is to be answered with, or None.
-
-        Raises:
-            Refusal: It was not taken, or later moments are known.
-        """
+            return
         step = self.tip().step(by_hand)
         self.add(step, ANSWERED if by_hand and step.limit is not None else "")
-        return step
 
     def add(self, step: Step, by_hand: str = "") -> None:
         """Go on after a new step."""

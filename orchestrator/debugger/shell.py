@@ -20,8 +20,8 @@ from rich.text import Text
 
 from orchestrator.debugger import screen
 from orchestrator.debugger.commands import complete, perform
-from orchestrator.debugger.console import Console
 from orchestrator.debugger.ports import Refusal
+from orchestrator.debugger.screen import Console
 from orchestrator.debugger.session import Session
 from orchestrator.debugger.views import look
 from orchestrator.fivetran.effects import EFFECTS, Call
@@ -53,10 +53,8 @@ def attended(session: Session, environ: Mapping[str, str]) -> int:
         0, or 143 where it was told to end.
     """
     dumb, plain = environ.get("TERM") == "dumb", not steerable(environ)
-    console, live = (
-        Console(session, color_system=None if plain else "auto"),
-        LiveLine(sys.stdout, session.mask, environ),
-    )
+    console = Console(session, color_system=None if plain else "auto")
+    live = LiveLine(sys.stdout, session.mask, environ)
     depth = ColorDepth.DEPTH_1_BIT if plain else None
     # On a dumb terminal the cursor would be shown and hidden all the same.
     with closing(console), create_app_session(output=PlainTextOutput(sys.stdout)) if dumb else nullcontext():
@@ -177,8 +175,10 @@ def _question(session: Session, asked: Request) -> str:
 
 def _say_what_goes_on(console: Console) -> None:
     """Say what goes on at the real Fivetran, where a run of it is left before its end."""
-    session = next((one for one in console.session.lineage() if one.live), None)
-    if session is None or session.ports is None or session.ports.run.ended:
+    session = console.session
+    while session.parent is not None:  # what is forked is simulated
+        session = session.parent
+    if session.ports is None or not session.live or session.ports.run.ended:
         return
     run, cut_off = session.ports.run, session.ports.interrupted
     facts, effect = run.facts, EFFECTS.get(run.state.operand)

@@ -100,7 +100,8 @@ def recorded(journal: Journal) -> Session:
     except ChartError:
         chart = chart_of(journal)
     played = Replay(journal, chart)
-    moments, why, ahead = [Moment(played.standing, played.now)], "the recording ends here", 0.0
+    header, ahead, why = journal.header, 0.0, "the recording ends here"
+    moments = [Moment(played.standing, played.now, resumed=header.resumed)]
     try:
         for record, step in played:
             if step.answer is not None and step.answer.dated:
@@ -108,8 +109,7 @@ def recorded(journal: Journal) -> Session:
             moments.append(Moment(step.after, step.at, step, record.by_hand, record.resumed, ahead=ahead))
     except Divergence:
         why = "what was recorded from here on is not what this version does: `replay` tells the difference"
-    header = journal.header
-    return Session(chart, header.settings, "recorded", Mask(), moments, resumed=header.resumed, end=f"{why}: {HINT}")
+    return Session(chart, header.settings, "recorded", Mask(), moments, end=f"{why}: {HINT}")
 
 
 def forked(session: Session, scenario: str = "") -> Session:
@@ -134,9 +134,9 @@ def forked(session: Session, scenario: str = "") -> Session:
         chosen = load_scenario(scenario or USUAL)
         simulator = Simulator(chosen, fivetrans)
         settings = replace(settings, api_key=KEY, api_secret=chosen.variables.get("FIVETRAN_API_SECRET", SECRET))
-        if here.facts.connection is not None:
+        if here.standing.facts.connection is not None:
             connection = simulator.connection(settings.connector_id)
-            connection.adopt(here.facts.connection, _under_way(settings, here.facts))
+            connection.adopt(here.standing.facts.connection, _under_way(settings, here.standing.facts))
     chart, mask = session.chart, session.mask
     ports = DebugPorts(chart, settings, clock, mask, simulator, here.ahead, standing=here.standing, elapsed=here.now)
     return replace(

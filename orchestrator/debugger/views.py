@@ -1,7 +1,6 @@
 """The commands that look; nothing is moved by them. A command's docstring is its help."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +8,15 @@ from rich.console import Group
 from rich.text import Text
 
 from orchestrator.debugger import screen
-from orchestrator.debugger.arguments import count, near
-from orchestrator.debugger.console import Console
+from orchestrator.debugger.arguments import count, known
 from orchestrator.debugger.files import write
 from orchestrator.debugger.journal_reader import INJECTED
 from orchestrator.debugger.ports import Refusal
+from orchestrator.debugger.screen import Console
 from orchestrator.drawing.formats import draw as picture
 from orchestrator.drawing.graphviz import GraphvizError
 from orchestrator.drawing.model import View
 from orchestrator.fivetran.vocabulary import meaning_of
-from orchestrator.machine.step import Step
 from orchestrator.values.formatting import duration, iso
 
 __all__ = ["draw", "edges", "facts", "history", "last", "look", "why"]
@@ -39,15 +37,13 @@ def edges(console: Console) -> None:
 
 def facts(console: Console, name: str = "") -> None:
     """What the run knows; with a name, that fact in full."""
-    known = console.session.here.facts.as_json()
+    session = console.session
     if not name:
-        console.print(screen.facts(console.session))
-    elif name not in known:
-        raise Refusal(f"no fact is called {name!r}: {near(name, known)}`facts` lists those that are known")
-    elif known[name] is None:
-        console.print(Text("not known", "dim"))
-    else:
-        console.print(Text(screen.as_json(console.session.mask, known[name])))
+        console.print(screen.facts(session))
+        return
+    found = session.here.standing.facts.as_json()
+    value = found[known(name, found, "fact", "`facts` lists those that are known")]
+    console.print(Text("not known", "dim") if value is None else Text(screen.as_json(session.mask, value)))
 
 
 def last(console: Console) -> None:
@@ -61,24 +57,18 @@ def last(console: Console) -> None:
     table.add_row("asked", screen.request(mask, step.request))
     table.add_row("for", f"to {step.request.purpose}; it took {step.took:.2f} s")
     table.add_row("answered", Text(mask.line(step.outcome)))
-    for name, value in _answered(step):
-        if value not in ("", None):
+    found: dict[str, Any] = {}
+    if answer := step.answer:
+        dated = iso(answer.date) if answer.dated else "none: this machine's clock stands in for it"
+        found = {"date": dated, "message": answer.message, "request id": answer.request_id, "data": answer.data}
+    if failure := step.failure:
+        after = None if failure.retry_after is None else duration(failure.retry_after)
+        found = {"means": f"{failure.event}: {meaning_of(failure.event)}", "retry after": after}
+        found["request id"] = failure.request_id
+    for name, value in found.items():
+        if value:
             table.add_row(name, Text(mask.line(value) if isinstance(value, str) else screen.as_json(mask, value)))
     console.print(table)
-
-
-def _answered(step: Step) -> Iterator[tuple[str, Any]]:
-    """What an answer or a failure has, by name."""
-    answer, failure = step.answer, step.failure
-    if answer is not None:
-        yield "date", iso(answer.date) if answer.dated else "none: this machine's clock stands in for it"
-        yield "message", answer.message
-        yield "request id", answer.request_id
-        yield "data", answer.data or None
-    if failure is not None:
-        yield "means", f"{failure.event}: {meaning_of(failure.event)}"
-        yield "retry after", None if failure.retry_after is None else duration(failure.retry_after)
-        yield "request id", failure.request_id
 
 
 def draw(console: Console, file: str = "") -> None:

@@ -27,8 +27,8 @@ from rich.text import Text
 from orchestrator.cli import main
 from orchestrator.debugger import shell
 from orchestrator.debugger.commands import complete
-from orchestrator.debugger.console import Console
 from orchestrator.debugger.journal_reader import read_journal
+from orchestrator.debugger.screen import Console
 from orchestrator.debugger.sources import opened
 from orchestrator.machine.loader import load
 from orchestrator.simulator.app import SECRET
