@@ -44,9 +44,6 @@ def either(words: Iterable[str]) -> str:
     return f"{', '.join(rest)} or {last}" if rest else last
 
 
-# --- What can be completed -----------------------------------------------------------------------
-
-
 def paths(_: Session, word: str) -> Iterable[str]:
     """The files and folders that begin so."""
     return (f"{path}/" if Path(path).is_dir() else path for path in glob(f"{word}*"))  # noqa: PTH207  # as it is typed

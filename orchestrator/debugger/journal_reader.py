@@ -3,6 +3,7 @@
 import math
 from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -178,10 +179,9 @@ def _parsed(line: str) -> dict[str, Any]:
 
 
 def _why_no_header(line: str, error: Exception) -> str:
-    try:
+    document: dict[str, Any] = {}
+    with suppress(TypeError, ValueError):
         document = _parsed(line)
-    except (TypeError, ValueError):
-        document = {}
     if "format" not in document:
         return "is no journal: its first line is not the header of one"
     if document["format"] != FORMAT:

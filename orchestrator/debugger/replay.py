@@ -234,9 +234,6 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Differ
     return found
 
 
-# --- For people -------------------------------------------------------------------------------
-
-
 def _shown(value: Any) -> str:  # noqa: ANN401  # any JSON
     if value is None:
         return "nothing"

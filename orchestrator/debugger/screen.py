@@ -16,7 +16,6 @@ from rich.rule import Rule
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
-from rich.theme import Theme
 
 from orchestrator.debugger.journal_reader import ANSWERED, HASTENED, INJECTED
 from orchestrator.debugger.session import Moment, Session
@@ -34,17 +33,6 @@ from orchestrator.values.formatting import duration, iso
 
 __all__ = ["BY_HAND", "Console", "as_json", "edges", "facts", "grid", "move", "origin", "request", "row", "standing"]
 
-THEME = Theme(
-    {
-        "here": "bold cyan",
-        "target": "cyan",
-        "event": "yellow",
-        "changed": "green",
-        "live": "bold red",
-        "past": "magenta",
-        "refusal": "red",
-    }
-)
 TIMES = ("connection_date", "triggered_at")  # facts that are seconds since the epoch
 ROOM = 65  # columns that three of a row need, one beside the other
 SHORT = 30  # characters of a fact that is shown among others
@@ -67,7 +55,7 @@ class Console(console.Console):
     watch: Watch
 
     def __init__(self, session: Session, **how: Any) -> None:  # noqa: ANN401  # rich's own
-        super().__init__(theme=THEME, highlight=False, markup=False, emoji=False, **how)
+        super().__init__(highlight=False, markup=False, emoji=False, **how)
         self.session = session
         self.code: int | None = None
 
@@ -101,7 +89,7 @@ def standing(session: Session) -> RenderableType:
     table.add_row("facts", facts(session, brief=True))
     where = f"step {here.standing.number}" if here.standing.number else "the beginning"
     title = f"{session.chart.action} {session.settings.connector_id} ({origin(session)}), {where}"
-    shown = Text(title, "live" if session.live else "bold")
+    shown = Text(title, "bold red" if session.live else "bold")
     return Group(Rule(shown, align="left", characters="-", style="dim"), table)
 
 
@@ -125,8 +113,8 @@ def edges(session: Session, *, brief: bool = False) -> RenderableType:
             continue
         mark = "> " if event == chosen else ""
         said = meaning_of(event) or ("it will be this one" if mark else "")
-        rows.append((Text(f"{mark}{event}", "event"), Text(f"-> {again}", "target"), Text(said)))
-    rest = (Text.assemble((", ".join(events), "event"), f" -> {target}") for target, events in shared.items())
+        rows.append((Text(f"{mark}{event}", "yellow"), Text(f"-> {again}", "cyan"), Text(said)))
+    rest = (Text.assemble((", ".join(events), "yellow"), f" -> {target}") for target, events in shared.items())
     return Group(_Rows(rows), *rest)
 
 
@@ -143,16 +131,18 @@ def facts(session: Session, *, brief: bool = False) -> RenderableType:
     rest = []
     for fact, value in here.standing.facts.as_json().items():
         if value != earlier[fact]:
-            table.add_row(Text(f"* {fact}", "changed"), _fact(mask, fact, value))
+            table.add_row(Text(f"* {fact}", "green"), _fact(mask, fact, value))
         elif value != nothing[fact] and brief:
             document = fact == "connection"
             said = mask.line(documents.sync_state(value)) if document else _fact(mask, fact, value).plain
             rest.append(f"{fact} {said}" if len(said) <= SHORT else fact)
         elif value != nothing[fact]:
             table.add_row(Text(f"  {fact}"), _fact(mask, fact, value))
-    if not table.row_count and not rest:
-        return Text("none yet", "dim")
-    return Group(*([table] if table.row_count else []), *([Text(f"as before: {', '.join(rest)}")] if rest else []))
+    if rest and not table.row_count:
+        return Text(f"as before: {', '.join(rest)}")
+    if rest:
+        return Group(table, Text(f"as before: {', '.join(rest)}"))
+    return table if table.row_count else Text("none yet", "dim")
 
 
 def row(session: Session, moment: Moment, mark: str = "") -> RenderableType:
@@ -176,7 +166,7 @@ def _line(session: Session, moment: Moment, asked: str) -> Text:
     if step.pause:
         text.append(f", again in {duration(step.pause)}")
     if moment.by_hand:
-        text.append(f"  ({BY_HAND[moment.by_hand]})", "past")
+        text.append(f"  ({BY_HAND[moment.by_hand]})", "magenta")
     return text
 
 
@@ -213,7 +203,7 @@ def grid(*justified: Any, style: str = "") -> Table:  # noqa: ANN401  # rich's o
 
 def move(step: Step) -> Text:
     """The edge that was taken."""
-    return Text.assemble((step.source, "here"), " --", (step.event, "event"), "--> ", (step.target, "here"))
+    return Text.assemble((step.source, "bold cyan"), " --", (step.event, "yellow"), "--> ", (step.target, "bold cyan"))
 
 
 def request(mask: Mask, asked: Request) -> Text:
@@ -236,15 +226,15 @@ def _state(session: Session) -> Text:
     here, state = session.here, session.state
     if state.kind is Kind.EXIT:
         return Text.assemble(
-            (state.name, "here"), f", final: exit code {state.exit}, verdict {here.standing.facts.verdict}"
+            (state.name, "bold cyan"), f", final: exit code {state.exit}, verdict {here.standing.facts.verdict}"
         )
     asked = session.request
     meaning = meaning_of(state.operand, state.kind) if asked is None else f"to {asked.purpose}"
-    text = Text.assemble((state.name, "here"), f", {state.kind} {state.operand}: {meaning}")
+    text = Text.assemble((state.name, "bold cyan"), f", {state.kind} {state.operand}: {meaning}")
     if failed := here.standing.failures.get(state.name, 0):
         most = state.tries or session.settings.retry_limit
         bound = f" of {most}" if Event.GAVE_UP in state.edges else ""
-        text.append(f" (failed so far: {failed}{bound})", "refusal")
+        text.append(f" (failed so far: {failed}{bound})", "red")
     return text
 
 
@@ -259,7 +249,7 @@ def _next(session: Session) -> Text:
     if state.kind is Kind.WAITS:
         return Text(f"{pause}the pause ends")
     if state.kind is Kind.CHOOSES:
-        return Text.assemble("the edge ", (_chosen(session, state), "event"))
+        return Text.assemble("the edge ", (_chosen(session, state), "yellow"))
     return Text(f"{meaning_of(state.operand, state.kind)} Nothing is asked.")
 
 

@@ -88,8 +88,6 @@ class Session:
         if self.parent is not None:
             self.parent.close()
 
-    # --- Where we are -------------------------------------------------------------------------
-
     @property
     def here(self) -> Moment:
         """The moment that is looked at."""
@@ -134,8 +132,6 @@ class Session:
     def stops(self) -> list[str]:
         """The names that one can stop at: states, events and the values of choices."""
         return list(dict.fromkeys([*self.chart.states, *(event for _, event, _ in self.chart.edges())]))
-
-    # --- On -----------------------------------------------------------------------------------
 
     def tip(self) -> DebugPorts:
         """The run and what it needs from outside, where something new may be done.

@@ -77,7 +77,7 @@ def attended(session: Session, environ: Mapping[str, str]) -> int:
 
         def refuse(refusal: str) -> None:
             live.clear()
-            console.print(Text(refusal, "refusal"))
+            console.print(Text(refusal, "red"))
 
         look(console)
         console.say(GREETING)

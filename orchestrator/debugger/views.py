@@ -102,11 +102,11 @@ def _draw_as_text(console: Console) -> None:
     for state in session.chart.states.values():
         here, passed = state is session.state, taken.get(state.name, Counter())
         lines = [
-            Text.assemble("--", (event, "event"), f"--> {state.edges[event]}", f" ({times} times)" if times > 1 else "")
-            for event, times in passed.items()
+            Text.assemble("--", (on, "yellow"), f"--> {state.edges[on]}", f" ({times} times)" if times > 1 else "")
+            for on, times in passed.items()
         ]
         mark = ">" if here else "*" if passed else " "
-        table.add_row(mark, Text(state.name, "here" if here else "" if passed else "dim"), Group(*lines))
+        table.add_row(mark, Text(state.name, "bold cyan" if here else "" if passed else "dim"), Group(*lines))
     console.print(Text(session.chart.title), table, sep="\n")
 
 

@@ -208,7 +208,7 @@ def test_console_is_clean() -> None:
     session.mask.add("open sesame")
     console = Console(session, file=out, force_terminal=True, color_system="standard", width=80)
 
-    console.print(Text("here \x1b[2J\x9b open sesame", "refusal"), soft_wrap=True)
+    console.print(Text("here \x1b[2J\x9b open sesame", "red"), soft_wrap=True)
 
     assert out.getvalue() == "\x1b[31mhere [2J ***\x1b[0m\n"
 
