@@ -110,7 +110,7 @@ class Record(NamedTuple):
 
     @property
     def by_hand(self) -> str:
-        """What of the step was done by hand, in the debugger, and not by the world: one of the three, or ""."""
+        """What of the step was done by hand, in the debugger: one of the three, or ""."""
         return str(self.told.get("by_hand", ""))
 
 

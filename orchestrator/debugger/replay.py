@@ -138,7 +138,7 @@ class Replay:
         return resumed(self.chart, header.settings, resumption.snapshot, resumption.wall)
 
     def _played(self, record: Record, standing: Standing) -> Step:
-        """The step as it is today: what the world did then is done again."""
+        """The step as it is today, with the answer, times, signal and jitter of then."""
         then, settings = record.step, self.journal.header.settings
         if record.by_hand == INJECTED:
             return take(self.chart, settings, standing, then.event, then.began)
@@ -149,10 +149,10 @@ class Replay:
             standing, wake = standing._replace(wake=min(standing.wake, now)), min(wake, now)
         elif wake - now > TOLERANCE:
             raise self._divergence(record, Difference("due", _time(now), _time(wake)))
-        elif abs(wake - now) <= BLINK:
-            now = wake  # times are written with six digits, and sums of them differ in the last
+        # Times are written with six digits, and sums of them differ in the last.
+        now = wake if abs(wake - now) <= BLINK else max(now, wake)
         jitter = then.jitter or 0.0
-        pending = begin(self.chart, settings, standing, max(now, wake), signal=early, jitter=jitter)
+        pending = begin(self.chart, settings, standing, now, signal=early, jitter=jitter)
         if isinstance(pending, Step):
             return pending
         asked = pending.request and MASK.value(compose_request(pending.request))
