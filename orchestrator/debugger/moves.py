@@ -57,9 +57,8 @@ def delete(console: Console, name: str) -> None:
     if name.lower() == "all":
         points.clear()
     elif points.pop(name.lower(), "") is not None:
-        raise Refusal(
-            f"no breakpoint is called {name!r}: {f'there is {either(points)}' if points else 'there is none'}"
-        )
+        there = either(points) if points else "none"
+        raise Refusal(f"no breakpoint is called {name!r}: there is {there}")
     break_(console)
 
 
@@ -72,8 +71,8 @@ def back(console: Console, where: str = "1", state: str = "") -> None:
     session = console.session
     if where == "to" and state:
         name = known(state, session.chart.states, f"state of {session.chart.action}", "`draw` shows them")
-        earlier = (place for place in reversed(range(session.cursor)) if session.moments[place].standing.state == name)
-        place = next(earlier, session.cursor)
+        places = [place for place in range(session.cursor) if session.moments[place].standing.state == name]
+        place = places[-1] if places else session.cursor
         _look_at(console, place, f"no earlier step stands in {name}: `history` lists them")
     elif state:
         raise Refusal("write it so: back [N | to STATE]")

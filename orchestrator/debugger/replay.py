@@ -74,11 +74,10 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
         lines += [f"  recorded: {then.move}", f"            {self.record.told['why']}"]
         if self.step is not None:
             lines += [f"  today:    {self.step.move}", f"            {self.step.why}"]
-        told = {"event", "target"} if self.step is not None else set()
         lines += [
             f"  {one.what}: recorded {one.recorded}; today {one.now}"
             for one in self.differences
-            if one.what not in told  # the move says it
+            if self.step is None or one.what not in {"event", "target"}  # the move says them
         ]
         if self.edges:
             lines += [f"  the chart has changed, at {then.source}:", *(f"    {edge}" for edge in self.edges)]

@@ -22,7 +22,6 @@ from orchestrator.values.settings import Settings
 __all__ = ["CannotOpen", "forked", "opened", "recorded"]
 
 USUAL = "succeeds"  # the scenario where none is named
-HINT = "`fork` goes on from here against a simulated Fivetran"
 
 
 class CannotOpen(Exception):  # noqa: N818
@@ -109,7 +108,8 @@ def recorded(journal: Journal) -> Session:
             moments.append(Moment(step.after, step.at, step, record.by_hand, record.resumed, ahead=ahead))
     except Divergence:
         why = "what was recorded from here on is not what this version does: `replay` tells the difference"
-    return Session(chart, header.settings, "recorded", Mask(), moments, end=f"{why}: {HINT}")
+    end = f"{why}: `fork` goes on from here against a simulated Fivetran"
+    return Session(chart, header.settings, "recorded", Mask(), moments, end=end)
 
 
 def forked(session: Session, scenario: str = "") -> Session:
