@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from desk import Debugger
+from console import Debugger
 from phases import HOST
 from process import environment
 from pytest_httpserver import HTTPServer

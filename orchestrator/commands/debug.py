@@ -3,7 +3,6 @@
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
 
 from orchestrator.job.streams import lines, say
 from orchestrator.machine.actions import ACTIONS
@@ -71,25 +70,21 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     except OSError as error:
         say(f"--commands {arguments.commands}: {error.strerror}: name a file with a command a line", error=True)
         return 2
-    with ExitStack() as stack:
-        try:
-            session = sources.opened(
-                arguments.action, arguments.scenario, arguments.replay, environ, live=arguments.live
-            )
-        except sources.CannotOpen as error:
-            say(error, error=True)
-            return 2
-        except OSError as error:
-            say(f"the session cannot begin: {error}", error=True)
-            return 2
-        stack.callback(session.close)
-        if given is None:
-            return shell.attended(session, environ)
-        try:
-            return shell.unattended(session, given, sys.stdout)
-        except _Unreadable as error:
-            say(f"stdin cannot be read: {error}: give the commands in a file (--commands)", error=True)
-            return 2
+    try:
+        session = sources.opened(arguments.action, arguments.scenario, arguments.replay, environ, live=arguments.live)
+    except sources.CannotOpen as error:
+        say(error, error=True)
+        return 2
+    except OSError as error:
+        say(f"the session cannot begin: {error}", error=True)
+        return 2
+    if given is None:
+        return shell.attended(session, environ)
+    try:
+        return shell.unattended(session, given, sys.stdout)
+    except _Unreadable as error:
+        say(f"stdin cannot be read: {error}: give the commands in a file (--commands)", error=True)
+        return 2
 
 
 def _commands(file: str | None) -> Iterable[str] | None:

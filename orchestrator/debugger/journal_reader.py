@@ -3,6 +3,7 @@
 import math
 from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,17 +25,7 @@ from orchestrator.values.parsing import parse_json
 from orchestrator.values.settings import Settings
 from orchestrator.values.type_checks import built, check, check_members
 
-__all__ = [
-    "ANSWERED",
-    "HASTENED",
-    "INJECTED",
-    "Header",
-    "Journal",
-    "JournalError",
-    "Record",
-    "Resumption",
-    "read_journal",
-]
+__all__ = ["ANSWERED", "HASTENED", "INJECTED", "Journal", "JournalError", "Record", "Resumption", "read_journal"]
 
 # What a debugger may do to a step: take its edge without doing, let its call be answered, not wait for it.
 INJECTED, ANSWERED, HASTENED = "injected", "answered", "hastened"
@@ -59,9 +50,6 @@ _OPTIONAL: Mapping[str, Any] = {
     "by_hand": Literal["injected", "answered", "hastened"],
     "clock": list,
 }
-_FAILURE: Mapping[str, Any] = {"status": int, "code": str, "retry_after": float, "request_id": str}
-
-
 # An older format -> what it has otherwise.
 _CHANGED = {
     1: (
@@ -91,7 +79,6 @@ class Header(NamedTuple):
     """What a journal says of its run.
 
     Attributes:
-        version: The version of the program that wrote it.
         started_at: When the run began, as it is written (ISO 8601).
         settings: The run's settings, without key and secret.
         digest: That of the chart.
@@ -100,7 +87,6 @@ class Header(NamedTuple):
         resumed: What the run was taken up from, where the journal does not hold what was before.
     """
 
-    version: str
     started_at: str
     settings: Settings
     digest: str
@@ -114,19 +100,17 @@ class Record(NamedTuple):
 
     Attributes:
         step: The step; of where the run stood, what a journal tells.
-        why: The rule that decided, in words.
         told: The whole line, `same_as` resolved.
         resumed: The run was taken up again before this step, or None.
     """
 
     step: Step
-    why: str
     told: Mapping[str, Any]
     resumed: Resumption | None = None
 
     @property
     def by_hand(self) -> str:
-        """What of the step was done by hand, in the debugger, and not by the world: one of the three, or ""."""
+        """What of the step was done by hand, in the debugger: one of the three, or ""."""
         return str(self.told.get("by_hand", ""))
 
 
@@ -163,33 +147,21 @@ def read_journal(file: str | Path) -> Journal:
         raise JournalError(f"{file}: cannot be read: {problem}") from error
     first, *lines = text.removesuffix("\n").split("\n")
     try:
-        document = _parsed(first)
-        header = _header(document)
-        opened = _opened(document, header.resumed)
+        reader = _Reader(_parsed(first))
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise JournalError(f"{file}: {_why_no_header(first, error)}") from error
-    before = _standing(header, header.resumed)
-    records: list[Record] = []
-    torn, resumed = False, None
-    data: dict[int, Any] = {}
+    torn = False
     for number, (line, following) in enumerate(pairwise([*lines, ""]), 2):
         try:
-            document = _parsed(line)
-            if "resumed" in document:
-                resumed = _resumption(document["resumed"])
-                before, opened = _standing(header, resumed), _opened(document["resumed"], resumed)
-                continue
-            record = _record(document, before, data, resumed, opened)
+            reader.read(_parsed(line))
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             torn = not following
             if torn or following.startswith('{"resumed"'):  # killed while writing it
                 continue
             raise JournalError(f"{file}: line {number} is damaged ({type(error).__name__}: {error})") from error
-        before, resumed = record.step.after, None
-        records.append(record)
-    if not records:
+    if not reader.records:
         raise JournalError(f"{file}: holds no whole step: the job was killed while it wrote the first")
-    return Journal(str(file), header, tuple(records), torn)
+    return Journal(str(file), reader.header, tuple(reader.records), torn)
 
 
 def _decoded(content: bytes) -> str:
@@ -207,10 +179,9 @@ def _parsed(line: str) -> dict[str, Any]:
 
 
 def _why_no_header(line: str, error: Exception) -> str:
-    try:
+    document: dict[str, Any] = {}
+    with suppress(TypeError, ValueError):
         document = _parsed(line)
-    except (TypeError, ValueError):
-        document = {}
     if "format" not in document:
         return "is no journal: its first line is not the header of one"
     if document["format"] != FORMAT:
@@ -242,15 +213,8 @@ def _header(document: Mapping[str, Any]) -> Header:
     check_members("", document, {"version": str, "started_at": str})
     if parse_time(document["started_at"]) is None:
         raise ValueError(f"started_at: {document['started_at']!r} is not a time")
-    return Header(
-        version=document["version"],
-        started_at=document["started_at"],
-        settings=settings,
-        digest=chart["digest"],
-        packaged=chart["packaged"],
-        source=chart["source"],
-        resumed=_resumption(document["resumed"]) if "resumed" in document else None,
-    )
+    resumption = _resumption(document["resumed"]) if "resumed" in document else None
+    return Header(document["started_at"], settings, chart["digest"], chart["packaged"], chart["source"], resumption)
 
 
 def _resumption(document: Mapping[str, Any]) -> Resumption:
@@ -259,100 +223,94 @@ def _resumption(document: Mapping[str, Any]) -> Resumption:
     return Resumption(document["wall"], document["snapshot"])
 
 
-def _opened(document: Mapping[str, Any], resumed: Resumption | None) -> float:
-    """When the run began on the clock that the times under `clock` are on.
-
-    In older journals that is the machine's clock; a header, or what says that the run was
-    taken up, has what it showed then.
-    """
-    if resumed is not None and document.get("resumed") is not None:
-        document = document["resumed"]
-    if "clock" not in document:
-        return 0.0
-    check_members("", document, {"clock": float})
-    since = 0.0 if resumed is None else max(0.0, resumed.wall - float(resumed.snapshot["started_at"]))
-    return float(document["clock"]) - since
-
-
-def _standing(header: Header, resumed: Resumption | None) -> Standing:
-    """Where the run stood at first, or when it was taken up, as far as a journal tells."""
-    started_at = parse_time(header.started_at) or 0.0
-    if resumed is None:
-        return Standing("", Facts(), math.inf, started_at=started_at)
-    snapshot = resumed.snapshot
-    facts, number = Facts.from_json(snapshot["facts"]), int(snapshot["number"])
-    return Standing("", facts, math.inf, number=number, started_at=started_at, resumed_at=resumed.wall)
-
-
-def _record(
-    document: dict[str, Any], before: Standing, data: dict[int, Any], resumed: Resumption | None, opened: float
-) -> Record:
-    """A line, read.
+class _Reader:
+    """Reads line after line: what one means depends on those before it.
 
     Args:
-        document: The line.
-        before: Where the run stood before.
-        data: Step -> `data` of its answer; kept up to date.
-        resumed: The run was taken up again before this step.
-        opened: When the run began, on the clock that `clock` is on.
+        document: The first line.
+
+    Attributes:
+        header: What the first line says.
+        records: The steps so far.
 
     Raises:
-        LookupError, TypeError, ValueError: It is none.
+        AttributeError, LookupError, TypeError, ValueError: It is no header; from `read`, no line.
     """
-    check_members("", document, _LINE)
-    check_members("", document, {name: kind for name, kind in _OPTIONAL.items() if name in document})
-    if "limit" in document and {"answer", "failure", "cut_off"}.isdisjoint(document):
-        raise ValueError("a request was sent, and nothing came of it")
-    changed, number = dict(document["facts"]), document["step"]
-    told = {**document, "facts": changed}
-    if "answer" in document:
-        check_members("answer", document["answer"], {"data": Mapping[str, Any]})
-        told["answer"] = {**document["answer"], "data": _resolved(document["answer"]["data"], data)}
-        data[number] = told["answer"]["data"]
-    if "connection" in changed:
-        changed["connection"] = _resolved(changed["connection"], data)
-    rounded = [told[name] for name in ("began", "ended", "signalled") if name in told]
-    clock = tuple(told.get("clock", rounded))  # as many of either
-    check("clock", clock, tuple[float, ...])
-    if "clock" in told:
-        clock = tuple(time - opened for time in clock)
-    began, ended, *signalled = clock
-    step = Step(
-        before=before._replace(state=told["state"]),
-        event=told["event"],
-        after=before._replace(
-            state=told["target"], facts=before.facts.updated(changed), wake=told["due"], number=number
-        ),
-        kind=Kind(told["kind"]),
-        operand=told["operand"],
-        rule="",
-        began=began,
-        at=ended,
-        request=built(Request, "request", told["request"]) if "request" in told else None,
-        limit=told.get("limit"),
-        answer=built(Answer, "answer", told["answer"], at=ended, took=ended - began) if "answer" in told else None,
-        failure=_failure(told["failure"]) if "failure" in told else None,
-        cut_off=Cut(told["cut_off"]) if "cut_off" in told else None,
-        unwritable=told.get("unwritable"),
-        pause=told.get("pause", 0.0),
-        jitter=told.get("jitter"),
-        signal=Signal(Event(told["signal"]), signalled[0]) if "signal" in told and signalled else None,
-        exit=told.get("exit"),
-    )
-    return Record(step, told["why"], told, resumed)
 
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.header = _header(document)
+        self.records: list[Record] = []
+        self._data: dict[Any, Any] = {}  # step -> `data` of its answer
+        self._begin(document.get("resumed", document), self.header.resumed)
+        self._resumed: Resumption | None = None
 
-def _resolved(document: Any, data: Mapping[int, Any]) -> Any:  # noqa: ANN401  # any JSON
-    """The document that a `same_as` stands for."""
-    if isinstance(document, Mapping) and set(document) == {"same_as"}:
-        return data[document["same_as"]]
-    return document
+    def _begin(self, said: Mapping[str, Any], resumed: Resumption | None) -> None:
+        """Go on from where the run stood at first, or when it was taken up, as far as a journal tells."""
+        facts, number, since, wall = Facts(), 0, 0.0, None
+        if resumed is not None:
+            snapshot, wall = resumed.snapshot, resumed.wall
+            facts, number = Facts.from_json(snapshot["facts"]), int(snapshot["number"])
+            since = max(0.0, wall - float(snapshot["started_at"]))
+        started_at = parse_time(self.header.started_at) or 0.0
+        self._standing = Standing("", facts, math.inf, number=number, started_at=started_at, resumed_at=wall)
+        # In journals of version 0.2.0 and before, `clock` is the machine's clock, and this is what it showed then.
+        check("clock", said.get("clock", 0.0), float)
+        self._opened = said["clock"] - since if "clock" in said else 0.0
+
+    def read(self, document: dict[str, Any]) -> None:
+        """A line after the first one."""
+        if "resumed" in document:
+            self._resumed = _resumption(document["resumed"])
+            self._begin(document["resumed"], self._resumed)
+            return
+        check_members("", document, _LINE)
+        check_members("", document, {name: kind for name, kind in _OPTIONAL.items() if name in document})
+        if "limit" in document and {"answer", "failure", "cut_off"}.isdisjoint(document):
+            raise ValueError("a request was sent, and nothing came of it")
+        told = self._whole(document)
+        rounded = [told[name] for name in ("began", "ended", "signalled") if name in told]
+        clock = tuple(told.get("clock", rounded))  # as many of either
+        check("clock", clock, tuple[float, ...])
+        began, ended, *signalled = (time - self._opened for time in clock) if "clock" in told else clock
+        before = self._standing._replace(state=told["state"])
+        facts = before.facts.updated(told["facts"])
+        step = Step(
+            before,
+            told["event"],
+            before._replace(state=told["target"], facts=facts, wake=told["due"], number=told["step"]),
+            Kind(told["kind"]),
+            told["operand"],
+            rule="",
+            began=began,
+            at=ended,
+            request=built(Request, "request", told["request"]) if "request" in told else None,
+            answer=built(Answer, "answer", told["answer"], at=ended, took=ended - began) if "answer" in told else None,
+            failure=_failure(told["failure"]) if "failure" in told else None,
+            cut_off=Cut(told["cut_off"]) if "cut_off" in told else None,
+            signal=Signal(Event(told["signal"]), signalled[0]) if "signal" in told and signalled else None,
+            **{name: told[name] for name in ("limit", "unwritable", "pause", "jitter", "exit") if name in told},
+        )
+        self.records.append(Record(step, told, self._resumed))
+        self._standing, self._resumed = step.after, None
+
+    def _whole(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """A line in which the documents are that stand in others."""
+        told = {**document, "facts": dict(document["facts"])}
+        if "answer" in told:
+            check_members("answer", told["answer"], {"data": Mapping[str, Any]})
+            told["answer"] = {**told["answer"], "data": self._resolved(told["answer"]["data"])}
+            self._data[told["step"]] = told["answer"]["data"]
+        if "connection" in told["facts"]:
+            told["facts"]["connection"] = self._resolved(told["facts"]["connection"])
+        return told
+
+    def _resolved(self, document: Any) -> Any:  # noqa: ANN401  # any JSON
+        """The document that a `same_as` stands for."""
+        same = isinstance(document, Mapping) and set(document) == {"same_as"}
+        return self._data[document["same_as"]] if same else document
 
 
 def _failure(document: Mapping[str, Any]) -> Failure:
-    check_members("failure", document, {"event": str, "message": str})
-    how = {name: value for name, value in document.items() if name not in {"event", "message"}}
-    if unknown := set(how).difference(_FAILURE):
-        raise ValueError(f"failure.{min(unknown)} is unknown")
-    check_members("failure", how, {name: _FAILURE[name] for name in how})
-    return FAILURES[document["event"]](document["message"], **how)
+    check_members("failure", document, {"event": str})
+    rest = {name: value for name, value in document.items() if name != "event"}
+    return built(FAILURES[document["event"]], "failure", rest)

@@ -6,6 +6,7 @@ first step that differs from the recorded one.
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from orchestrator.debugger.journal_reader import INJECTED, Journal, Record, Resumption
@@ -18,10 +19,10 @@ from orchestrator.machine.position import IllegalMove
 from orchestrator.machine.standing import Standing, resumed
 from orchestrator.machine.step import Step
 from orchestrator.machine.transition import NotDue, begin, due, settle, start, take
-from orchestrator.values.exchange import Answer, Cut, Failure
+from orchestrator.values.exchange import Cut
 from orchestrator.values.formatting import duration
 
-__all__ = ["Difference", "Divergence", "Replay", "Replayed", "chart_of", "replay", "standing_at", "summary"]
+__all__ = ["Difference", "Divergence", "Replay", "chart_of", "replay", "summary"]
 
 TOLERANCE = 0.001  # seconds
 BLINK = 1e-6  # seconds
@@ -47,6 +48,7 @@ class Difference(NamedTuple):
     now: str
 
 
+@dataclass(eq=False)
 class Divergence(Exception):  # noqa: N818  # what it finds may be just what was wanted
     """A step that is not as it was recorded; its text tells it to people.
 
@@ -57,55 +59,33 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
         edges: What has changed about the state in the chart, a line an edge.
     """
 
-    def __init__(
-        self,
-        record: Record,
-        differences: tuple[Difference, ...],
-        *,
-        step: Step | None = None,
-        edges: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(record.step.number)
-        self.record = record
-        self.differences = differences
-        self.step = step
-        self.edges = edges
+    record: Record
+    differences: tuple[Difference, ...]
+    step: Step | None = None
+    edges: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         then = self.record.step
         lines = [f"step {then.number}, {duration(then.at)} after the start, differs"]
         if then.request is not None:
             lines.append(f"  asked:    {then.detail}")
-        if then.answer is not None and (seen := _seen(then.answer.data)):
-            lines.append(f"  document: {seen}")
-        lines += [f"  recorded: {_move(then)}", f"            {self.record.why}"]
+        if then.answer is not None and (seen := documents.decisive(then.answer.data)):
+            lines.append(f"  document: {', '.join(f'{name} {value}' for name, value in seen.items())}")
+        lines += [f"  recorded: {then.move}", f"            {self.record.told['why']}"]
         if self.step is not None:
-            lines += [f"  today:    {_move(self.step)}", f"            {self.step.why}"]
-        told = {"event", "target"} if self.step is not None else set()
+            lines += [f"  today:    {self.step.move}", f"            {self.step.why}"]
         lines += [
             f"  {one.what}: recorded {one.recorded}; today {one.now}"
             for one in self.differences
-            if one.what not in told  # the move says it
+            if self.step is None or one.what not in {"event", "target"}  # the move says them
         ]
         if self.edges:
             lines += [f"  the chart has changed, at {then.source}:", *(f"    {edge}" for edge in self.edges)]
         return "\n".join(lines)
 
 
-class Replayed(NamedTuple):
-    """A step that is as it was recorded.
-
-    Attributes:
-        record: As it was recorded.
-        step: As it is today.
-    """
-
-    record: Record
-    step: Step
-
-
 class Replay:
-    """A journal, played step by step.
+    """A journal, played step by step as it is iterated over.
 
     Args:
         journal: The journal.
@@ -114,7 +94,6 @@ class Replay:
     Attributes:
         standing: Where the run stands, as far as it has been played.
         now: The moment that was played last, in seconds since the run began.
-        position: How many of the journal's records have been played.
 
     Raises:
         ChartError: The journal carries its own chart, and it is not sound today.
@@ -123,53 +102,42 @@ class Replay:
 
     def __init__(self, journal: Journal, chart: Chart | None = None) -> None:
         self.journal = journal
-        self.chart = chart_of(journal) if chart is None else chart
-        self.position = 0
-        self.standing, self.now = self._begin(journal.header.resumed)
+        self.chart = chart or chart_of(journal)
+        self.standing, self.now = self._begin(journal.header.resumed, journal.records[0])
 
-    def __iter__(self) -> Iterator[Replayed]:
-        """Play what is left, and yield each step.
+    def __iter__(self) -> Iterator[tuple[Record, Step]]:
+        """Play each step: as it was recorded, and as it is today.
 
         Raises:
             Divergence: A step is not as it was recorded.
         """
-        while self.position < len(self.journal.records):
-            yield self.step()
+        for record in self.journal.records:
+            if record.resumed is not None:
+                self.standing, self.now = self._begin(record.resumed, record)
+            if self.standing.state != record.step.source:
+                raise self._divergence(record, Difference("state", record.step.source, self.standing.state))
+            try:
+                step = self._played(record, self.standing)
+            except (IllegalMove, LookupError, NotDue) as error:
+                why = f"the journal has no {error}" if isinstance(error, KeyError) else str(error)
+                raise self._divergence(record, Difference("way", record.step.move, why)) from error
+            if differences := _differences(record.told, MASK.value(compose_record(step))):
+                raise self._divergence(record, *differences, step=step)
+            self.standing, self.now = step.after, step.at
+            yield record, step
 
-    def step(self) -> Replayed:
-        """Play the next step.
-
-        Raises:
-            Divergence: It is not as it was recorded.
-            IndexError: There is none.
-        """
-        record = self.journal.records[self.position]
-        if record.resumed is not None:
-            self.standing, self.now = self._begin(record.resumed)
-        then, standing = record.step, self.standing
-        if standing.state != then.source:
-            raise self._divergence(record, Difference("state", then.source, standing.state))
-        try:
-            step = self._played(record, standing)
-        except (IllegalMove, LookupError, NotDue) as error:
-            why = f"the journal has no {error}" if isinstance(error, KeyError) else str(error)
-            raise self._divergence(record, Difference("way", _move(then), why)) from error
-        self._compare(record, step)
-        self.standing, self.now = step.after, step.at
-        self.position += 1
-        return Replayed(record, step)
-
-    def _begin(self, resumption: Resumption | None) -> tuple[Standing, float]:
+    def _begin(self, resumption: Resumption | None, record: Record) -> tuple[Standing, float]:
+        """Where the run stands at its beginning, or where it was taken up, before that record; and when."""
         header = self.journal.header
         if resumption is None:
             return start(self.chart, header.settings, documents.parse_time(header.started_at) or 0.0), 0.0
         state = str(resumption.snapshot["state"])
         if state not in self.chart.states:
-            raise self._divergence(self.journal.records[self.position], Difference("state", state, "no such state"))
+            raise self._divergence(record, Difference("state", state, "no such state"))
         return resumed(self.chart, header.settings, resumption.snapshot, resumption.wall)
 
     def _played(self, record: Record, standing: Standing) -> Step:
-        """The step as it is today: what the world did then is done again."""
+        """The step as it is today, with the answer, times, signal and jitter of then."""
         then, settings = record.step, self.journal.header.settings
         if record.by_hand == INJECTED:
             return take(self.chart, settings, standing, then.event, then.began)
@@ -180,47 +148,20 @@ class Replay:
             standing, wake = standing._replace(wake=min(standing.wake, now)), min(wake, now)
         elif wake - now > TOLERANCE:
             raise self._divergence(record, Difference("due", _time(now), _time(wake)))
-        elif abs(wake - now) <= BLINK:
-            now = wake  # times are written with six digits, and sums of them differ in the last
+        # Times are written with six digits, and sums of them differ in the last.
+        now = wake if abs(wake - now) <= BLINK else max(now, wake)
         jitter = then.jitter or 0.0
-        pending = begin(self.chart, settings, standing, max(now, wake), signal=early, jitter=jitter)
+        pending = begin(self.chart, settings, standing, now, signal=early, jitter=jitter)
         if isinstance(pending, Step):
             return pending
-        outcome: Answer | Failure | Cut | OSError | None
-        if pending.request is None:
-            outcome = None if then.unwritable is None else OSError(then.unwritable)
-        else:
-            asked = MASK.value(compose_request(pending.request))
-            recorded = None if then.limit is None else record.told.get("request")
-            if asked != recorded:
-                raise self._divergence(record, Difference("request", _shown(recorded), _shown(asked)))
-            found = then.cut_off or then.answer or then.failure
-            assert found is not None  # noqa: S101  # the reader has seen to it
-            outcome = found
+        asked = pending.request and MASK.value(compose_request(pending.request))
+        recorded = None if then.limit is None else record.told.get("request")
+        if asked and asked != recorded:
+            raise self._divergence(record, Difference("request", _shown(recorded), _shown(asked)))
+        found = (then.cut_off or then.answer or then.failure) if asked else None
+        failed = None if then.unwritable is None else OSError(then.unwritable)
+        outcome = found or failed
         return settle(self.chart, settings, pending, outcome, then.at, signal=then.signal, jitter=jitter)
-
-    def _compare(self, record: Record, step: Step) -> None:
-        now, then = MASK.value(compose_record(step)), record.told
-        differences = [
-            *(
-                Difference(name, _shown(then.get(name)), _shown(now.get(name)))
-                for name in _EXACT
-                if then.get(name) != now.get(name)
-            ),
-            *(
-                Difference(name, _time(then.get(name)), _time(now.get(name)))
-                for name in _TIMES
-                if abs(then.get(name, -1.0) - now.get(name, -1.0)) > TOLERANCE
-            ),
-        ]
-        facts, facts_now = then["facts"], now["facts"]
-        differences += [
-            Difference(f"facts.{name}", _fact(facts, name), _fact(facts_now, name))
-            for name in {**facts, **facts_now}
-            if facts.get(name, ...) != facts_now.get(name, ...)
-        ]
-        if differences:
-            raise self._divergence(record, *differences, step=step)
 
     def _divergence(self, record: Record, *differences: Difference, step: Step | None = None) -> Divergence:
         return Divergence(record, differences, step=step, edges=tuple(self._changed_edges(record.step.source)))
@@ -266,39 +207,31 @@ def replay(journal: Journal, chart: Chart | None = None) -> Standing:
         ChartError: As for `Replay`.
         Divergence: A step is not as it was recorded.
     """
-    return standing_at(journal, len(journal.records), chart)
-
-
-def standing_at(journal: Journal, position: int, chart: Chart | None = None) -> Standing:
-    """Where the run stood after so many of the journal's records.
-
-    Raises:
-        ChartError: As for `Replay`.
-        Divergence: A step up to there is not as it was recorded.
-        IndexError: The journal has fewer records.
-    """
     played = Replay(journal, chart)
-    for _ in range(position):
-        played.step()
+    for _ in played:
+        pass
     return played.standing
 
 
-# --- For people -------------------------------------------------------------------------------
-
-
-def _move(step: Step) -> str:
-    return f"{step.source} --{step.event}--> {step.target}"
-
-
-def _seen(document: Mapping[str, Any]) -> str:
-    """What a document has of what decides."""
-    told = {
-        "sync_state": documents.sync_state(document) or None,
-        "setup_state": documents.setup_state(document) or None,
-        **{name: document.get(name) for name in ("succeeded_at", "failed_at", "schedule_type")},
-        "rescheduled_for": documents.rescheduled_for(document),
-    }
-    return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+    """In what the record of a step is not as it was recorded."""
+    found = [
+        Difference(name, _shown(then.get(name)), _shown(now.get(name)))
+        for name in _EXACT
+        if then.get(name) != now.get(name)
+    ]
+    found += [
+        Difference(name, _time(then.get(name)), _time(now.get(name)))
+        for name in _TIMES
+        if abs(then.get(name, -1.0) - now.get(name, -1.0)) > TOLERANCE
+    ]
+    facts, facts_now = then["facts"], now["facts"]
+    found += [
+        Difference(f"facts.{name}", *(_shown(one[name]) if name in one else "unchanged" for one in (facts, facts_now)))
+        for name in {**facts, **facts_now}
+        if facts.get(name, ...) != facts_now.get(name, ...)
+    ]
+    return found
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401  # any JSON
@@ -310,10 +243,6 @@ def _shown(value: Any) -> str:  # noqa: ANN401  # any JSON
 
 def _time(seconds: float | None) -> str:
     return "nothing" if seconds is None else f"{seconds:.10g} s"
-
-
-def _fact(changed: Mapping[str, Any], name: str) -> str:
-    return _shown(changed[name]) if name in changed else "unchanged"
 
 
 def _said(state: State | None) -> list[str]:

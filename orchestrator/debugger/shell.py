@@ -4,9 +4,9 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
@@ -16,18 +16,20 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.plain_text import PlainTextOutput
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
 from rich.text import Text
 
 from orchestrator.debugger import screen
-from orchestrator.debugger.commands import Desk, Refusal, complete, perform
+from orchestrator.debugger.commands import complete, perform
+from orchestrator.debugger.ports import Refusal
+from orchestrator.debugger.screen import Console
 from orchestrator.debugger.session import Session
+from orchestrator.debugger.views import look
 from orchestrator.fivetran.effects import EFFECTS, Call
 from orchestrator.fivetran.verdicts import explain
+from orchestrator.job.limits import Limits
 from orchestrator.job.log import LiveLine, steerable
-from orchestrator.job.masking import Mask
 from orchestrator.machine.transition import unknown
+from orchestrator.values.clock import SystemClock
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Request
 from orchestrator.values.formatting import duration
@@ -50,53 +52,48 @@ def attended(session: Session, environ: Mapping[str, str]) -> int:
     Returns:
         0, or 143 where it was told to end.
     """
-    if environ.get("TERM") != "dumb":
-        return _attended(session, environ)
-    with create_app_session(output=PlainTextOutput(sys.stdout)):  # else the cursor is shown and hidden all the same
-        return _attended(session, environ)
-
-
-def _attended(session: Session, environ: Mapping[str, str]) -> int:
-    plain = not steerable(environ)
-    console = _Console(session.mask, color_system=None if plain else "auto")
-    desk, live = Desk(session, console), LiveLine(sys.stdout, session.mask, environ)
+    dumb, plain = environ.get("TERM") == "dumb", not steerable(environ)
+    console = Console(session, color_system=None if plain else "auto")
+    live = LiveLine(sys.stdout, session.mask, environ)
     depth = ColorDepth.DEPTH_1_BIT if plain else None
-    asking: PromptSession[str] = PromptSession(color_depth=depth)
-    typing: PromptSession[str] = PromptSession(
-        history=_history(environ),
-        completer=_Words(session),
-        complete_while_typing=False,
-        bottom_toolbar=lambda: _toolbar(session),
-        refresh_interval=1.0 if session.live else 0.0,  # its time runs on
-        color_depth=depth,
-    )
+    # On a dumb terminal the cursor would be shown and hidden all the same.
+    with closing(console), create_app_session(output=PlainTextOutput(sys.stdout)) if dumb else nullcontext():
+        asking: PromptSession[str] = PromptSession(color_depth=depth)
+        typing: PromptSession[str] = PromptSession(
+            history=_history(environ),
+            completer=_Words(console),
+            complete_while_typing=False,
+            bottom_toolbar=lambda: _toolbar(console.session),
+            refresh_interval=1.0 if session.live else 0.0,  # its time runs on
+            color_depth=depth,
+        )
 
-    def asked(request: Request) -> bool:
-        live.clear()
-        try:
-            return asking.prompt(screen.question(session, request)).strip().lower() in YES
-        except (EOFError, KeyboardInterrupt):
-            return False
-
-    def told(refusal: str) -> None:
-        live.clear()
-        desk.show(Text(refusal, "refusal"))
-
-    session.confirm = asked
-    desk.show(screen.standing(session))
-    desk.say(GREETING)
-    while not desk.left:
-        try:
-            text = typing.prompt([("ansired bold" if session.live else "ansicyan", screen.prompt(session))])
-            _do(desk, text or "look", told, lambda: _tick(session, live))
-        except KeyboardInterrupt:  # Ctrl-C at the prompt drops the line
-            continue
-        except EOFError:
-            break
-        finally:
+        def confirm(request: Request) -> bool:
             live.clear()
-    _part(desk)
-    return TERMINATED if desk.terminated else 0
+            try:
+                return asking.prompt(_question(console.session, request)).strip().lower() in YES
+            except (EOFError, KeyboardInterrupt):
+                return False
+
+        def refuse(refusal: str) -> None:
+            live.clear()
+            console.print(Text(refusal, "red"))
+
+        look(console)
+        console.say(GREETING)
+        while console.code is None:
+            style = "ansired bold" if console.session.live else "ansicyan"
+            try:
+                text = typing.prompt([(style, _prompt(console.session))])
+                _do(console, text or "look", confirm, refuse, lambda: _tick(console.session, live))
+            except KeyboardInterrupt:  # Ctrl-C at the prompt drops the line
+                continue
+            except EOFError:
+                console.code = 0
+            finally:
+                live.clear()
+        _say_what_goes_on(console)
+    return console.code
 
 
 def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
@@ -107,77 +104,109 @@ def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
     Returns:
         0; 2 where a command was refused; 143 where it was told to end.
     """
-    console = _Console(session.mask, file=_Trimmed(out), width=WIDTH, color_system=None, force_terminal=False)
-    desk, rest, refused = Desk(session, console), iter(lines), False
+    console = Console(session, file=_Trimmed(out), width=WIDTH, color_system=None, force_terminal=False)
+    rest, refusals = iter(lines), list[str]()
 
-    def asked(request: Request) -> bool:
+    def confirm(request: Request) -> bool:
         said = next(rest, "").strip()
-        console.print(f"{screen.question(session, request)}{said}", soft_wrap=True)
+        console.print(f"{_question(console.session, request)}{said}", soft_wrap=True)
         return said.lower() in YES
 
-    def told(refusal: str) -> None:
-        nonlocal refused
-        refused = True
-        desk.say(refusal)
+    def refuse(refusal: str) -> None:
+        refusals.append(refusal)
+        console.say(refusal)
 
-    session.confirm = asked
-    desk.show(screen.standing(session))
-    while not desk.left and (line := next(rest, None)) is not None:
-        text = line.strip()
-        if not text:
-            continue
-        if text.startswith("#"):
-            console.print(f"\n{text}", soft_wrap=True)
-            continue
-        console.print(f"\n{screen.prompt(session)}{text}", soft_wrap=True)
-        _do(desk, text, told)
-    _part(desk)
-    return TERMINATED if desk.terminated else REFUSED if refused else 0
+    with closing(console):
+        look(console)
+        while console.code is None and (line := next(rest, None)) is not None:
+            text = line.strip()
+            if text:
+                comment = text.startswith("#")
+                console.print(f"\n{'' if comment else _prompt(console.session)}{text}", soft_wrap=True)
+                if not comment:
+                    _do(console, text, confirm, refuse)
+        _say_what_goes_on(console)
+    return console.code or (REFUSED if refusals else 0)
 
 
-def _do(desk: Desk, text: str, told: Callable[[str], None], tick: Callable[[], None] = lambda: None) -> None:
-    """Do a command; what stands in its way is told."""
-    with desk.session.limited(tick if desk.session.live else lambda: None) as limits:
+class _Patient(Limits):
+    """Ctrl-C, however often, ends what is under way and not the debugger."""
+
+    def insist(self, number: int) -> None:
+        """A second signal says no more than the first."""
+
+
+def _do(
+    console: Console,
+    text: str,
+    confirm: Callable[[Request], bool],
+    refuse: Callable[[str], None],
+    tick: Callable[[], None] = lambda: None,
+) -> None:
+    """Do a command, or say why not; `tick` is called while a pause or a call at the real Fivetran is under way."""
+    session = console.session
+    ports = session.ports
+    clock = SystemClock() if ports is None else ports.clock
+    with _Patient(clock, tick if session.live else lambda: None) as limits:
+        console.limits = limits
+        if ports is not None:
+            ports.limits, ports.confirm = limits, confirm
         try:
-            perform(desk, text)
+            perform(console, text)
         except Refusal as refusal:
-            told(desk.session.mask.line(str(refusal)))
+            refuse(session.mask.line(str(refusal)))
         if limits.noted is Event.TERMINATED:
-            desk.left = desk.terminated = True
+            console.code = TERMINATED
 
 
-def _part(desk: Desk) -> None:
+def _prompt(session: Session) -> str:
+    """What stands before the next command: where it comes from, which step, which state."""
+    number = str(session.here.standing.number)
+    if session.in_the_past:
+        number += f" of {session.moments[-1].standing.number}"
+    return session.mask.line(f"({screen.origin(session)}) {number} {session.state.name}> ")
+
+
+def _question(session: Session, asked: Request) -> str:
+    """Whether a request that changes something may be sent; what is to be answered has a line of its own."""
+    shown = screen.request(session.mask, asked).plain
+    return session.mask.block(f"{screen.origin(session)}, to {asked.purpose}:\n{shown}\nsend it? [y/N] ")
+
+
+def _say_what_goes_on(console: Console) -> None:
     """Say what goes on at the real Fivetran, where a run of it is left before its end."""
-    line = desk.session.unended
-    if line is None or line.ports is None:
+    session = console.session
+    while session.parent is not None:  # what is forked is simulated
+        session = session.parent
+    if session.ports is None or not session.live or session.ports.run.ended:
         return
-    last = line.moments[-1]
-    facts, effect = last.facts, EFFECTS.get(line.chart.states[last.standing.state].operand)
-    if line.ports.interrupted is not None and isinstance(effect, Call):
-        facts = unknown(facts, effect, line.ports.interrupted, last.now)
-    said = explain(line.settings, facts.but(verdict=str(Event.INTERRUPTED)), line.chart)
-    desk.say("the run is left before its end. At Fivetran, as far as the run knows:")
+    run, cut_off = session.ports.run, session.ports.interrupted
+    facts, effect = run.facts, EFFECTS.get(run.state.operand)
+    if cut_off is not None and isinstance(effect, Call):
+        facts = unknown(facts, effect, cut_off, session.moments[-1].now)
+    said = explain(run.settings, facts.but(verdict=str(Event.INTERRUPTED)), run.chart)
+    console.say("the run is left before its end. At Fivetran, as far as the run knows:")
     for one in said.at_fivetran:
-        desk.say(f"- {one}")
-    if said.still_running is not False and "attach" in line.chart.values("on_running"):
-        desk.say("To wait for that sync, start the job, or this, with FIVETRAN_ON_RUNNING=attach.")
+        console.say(f"- {one}")
+    if said.still_running is not False and "attach" in run.chart.values("on_running"):
+        console.say("To wait for that sync, start the job, or this, with FIVETRAN_ON_RUNNING=attach.")
 
 
 def _tick(session: Session, live: LiveLine) -> None:
     """While a pause or a call at the real Fivetran lasts."""
-    run = session.line.run
-    left = run.wake - run.now if run is not None else 0.0
+    run = session.tip().run
+    left = run.wake - run.now
     doing = f"{duration(left)} to wait" if left > 0 else "waiting for Fivetran's answer"
     live.show(f"{doing}; Ctrl-C comes back to the prompt")
 
 
 def _toolbar(session: Session) -> StyleAndTextTuples:
-    here, run = session.here, session.line.run
-    now = here.now if run is None or session.in_the_past else run.now
+    here = session.here
+    now = here.now if session.ports is None or session.in_the_past else session.ports.run.now
     left = here.standing.due - now
     due = f"next step in {duration(left)}, " if left > 0 else ""
     standing = "ended" if session.ended else f"{due}deadline in {duration(here.standing.deadline - now)}"
-    return [("", f" {session.chart.action} {session.line.settings.connector_id}: {standing}; help: ? ")]
+    return [("", f" {session.chart.action} {session.settings.connector_id}: {standing}; help: ? ")]
 
 
 def _history(environ: Mapping[str, str]) -> History:
@@ -190,31 +219,6 @@ def _history(environ: Mapping[str, str]) -> History:
     except OSError:
         return InMemoryHistory()
     return FileHistory(file) if file.is_file() else InMemoryHistory()
-
-
-class _Console(Console):
-    """A console that shows neither secrets nor what would steer the terminal, whatever it is given."""
-
-    def __init__(self, mask: Mask, **how: Any) -> None:  # noqa: ANN401  # rich's own
-        super().__init__(theme=screen.THEME, highlight=False, markup=False, emoji=False, **how)
-        self._mask = mask
-
-    def print(self, *shown: RenderableType, **how: Any) -> None:  # noqa: ANN401
-        """Show something."""
-        super().print(*(_Clean(one, self._mask) for one in shown), **how)
-
-
-@dataclass(frozen=True)
-class _Clean:
-    """What is to be shown, cleaned when it has been laid out."""
-
-    shown: RenderableType
-    mask: Mask
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        """Each part of it."""
-        for segment in console.render(self.shown, options):
-            yield segment if segment.control else Segment(self.mask.block(segment.text), segment.style)
 
 
 class _Trimmed(io.StringIO):
@@ -236,12 +240,12 @@ class _Trimmed(io.StringIO):
 class _Words(Completer):
     """Completion of the last word."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, console: Console) -> None:
+        self._console = console
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         """What the word before the cursor may become."""
         del complete_event
         text = document.text_before_cursor
-        for one in complete(self._session, text):
+        for one in complete(self._console.session, text):
             yield Completion(one, start_position=-len(text.split(" ")[-1]))

@@ -114,14 +114,16 @@ def schedule_type(document: Document) -> str | None:
 
 
 def decisive(document: Document) -> dict[str, Any]:
-    """What of a document decides something, by name."""
-    return {
+    """What the document says of what decides something, by name."""
+    found = {
         "sync_state": sync_state(document),
         "setup_state": setup_state(document),
-        "schedule_type": schedule_type(document),
         "succeeded_at": document.get("succeeded_at"),
         "failed_at": document.get("failed_at"),
+        "schedule_type": schedule_type(document),
+        "rescheduled_for": rescheduled_for(document),
     }
+    return {name: value for name, value in found.items() if value}
 
 
 def special_schedule(document: Document) -> str | None:

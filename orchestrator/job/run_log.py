@@ -66,7 +66,7 @@ class RunLog:
         facts = step.facts
         if step.request is not None:
             told["asked"] = str(step.request)
-            told["answered"] = str(step.answer or step.failure or "cut off")
+            told["answered"] = step.outcome
             if self._debug:  # else a document would be made a text at each poll, for nobody
                 self._exchange(step, told)
             if step.answer and step.answer.data and facts.connection is not None:
@@ -181,17 +181,11 @@ def _said(standing: Standing, now: float, wake: float, deadline: float, asking: 
 
 def _learned(facts: Facts, document: Mapping[str, Any]) -> dict[str, object]:
     """What the last document said, and what the dates were before."""
-    told = {
-        "setup_state": documents.setup_state(document),  # this first
-        **documents.decisive(document),
-        **{f"{name}_before": (facts.baseline or {}).get(name) for name in ("succeeded_at", "failed_at")},
-        "rescheduled_for": documents.rescheduled_for(document),
-    }
-    return {name: value for name, value in told.items() if value}
+    before = {f"{name}_before": (facts.baseline or {}).get(name) for name in ("succeeded_at", "failed_at")}
+    return documents.decisive(document) | {name: value for name, value in before.items() if value}
 
 
 def _news(step: Step) -> object:
     """What of a step is news, where the step before it from the same state had another."""
-    document = step.facts.connection or {}
     failed = (str(step.failure), step.pause) if step.failure else None  # back-offs grow, and are few
-    return step.event, step.target, failed, documents.decisive(document), documents.rescheduled_for(document)
+    return (step.event, step.target, failed, documents.decisive(step.facts.connection or {}))

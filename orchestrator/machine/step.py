@@ -94,12 +94,19 @@ class Step(NamedTuple):
         return self.at - self.began
 
     @property
+    def move(self) -> str:
+        """The edge that was taken, in a line."""
+        return f"{self.source} --{self.event}--> {self.target}"
+
+    @property
+    def outcome(self) -> str:
+        """What came of the request, in a line."""
+        return str(self.answer or self.failure or "cut off")
+
+    @property
     def detail(self) -> str:
         """What was asked and how it was answered, in a line; "" if nothing was."""
-        if self.request is None:
-            return ""
-        outcome = self.answer or self.failure
-        return f"{self.request} -> {outcome if outcome is not None else 'cut off'}"
+        return "" if self.request is None else f"{self.request} -> {self.outcome}"
 
     @property
     def why(self) -> str:

@@ -6,7 +6,7 @@ and 0 or more.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from inspect import Parameter, signature
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -56,10 +56,10 @@ def check_members(name: str, document: object, kinds: Mapping[str, Any]) -> None
 
 
 def built(kind: type[T], name: str, document: object, **known: object) -> T:
-    """A dataclass, made of a JSON object that has its members.
+    """An instance of a class, made of a JSON object that has the arguments of its constructor by name.
 
     Args:
-        kind: The dataclass.
+        kind: The class: a dataclass, say.
         name: What the object is called in a message.
         document: The object.
         known: Members that are not to come from it.
@@ -75,16 +75,17 @@ def built(kind: type[T], name: str, document: object, **known: object) -> T:
             raise ValueError(f"{name}.{_cut(member)} is unknown")
         check(f"{name}.{member}", value, kinds[member])
     given = {**document, **known}
-    for field in fields(kind):  # type: ignore[arg-type]  # mypy has no word for "a dataclass's type"
-        if field.name not in given and field.default is MISSING and field.default_factory is MISSING:
-            raise ValueError(f"{name}.{field.name} is missing")
+    for parameter in signature(kind).parameters.values():
+        if parameter.name not in given and parameter.default is Parameter.empty:
+            raise ValueError(f"{name}.{parameter.name} is missing")
     return kind(**given)
 
 
 def types_of(kind: type) -> Mapping[str, Any]:
-    """The annotations of a class, by member."""
+    """The annotations of a class's arguments, by name."""
     if kind not in _types:
-        _types[kind] = get_type_hints(kind)
+        hints = get_type_hints(kind.__init__)  # type: ignore[misc]  # of the very class, no subclass's
+        _types[kind] = {name: hint for name, hint in hints.items() if name != "return"}
     return _types[kind]
 
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from desk import Debugger
+from console import Debugger
 
 from orchestrator.debugger import shell
 from orchestrator.debugger.commands import COMMANDS

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import Debugger
+from console import Debugger
 
 from orchestrator.cli import main
+from orchestrator.debugger.files import as_journal
 from orchestrator.debugger.journal_reader import read_journal
-from orchestrator.debugger.timeline import Timeline
-from orchestrator.job.masking import Mask
+from orchestrator.debugger.sources import recorded
 from orchestrator.machine import loader
 from orchestrator.simulator import rehearsal
 from orchestrator.simulator.clock import VirtualClock
@@ -66,11 +66,13 @@ def test_every_recording_has_its_moments(tmp_path: Path, journal: Path) -> None:
     """Each recorded run has a moment for each step, and is saved as it was."""
     copy = tmp_path / "copy.jsonl"
 
-    line = Timeline.recorded(read_journal(journal))
-    copy.write_text(line.journal(Mask()), "utf-8")
+    session = recorded(read_journal(journal))
+    copy.write_text(as_journal(session), "utf-8")
 
     records = read_journal(journal).records
-    assert [moment.step.number for moment in line.moments if moment.step] == [record.step.number for record in records]
+    assert [moment.step.number for moment in session.moments if moment.step] == [
+        record.step.number for record in records
+    ]
     assert _told(copy) == _told(journal)
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from desk import Debugger
+from console import Debugger
 from process import WITHOUT, Process, Rehearsal, environment, rehearsed
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
@@ -28,8 +28,8 @@ from orchestrator.cli import main
 from orchestrator.debugger import shell
 from orchestrator.debugger.commands import complete
 from orchestrator.debugger.journal_reader import read_journal
+from orchestrator.debugger.screen import Console
 from orchestrator.debugger.sources import opened
-from orchestrator.job.masking import Mask
 from orchestrator.machine.loader import load
 from orchestrator.simulator.app import SECRET
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
@@ -204,9 +204,11 @@ def test_transcript_in_a_narrow_encoding() -> None:
 def test_console_is_clean() -> None:
     """Whatever is shown on the screen, no secret and nothing that steers the terminal is in it but what colours it."""
     out = io.StringIO()
-    console = shell._Console(Mask("open sesame"), file=out, force_terminal=True, color_system="standard", width=80)
+    session = opened(None, None, str(ROOT / "tests" / "journals" / "status.jsonl"), {}, live=False)
+    session.mask.add("open sesame")
+    console = Console(session, file=out, force_terminal=True, color_system="standard", width=80)
 
-    console.print(Text("here \x1b[2J\x9b open sesame", "refusal"), soft_wrap=True)
+    console.print(Text("here \x1b[2J\x9b open sesame", "red"), soft_wrap=True)
 
     assert out.getvalue() == "\x1b[31mhere [2J ***\x1b[0m\n"
 
@@ -522,7 +524,8 @@ def test_words_are_completed() -> None:
     session.breakpoints["polling"] = None
     try:
         offered = {text: complete(session, text) for text in OFFERED}
-        completions = list(shell._Words(session).get_completions(Document("until po"), CompleteEvent()))
+        words = shell._Words(Console(session))
+        completions = list(words.get_completions(Document("until po"), CompleteEvent()))
     finally:
         session.close()
 

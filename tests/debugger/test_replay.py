@@ -16,7 +16,7 @@ from stage import Stage
 
 from orchestrator.cli import main
 from orchestrator.debugger.journal_reader import Journal, read_journal
-from orchestrator.debugger.replay import Divergence, Replay, chart_of, replay, standing_at
+from orchestrator.debugger.replay import Divergence, Replay, chart_of, replay
 from orchestrator.fivetran import effects, progress
 from orchestrator.fivetran.client import Client
 from orchestrator.fivetran.documents import sync_state
@@ -265,7 +265,7 @@ def test_no_number_is_too_awkward_to_repeat(  # a run's numbers
     played = Replay(read_journal(file), _START)
     (*_, last) = played
     assert (played.standing.state, played.standing.facts) == (run.standing.state, run.standing.facts)
-    assert last.step.at == pytest.approx(run.now, abs=1e-9)
+    assert last[1].at == pytest.approx(run.now, abs=1e-9)
 
 
 def test_limit_on_the_edge_of_its_rounding(tmp_path: Path) -> None:
@@ -514,7 +514,7 @@ def test_state_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.debugger.replay.load", lambda _: parse(renamed, "renamed.toml"))
 
     with pytest.raises(Divergence) as diverged:
-        Replay(_at(_journal("start-succeeds"), 4)).step()
+        next(iter(Replay(_at(_journal("start-succeeds"), 4))))
 
     assert diverged.value.differences == (("state", "taking_baseline", "validating"),)
     assert diverged.value.edges[-1] == "+ no such state"
@@ -541,7 +541,7 @@ def test_wait_that_is_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     journal = _journal("start-succeeds")
     slower = journal.header._replace(settings=replace(journal.header.settings, poll_interval=15.0))
     played = Replay(journal._replace(header=slower))
-    monkeypatch.setattr(Replay, "_compare", lambda *_: None)
+    monkeypatch.setattr("orchestrator.debugger.replay._differences", lambda *_: [])
 
     with pytest.raises(Divergence) as diverged:
         list(played)
@@ -561,7 +561,7 @@ def test_request_where_none_was_sent() -> None:
     changed = record._replace(resumed=elsewhere, step=record.step._replace(before=before))
 
     with pytest.raises(Divergence) as diverged:
-        Replay(journal._replace(records=(changed,))).step()
+        next(iter(Replay(journal._replace(records=(changed,)))))
 
     assert [difference.recorded for difference in diverged.value.differences] == ["nothing"]
     assert '"method": "GET"' in diverged.value.differences[0].now
@@ -643,7 +643,7 @@ def test_run_at_any_step() -> None:
     """The run can be had as it stood after any of its steps, and asks next what was asked next."""
     journal = _journal("start-lost-answer")
 
-    found = [standing_at(journal, position) for position in range(len(journal.records))]
+    found = [step.before for _, step in Replay(journal)]
 
     asked = [request_of(_START, journal.header.settings, standing) for standing in found]
     assert [standing.state for standing in found] == [record.step.source for record in journal.records]
@@ -655,11 +655,11 @@ def test_fork_goes_on_in_another_world(stage: Callable[..., Stage]) -> None:
     """A run can go on from any step in another world, at another time; the one it came from stays where it is."""
     here = stage("succeeds")
     here.clock.sleep(5000)
-    standing = standing_at(_journal("start-lost-answer"), 5)
+    _, _, _, _, (_, fifth), *_ = Replay(_journal("start-lost-answer"))
     client = Client(here.url, KEY, SECRET)
     ports = Ports(here.clock, lambda request, _, __: client.send(request, 60), lambda _: None, lambda: 0.0)
 
-    fork = Run(_START, _journal("start-lost-answer").header.settings, ports, standing=standing)
+    fork = Run(_START, _journal("start-lost-answer").header.settings, ports, standing=fifth.after)
     left = (fork.now, fork.wake - fork.now, fork.deadline - fork.now, fork.standing.resumed)
     steps = list(drive(fork, _pause(here.clock)))
     client.close()

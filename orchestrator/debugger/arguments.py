@@ -1,0 +1,54 @@
+"""What stands after a command's name: how it is read, and how it is completed."""
+
+import difflib
+from collections.abc import Iterable
+from glob import glob
+from pathlib import Path
+
+from orchestrator.debugger.ports import Refusal
+from orchestrator.debugger.session import Session
+
+__all__ = ["count", "either", "known", "paths", "statuses"]
+
+LIKE = 0.7  # how like a name must be to be what was meant, of 1
+
+
+def count(text: str) -> int:
+    """A whole number from 1.
+
+    Raises:
+        Refusal: It is none.
+    """
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        raise Refusal(f"{text!r} is no count: give a whole number from 1")
+    return int(text)
+
+
+def known(name: str, names: Iterable[str], what: str, otherwise: str) -> str:
+    """One of these names, in whatever case it was typed.
+
+    Raises:
+        Refusal: It is none of them; `what` it is, and what to do `otherwise`.
+    """
+    lower, names = name.lower(), list(names)
+    if lower not in names:
+        near = difflib.get_close_matches(lower, names, 2, LIKE)
+        hint = f"did you mean {either(near)}? " if near else ""
+        raise Refusal(f"no {what} is called {name!r}: {hint}{otherwise}")
+    return lower
+
+
+def either(words: Iterable[str]) -> str:
+    """Words, the last one after "or"."""
+    *rest, last = words
+    return f"{', '.join(rest)} or {last}" if rest else last
+
+
+def paths(_: Session, word: str) -> Iterable[str]:
+    """The files and folders that begin so."""
+    return (f"{path}/" if Path(path).is_dir() else path for path in glob(f"{word}*"))  # noqa: PTH207  # as it is typed
+
+
+def statuses(session: Session, word: str) -> Iterable[str]:
+    """An answer's status, and then its file."""
+    return ("200", "401", "403", "404", "409", "429", "500", "502", "503", *paths(session, word))

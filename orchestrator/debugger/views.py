@@ -1,0 +1,136 @@
+"""The commands that look; nothing is moved by them. A command's docstring is its help."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group
+from rich.text import Text
+
+from orchestrator.debugger import screen
+from orchestrator.debugger.arguments import count, known
+from orchestrator.debugger.files import write
+from orchestrator.debugger.journal_reader import INJECTED
+from orchestrator.debugger.ports import Refusal
+from orchestrator.debugger.screen import Console
+from orchestrator.drawing.formats import draw as picture
+from orchestrator.drawing.graphviz import GraphvizError
+from orchestrator.drawing.model import View
+from orchestrator.fivetran.vocabulary import meaning_of
+from orchestrator.values.formatting import duration, iso
+
+__all__ = ["draw", "edges", "facts", "history", "last", "look", "why"]
+
+LISTED = 20  # steps that `history` lists unless asked for more
+PICTURES = {".svg": "svg", ".png": "png", ".mmd": "mermaid", ".dot": "dot"}
+
+
+def look(console: Console) -> None:
+    """Show again where we are. So does an empty line."""
+    console.print(screen.standing(console.session))
+
+
+def edges(console: Console) -> None:
+    """The edges that the state has, and what their events mean."""
+    console.print(screen.edges(console.session))
+
+
+def facts(console: Console, name: str = "") -> None:
+    """What the run knows; with a name, that fact in full."""
+    session = console.session
+    if not name:
+        console.print(screen.facts(session))
+        return
+    found = session.here.standing.facts.as_json()
+    value = found[known(name, found, "fact", "`facts` lists those that are known")]
+    console.print(Text("not known", "dim") if value is None else Text(screen.as_json(session.mask, value)))
+
+
+def last(console: Console) -> None:
+    """The last step's request and its answer, in full."""
+    step, mask = console.session.here.step, console.session.mask
+    if step is None or step.request is None:
+        said = f"{step.source} asked nothing" if step else "nothing was asked yet"
+        console.print(Text(said, "dim"))
+        return
+    table = screen.grid("left", style="dim")
+    table.add_row("asked", screen.request(mask, step.request))
+    table.add_row("for", f"to {step.request.purpose}; it took {step.took:.2f} s")
+    table.add_row("answered", Text(mask.line(step.outcome)))
+    found: dict[str, Any] = {}
+    if answer := step.answer:
+        dated = iso(answer.date) if answer.dated else "none: this machine's clock stands in for it"
+        found = {"date": dated, "message": answer.message, "request id": answer.request_id, "data": answer.data}
+    if failure := step.failure:
+        after = None if failure.retry_after is None else duration(failure.retry_after)
+        found = {"means": f"{failure.event}: {meaning_of(failure.event)}", "retry after": after}
+        found["request id"] = failure.request_id
+    for name, value in found.items():
+        if value:
+            table.add_row(name, Text(mask.line(value) if isinstance(value, str) else screen.as_json(mask, value)))
+    console.print(table)
+
+
+def draw(console: Console, file: str = "") -> None:
+    """Draw the chart with the way so far and the present state marked; into FILE as a picture, else as text.
+
+    The file's ending says the form: .svg and .png (which need Graphviz), .mmd for Mermaid, .dot.
+    """
+    session = console.session
+    if not file:
+        _draw_as_text(console)
+        return
+    form = PICTURES.get(Path(file).suffix)
+    if form is None:
+        raise Refusal(f"{file!r} does not say what to draw: let it end in {', '.join(PICTURES)}")
+    taken = {(step.source, step.target) for step in session.steps}
+    try:
+        content = picture([session.chart], form, View.MAIN, session.state.name, taken)
+    except GraphvizError as error:
+        raise Refusal(str(error)) from error
+    write(file, content)
+    console.say(f"drawn: {file}")
+
+
+def _draw_as_text(console: Console) -> None:
+    """Each state, those passed with the edges that were taken, the present one marked."""
+    session = console.session
+    taken: dict[str, Counter[str]] = {}
+    for step in session.steps:
+        taken.setdefault(step.source, Counter())[step.event] += 1
+    table = screen.grid("left", "left")
+    for state in session.chart.states.values():
+        here, passed = state is session.state, taken.get(state.name, Counter())
+        lines = [
+            Text.assemble("--", (on, "yellow"), f"--> {state.edges[on]}", f" ({times} times)" if times > 1 else "")
+            for on, times in passed.items()
+        ]
+        mark = ">" if here else "*" if passed else " "
+        table.add_row(mark, Text(state.name, "bold cyan" if here else "" if passed else "dim"), Group(*lines))
+    console.print(Text(session.chart.title), table, sep="\n")
+
+
+def why(console: Console) -> None:
+    """The rule that turned the last answer into its event."""
+    session, here = console.session, console.session.here
+    if here.step is None:
+        console.print(Text("nothing was decided yet", "dim"))
+        return
+    said = here.step.why
+    if here.by_hand == INJECTED:
+        said = f"Injected: {meaning_of(here.step.event) or 'the value of a choice'}."
+    elif here.by_hand:
+        said = f"{screen.BY_HAND[here.by_hand].capitalize()}. {said}"
+    console.print(screen.move(here.step))
+    console.print(Text(session.mask.line(said)))
+
+
+def history(console: Console, number: str = str(LISTED)) -> None:
+    """The last steps up to here, 20 of them unless told otherwise, and those that are known behind it."""
+    session = console.session
+    many = len(session.moments) if number == "all" else count(number)
+    first, behind = max(0, session.cursor + 1 - many), session.cursor + 1 + many
+    if first:
+        console.say(f"{first} earlier ones: `history all` lists them")
+    for moment in session.moments[first:behind]:
+        console.print(screen.row(session, moment, ">  " if moment is session.here else "   "))
