@@ -4,9 +4,8 @@ What happens in time happens in its order and at its own moment, however seldom 
 `history` and `triggers` are the truth about every sync, and about every request for one.
 """
 
-import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -97,19 +96,7 @@ class Trigger:
     started: bool
 
 
-@dataclass(slots=True)
-class _Due:
-    """What will happen by itself.
-
-    Attributes:
-        at: When, in seconds since the epoch.
-        kind: "date", "inside", "retry", "resume" or "other".
-        what: What it is about.
-    """
-
-    at: float
-    kind: str
-    what: Any
+_Due = tuple[float, Callable[[], None]]  # when something happens by itself, and what
 
 
 @dataclass(slots=True)
@@ -171,7 +158,9 @@ class Connection:
         self.members.update(given)
         if self.scenario.running is not None:
             self.history.append(Sync(self.scenario.running, "somebody", now))
-        self._due = [_Due(now + other.at, "other", other) for other in self.scenario.others if not other.after]
+        for other in self.scenario.others:
+            if not other.after:
+                self._later(now + other.at, self._start_for_somebody, other)
 
     def adopt(self, document: Mapping[str, Any], running: str) -> None:
         """Be as a document says; from now on the scenario's syncs are the ones that follow.
@@ -189,7 +178,7 @@ class Connection:
         self.history, self._due, self._plans_used = [], [], 0
         self.rescheduled_for = put_off if state == "rescheduled" else None
         if self.rescheduled_for is not None:
-            self._due.append(_Due(self.rescheduled_for, "resume", None))
+            self._later(self.rescheduled_for, self._resume, self.rescheduled_for)
         if running:
             self._start(running, queued=state != "syncing")
 
@@ -264,7 +253,7 @@ class Connection:
             self._met[kind] = self._met.get(kind, 0) + 1
             for other in self.scenario.others:
                 if other.after == kind and other.nth == self._met[kind]:
-                    self._due.append(_Due(self._now + other.at, "other", other))
+                    self._later(self._now + other.at, self._start_for_somebody, other)
 
     # --- What is kept about it ----------------------------------------------------------------
 
@@ -325,14 +314,18 @@ class Connection:
         """Let everything happen that has happened by now, in its order."""
         now = self.clock.wall() if self.moment is None else self.moment
         while True:
-            ahead = [(sync.ends_at, partial(self._end, sync)) for sync in self._open()]
-            ahead += [(due.at, partial(self._happen, due)) for due in self._due]
-            at, happen = min(ahead, key=itemgetter(0), default=(math.inf, None))
-            if happen is None or at > now:
+            ends: list[_Due] = [(sync.ends_at, partial(self._end, sync)) for sync in self._open()]
+            due = min([*ends, *self._due], key=itemgetter(0), default=None)
+            if due is None or due[0] > now:
                 break
-            self._now = max(self._now, at)
-            happen()
+            if due in self._due:
+                self._due.remove(due)
+            self._now = max(self._now, due[0])
+            due[1]()
         self._now = max(self._now, now)
+
+    def _later(self, at: float, happen: Callable[..., None], *about: object) -> None:
+        self._due.append((at, partial(happen, *about)))
 
     def _open(self) -> list[Sync]:
         return [sync for sync in self.history if sync.ended_at is None]
@@ -343,7 +336,7 @@ class Connection:
         sync = Sync(plan, cause, self._now, not_before=stopping, origin=origin)
         self.history.append(sync)
         if plan.fails_inside is not None:
-            self._due.append(_Due(sync.starts_at + plan.fails_inside, "inside", sync))
+            self._later(sync.starts_at + plan.fails_inside, self._fail_inside, sync)
 
     def _start(self, cause: str, origin: Sync | None = None, *, queued: bool = True) -> None:
         plans = self.scenario.syncs
@@ -351,9 +344,14 @@ class Connection:
         plan = plans[min(self._plans_used, len(plans)) - 1]
         self._begin(plan if queued else replace(plan, queued=0.0), cause, origin)
 
-    def _start_by_schedule(self, origin: Sync | None = None) -> None:
-        if self.members["schedule_type"] != "manual" and self.current is None:
+    def _resume(self, at: float, origin: Sync | None = None) -> None:
+        """The time has come that a sync was rescheduled for."""
+        if self.rescheduled_for == at and self.members["schedule_type"] != "manual" and self.current is None:
             self._start("schedule", origin)
+
+    def _retry(self, origin: Sync) -> None:
+        if self.current is None and not self.members["paused"]:
+            self._start("retry", origin)
 
     def _stop(self, sync: Sync, by: str) -> None:
         if sync.stops_at is None:
@@ -362,24 +360,10 @@ class Connection:
             if sync.ends_at <= self._now:
                 self._end(sync)
 
-    def _happen(self, due: _Due) -> None:
-        """What is due happens."""
-        self._due.remove(due)
-        match due.kind:
-            case "date":
-                self._set_date(*due.what)
-            case "inside":
-                if due.what.ended_at is None:
-                    due.what.failed_inside = True
-                    self._set_date("failed_at", due.at)
-            case "retry":
-                if self.current is None and not self.members["paused"]:
-                    self._start("retry", due.what)
-            case "resume":
-                if self.rescheduled_for == due.at:
-                    self._start_by_schedule(due.what)
-            case _:
-                self._start_for_somebody(due.what)
+    def _fail_inside(self, sync: Sync) -> None:
+        if sync.ended_at is None:
+            sync.failed_inside = True
+            self._set_date("failed_at", self._now)
 
     def _start_for_somebody(self, other: Other) -> None:
         if other.force:
@@ -403,7 +387,7 @@ class Connection:
                 self._fail(sync)
             case "reschedules" if self.current is None:  # else one that waits for its end takes its place
                 self.rescheduled_for = sync.ends_at + sync.plan.again_in
-                self._due.append(_Due(self.rescheduled_for, "resume", sync))
+                self._later(self.rescheduled_for, self._resume, self.rescheduled_for, sync)
             case "pauses":
                 self.members["paused"] = True
             case "breaks":
@@ -421,7 +405,7 @@ class Connection:
             self.status["setup_state"] = "broken"
         self._show(sync, "failed_at")
         if sync.plan.retries_in is not None:
-            self._due.append(_Due(sync.ends_at + sync.plan.retries_in, "retry", sync))
+            self._later(sync.ends_at + sync.plan.retries_in, self._retry, sync)
 
     def _show(self, sync: Sync, name: str) -> None:
         """Its date shows, now or later; it is the true one then."""
@@ -429,7 +413,7 @@ class Connection:
         if sync.shown_at <= self._now:
             self._set_date(name, sync.ends_at)
         else:
-            self._due.append(_Due(sync.shown_at, "date", (name, sync.ends_at)))
+            self._later(sync.shown_at, self._set_date, name, sync.ends_at)
 
     def _set_date(self, name: str, date: float) -> None:
         """A date never goes back: one that shows late may be older than what shows."""

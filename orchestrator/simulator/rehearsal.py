@@ -11,7 +11,7 @@ from orchestrator.job.job import Job
 from orchestrator.job.masking import Mask
 from orchestrator.job.result import JOURNAL
 from orchestrator.job.streams import say
-from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
+from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.scenario import Scenario, load_scenario, names
 from orchestrator.simulator.server import bind, served
 from orchestrator.values.clock import FastClock, SystemClock
@@ -119,7 +119,7 @@ def simulate(name: str, port: int, speed: float) -> int:
     return 0
 
 
-def _tell(seen: Seen) -> None:
+def _tell(seen: Arrival) -> None:
     with _TELLING:
         line = f"{seen.method} {seen.path} {'' if seen.body is None else seen.body} -> {seen.outcome}"
         say(Mask().line(line), error=True)

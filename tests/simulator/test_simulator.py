@@ -742,8 +742,8 @@ def _reset(client: socket.socket) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        lambda ours: faults.hang(ours, VirtualClock()),
-        lambda ours: faults.trickle(ours, VirtualClock(), b"x" * 10_000_000),
+        lambda ours: faults.strike("hang", ours, VirtualClock(), b""),
+        lambda ours: faults.strike("trickle", ours, VirtualClock(), b"x" * 10_000_000),
     ],
 )
 def test_endless_fault_ends_with_the_client(
