@@ -4,18 +4,17 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping
 from functools import partial
 from textwrap import fill
-from typing import TYPE_CHECKING
 
+from orchestrator.job.masking import Mask
+from orchestrator.job.own_chart import UnreadableChartError, load_file
 from orchestrator.job.streams import say
+from orchestrator.machine.chart import Chart
+from orchestrator.machine.loader import ACTIONS, ChartError, load
+from orchestrator.machine.promises import PROMISES, broken
 
-if TYPE_CHECKING:
-    from orchestrator.machine.chart import Chart
-
-__all__ = ["HELP", "add_to", "execute"]
+__all__ = ["add_to", "execute"]
 
 UNSOUND, UNREADABLE = 1, 2  # exit codes
-
-HELP = "prove charts: the loader's laws, and the promises about all their paths"
 
 DESCRIPTION = """\
 Prove charts: those that come with this, or your own.
@@ -42,28 +41,19 @@ def add_to(parser: ArgumentParser) -> None:
     )
 
 
-def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
+def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
     """Prove them, all of them, whatever one of them comes to.
 
     Returns:
         The exit code.
     """
-    from orchestrator.job.own_chart import load_file  # noqa: PLC0415
-    from orchestrator.machine.loader import ACTIONS, load  # noqa: PLC0415
-
-    del environ
     if not arguments.charts:
         return max(_check(action, partial(load, action)) for action in ACTIONS)
     return max(_check(path, partial(load_file, path)) for path in arguments.charts)
 
 
-def _check(name: str, read: Callable[[], "Chart"]) -> int:
+def _check(name: str, read: Callable[[], Chart]) -> int:
     """Prove one chart, and print what came of it."""
-    from orchestrator.job.masking import Mask  # noqa: PLC0415
-    from orchestrator.job.own_chart import UnreadableChartError  # noqa: PLC0415
-    from orchestrator.machine.loader import ChartError  # noqa: PLC0415
-    from orchestrator.machine.promises import PROMISES, broken  # noqa: PLC0415
-
     try:
         chart = read()
     except UnreadableChartError as error:

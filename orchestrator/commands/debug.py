@@ -7,9 +7,8 @@ from contextlib import ExitStack
 
 from orchestrator.job.streams import lines, say
 
-__all__ = ["HELP", "add_to", "execute"]
+__all__ = ["add_to", "execute"]
 
-HELP = "step through a run, forwards and backwards"
 EXAMPLES = """\
 examples:
   fivetran-orchestrator debug START --scenario lost-answer     a simulated Fivetran: no account, no waiting

@@ -13,9 +13,7 @@ from orchestrator.job.streams import say, write_bytes
 if TYPE_CHECKING:
     from orchestrator.machine.chart import Chart
 
-__all__ = ["HELP", "add_to", "execute"]
-
-HELP = "draw the charts: Mermaid, DOT, svg, png, or a table"
+__all__ = ["add_to", "execute"]
 
 ACTIONS = ("STATUS", "START", "TEST", "FORCE_RESYNC")  # the loader's, which is not imported for --help
 SUFFIXES = {"mermaid": ".mmd", "dot": ".dot", "svg": ".svg", "png": ".png", "table": ".md", "page": ".md"}

@@ -3,11 +3,13 @@
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping
 
+from orchestrator.debugger.journal_reader import JournalError, read_journal
+from orchestrator.debugger.replay import Divergence, chart_of, replay, summary
+from orchestrator.job.masking import Mask
 from orchestrator.job.streams import say
+from orchestrator.machine.loader import ChartError
 
-__all__ = ["HELP", "add_to", "execute"]
-
-HELP = "do recorded runs again, with the code and charts of today"
+__all__ = ["add_to", "execute"]
 
 REPEATS, DIFFERS, NO_JOURNAL = 0, 1, 2
 
@@ -34,22 +36,16 @@ def add_to(parser: ArgumentParser) -> None:
     )
 
 
-def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
+def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
     """Replay them, one after the other.
 
     Returns:
         The exit code.
     """
-    del environ
     return max(_replay(file, recorded=arguments.chart == "recorded") for file in arguments.journals)
 
 
 def _replay(file: str, *, recorded: bool) -> int:
-    from orchestrator.debugger.journal_reader import JournalError, read_journal  # noqa: PLC0415
-    from orchestrator.debugger.replay import Divergence, chart_of, replay, summary  # noqa: PLC0415
-    from orchestrator.job.masking import Mask  # noqa: PLC0415
-    from orchestrator.machine.loader import ChartError  # noqa: PLC0415
-
     try:
         journal = read_journal(file)
         chart = chart_of(journal, recorded=recorded)

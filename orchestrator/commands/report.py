@@ -2,17 +2,18 @@
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from orchestrator.debugger.journal_reader import Journal, JournalError, read_journal
+from orchestrator.fivetran.verdicts import Explanation
+from orchestrator.job.masking import Mask
+from orchestrator.job.report_folder import Reporter
+from orchestrator.job.result import result, result_outside
 from orchestrator.job.streams import say
+from orchestrator.job.trace import Trace
+from orchestrator.machine.chart import Chart
+from orchestrator.machine.loader import ChartError, parse
 
-if TYPE_CHECKING:
-    from orchestrator.debugger.journal_reader import Journal
-    from orchestrator.machine.chart import Chart
-
-__all__ = ["HELP", "add_to", "execute"]
-
-HELP = "draw the report of a run from its journal"
+__all__ = ["add_to", "execute"]
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -25,16 +26,12 @@ def add_to(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="where the files go")
 
 
-def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
+def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
     """Write them.
 
     Returns:
         0; 2 if the journal cannot be read, or the files cannot be written.
     """
-    from orchestrator.debugger.journal_reader import JournalError, read_journal  # noqa: PLC0415  # for it alone
-    from orchestrator.machine.loader import ChartError  # noqa: PLC0415
-
-    del environ
     try:
         _write(read_journal(arguments.journal), arguments.output)
     except (ChartError, JournalError) as error:
@@ -46,14 +43,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _write(journal: "Journal", directory: str) -> None:
-    from orchestrator.fivetran.verdicts import Explanation  # noqa: PLC0415
-    from orchestrator.job.masking import Mask  # noqa: PLC0415
-    from orchestrator.job.report_folder import Reporter  # noqa: PLC0415
-    from orchestrator.job.result import result, result_outside  # noqa: PLC0415
-    from orchestrator.job.trace import Trace  # noqa: PLC0415
-    from orchestrator.machine.loader import parse  # noqa: PLC0415
-
+def _write(journal: Journal, directory: str) -> None:
     header, settings = journal.header, journal.header.settings
     chart = parse(header.source, journal.name, settings.action)
     _check_way(journal, chart)
@@ -83,14 +73,12 @@ def _write(journal: "Journal", directory: str) -> None:
     reporter.write(result_outside(None, None, killed, subject, last.after, ended, chart=chart, trace=trace))
 
 
-def _check_way(journal: "Journal", chart: "Chart") -> None:
+def _check_way(journal: Journal, chart: Chart) -> None:
     """See that the steps of a journal are those of its chart: what draws them relies on it.
 
     Raises:
         JournalError: One is not.
     """
-    from orchestrator.debugger.journal_reader import JournalError  # noqa: PLC0415
-
     before = journal.header.resumed.snapshot["trail"] if journal.header.resumed else []
     taken = [(entry["from"], entry["event"], entry["to"]) for entry in before]
     taken += [(record.step.source, record.step.event, record.step.target) for record in journal.records]

@@ -1,21 +1,27 @@
 """Scenarios: what happens to a simulated connection, as TOML."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from types import UnionType
-from typing import Any, Self, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 from orchestrator.job.files import read_text
 from orchestrator.values.parsing import parse_toml
 
 __all__ = ["Fault", "Other", "Scenario", "ScenarioError", "SyncPlan", "load_scenario", "names", "parse_scenario"]
 
-ENDS = ("succeeds", "fails", "vanishes", "reschedules", "pauses", "breaks")
-OPERATIONS = ("any", "get", "patch", "sync", "resync", "test", "schemas", "history", "errors", "warnings")
-DOINGS = ("answer", "slow", "undated", "reset", "hang", "trickle", "truncate", "short")
-WHENS = ("always", "syncing", "idle")
+_FOLDER = files("orchestrator.simulator") / "scenarios"
+_OPERATIONS = ("any", "get", "patch", "sync", "resync", "test", "schemas", "history", "errors", "warnings")
+# The values of those members that have but a few.
+_ALLOWED = {
+    "ends": ("succeeds", "fails", "vanishes", "reschedules", "pauses", "breaks"),
+    "after": ("", *_OPERATIONS),
+    "on": _OPERATIONS,
+    "when": ("always", "syncing", "idle"),
+    "does": ("answer", "slow", "undated", "reset", "hang", "trickle", "truncate", "short"),
+}
 
 
 class ScenarioError(ValueError):
@@ -49,18 +55,6 @@ class SyncPlan:
     history_status: str = ""
     reason: str = "The source database refused the connection: too many clients"
 
-    def faster(self, speed: float) -> Self:
-        """The same, in less time."""
-        return replace(
-            self,
-            queued=self.queued / speed,
-            lasts=self.lasts / speed,
-            again_in=self.again_in / speed,
-            fails_inside=None if self.fails_inside is None else self.fails_inside / speed,
-            shows_after=self.shows_after / speed,
-            retries_in=None if self.retries_in is None else self.retries_in / speed,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Other(SyncPlan):
@@ -79,10 +73,6 @@ class Other(SyncPlan):
     after: str = ""
     nth: int = 1
     force: bool = False
-
-    def faster(self, speed: float) -> Self:
-        """The same, in less time."""
-        return replace(SyncPlan.faster(self, speed), at=self.at / speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +113,6 @@ class Fault:
     def carries_out(self) -> bool:
         """Whether the request is carried out."""
         return self.acts or self.does in {"slow", "undated"}
-
-    def faster(self, speed: float) -> Self:
-        """The same, in less time."""
-        return replace(self, acts_in=self.acts_in / speed, answers_in=self.answers_in / speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,22 +189,32 @@ class Scenario:
     warnings: bool = True
     schemas: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"public": ("orders", "customers")})
 
-    def faster(self, speed: float) -> Self:
+    def faster(self, speed: float) -> "Scenario":
         """The same, in less time."""
-        return replace(
-            self,
-            running=self.running and self.running.faster(speed),
-            others=tuple(other.faster(speed) for other in self.others),
-            syncs=tuple(plan.faster(speed) for plan in self.syncs),
-            faults=tuple(fault.faster(speed) for fault in self.faults),
-            test_seconds=self.test_seconds / speed,
-            stop_takes=self.stop_takes / speed,
-            history_delay=self.history_delay / speed,
-            latency=self.latency / speed,
-        )
+        return _faster(self, speed)
 
 
 T = TypeVar("T")
+
+# Members that are seconds of what happens.
+_DURATIONS = {
+    *("queued", "lasts", "again_in", "fails_inside", "shows_after", "retries_in", "at", "acts_in", "answers_in"),
+    *("test_seconds", "stop_takes", "history_delay", "latency"),
+}
+
+
+def _faster(value: T, speed: float) -> T:
+    made: Any = value
+    if isinstance(made, tuple):
+        made = tuple(_faster(one, speed) for one in made)
+    elif isinstance(made, Scenario | SyncPlan | Fault):
+        members = {member.name: getattr(made, member.name) for member in fields(made)}
+        for name, member in members.items():
+            is_time = name in _DURATIONS and member is not None
+            members[name] = member / speed if is_time else _faster(member, speed)
+        made = type(made)(**members)
+    return cast("T", made)
+
 
 # What a member of each type is called in TOML.
 _WORDS: dict[Any, str] = {
@@ -248,16 +244,29 @@ def _fits(value: Any, form: Any) -> bool:  # noqa: ANN401  # any TOML, any annot
     return form is Any or type(value) is form
 
 
-def _make(kind: type[T], where: str, table: Mapping[str, Any], **fixed: Any) -> T:  # noqa: ANN401  # any member
+def _make(kind: type[T], name: str, key: str, table: Mapping[str, Any], made: Mapping[str, Any]) -> T:
+    """Make what a table of a scenario is about.
+
+    Args:
+        kind: What it is.
+        name: The scenario's name.
+        key: The table's; "" for the scenario itself.
+        table: The table.
+        made: Members that are made already.
+    """
+    where = f"scenario {name}: {key}".removesuffix(": ")
     if not isinstance(table, dict):
         raise ScenarioError(f"{where}: {table!r} is not a table")
     known = {member.name: member.type for member in fields(kind)}  # type: ignore[arg-type]  # only dataclasses
-    for name, value in table.items():
-        if name not in known:
-            raise ScenarioError(f"{where}: unknown key {name!r}; known: {', '.join(sorted(known))}")
-        if not _fits(value, known[name]):
-            raise ScenarioError(f"{where}: {name}: {value!r} is not {_WORDS[known[name]]}")
-    return kind(**{**table, **fixed})
+    for member, value in table.items():
+        if member not in known:
+            raise ScenarioError(f"{where}: unknown key {member!r}; known: {', '.join(sorted(known))}")
+        if not _fits(value, known[member]):
+            raise ScenarioError(f"{where}: {member}: {value!r} is not {_WORDS[known[member]]}")
+        allowed = _ALLOWED.get(member, (value,))
+        if value not in allowed:
+            raise ScenarioError(f"scenario {name}: {member}: {value!r} is none of {', '.join(filter(None, allowed))}")
+    return kind(**{**table, **made})
 
 
 def parse_scenario(name: str, text: str) -> Scenario:
@@ -271,44 +280,26 @@ def parse_scenario(name: str, text: str) -> Scenario:
         document = parse_toml(text)
     except ValueError as error:
         raise ScenarioError(f"{where}: {error}") from error
-    tables = {key: document.pop(key, [{}] if key == "syncs" else []) for key in ("syncs", "others", "faults")}
-    for key, value in tables.items():
-        if not isinstance(value, list):
-            raise ScenarioError(f"{where}: {key}: write [[{key}]] above each")
-    plans = tuple(_make(SyncPlan, f"{where}: syncs", plan) for plan in tables["syncs"])
-    if not plans:
+    made: dict[str, Any] = {"name": name}
+    for key, kind in {"syncs": SyncPlan, "others": Other, "faults": Fault}.items():
+        if key in document:
+            tables = document.pop(key)
+            if not isinstance(tables, list):
+                raise ScenarioError(f"{where}: {key}: write [[{key}]] above each")
+            made[key] = tuple(_make(kind, name, key, table, {}) for table in tables)
+    if "running" in document:
+        made["running"] = _make(SyncPlan, name, "running", document.pop("running"), {})
+    scenario = _make(Scenario, name, "", document, made)
+    if not scenario.syncs:
         raise ScenarioError(f"{where}: syncs: is empty: leave it out for one that succeeds")
-    running = document.pop("running", None)
-    others = tuple(_make(Other, f"{where}: others", other) for other in tables["others"])
-    faults = tuple(_make(Fault, f"{where}: faults", fault) for fault in tables["faults"])
-    scenario = _make(
-        Scenario,
-        where,
-        document,
-        name=name,
-        syncs=plans,
-        running=None if running is None else _make(SyncPlan, f"{where}: running", running),
-        others=others,
-        faults=faults,
-    )
     if not isinstance(scenario.connection.get("status", {}), dict):
         raise ScenarioError(f"{where}: connection: status: {scenario.connection['status']!r} is not a table")
-    for key, value, allowed in (
-        *(("ends", plan.ends, ENDS) for plan in (*plans, *others, scenario.running) if plan is not None),
-        *(("after", other.after, ("", *OPERATIONS)) for other in others),
-        *(("on", fault.on, OPERATIONS) for fault in faults),
-        *(("when", fault.when, WHENS) for fault in faults),
-        *(("does", fault.does, DOINGS) for fault in faults),
-    ):
-        if value not in allowed:
-            raise ScenarioError(f"{where}: {key}: {value!r} is none of {', '.join(filter(None, allowed))}")
     return scenario
 
 
 def names() -> list[str]:
     """The names of the scenarios that come with the package."""
-    folder = files("orchestrator.simulator").joinpath("scenarios")
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return sorted(entry.name.removesuffix(".toml") for entry in _FOLDER.iterdir() if entry.name.endswith(".toml"))
 
 
 def load_scenario(name: str) -> Scenario:
@@ -326,5 +317,4 @@ def load_scenario(name: str) -> Scenario:
     name = name.replace("-", "_")
     if name not in names():
         raise ScenarioError(f"no scenario is called {name!r}; there are: {', '.join(names())}")
-    folder = files("orchestrator.simulator").joinpath("scenarios")
-    return parse_scenario(name, folder.joinpath(f"{name}.toml").read_text("utf-8"))
+    return parse_scenario(name, (_FOLDER / f"{name}.toml").read_text("utf-8"))
