@@ -3,8 +3,9 @@
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import closing
 
+from orchestrator.job.files import read_text
 from orchestrator.job.streams import lines, say
 
 __all__ = ["add_to", "execute"]
@@ -22,8 +23,8 @@ history: what was typed is kept in $XDG_STATE_HOME/fivetran-orchestrator/debug-h
 """
 
 
-class _Unreadable(Exception):  # noqa: N818
-    """There is no reading from stdin; the message says why."""
+class _Refused(Exception):  # noqa: N818
+    """There is nothing to debug, or nothing to read; the message says why."""
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -66,27 +67,20 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
         return 2
     try:
         given = _commands(arguments.commands)
-    except OSError as error:
-        say(f"--commands {arguments.commands}: {error.strerror}: name a file with a command a line", error=True)
+        session = sources.opened(arguments.action, arguments.scenario, arguments.replay, environ, live=arguments.live)
+    except (sources.CannotOpen, _Refused) as error:
+        say(error, error=True)
         return 2
-    with ExitStack() as stack:
-        try:
-            session = sources.opened(
-                arguments.action, arguments.scenario, arguments.replay, environ, live=arguments.live
-            )
-        except sources.CannotOpen as error:
-            say(error, error=True)
-            return 2
-        except OSError as error:
-            say(f"the session cannot begin: {error}", error=True)
-            return 2
-        stack.callback(session.close)
+    except OSError as error:
+        say(f"the session cannot begin: {error}", error=True)
+        return 2
+    with closing(session):
         if given is None:
             return shell.attended(session, environ)
         try:
             return shell.unattended(session, given, sys.stdout)
-        except _Unreadable as error:
-            say(f"stdin cannot be read: {error}: give the commands in a file (--commands)", error=True)
+        except _Refused as error:
+            say(error, error=True)
             return 2
 
 
@@ -94,13 +88,14 @@ def _commands(file: str | None) -> Iterable[str] | None:
     """The lines of the file, or of stdin; None where somebody types.
 
     Raises:
-        OSError: The file cannot be read, or is not text; nothing of it has been done then.
+        _Refused: The file cannot be read, or is not text; nothing of it has been done then.
     """
-    from orchestrator.job.files import read_text  # noqa: PLC0415
-
-    if file is not None:
+    if file is None:
+        return None if sys.stdin.isatty() else _piped()
+    try:
         return read_text(file).split("\n")
-    return None if sys.stdin.isatty() else _piped()
+    except OSError as error:
+        raise _Refused(f"--commands {file}: {error.strerror}: name a file with a command a line") from error
 
 
 def _piped() -> Iterator[str]:
@@ -110,4 +105,4 @@ def _piped() -> Iterator[str]:
         yield next(given, "").removeprefix("\ufeff")
         yield from given
     except OSError as error:
-        raise _Unreadable(error.strerror) from error
+        raise _Refused(f"stdin cannot be read: {error.strerror}: give the commands in a file (--commands)") from error

@@ -1,7 +1,8 @@
 """`report`: the files of a run's report, drawn from its journal."""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from orchestrator.debugger.journal_reader import Journal, JournalError, read_journal
 from orchestrator.fivetran.verdicts import Explanation
@@ -46,12 +47,10 @@ def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
 def _write(journal: Journal, directory: str) -> None:
     header, settings = journal.header, journal.header.settings
     chart = parse(header.source, journal.name, settings.action)
-    _check_way(journal, chart)
+    before: Mapping[str, Any] = header.resumed.snapshot if header.resumed else {"trail": [], "trail_dropped": 0}
+    _check_way(journal, chart, before["trail"])
     reporter = Reporter(directory, Mask(), lambda warning: say(warning, error=True), {})
-    trace = Trace()
-    if header.resumed:
-        before = header.resumed.snapshot
-        trace = Trace(before["trail"], dropped=before["trail_dropped"])
+    trace = Trace(before["trail"], dropped=before["trail_dropped"])
     reporter.clear(journal=False)  # it may be the very one that was read
     told = {id(record.step): record.told for record in journal.records}
     reporter.begin(chart, trace, lambda step: told[id(step)])
@@ -73,13 +72,12 @@ def _write(journal: Journal, directory: str) -> None:
     reporter.write(result_outside(None, None, killed, subject, last.after, ended, chart=chart, trace=trace))
 
 
-def _check_way(journal: Journal, chart: Chart) -> None:
+def _check_way(journal: Journal, chart: Chart, before: Iterable[Mapping[str, str]]) -> None:
     """See that the steps of a journal are those of its chart: what draws them relies on it.
 
     Raises:
         JournalError: One is not.
     """
-    before = journal.header.resumed.snapshot["trail"] if journal.header.resumed else []
     taken = [(entry["from"], entry["event"], entry["to"]) for entry in before]
     taken += [(record.step.source, record.step.event, record.step.target) for record in journal.records]
     edges = set(chart.edges())
@@ -87,8 +85,5 @@ def _check_way(journal: Journal, chart: Chart) -> None:
         if (source, event, target) not in edges:
             raise JournalError(f"{journal.name}: its chart has no edge {source} --{event}--> {target}")
     last = journal.records[-1].step
-    if chart.states[last.target].exit is not None:
-        try:
-            chart.exit_of(last.facts.verdict or "")
-        except KeyError:
-            raise JournalError(f"{journal.name}: its chart has no end for the verdict {last.facts.verdict}") from None
+    if chart.states[last.target].exit is not None and last.facts.verdict not in chart.values("verdict"):
+        raise JournalError(f"{journal.name}: its chart has no end for the verdict {last.facts.verdict}")

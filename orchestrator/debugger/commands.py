@@ -18,9 +18,8 @@ from orchestrator.debugger import screen
 from orchestrator.debugger.ports import Halted
 from orchestrator.debugger.session import Session
 from orchestrator.debugger.timeline import Moment
+from orchestrator.drawing.formats import GraphvizError
 from orchestrator.drawing.formats import draw as picture
-from orchestrator.drawing.graphviz import GraphvizError
-from orchestrator.drawing.model import View
 from orchestrator.job.files import open_for_reading, read_bytes, write_atomically
 from orchestrator.job.journal import LARGEST
 from orchestrator.simulator.scenario import ScenarioError, names
@@ -371,7 +370,7 @@ def draw(desk: Desk, file: str = "") -> None:
         raise Refusal(f"{file!r} does not say what to draw: let it end in {', '.join(PICTURES)}")
     way = {(step.source, step.target) for step in session.way}
     try:
-        content = picture([session.chart], form, View.MAIN, session.state.name, way)
+        content = picture([session.chart], form, session.state.name, way=way)
     except GraphvizError as error:
         raise Refusal(str(error)) from error
     _write(file, content)

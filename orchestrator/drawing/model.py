@@ -5,8 +5,7 @@ own but shapes and colours.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from enum import StrEnum, unique
+from dataclasses import dataclass, replace
 
 from orchestrator.fivetran.effects import EFFECTS, Call
 from orchestrator.fivetran.vocabulary import raised_by
@@ -16,19 +15,11 @@ from orchestrator.values.exchange import Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
 
-__all__ = ["Diagram", "Edge", "Node", "Note", "View", "diagram", "happy_path", "request_of"]
+__all__ = ["Diagram", "Edge", "Node", "Note", "diagram", "happy_path", "request_of"]
 
 # A job as nobody has it: its requests have placeholders in their paths.
 _ANY = Settings(action="", connector_id="{id}", api_key="", api_secret="", schema="{schema}", table="{table}")
 _SIGNALLED = 128  # exit codes from here on are those of signals
-
-
-@unique
-class View(StrEnum):
-    """How much of a chart is drawn."""
-
-    MAIN = "main"
-    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +137,13 @@ class Diagram:
 
 
 def diagram(
-    chart: Chart, *, view: View = View.MAIN, here: str = "", way: Collection[tuple[str, str]] = frozenset()
+    chart: Chart, *, full: bool = False, here: str = "", way: Collection[tuple[str, str]] = frozenset()
 ) -> Diagram:
     """The drawing of a chart.
 
     Args:
         chart: The chart.
-        view: `MAIN` leaves to a note what states share, `FULL` draws every edge.
+        full: Draw every edge; else what states share is left to a note.
         here: A state to highlight, or "".
         way: The way so far: each (source, target) that a run went along. It is always drawn.
     """
@@ -160,9 +151,7 @@ def diagram(
     happy = {*path, chart.initial, *(chart.states[name].edges[event] for name, event in path.items())}
     visited = {here, *(name for pair in way for name in pair)} - {""}
     best_effort = {state.name: _best_effort(chart, state) for state in chart.states.values()}
-    folded: set[tuple[str, str]] = set()
-    if view is View.MAIN:
-        folded = _folded(chart, path, best_effort, way)
+    folded = set() if full else _folded(chart, path, best_effort, way)
     base = _base(chart)
     nodes = tuple(
         Node(
@@ -256,14 +245,12 @@ def _folded(
 
 
 def _reached(chart: Chart, folded: set[tuple[str, str]]) -> set[str]:
-    found: set[str] = set()
-    todo = {chart.initial}
-    while todo:
-        found |= todo
-        todo = {
-            target for source, event, target in chart.edges() if source in found and (source, event) not in folded
-        } - found
-    return found
+    """The states that lines lead to."""
+    drawn = {
+        name: replace(state, edges={event: to for event, to in state.edges.items() if (name, event) not in folded})
+        for name, state in chart.states.items()
+    }
+    return replace(chart, states=drawn).reachable(chart.initial)
 
 
 def _edges(state: State, folded: set[tuple[str, str]], happy: str, way: Collection[tuple[str, str]]) -> Iterator[Edge]:
