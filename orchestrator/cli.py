@@ -103,7 +103,7 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     parser.add_argument("--version", action="version", version=f"fivetran-orchestrator {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, purpose in COMMANDS.items():
-        command = commands.add_parser(name, help=purpose, allow_abbrev=False)
+        command = commands.add_parser(name, help=purpose, allow_abbrev=False, formatter_class=parser.formatter_class)
         if name in arguments:  # the others' modules need not be imported
             module = import_module(f"orchestrator.commands.{name}")
             command.set_defaults(execute=module.execute)

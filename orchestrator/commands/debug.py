@@ -1,12 +1,12 @@
 """`debug`: step through a run, forwards and backwards."""
 
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 
 from orchestrator.job.files import read_text
-from orchestrator.job.streams import lines, say
+from orchestrator.job.streams import lines, refuse
 
 __all__ = ["add_to", "execute"]
 
@@ -29,7 +29,6 @@ class _Refused(Exception):  # noqa: N818
 
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
-    parser.formatter_class = RawDescriptionHelpFormatter
     parser.description = "Walk through a run step by step: see the request before it is sent, and why it went on so."
     parser.epilog = EXAMPLES
     parser.add_argument(
@@ -63,25 +62,21 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     except ModuleNotFoundError as error:
         if error.name not in {"prompt_toolkit", "rich", "werkzeug"}:
             raise
-        say(f"the debugger needs its extra debug ({error.name} is missing): pip install '.[debug]'", error=True)
-        return 2
+        return refuse(f"the debugger needs its extra debug ({error.name} is missing): pip install '.[debug]'")
     try:
         given = _commands(arguments.commands)
         session = sources.opened(arguments.action, arguments.scenario, arguments.replay, environ, live=arguments.live)
     except (sources.CannotOpen, _Refused) as error:
-        say(error, error=True)
-        return 2
+        return refuse(error)
     except OSError as error:
-        say(f"the session cannot begin: {error}", error=True)
-        return 2
+        return refuse(f"the session cannot begin: {error}")
     with closing(session):
         if given is None:
             return shell.attended(session, environ)
         try:
             return shell.unattended(session, given, sys.stdout)
         except _Refused as error:
-            say(error, error=True)
-            return 2
+            return refuse(error)
 
 
 def _commands(file: str | None) -> Iterable[str] | None:

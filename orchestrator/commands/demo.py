@@ -1,10 +1,10 @@
 """`demo`: START against a simulated Fivetran, in seconds; and what `simulate` has in common with it."""
 
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.job.streams import say
+from orchestrator.job.streams import refuse, say
 
 __all__ = ["add_scenario", "add_to", "execute", "rehearse"]
 
@@ -28,7 +28,6 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 
 def add_scenario(parser: ArgumentParser, speed: float) -> None:
     """Give the parser what both commands take; the speed is their default."""
-    parser.formatter_class = RawDescriptionHelpFormatter
     parser.add_argument(
         "--scenario",
         default="succeeds",
@@ -57,16 +56,13 @@ def rehearse(arguments: Namespace, command: Callable[[Any], int]) -> int:
     except ModuleNotFoundError as error:
         if error.name != "werkzeug":
             raise
-        say("the simulator needs werkzeug: pip install werkzeug, or this with its extra demo", error=True)
-        return 2
+        return refuse("the simulator needs werkzeug: pip install werkzeug, or this with its extra demo")
     if arguments.list:
         say(rehearsal.scenarios())
         return 0
     if not SLOWEST <= arguments.speed <= FASTEST:
-        say(f"--speed: {arguments.speed:g} is not a valid speed: give one from {SLOWEST:g} to {FASTEST:g}", error=True)
-        return 2
+        return refuse(f"--speed: {arguments.speed:g} is not a valid speed: give one from {SLOWEST:g} to {FASTEST:g}")
     try:
         return command(rehearsal)
     except ScenarioError as error:
-        say(error, error=True)
-        return 2
+        return refuse(error)

@@ -3,7 +3,7 @@
 import re
 import shlex
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -13,7 +13,7 @@ from orchestrator.drawing.formats import GraphvizError, draw
 from orchestrator.drawing.page import fenced
 from orchestrator.job.files import read_bytes, read_text, write_atomically
 from orchestrator.job.own_chart import load_file
-from orchestrator.job.streams import say, write_bytes
+from orchestrator.job.streams import refuse, say, write_bytes
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import ChartError, load
 
@@ -38,7 +38,7 @@ class UsageError(Exception):
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description = "Draw the charts of actions, or of all of them where none is named."
-    parser.epilog, parser.formatter_class = EPILOG, RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
     parser.add_argument("actions", nargs="*", type=_action, metavar="ACTION", help=", ".join(ACTIONS))
     parser.add_argument(
         "--format", choices=SUFFIXES, help="default: what the name after -o says, else mermaid (several: page)"
@@ -73,10 +73,9 @@ def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
     try:
         return _draw(arguments)
     except (ChartError, GraphvizError, UsageError) as error:
-        say(error, error=True)
+        return refuse(error)
     except OSError as error:
-        say(f"{error.filename}: {error.strerror}", error=True)
-    return 2
+        return refuse(f"{error.filename}: {error.strerror}")
 
 
 def _draw(arguments: Namespace) -> int:

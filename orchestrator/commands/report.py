@@ -9,7 +9,7 @@ from orchestrator.fivetran.verdicts import Explanation
 from orchestrator.job.masking import Mask
 from orchestrator.job.report_folder import Reporter
 from orchestrator.job.result import result, result_outside
-from orchestrator.job.streams import say
+from orchestrator.job.streams import refuse, say
 from orchestrator.job.trace import Trace
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import ChartError, parse
@@ -20,8 +20,8 @@ __all__ = ["add_to", "execute"]
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description = (
-        "Write result.json, index.html, junit.xml, fivetran.env and annotations.json of a run from its journal: "
-        "of one that was killed before it could, too."
+        "Write result.json, index.html, junit.xml, fivetran.env and annotations.json of\n"
+        "a run from its journal: of one that was killed before it could, too."
     )
     parser.add_argument("journal", metavar="JOURNAL", help="the run's journal.jsonl")
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="where the files go")
@@ -36,11 +36,9 @@ def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
     try:
         _write(read_journal(arguments.journal), arguments.output)
     except (ChartError, JournalError) as error:
-        say(error, error=True)
-        return 2
+        return refuse(error)
     except OSError as error:
-        say(f"{error.filename}: cannot be written: {error.strerror}: name another directory", error=True)
-        return 2
+        return refuse(f"{error.filename}: cannot be written: {error.strerror}: name another directory")
     return 0
 
 

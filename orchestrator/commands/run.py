@@ -28,11 +28,7 @@ def add_to(parser: ArgumentParser) -> None:
 
 
 def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
-    """Do the job.
-
-    Returns:
-        Its exit code.
-    """
+    """Do the job."""
     flags = {name: value for name in VARIABLES if (value := getattr(arguments, name)) is not None}
     if arguments.resume is not None:
         flags["FIVETRAN_STATE_FILE"] = arguments.resume

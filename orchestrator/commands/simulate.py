@@ -18,11 +18,7 @@ def add_to(parser: ArgumentParser) -> None:
 
 
 def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
-    """Serve it until interrupted.
-
-    Returns:
-        The exit code.
-    """
+    """Serve it until interrupted."""
     return rehearse(
         arguments, lambda rehearsal: rehearsal.simulate(arguments.scenario, arguments.speed, arguments.port)
     )

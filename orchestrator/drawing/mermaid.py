@@ -8,7 +8,6 @@ is a line of that state's text, and final states stand in rows.
 
 import re
 from collections.abc import Iterator
-from itertools import count
 from textwrap import wrap
 
 from orchestrator.drawing.model import Diagram, Edge, Node
@@ -83,24 +82,18 @@ def _edges(diagram: Diagram, names: dict[str, str], lengths: dict[Edge, int]) ->
     place = {node.name: number for number, node in enumerate(diagram.nodes)}
     # Of each state the short lines come first: found by trial, for labels that keep clear of each other.
     rest.sort(key=lambda edge: (place[edge.source], edge not in short))
-    happy, taken = ["0"], []
-    number = count(1)  # as Mermaid counts the lines, the first of all being 0
+    lines, taken = list[str](), list[str]()
+    happy = ["0"]  # as Mermaid counts the lines, the first of all being 0
     for edge in [*rest, *lengths]:
         source, target = names[edge.source], names[edge.target]
         if edge in short:
             target = f'_{place[edge.source]}["{_text(edge.target)}"]:::stub'
-        if edge.happy:  # two lines that nobody sees, one to each side: the layout then draws this one straight
-            yield f"  {source} ~~~ {target}"
-            next(number)
-        yield f"  {source} {_arrow(edge, lengths.get(edge, 1))} {target}"
-        at = str(next(number))
-        if edge.taken:
-            taken.append(at)
-        elif edge.happy:
-            happy.append(at)
-        if edge.happy:
-            yield f"  {source} ~~~ {target}"
-            next(number)
+        # Two lines that nobody sees, one to each side of a happy one: the layout then draws this one straight.
+        beside = [f"  {source} ~~~ {target}"] if edge.happy else []
+        lines += [*beside, f"  {source} {_arrow(edge, lengths.get(edge, 1))} {target}", *beside]
+        if edge.happy or edge.taken:
+            (taken if edge.taken else happy).append(str(len(lines) - len(beside)))
+    yield from lines
     yield f"  linkStyle {','.join(happy)} stroke:#1a7f37"
     if taken:
         yield f"  linkStyle {','.join(taken)} stroke:#24292f,stroke-width:5px"

@@ -13,8 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
@@ -25,10 +24,7 @@ from orchestrator.simulator.connection import Connection
 from orchestrator.simulator.scenario import Fault, Scenario
 from orchestrator.values.clock import SystemClock
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-__all__ = ["KEY", "SECRET", "Arrival", "Reply", "Simulator"]
+__all__ = ["KEY", "SECRET", "Arrival", "Simulator"]
 
 KEY, SECRET = "rehearsal-key", "rehearsal-secret"
 _CREDENTIALS = f"Basic {base64.b64encode(f'{KEY}:{SECRET}'.encode()).decode()}"
@@ -45,24 +41,10 @@ _OPERATIONS = {
     ("GET", "/warnings"): "warnings",
 }
 _PATH = re.compile(r"/v1/connections/[^/]+(/.*)?")
-_JSON = {"Content-Type": "application/json"}
+_JSON = "application/json"
 INSTANT = 1e-6  # seconds that are none
 LONGEST_HISTORY = 7 * 86_400.0  # seconds that one request may ask for
 _PERSISTENT = {"schedule_type", "paused", "sync_frequency", "config", "auth"}
-
-
-class Reply(NamedTuple):
-    """An answer.
-
-    Attributes:
-        status: HTTP status.
-        headers: HTTP headers.
-        body: The body.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(slots=True)
@@ -91,7 +73,7 @@ class Arrival:
     at: float
     fault: Fault | None
     answers_in: float
-    reply: Reply | None = None
+    reply: Response | None = None
 
     @property
     def identity(self) -> str:
@@ -118,7 +100,7 @@ class Arrival:
         """The status that it is answered with, or the fault."""
         if self.fault is not None:
             return f"{self.fault.does}{' after acting' if self.fault.carries_out else ''}"
-        return str(self.reply.status if self.reply else "")
+        return str(self.reply.status_code if self.reply else "")
 
 
 @dataclass(slots=True)
@@ -184,7 +166,7 @@ class Simulator:
             self.connections[identity] = Connection(identity, self.scenario, self.clock)
         return self.connections[identity]
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request, or meet it with the fault that is due."""
         request = Request(environ)
         arrival = self.arrive(request.method, request.path, request.args, dict(request.headers), request.get_data())
@@ -193,9 +175,9 @@ class Simulator:
         reply = self.answer(arrival)
         faults.wait(connection, self.clock, arrival.answers_in)
         if arrival.fault is not None and arrival.fault.does in faults.ON_THE_SOCKET:
-            faults.strike(arrival.fault.does, connection, self.clock, reply.body)
-        answered = Response(reply.body, reply.status, headers={**reply.headers, **self.date(arrival)})
-        return answered(environ, start_response)
+            faults.strike(arrival.fault.does, connection, self.clock, reply.data)
+        reply.headers.update(self.date(arrival))
+        return reply(environ, start_response)
 
     def arrive(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
@@ -247,7 +229,7 @@ class Simulator:
                 connection.after(arrival.operation)
                 connection.moment = None
 
-    def answer(self, arrival: Arrival) -> Reply:
+    def answer(self, arrival: Arrival) -> Response:
         """What it is answered with, `acts_in` seconds after it arrived.
 
         The `Date` is not in it yet, nor what the fault does to the socket.
@@ -269,18 +251,18 @@ class Simulator:
         """Do what a request asks, or nothing where a fault keeps it from that."""
         if arrival.acts:
             arrival.reply = self._answer(arrival)
-            if arrival.operation == "test" and arrival.reply.status == HTTPStatus.OK:
+            if arrival.operation == "test" and arrival.reply.status_code == HTTPStatus.OK:
                 arrival.answers_in += self.scenario.test_seconds
         fault = arrival.fault
         if fault is not None and (fault.does == "answer" or not arrival.acts):
             arrival.reply = self._failed(fault.status, fault.code, fault.message, fault.headers)
 
-    def _answer(self, arrival: Arrival) -> Reply:
+    def _answer(self, arrival: Arrival) -> Response:
         if not arrival.operation:
             return self._failed(404, "NotFound", "HTTP 404 Not Found")
         if arrival.headers.get("Authorization") != _CREDENTIALS:
             return self._failed(401, "Unauthorized", "Invalid authorization credentials")
-        if "application/json" not in arrival.headers.get("Accept", ""):
+        if _JSON not in arrival.headers.get("Accept", ""):
             return self._failed(406, "NotAcceptable", "HTTP 406 Not Acceptable")
         if not self.scenario.exists:
             return self._failed(404, "NotFound_Connection", f"Cannot find connection with id '{arrival.identity}'")
@@ -288,7 +270,7 @@ class Simulator:
             return self._failed(400, "InvalidInput", "The request has no JSON object as its body")
         return self._do(arrival.operation, self.connection(arrival.identity), arrival.body, arrival.query)
 
-    def _do(self, operation: str, connection: Connection, content: Any, query: Mapping[str, str]) -> Reply:  # noqa: ANN401  # any JSON
+    def _do(self, operation: str, connection: Connection, content: Any, query: Mapping[str, str]) -> Response:  # noqa: ANN401  # any JSON
         """The answer to a request that is in order."""
         match operation:
             case "get":
@@ -316,7 +298,7 @@ class Simulator:
             case _:
                 return self._success({"schemas": self._schemas()})
 
-    def _resync(self, connection: Connection, scope: Mapping[str, Any]) -> Reply:
+    def _resync(self, connection: Connection, scope: Mapping[str, Any]) -> Response:
         if not self.scenario.table_resync:
             return self._failed(400, "InvalidInput", "This connector does not support table-level re-sync")
         for schema, tables in scope.items():
@@ -331,13 +313,13 @@ class Simulator:
             return self._failed(409, "Conflict", "A sync is running and cannot be completed first")
         return self._success(None, "Re-sync has been triggered successfully")
 
-    def _history(self, connection: Connection, window: Mapping[str, str]) -> Reply:
+    def _history(self, connection: Connection, window: Mapping[str, str]) -> Response:
         since, until = (parse_time(window.get(name)) for name in ("start_time", "end_time"))
         if since is None or until is None or not 0 < until - since <= LONGEST_HISTORY:
             return self._failed(400, "InvalidInput", "The time range is not one of up to 7 days")
         return self._evidence(connection.syncs(since, until), available=self.scenario.history)
 
-    def _evidence(self, items: list[dict[str, Any]], *, available: bool) -> Reply:
+    def _evidence(self, items: list[dict[str, Any]], *, available: bool) -> Response:
         if not available:
             return self._failed(403, "Forbidden", "This feature is not available for your account")
         return self._success({"items": items})
@@ -356,15 +338,15 @@ class Simulator:
         }
 
     @staticmethod
-    def _success(data: Mapping[str, Any] | None, message: str = "") -> Reply:
+    def _success(data: Mapping[str, Any] | None, message: str = "") -> Response:
         body = {"code": "Success", **({"message": message} if message else {}), **({"data": data} if data else {})}
-        return Reply(200, _JSON, json.dumps(body).encode())
+        return Response(json.dumps(body), content_type=_JSON)
 
     @staticmethod
-    def _failed(status: int, code: str, message: str, headers: Mapping[str, str] = MappingProxyType({})) -> Reply:
+    def _failed(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
         if not code:
-            return Reply(status, {"Content-Type": "text/html; charset=utf-8", **headers}, message.encode())
-        return Reply(status, {**_JSON, **headers}, json.dumps({"code": code, "message": message}).encode())
+            return Response(message, status, headers, content_type="text/html; charset=utf-8")
+        return Response(json.dumps({"code": code, "message": message}), status, headers, content_type=_JSON)
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401  # any JSON

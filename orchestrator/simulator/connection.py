@@ -266,7 +266,9 @@ class Connection:
                 "sync_id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.identity}/{number}")),
                 "start": _iso(sync.starts_at) if sync.starts_at <= self._now else None,
                 "end": None if sync.ended_at is None or sync.ended_at > known else _iso(sync.ended_at),
-                "status": _status(sync) if sync.ended_at is not None and sync.ended_at <= known else None,
+                "status": None
+                if sync.ended_at is None or sync.ended_at > known
+                else sync.plan.history_status or _STATUSES[sync.outcome],
                 "reason": sync.plan.reason if sync.outcome == "fails" else None,
                 "stages": sync.stages(),
             }
@@ -382,9 +384,16 @@ class Connection:
         sync.outcome = sync.plan.ends
         match sync.plan.ends:
             case "succeeds":
-                self._succeed(sync)
+                if self.status["setup_state"] == "broken":
+                    self.status.update(setup_state="connected", tasks=[])
+                self._show(sync, "succeeded_at")
             case "fails":
-                self._fail(sync)
+                self.status["tasks"] = [{"code": "sync_failure", "message": sync.plan.reason, "details": None}]
+                if self.scenario.failure_breaks:
+                    self.status["setup_state"] = "broken"
+                self._show(sync, "failed_at")
+                if sync.plan.retries_in is not None:
+                    self._later(sync.ends_at + sync.plan.retries_in, self._retry, sync)
             case "reschedules" if self.current is None:  # else one that waits for its end takes its place
                 self.rescheduled_for = sync.ends_at + sync.plan.again_in
                 self._later(self.rescheduled_for, self._resume, self.rescheduled_for, sync)
@@ -393,19 +402,6 @@ class Connection:
             case "breaks":
                 self.status["setup_state"] = "broken"
                 self.status["tasks"] = [{"code": "reconnect", "message": "Reconnect your source", "details": None}]
-
-    def _succeed(self, sync: Sync) -> None:
-        if self.status["setup_state"] == "broken":
-            self.status.update(setup_state="connected", tasks=[])
-        self._show(sync, "succeeded_at")
-
-    def _fail(self, sync: Sync) -> None:
-        self.status["tasks"] = [{"code": "sync_failure", "message": sync.plan.reason, "details": None}]
-        if self.scenario.failure_breaks:
-            self.status["setup_state"] = "broken"
-        self._show(sync, "failed_at")
-        if sync.plan.retries_in is not None:
-            self._later(sync.ends_at + sync.plan.retries_in, self._retry, sync)
 
     def _show(self, sync: Sync, name: str) -> None:
         """Its date shows, now or later; it is the true one then."""
@@ -419,11 +415,6 @@ class Connection:
         """A date never goes back: one that shows late may be older than what shows."""
         if date >= (documents.parse_time(self.members[name]) or 0.0):
             self.members[name] = _iso(date)
-
-
-def _status(sync: Sync) -> str | None:
-    """What the history calls its end."""
-    return sync.plan.history_status or _STATUSES[sync.outcome]
 
 
 def _iso(seconds: float) -> str:

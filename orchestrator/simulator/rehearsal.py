@@ -10,7 +10,7 @@ from orchestrator.job.configuration import report_dir
 from orchestrator.job.job import Job
 from orchestrator.job.masking import Mask
 from orchestrator.job.result import JOURNAL
-from orchestrator.job.streams import say
+from orchestrator.job.streams import refuse, say
 from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.scenario import Scenario, load_scenario, names
 from orchestrator.simulator.server import bind, served
@@ -102,8 +102,7 @@ def simulate(name: str, speed: float, port: int) -> int:
     try:
         server = bind(Simulator(scenario.faster(speed), SystemClock(), watch=_tell), port)
     except (OSError, OverflowError) as error:
-        say(f"port {port}: {error}: name another one, or 0 for any", error=True)
-        return 2
+        return refuse(f"port {port}: {error}: name another one, or 0 for any")
     url = f"http://127.0.0.1:{server.port}"
     say(f"scenario {name}: {scenario.title}", error=True)
     say(f"a simulated Fivetran listens on {url}; Ctrl-C ends it. In another terminal:\n", error=True)

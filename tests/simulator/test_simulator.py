@@ -673,7 +673,7 @@ def test_request_whose_sender_has_gone(method: str, path: str, body: object) -> 
 
     caller.look(100)
 
-    assert caller.simulator.answer(arrival).status == 200
+    assert caller.simulator.answer(arrival).status_code == 200
     assert [sync.asked_at for sync in caller.connection.history] == [1_800_000_020] * (method == "POST")
     assert caller.simulator.seen[0].acts_at == 1_800_000_020
 
