@@ -1,4 +1,6 @@
-"""A debugger for runs: step by step, forwards and backwards, at a desk.
+"""Runs step by step, forwards and backwards, and replayed: lived here, or read from a journal.
+
+It steps through the very runs of machine/ and decides nothing for them; what a job writes is job/'s.
 
     session    what is debugged: a run, the cursor among its moments, and the runs it was forked from
     timeline   one life of a run, lived here or recorded, moment by moment
@@ -8,5 +10,6 @@
     shell      where it is typed
     sources   where a session begins
 
-Needs the extra `debug` (rich, prompt_toolkit, and the simulator's werkzeug).
+Typing and looking need the extra `debug` (rich, prompt_toolkit, and the simulator's werkzeug);
+reading and replaying a journal needs none. Imports simulator/ and all below it.
 """

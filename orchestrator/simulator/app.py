@@ -49,31 +49,18 @@ _PERSISTENT = {"schedule_type", "paused", "sync_frequency", "config", "auth"}
 
 @dataclass(slots=True)
 class Arrival:
-    """A request that has arrived, and what becomes of it.
+    """A request that has arrived, and what becomes of it."""
 
-    Attributes:
-        operation: What is asked, as `OPERATIONS` call it; "" for a path that there is none at.
-        method: HTTP method.
-        path: Path, without the query.
-        query: What its address asks for.
-        headers: Its headers.
-        body: Its JSON body, or None.
-        at: When it arrived, in seconds since the epoch.
-        fault: The fault that it meets, or None.
-        answers_in: Seconds from when it is carried out to the answer.
-        reply: The answer; None while it is yet to be carried out.
-    """
-
-    operation: str
+    operation: str  # what is asked, as `_OPERATIONS` call it; "" for a path that there is none at
     method: str
-    path: str
-    query: Mapping[str, str]
+    path: str  # without the query
+    query: Mapping[str, str]  # what its address asks for
     headers: Mapping[str, str]
-    body: Any
-    at: float
-    fault: Fault | None
-    answers_in: float
-    reply: Response | None = None
+    body: Any  # JSON, or None
+    at: float  # when it arrived, in seconds since the epoch
+    fault: Fault | None  # the fault that it meets, or None
+    answers_in: float  # seconds from when it is carried out to the answer
+    reply: Response | None = None  # the answer; None while it is yet to be carried out
 
     @property
     def identity(self) -> str:

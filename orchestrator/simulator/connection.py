@@ -34,33 +34,19 @@ _STATUSES = {
 
 @dataclass(slots=True)
 class Sync:
-    """A sync that was asked for.
+    """A sync that was asked for."""
 
-    Attributes:
-        plan: What becomes of it.
-        cause: "sync", "resync", "schedule", "unpaused", "retry" or "somebody".
-        asked_at: When it was asked for, in seconds since the epoch.
-        not_before: When it may start: after the one that is being stopped for it.
-        origin: The sync that this one goes on with, by a retry or after a reschedule; or None.
-        stops_at: When it will be stopped, or None.
-        stopped_by: What stopped it: "patch", "sync", "clash" or "somebody"; "" where nothing did.
-        ended_at: When it ended, or None.
-        outcome: How it ended, in the plan's words, or "stopped" or "clashed"; "" while it runs.
-        failed_inside: `failed_at` has moved, though it goes on.
-        shown_at: When its date shows, or None where none does, or not yet.
-    """
-
-    plan: SyncPlan
-    cause: str
-    asked_at: float
-    not_before: float = 0.0
-    origin: "Sync | None" = None
-    stops_at: float | None = None
-    stopped_by: str = ""
-    ended_at: float | None = None
-    outcome: str = ""
-    failed_inside: bool = False
-    shown_at: float | None = None
+    plan: SyncPlan  # what becomes of it
+    cause: str  # "sync", "resync", "schedule", "unpaused", "retry" or "somebody"
+    asked_at: float  # when it was asked for, in seconds since the epoch
+    not_before: float = 0.0  # when it may start: after the one that is being stopped for it
+    origin: "Sync | None" = None  # the sync that this one goes on with, by a retry or after a reschedule; or None
+    stops_at: float | None = None  # when it will be stopped, or None
+    stopped_by: str = ""  # what stopped it: "patch", "sync", "clash" or "somebody"; "" where nothing did
+    ended_at: float | None = None  # when it ended, or None
+    outcome: str = ""  # how it ended, in the plan's words, or "stopped" or "clashed"; "" while it runs
+    failed_inside: bool = False  # `failed_at` has moved, though it goes on
+    shown_at: float | None = None  # when its date shows, or None where none does, or not yet
 
     @property
     def starts_at(self) -> float:
@@ -81,19 +67,12 @@ class Sync:
 
 @dataclass(slots=True)
 class Trigger:
-    """A request for a sync that was carried out.
+    """A request for a sync that was carried out."""
 
-    Attributes:
-        kind: "sync" or "resync".
-        at: When it was carried out, in seconds since the epoch.
-        sync: The sync that it started, or that was there already; None where it did nothing.
-        started: It started that sync.
-    """
-
-    kind: str
-    at: float
-    sync: Sync | None
-    started: bool
+    kind: str  # "sync" or "resync"
+    at: float  # when it was carried out, in seconds since the epoch
+    sync: Sync | None  # the sync that it started, or that was there already; None where it did nothing
+    started: bool  # it started that sync
 
 
 _Due = tuple[float, Callable[[], None]]  # when something happens by itself, and what
@@ -101,26 +80,17 @@ _Due = tuple[float, Callable[[], None]]  # when something happens by itself, and
 
 @dataclass(slots=True)
 class Connection:
-    """A connection.
-
-    Attributes:
-        identity: Its id.
-        scenario: What happens to it.
-        clock: The time.
-        history: Every sync, in the order in which they were asked for.
-        triggers: Every request for a sync that was carried out.
-        moment: What is asked of it is asked at this moment; None for now.
-    """
+    """A connection."""
 
     identity: str
-    scenario: Scenario
-    clock: SystemClock
-    history: list[Sync] = field(default_factory=list)
-    triggers: list[Trigger] = field(default_factory=list)
+    scenario: Scenario  # what happens to it
+    clock: SystemClock  # the time
+    history: list[Sync] = field(default_factory=list)  # every sync, in the order in which they were asked for
+    triggers: list[Trigger] = field(default_factory=list)  # every request for a sync that was carried out
     members: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
     rescheduled_for: float | None = None
-    moment: float | None = None
+    moment: float | None = None  # what is asked of it is asked at this moment; None for now
     _due: list[_Due] = field(default_factory=list)
     _met: dict[str, int] = field(default_factory=dict)
     _plans_used: int = 0

@@ -88,7 +88,7 @@ class Fault:
 class Scenario:
     """One scenario."""
 
-    name: str = "succeeds"  # its name
+    name: str = "succeeds"
     title: str = ""  # one line for people
     verdict: str = "succeeded"  # the verdict that START ends in against it
     exit_code: int = 0  # the exit code that START ends with

@@ -1,5 +1,7 @@
 """What pipelines and people get to see of a run: every file beside `result.json` is drawn from that.
 
 A module each for the files (page, junit, dotenv, annotations) and for the parts of the page. They
-are imported when a run ends, and not before.
+are imported when a run ends, and not before: the first request waits for none of them.
+They are given the result and the steps as documents, and import nothing else of job/: machine/,
+fivetran/ and values/ alone.
 """
