@@ -13,7 +13,7 @@ from orchestrator.machine.step import Step
 from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync
-from orchestrator.simulator.scenario import Scenario
+from orchestrator.simulator.scenario import Scenario, SyncPlan
 
 CONNECTOR = "speak_inexpensive"
 
@@ -50,6 +50,11 @@ class Stage:
 
     def _arrived(self, seen: Arrival) -> None:
         self.on_request(seen)
+
+    def begin(self, plan: SyncPlan) -> None:
+        """Somebody starts a sync now."""
+        self.connection.live()
+        self.connection._begin(plan, "somebody")
 
     @property
     def connection(self) -> Connection:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.job.streams import refuse, say
+from orchestrator.simulator.scenario import ScenarioError
 
 __all__ = ["add_scenario", "add_to", "execute", "rehearse"]
 
@@ -18,12 +19,8 @@ def add_to(parser: ArgumentParser) -> None:
 
 
 def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
-    """Run the scenario.
-
-    Returns:
-        0 if it ended as the scenario says.
-    """
-    return rehearse(arguments, lambda rehearsal: rehearsal.demo(arguments.scenario, arguments.speed, environ))
+    """Run the scenario; 0 if it ended as that says."""
+    return rehearse(arguments, lambda there: there.demo(arguments.scenario, arguments.speed, environ))
 
 
 def add_scenario(parser: ArgumentParser, speed: float) -> None:
@@ -46,13 +43,9 @@ def rehearse(arguments: Namespace, command: Callable[[Any], int]) -> int:
     Args:
         arguments: What `add_scenario` has the parser take.
         command: The command itself; it is given the module `rehearsal`, which needs the extra.
-
-    Returns:
-        The exit code.
     """
     try:
         from orchestrator.simulator import rehearsal  # noqa: PLC0415  # needs the extra
-        from orchestrator.simulator.scenario import ScenarioError  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name != "werkzeug":
             raise

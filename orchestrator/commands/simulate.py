@@ -19,6 +19,4 @@ def add_to(parser: ArgumentParser) -> None:
 
 def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
     """Serve it until interrupted."""
-    return rehearse(
-        arguments, lambda rehearsal: rehearsal.simulate(arguments.scenario, arguments.speed, arguments.port)
-    )
+    return rehearse(arguments, lambda there: there.simulate(arguments.scenario, arguments.speed, arguments.port))

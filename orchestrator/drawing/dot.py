@@ -63,11 +63,10 @@ def _lines(diagram: Diagram) -> Iterator[str]:
         yield f"  {_quoted(node.name)} [{_node(node)}{ordering}]"
     turned = upward(diagram)  # said to Graphviz, which else might turn round a line of the happy path
     for edge in [*(edge for edge in diagram.edges if edge not in lengths), *lengths]:
-        attributes = _edge(edge, lengths.get(edge, 1))
+        way, back = (edge.source, edge.target), ""
         if edge in turned:
-            yield f'  {_quoted(edge.target)} -> {_quoted(edge.source)} [{attributes}, dir="back"]'
-        else:
-            yield f"  {_quoted(edge.source)} -> {_quoted(edge.target)} [{attributes}]"
+            way, back = (edge.target, edge.source), ', dir="back"'
+        yield f"  {' -> '.join(map(_quoted, way))} [{_edge(edge, lengths.get(edge, 1))}{back}]"
     yield "}"
 
 

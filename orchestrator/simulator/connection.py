@@ -277,11 +277,6 @@ class Connection:
         """The sync that is running, or None."""
         return next((sync for sync in self._open() if sync.starts_at <= self._now), None)
 
-    def begin(self, plan: SyncPlan, cause: str) -> None:
-        """Start a sync now, whoever asked for it."""
-        self.live()
-        self._begin(plan, cause)
-
     def live(self) -> None:
         """Let everything happen that has happened by now, in its order."""
         now = self.clock.wall() if self.moment is None else self.moment

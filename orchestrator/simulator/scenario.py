@@ -185,15 +185,7 @@ def _fits(value: Any, form: Any) -> bool:  # noqa: ANN401  # any TOML, any annot
 
 
 def _make(kind: type[T], name: str, key: str, table: Mapping[str, Any], made: Mapping[str, Any]) -> T:
-    """Make what a table of a scenario is about.
-
-    Args:
-        kind: What it is.
-        name: The scenario's name.
-        key: The table's; "" for the scenario itself.
-        table: The table.
-        made: Members that are made already.
-    """
+    """Make what a table of a scenario is about; `made` are members that are made already."""
     where = f"scenario {name}: {key}".removesuffix(": ")
     if not isinstance(table, dict):
         raise ScenarioError(f"{where}: {table!r} is not a table")
