@@ -299,6 +299,7 @@ def test_fault_is_used_up() -> None:
     answered += [caller.ask("PATCH", "", {"paused": True})[0] for _ in range(3)]
 
     assert answered == [200, 503, 200, 500, 500, 500]
+    assert [seen.outcome for seen in caller.simulator.seen[:4]] == ["200", "answer after acting", "200", "answer"]
     assert [sync.outcome for sync in caller.simulator.connection("speak_inexpensive").history] == [
         "stopped",
         "stopped",
