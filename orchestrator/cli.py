@@ -32,9 +32,17 @@ exit codes:
 {codes}
 """
 
-# Modules of orchestrator.commands.
-COMMANDS = ("run", "demo", "simulate", "diagram", "check", "debug", "replay", "report")
-
+# Modules of orchestrator.commands, and what they are for.
+COMMANDS = {
+    "run": "the job, from variables and flags; flags win",
+    "demo": "START against a simulated Fivetran, in seconds",
+    "simulate": "serve a simulated Fivetran, to rehearse a pipeline",
+    "diagram": "draw the charts: Mermaid, DOT, svg, png, or a table",
+    "check": "prove charts: the loader's laws, and the promises about all their paths",
+    "debug": "step through a run, forwards and backwards",
+    "replay": "do recorded runs again, with the code and charts of today",
+    "report": "draw the report of a run from its journal",
+}
 
 _FLAG = re.compile("--[a-z][a-z-]*|-[a-z]")  # what a flag looks like, and hardly a secret
 
@@ -108,11 +116,12 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"fivetran-orchestrator {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
-        module = import_module(f"orchestrator.commands.{name}")
-        command = commands.add_parser(name, help=module.HELP, allow_abbrev=False)
-        command.set_defaults(execute=module.execute)
-        module.add_to(command)
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, allow_abbrev=False, formatter_class=parser.formatter_class)
+        if name in arguments:  # the others' modules need not be imported
+            module = import_module(f"orchestrator.commands.{name}")
+            command.set_defaults(execute=module.execute)
+            module.add_to(command)
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
         flags = [name for name in (text.partition("=")[0] for text in unknown) if _FLAG.fullmatch(name)]

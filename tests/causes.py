@@ -10,7 +10,7 @@ from stage import Stage
 
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
-from orchestrator.simulator.app import Seen
+from orchestrator.simulator.app import Arrival
 from orchestrator.simulator.scenario import Fault, Other, Scenario, SyncPlan
 
 Arm = Callable[[Stage], None]
@@ -185,7 +185,7 @@ def _signal(on: str, number: int) -> Arm:
             os.kill(os.getpid(), number)
             return
 
-        def kill(seen: Seen) -> None:
+        def kill(seen: Arrival) -> None:
             if seen.operation == on:
                 stage.on_request = lambda _: None  # a second signal would end this very process
                 stage.clock.speed = 1.0  # on a busy machine, the time that hangs would outrun the signal

@@ -241,10 +241,10 @@ class _Player:
             case "reset" | "truncate":
                 raise unanswered(request, "ConnectionError: made up")
             case "short":
-                half = reply.body[: len(reply.body) // 2]
+                half = reply.data[: len(reply.data) // 2]
                 return interpret(request, 200, {"Content-Type": "application/json"}, half, now=self.clock.wall)
             case _:
-                return interpret(request, reply.status, headers, reply.body, now=self.clock.wall)
+                return interpret(request, reply.status_code, headers, reply.data, now=self.clock.wall)
 
     def _until(self, moment: float) -> None:
         self.clock.sleep(moment - self.clock.monotonic())

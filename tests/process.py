@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Self
 
-from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
+from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.scenario import Scenario
 from orchestrator.simulator.server import served
 from orchestrator.values.clock import SystemClock
@@ -171,7 +171,7 @@ def rehearsed(scenario: Scenario) -> Iterator[Rehearsal]:
     """Serve a scenario in real time."""
     arrivals: queue.Queue[str] = queue.Queue()
 
-    def arrived(seen: Seen) -> None:
+    def arrived(seen: Arrival) -> None:
         arrivals.put(seen.operation)
 
     simulator = Simulator(scenario, SystemClock(), watch=arrived)

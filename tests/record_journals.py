@@ -16,7 +16,7 @@ from stage import Stage
 
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
-from orchestrator.simulator.app import Seen
+from orchestrator.simulator.app import Arrival
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, load_scenario, names
 from orchestrator.simulator.server import served
@@ -114,11 +114,11 @@ class Recording:
 
         return observe
 
-    def _interrupter(self, over: threading.Event) -> Callable[[Seen], None]:
+    def _interrupter(self, over: threading.Event) -> Callable[[Arrival], None]:
         """What strikes when a request has arrived, and leaves it without an answer."""
         operation, number = self.signal_at
 
-        def arrived(seen: Seen) -> None:
+        def arrived(seen: Arrival) -> None:
             if seen.operation == operation and not over.is_set():
                 os.kill(os.getpid(), number)
                 over.wait(PATIENCE)

@@ -10,10 +10,10 @@ from typing import Any
 from orchestrator.job.job import Job
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
-from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
+from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync
-from orchestrator.simulator.scenario import Scenario
+from orchestrator.simulator.scenario import Scenario, SyncPlan
 
 CONNECTOR = "speak_inexpensive"
 
@@ -45,11 +45,16 @@ class Stage:
     clock: VirtualClock = field(default_factory=VirtualClock)
 
     def __post_init__(self) -> None:
-        self.on_request: Callable[[Seen], None] = lambda _: None
+        self.on_request: Callable[[Arrival], None] = lambda _: None
         self.simulator = Simulator(self.scenario, self.clock, watch=self._arrived)
 
-    def _arrived(self, seen: Seen) -> None:
+    def _arrived(self, seen: Arrival) -> None:
         self.on_request(seen)
+
+    def begin(self, plan: SyncPlan) -> None:
+        """Somebody starts a sync now."""
+        self.connection.live()
+        self.connection._begin(plan, "somebody")
 
     @property
     def connection(self) -> Connection:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.drawing import graphviz
+from orchestrator.drawing.formats import picture
 from orchestrator.drawing.model import diagram
 from orchestrator.job.report.picture import file_of, is_fresh
 from orchestrator.machine.actions import ACTIONS
@@ -39,14 +39,14 @@ def drawn(chart: Chart) -> str:
         GraphvizError: Graphviz is missing, or cannot draw.
     """
     drawing = diagram(chart)
-    widths = dict(_widths(json.loads(graphviz.render(drawing, "json"))))
+    widths = dict(_widths(json.loads(picture(drawing, "json"))))
 
     def fitted(text: re.Match[str]) -> str:
         """A text that takes the room it was given, in whatever font the reader has for Helvetica."""
         width = widths[round(float(text["x"]), 1), round(-float(text["y"]), 1)]
         return f'{text[0]} textLength="{width:.0f}"' if width else text[0]
 
-    svg = _TEXT.sub(fitted, graphviz.render(drawing, "svg").decode())
+    svg = _TEXT.sub(fitted, picture(drawing, "svg").decode())
     # Half a point more or less is nothing that anybody sees.
     svg = _NUMBER.sub(lambda number: f"{float(number[0]):.0f}", _SUPERFLUOUS.sub("", svg)).replace("&#45;", "-")
     return _SIZE.sub(rf'<svg data-chart="{chart.digest}" viewBox="0 0 \1 \2">', svg, count=1)

@@ -1,6 +1,6 @@
-"""The commands of the command line, a module each.
+"""The commands of the command line, a module each: what they take, do and print.
 
-A command's module has HELP (one line) and `add_to`, which gives its parser the arguments, and
-`execute`, which does it. It imports what it works with in `execute`: the help of all of them
-must not cost the modules of all of them.
+A command's module has `add_to`, which gives its parser the arguments, and `execute`, which does it
+and returns the exit code. Only the module of the command that was asked for is imported; what needs
+an extra is imported in `execute`, so that its help needs none. Imports all rooms.
 """

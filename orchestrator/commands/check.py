@@ -1,21 +1,21 @@
 """`check`: the loader's laws and the promises, held against charts."""
 
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from functools import partial
 from textwrap import fill
-from typing import TYPE_CHECKING
 
-from orchestrator.job.streams import say
+from orchestrator.job.masking import Mask
+from orchestrator.job.own_chart import UnreadableChartError, load_file
+from orchestrator.job.streams import refuse, say
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.chart import Chart
+from orchestrator.machine.loader import ChartError, load
+from orchestrator.machine.promises import PROMISES, broken
 
-if TYPE_CHECKING:
-    from orchestrator.machine.chart import Chart
+__all__ = ["add_to", "execute"]
 
-__all__ = ["HELP", "add_to", "execute"]
-
-UNSOUND, UNREADABLE = 1, 2  # exit codes
-
-HELP = "prove charts: the loader's laws, and the promises about all their paths"
+UNSOUND = 1  # exit code
 
 DESCRIPTION = """\
 Prove charts: those that come with this, or your own.
@@ -36,40 +36,24 @@ exit codes:
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description, parser.epilog = DESCRIPTION, CODES
-    parser.formatter_class = RawDescriptionHelpFormatter
     parser.add_argument(
         "charts", nargs="*", metavar="CHART.toml", help="a chart of your own (default: those that come with this)"
     )
 
 
-def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
-    """Prove them, all of them, whatever one of them comes to.
-
-    Returns:
-        The exit code.
-    """
-    from orchestrator.job.own_chart import load_file  # noqa: PLC0415
-    from orchestrator.machine.actions import ACTIONS  # noqa: PLC0415
-    from orchestrator.machine.loader import load  # noqa: PLC0415
-
-    del environ
+def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
+    """Prove them, all of them, whatever one of them comes to."""
     if not arguments.charts:
         return max(_check(action, partial(load, action)) for action in ACTIONS)
     return max(_check(path, partial(load_file, path)) for path in arguments.charts)
 
 
-def _check(name: str, read: Callable[[], "Chart"]) -> int:
+def _check(name: str, read: Callable[[], Chart]) -> int:
     """Prove one chart, and print what came of it."""
-    from orchestrator.job.masking import Mask  # noqa: PLC0415
-    from orchestrator.job.own_chart import UnreadableChartError  # noqa: PLC0415
-    from orchestrator.machine.loader import ChartError  # noqa: PLC0415
-    from orchestrator.machine.promises import PROMISES, broken  # noqa: PLC0415
-
     try:
         chart = read()
     except UnreadableChartError as error:
-        say(error, error=True)
-        return UNREADABLE
+        return refuse(error)
     except ChartError as error:
         say(f"{name}\n  REFUSED by the laws")
         for fault in str(error).splitlines():

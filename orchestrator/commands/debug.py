@@ -1,15 +1,15 @@
 """`debug`: step through a run, forwards and backwards."""
 
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Mapping
 
-from orchestrator.job.streams import lines, say
+from orchestrator.job.files import read_text
+from orchestrator.job.streams import lines, refuse
 from orchestrator.machine.actions import ACTIONS
 
-__all__ = ["HELP", "add_to", "execute"]
+__all__ = ["add_to", "execute"]
 
-HELP = "step through a run, forwards and backwards"
 EXAMPLES = """\
 examples:
   fivetran-orchestrator debug START --scenario lost-answer     a simulated Fivetran: no account, no waiting
@@ -23,13 +23,12 @@ history: what was typed is kept in $XDG_STATE_HOME/fivetran-orchestrator/debug-h
 """
 
 
-class _Unreadable(Exception):  # noqa: N818
-    """There is no reading from stdin; the message says why."""
+class _Refused(Exception):  # noqa: N818
+    """There is nothing to debug, or nothing to read; the message says why."""
 
 
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
-    parser.formatter_class = RawDescriptionHelpFormatter
     parser.description = "Walk through a run step by step: see the request before it is sent, and why it went on so."
     parser.epilog = EXAMPLES
     parser.add_argument(
@@ -63,41 +62,34 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     except ModuleNotFoundError as error:
         if error.name not in {"prompt_toolkit", "rich", "werkzeug"}:
             raise
-        say(f"the debugger needs its extra debug ({error.name} is missing): pip install '.[debug]'", error=True)
-        return 2
+        return refuse(f"the debugger needs its extra debug ({error.name} is missing): pip install '.[debug]'")
     try:
         given = _commands(arguments.commands)
-    except OSError as error:
-        say(f"--commands {arguments.commands}: {error.strerror}: name a file with a command a line", error=True)
-        return 2
-    try:
         session = sources.opened(arguments.action, arguments.scenario, arguments.replay, environ, live=arguments.live)
-    except sources.CannotOpen as error:
-        say(error, error=True)
-        return 2
+    except (sources.CannotOpen, _Refused) as error:
+        return refuse(error)
     except OSError as error:
-        say(f"the session cannot begin: {error}", error=True)
-        return 2
+        return refuse(f"the session cannot begin: {error}")
     if given is None:
         return shell.attended(session, environ)
     try:
         return shell.unattended(session, given, sys.stdout)
-    except _Unreadable as error:
-        say(f"stdin cannot be read: {error}: give the commands in a file (--commands)", error=True)
-        return 2
+    except _Refused as error:
+        return refuse(error)
 
 
 def _commands(file: str | None) -> Iterable[str] | None:
     """The lines of the file, or of stdin; None where somebody types.
 
     Raises:
-        OSError: The file cannot be read, or is not text; nothing of it has been done then.
+        _Refused: The file cannot be read, or is not text; nothing of it has been done then.
     """
-    from orchestrator.job.files import read_text  # noqa: PLC0415
-
-    if file is not None:
+    if file is None:
+        return None if sys.stdin.isatty() else _piped()
+    try:
         return read_text(file).split("\n")
-    return None if sys.stdin.isatty() else _piped()
+    except OSError as error:
+        raise _Refused(f"--commands {file}: {error.strerror}: name a file with a command a line") from error
 
 
 def _piped() -> Iterator[str]:
@@ -107,4 +99,4 @@ def _piped() -> Iterator[str]:
         yield next(given, "").removeprefix("\ufeff")
         yield from given
     except OSError as error:
-        raise _Unreadable(error.strerror) from error
+        raise _Refused(f"stdin cannot be read: {error.strerror}: give the commands in a file (--commands)") from error

@@ -3,20 +3,22 @@
 import re
 import shlex
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Iterator, Mapping, Sequence
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from orchestrator.job.streams import say, write_bytes
+from orchestrator.drawing.formats import GraphvizError, draw
+from orchestrator.drawing.page import fenced
+from orchestrator.job.files import read_bytes, read_text, write_atomically
+from orchestrator.job.own_chart import load_file
+from orchestrator.job.streams import refuse, say, write_bytes
 from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.chart import Chart
+from orchestrator.machine.loader import ChartError, load
 
-if TYPE_CHECKING:
-    from orchestrator.machine.chart import Chart
-
-__all__ = ["HELP", "add_to", "execute"]
-
-HELP = "draw the charts: Mermaid, DOT, svg, png, or a table"
+__all__ = ["add_to", "execute"]
 
 SUFFIXES = {"mermaid": ".mmd", "dot": ".dot", "svg": ".svg", "png": ".png", "table": ".md", "page": ".md"}
 
@@ -36,7 +38,7 @@ class UsageError(Exception):
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description = "Draw the charts of actions, or of all of them where none is named."
-    parser.epilog, parser.formatter_class = EPILOG, RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
     parser.add_argument("actions", nargs="*", type=_action, metavar="ACTION", help=", ".join(ACTIONS))
     parser.add_argument(
         "--format", choices=SUFFIXES, help="default: what the name after -o says, else mermaid (several: page)"
@@ -62,61 +64,53 @@ def _action(text: str) -> str:
     return text.upper()
 
 
-def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
+def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
     """Draw them.
 
     Returns:
         0; 1 if a file that was to be checked is out of date; 2 if it cannot be drawn or written.
     """
-    from orchestrator.drawing.graphviz import GraphvizError  # noqa: PLC0415  # the drawing's imports, for it alone
-    from orchestrator.machine.loader import ChartError  # noqa: PLC0415
-
-    del environ
     try:
         return _draw(arguments)
     except (ChartError, GraphvizError, UsageError) as error:
-        say(error, error=True)
+        return refuse(error)
     except OSError as error:
-        say(f"{error.filename}: {error.strerror}", error=True)
-    return 2
+        return refuse(f"{error.filename}: {error.strerror}")
 
 
 def _draw(arguments: Namespace) -> int:
-    from orchestrator.job.files import read_bytes  # noqa: PLC0415
-
     charts = _charts(arguments)
     form = _format(arguments, len(charts))
-    _highlighted(charts, arguments.highlight)
+    _check_highlight(charts, arguments.highlight)
+    drawn = partial(draw, form=form, here=arguments.highlight, full=arguments.view == "full")
     if arguments.output is None and arguments.into is None:
-        return _print(arguments, charts, form)
+        if arguments.check:
+            raise UsageError("--check: of which file? Name it with -o or --into")
+        return _print(charts, form, drawn)
     stale = []
-    for path, content in _files(arguments, charts, form):
+    for path, content in _files(arguments, charts, form, drawn):
         if path.exists() and not path.is_file():
             raise UsageError(f"{path}: is no regular file, and is left as it is: name another one")
         if not path.exists() or not _same(read_bytes(path), content, form):
             stale.append(path)
             if not arguments.check:
-                _write(path, content)
-    if not arguments.check:
+                write_atomically(path, content, named=True)
+    if not stale or not arguments.check:
         return 0
     for path in stale:
         say(f"{path}: is {'out of date' if path.exists() else 'not there'}", error=True)
-    if stale:
-        say(f"to fix: {_command(arguments)}", error=True)
-    return 1 if stale else 0
+    say(f"to fix: {_command(arguments)}", error=True)
+    return 1
 
 
 def _same(one: bytes, other: bytes, form: str) -> bool:
     """Whether two files say the same: a checkout may have changed a text's line ends."""
-    if form == "png":
-        return one == other
-    return re.sub(rb"\r\n?", b"\n", one) == re.sub(rb"\r\n?", b"\n", other)
+    if form != "png":
+        one, other = (re.sub(rb"\r\n?", b"\n", text) for text in (one, other))
+    return one == other
 
 
-def _charts(arguments: Namespace) -> "list[Chart]":
-    from orchestrator.job.own_chart import load_file  # noqa: PLC0415
-    from orchestrator.machine.loader import load  # noqa: PLC0415
-
+def _charts(arguments: Namespace) -> list[Chart]:
     if arguments.chart is None:
         return [load(action) for action in dict.fromkeys(arguments.actions or ACTIONS)]
     if arguments.actions:
@@ -147,10 +141,8 @@ def _is_directory(output: str) -> bool:
     return output.endswith("/") or Path(output).is_dir()
 
 
-def _highlighted(charts: "Sequence[Chart]", name: str) -> None:
+def _check_highlight(charts: Sequence[Chart], name: str) -> None:
     """Refuse a state that none of the charts has."""
-    from difflib import get_close_matches  # noqa: PLC0415
-
     known = list(dict.fromkeys(state for chart in charts for state in chart.states))
     if not name or name in known:
         return
@@ -161,68 +153,51 @@ def _highlighted(charts: "Sequence[Chart]", name: str) -> None:
     raise UsageError(f"--highlight {name}: {where}; {hint}")
 
 
-def _print(arguments: Namespace, charts: "list[Chart]", form: str) -> int:
-    from orchestrator.drawing.formats import draw  # noqa: PLC0415
-    from orchestrator.drawing.model import View  # noqa: PLC0415
-
-    if arguments.check:
-        raise UsageError("--check: of which file? Name it with -o or --into")
+def _print(charts: list[Chart], form: str, drawn: Callable[[list[Chart]], bytes]) -> int:
     if len(charts) > 1 and form != "page":
         raise UsageError(f"{form} is a file for each action: name one action, or a directory with -o")
-    if form == "png" and sys.stdout.isatty():
+    if form != "png":
+        say(drawn(charts).decode().removesuffix("\n"))
+    elif sys.stdout.isatty():
         raise UsageError("png is nothing for a terminal: name a file with -o")
-    drawn = draw(charts, form, View(arguments.view), arguments.highlight)
-    if form == "png":
-        write_bytes(drawn)
     else:
-        say(drawn.decode().removesuffix("\n"))
+        write_bytes(drawn(charts))
     return 0
 
 
-def _files(arguments: Namespace, charts: "list[Chart]", form: str) -> "Iterator[tuple[Path, bytes]]":
+def _files(
+    arguments: Namespace, charts: list[Chart], form: str, drawn: Callable[[list[Chart]], bytes]
+) -> Iterator[tuple[Path, bytes]]:
     """Each file and what belongs in it."""
-    from orchestrator.drawing.formats import draw  # noqa: PLC0415
-    from orchestrator.drawing.model import View  # noqa: PLC0415
-
-    view, here = View(arguments.view), arguments.highlight
     if arguments.into is not None:
         path = Path(arguments.into)
         if form not in {"mermaid", "dot", "table"}:
             raise UsageError(f"--into {path}: {form} is not text for a Markdown file: choose mermaid, dot or table")
-        yield path, _inserted(path, {chart.action: draw([chart], form, view, here) for chart in charts}, form)
+        yield path, _inserted(path, {chart.action: drawn([chart]).decode() for chart in charts}, form)
         return
     path, directory = Path(arguments.output), _is_directory(arguments.output)
     if form == "page":
-        yield (path / "README.md" if directory else path), draw(charts, form, view, here)
+        yield (path / "README.md" if directory else path), drawn(charts)
         return
     if len(charts) > 1 and not directory:
         raise UsageError(f"-o {path}: {form} is a file for each action: name a directory, as in -o {path.parent}/")
     for chart in charts:
         name = f"{chart.action.lower()}{SUFFIXES[form]}"
-        yield (path / name if directory else path), draw([chart], form, view, here)
+        yield (path / name if directory else path), drawn([chart])
 
 
-def _inserted(path: Path, drawings: dict[str, bytes], form: str) -> bytes:
+def _inserted(path: Path, drawings: dict[str, str], form: str) -> bytes:
     """A Markdown file with drawings between their markers."""
-    from orchestrator.drawing.page import fenced  # noqa: PLC0415
-    from orchestrator.job.files import read_text  # noqa: PLC0415
-
     text = read_text(path, exact=True)
     for action, drawing in drawings.items():
         opening, closing = f"<!-- diagram {action} -->", f"<!-- end of diagram {action} -->"
         found = re.search(rf"{opening}(\r\n|\n|\r)(.*?){closing}", text, re.DOTALL)
         if not found:
             raise UsageError(f"{path}: has no lines {opening} and {closing}: write them where the drawing shall stand")
-        block = drawing.decode() if form == "table" else fenced(form, drawing.decode())
+        block = drawing if form == "table" else fenced(form, drawing)
         lines = f"\n{block}\n".replace("\n", found[1])
         text = f"{text[: found.start(2)]}{lines}{text[found.end(2) :]}"
     return text.encode()
-
-
-def _write(path: Path, content: bytes) -> None:
-    from orchestrator.job.files import write_atomically  # noqa: PLC0415
-
-    write_atomically(path, content, named=True)
 
 
 def _command(arguments: Namespace) -> str:

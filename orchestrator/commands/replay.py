@@ -1,15 +1,17 @@
 """`replay`: recorded runs again, on the code and charts of today."""
 
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 
-from orchestrator.job.streams import say
+from orchestrator.debugger.journal_reader import JournalError, read_journal
+from orchestrator.debugger.replay import Divergence, chart_of, replay, summary
+from orchestrator.job.masking import Mask
+from orchestrator.job.streams import refuse, say
+from orchestrator.machine.loader import ChartError
 
-__all__ = ["HELP", "add_to", "execute"]
+__all__ = ["add_to", "execute"]
 
-HELP = "do recorded runs again, with the code and charts of today"
-
-REPEATS, DIFFERS, NO_JOURNAL = 0, 1, 2
+REPEATS, DIFFERS = 0, 1  # exit codes
 
 DESCRIPTION = """\
 Feed what a run recorded (journal.jsonl, beside its results) to the code and charts of today:
@@ -22,7 +24,6 @@ exit codes: 0 every run repeats; 1 one differs; 2 a file is no journal
 
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
-    parser.formatter_class = RawDescriptionHelpFormatter
     parser.description = DESCRIPTION
     parser.add_argument("journals", nargs="+", metavar="JOURNAL", help="a journal.jsonl")
     parser.add_argument(
@@ -34,28 +35,17 @@ def add_to(parser: ArgumentParser) -> None:
     )
 
 
-def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
-    """Replay them, one after the other.
-
-    Returns:
-        The exit code.
-    """
-    del environ
+def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
+    """Replay them, one after the other."""
     return max(_replay(file, recorded=arguments.chart == "recorded") for file in arguments.journals)
 
 
 def _replay(file: str, *, recorded: bool) -> int:
-    from orchestrator.debugger.journal_reader import JournalError, read_journal  # noqa: PLC0415
-    from orchestrator.debugger.replay import Divergence, chart_of, replay, summary  # noqa: PLC0415
-    from orchestrator.job.masking import Mask  # noqa: PLC0415
-    from orchestrator.machine.loader import ChartError  # noqa: PLC0415
-
     try:
         journal = read_journal(file)
         chart = chart_of(journal, recorded=recorded)
     except (JournalError, ChartError) as error:
-        say(error, error=True)
-        return NO_JOURNAL
+        return refuse(error)
     told = Mask().line(f"{file}: {summary(journal)}")  # no name in it makes a line of its own
     try:
         standing = replay(journal, chart)

@@ -3,11 +3,10 @@
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 
+from orchestrator.job.job import Job
 from orchestrator.job.variables import VARIABLES
 
-__all__ = ["HELP", "add_to", "execute"]
-
-HELP = "the job, from variables and flags; flags win"
+__all__ = ["add_to", "execute"]
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -29,13 +28,7 @@ def add_to(parser: ArgumentParser) -> None:
 
 
 def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
-    """Do the job.
-
-    Returns:
-        Its exit code.
-    """
-    from orchestrator.job.job import Job  # noqa: PLC0415
-
+    """Do the job."""
     flags = {name: value for name in VARIABLES if (value := getattr(arguments, name)) is not None}
     if arguments.resume is not None:
         flags["FIVETRAN_STATE_FILE"] = arguments.resume

@@ -3,11 +3,9 @@
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 
-from orchestrator.commands.rehearse import add_scenario, rehearse
+from orchestrator.commands.demo import add_scenario, rehearse
 
-__all__ = ["HELP", "add_to", "execute"]
-
-HELP = "serve a simulated Fivetran, to rehearse a pipeline"
+__all__ = ["add_to", "execute"]
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -19,17 +17,6 @@ def add_to(parser: ArgumentParser) -> None:
     )
 
 
-def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
-    """Serve it until interrupted.
-
-    Returns:
-        The exit code.
-    """
-    del environ
-
-    def simulate() -> int:
-        from orchestrator.simulator import rehearsal  # noqa: PLC0415
-
-        return rehearsal.simulate(arguments.scenario, arguments.port, arguments.speed)
-
-    return rehearse(arguments, simulate)
+def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
+    """Serve it until interrupted."""
+    return rehearse(arguments, lambda there: there.simulate(arguments.scenario, arguments.speed, arguments.port))

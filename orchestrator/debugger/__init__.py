@@ -14,4 +14,5 @@
     shell           where it is typed
 
 Needs the extra `debug` (rich, prompt_toolkit, and the simulator's werkzeug); `journal_reader` and `replay` do not.
+Imports simulator/ and all below it.
 """

@@ -13,9 +13,8 @@ from orchestrator.debugger.files import write
 from orchestrator.debugger.journal_reader import INJECTED
 from orchestrator.debugger.ports import Refusal
 from orchestrator.debugger.screen import Console
+from orchestrator.drawing.formats import GraphvizError
 from orchestrator.drawing.formats import draw as picture
-from orchestrator.drawing.graphviz import GraphvizError
-from orchestrator.drawing.model import View
 from orchestrator.fivetran.vocabulary import meaning_of
 from orchestrator.values.formatting import duration, iso
 
@@ -85,7 +84,7 @@ def draw(console: Console, file: str = "") -> None:
         raise Refusal(f"{file!r} does not say what to draw: let it end in {', '.join(PICTURES)}")
     taken = {(step.source, step.target) for step in session.steps}
     try:
-        content = picture([session.chart], form, View.MAIN, session.state.name, taken)
+        content = picture([session.chart], form, session.state.name, way=taken)
     except GraphvizError as error:
         raise Refusal(str(error)) from error
     write(file, content)

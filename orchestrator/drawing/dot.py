@@ -6,13 +6,13 @@ can paint the way of a run over the svg with CSS alone.
 """
 
 from collections.abc import Iterator
-from html import escape
+from html import escape as _text
 
 from orchestrator.drawing.model import Diagram, Edge, Node
-from orchestrator.drawing.shape import broken, rows, spread, upward
+from orchestrator.drawing.shape import broken, ends, upward
 from orchestrator.machine.chart import Kind
 
-__all__ = ["edge_id", "render", "state_id"]
+__all__ = ["render"]
 
 _FONT = "Helvetica,Arial,sans-serif"
 _INK, _GREY, _GREEN = "#24292f", "#57606a", "#1a7f37"
@@ -42,16 +42,6 @@ _HERE = {"penwidth": "5", "color": _INK, "fillcolor": "#fff1a8"}
 _INITIAL = {"shape": "circle", "style": "filled", "fillcolor": _INK, "width": "0.18", "fixedsize": "true", "label": ""}
 
 
-def state_id(name: str) -> str:
-    """The id of a state in the svg."""
-    return f"state-{name}"
-
-
-def edge_id(source: str, target: str) -> str:
-    """The id of a line in the svg."""
-    return f"edge-{source}-{target}"
-
-
 def render(diagram: Diagram) -> str:
     """The drawing as DOT."""
     return "\n".join(_lines(diagram)) + "\n"
@@ -66,19 +56,17 @@ def _lines(diagram: Diagram) -> Iterator[str]:
     yield f"  edge [{_attributes(_EDGE)}]"
     yield f'  "" [{_attributes(_INITIAL | {"id": "initial", "class": "initial", "group": "happy"})}]'
     yield f'  "" -> {_quoted(diagram.initial)} [{_attributes(_HEAVY | {"class": "edge happy"})}]'
-    ends = rows(diagram, _A_ROW)
-    lengths = {edge: number for number, row in enumerate(ends, 1) for edge in row}
+    lengths = ends(diagram, _A_ROW)
     in_order = {edge.source for edge in lengths}
     for node in diagram.nodes:
         ordering = ', ordering="out"' if node.name in in_order else ""
         yield f"  {_quoted(node.name)} [{_node(node)}{ordering}]"
     turned = upward(diagram)  # said to Graphviz, which else might turn round a line of the happy path
-    for edge in [*(edge for edge in diagram.edges if edge not in lengths), *spread(ends)]:
-        attributes = _edge(edge, lengths.get(edge, 1))
+    for edge in [*(edge for edge in diagram.edges if edge not in lengths), *lengths]:
+        way, back = (edge.source, edge.target), ""
         if edge in turned:
-            yield f'  {_quoted(edge.target)} -> {_quoted(edge.source)} [{attributes}, dir="back"]'
-        else:
-            yield f"  {_quoted(edge.source)} -> {_quoted(edge.target)} [{attributes}]"
+            way, back = (edge.target, edge.source), ', dir="back"'
+        yield f"  {' -> '.join(map(_quoted, way))} [{_edge(edge, lengths.get(edge, 1))}{back}]"
     yield "}"
 
 
@@ -96,7 +84,7 @@ def _node(node: Node) -> str:
     classes += [name for name in ("happy", "here", "visited") if getattr(node, name)]
     name = "<br/>".join(map(_text, broken(node, node.name)))
     label = {"label": f"<<b>{name}</b>{captions}>"}
-    return _attributes({"id": state_id(node.name), "class": " ".join(classes)} | label | style)
+    return _attributes({"id": f"state-{node.name}", "class": " ".join(classes)} | label | style)
 
 
 def _edge(edge: Edge, rows: int) -> str:
@@ -106,7 +94,7 @@ def _edge(edge: Edge, rows: int) -> str:
     classes = ["edge", *(f"group-{group}" for group in edge.groups)]
     classes += [name for name in ("happy", "again", "taken") if getattr(edge, name)]
     label = {"label": f"<{'<br/>'.join(_labels(edge))}>"}
-    return _attributes({"id": edge_id(edge.source, edge.target), "class": " ".join(classes)} | label | style)
+    return _attributes({"id": f"edge-{edge.source}-{edge.target}", "class": " ".join(classes)} | label | style)
 
 
 def _labels(edge: Edge) -> Iterator[str]:
@@ -116,19 +104,11 @@ def _labels(edge: Edge) -> Iterator[str]:
 
 
 def _attributes(attributes: dict[str, str]) -> str:
-    return ", ".join(f"{name}={_value(value)}" for name, value in attributes.items())
-
-
-def _value(value: str) -> str:
-    """A value: what stands in angle brackets is markup."""
-    return value if value.startswith("<") else _quoted(value)
+    """Attributes as DOT; a value in angle brackets is markup."""
+    return ", ".join(f"{name}={value if value[:1] == '<' else _quoted(value)}" for name, value in attributes.items())
 
 
 def _quoted(text: str) -> str:
     """A text in quotes; Graphviz takes a backslash for the beginning of a code, and `&` for that of an entity."""
     escaped = text.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _text(text: str) -> str:
-    return escape(text)

@@ -8,11 +8,10 @@ is a line of that state's text, and final states stand in rows.
 
 import re
 from collections.abc import Iterator
-from itertools import count
 from textwrap import wrap
 
 from orchestrator.drawing.model import Diagram, Edge, Node
-from orchestrator.drawing.shape import broken, rows, spread, stubs
+from orchestrator.drawing.shape import broken, ends, stubs
 from orchestrator.machine.chart import Kind
 
 __all__ = ["render"]
@@ -55,20 +54,21 @@ def render(diagram: Diagram) -> str:
 def _lines(diagram: Diagram) -> Iterator[str]:
     names = _names(diagram)
     again = {edge.source: edge for edge in diagram.edges if edge.again}
-    ends = rows(diagram, _A_ROW)
+    lengths = ends(diagram, _A_ROW)
     yield _CONFIGURATION
-    yield f"  accTitle: {_plain(diagram.title)}"
+    title = re.sub(r"[\s#;{}%]+", " ", diagram.title).strip()
+    yield f"  accTitle: {title}"
     yield f'  {_INITIAL}((" ")) ==> {names[diagram.initial]}'
     for node in diagram.nodes:
         yield f"  {names[node.name]}{_node(node, again.get(node.name))}"
-    yield from _edges(diagram, names, ends)
+    yield from _edges(diagram, names, lengths)
     members = {name: [names[node.name] for node in diagram.nodes if name in _classes(node)] for name in _CLASSES}
     members |= {"initial": [_INITIAL]}
     if diagram.legend:
         text = "<br/>".join(_text(line) for said in diagram.legend for line in wrap(said, _LINE))
         yield f'  {_NOTE}["{text}"]'
-        lowest = next((edge.target for edge in ends[0] if edge.happy), diagram.initial)
-        yield f"  {names[lowest]} ~~~{'~' * len(ends)} {_NOTE}"
+        lowest = next((edge.target for edge in lengths if edge.happy), diagram.initial)
+        yield f"  {names[lowest]} ~~~{'~' * max(lengths.values(), default=1)} {_NOTE}"
         members |= {"note": [_NOTE]}
     for name, style in _CLASSES.items():
         yield f"  classDef {name} {style}"
@@ -76,36 +76,27 @@ def _lines(diagram: Diagram) -> Iterator[str]:
             yield f"  class {','.join(members[name])} {name}"
 
 
-def _edges(diagram: Diagram, names: dict[str, str], ends: list[list[Edge]]) -> Iterator[str]:
+def _edges(diagram: Diagram, names: dict[str, str], lengths: dict[Edge, int]) -> Iterator[str]:
     short = stubs(diagram)
-    rest = [edge for edge in diagram.edges if not any(edge in row for row in ends) and not edge.again]
+    rest = [edge for edge in diagram.edges if edge not in lengths and not edge.again]
     place = {node.name: number for number, node in enumerate(diagram.nodes)}
     # Of each state the short lines come first: found by trial, for labels that keep clear of each other.
     rest.sort(key=lambda edge: (place[edge.source], edge not in short))
-    length = {edge: number for number, row in enumerate(ends, 1) for edge in row}
-    styled: dict[str, list[int]] = {"happy": [0], "taken": []}
-    number = count(1)  # as Mermaid counts the lines, the first of all being 0
-    for edge in [*rest, *spread(ends)]:
+    lines, taken = list[str](), list[str]()
+    happy = ["0"]  # as Mermaid counts the lines, the first of all being 0
+    for edge in [*rest, *lengths]:
         source, target = names[edge.source], names[edge.target]
         if edge in short:
             target = f'_{place[edge.source]}["{_text(edge.target)}"]:::stub'
-        if edge.happy:  # two lines that nobody sees, one to each side: the layout then draws this one straight
-            yield f"  {source} ~~~ {target}"
-            next(number)
-        yield f"  {source} {_arrow(edge, length.get(edge, 1))} {target}"
-        at = next(number)
-        styled["happy"] += [at] if edge.happy and not edge.taken else []
-        styled["taken"] += [at] if edge.taken else []
-        if edge.happy:
-            yield f"  {source} ~~~ {target}"
-            next(number)
-    yield f"  linkStyle {_list(styled['happy'])} stroke:#1a7f37"
-    if styled["taken"]:
-        yield f"  linkStyle {_list(styled['taken'])} stroke:#24292f,stroke-width:5px"
-
-
-def _list(numbers: list[int]) -> str:
-    return ",".join(map(str, numbers))
+        # Two lines that nobody sees, one to each side of a happy one: the layout then draws this one straight.
+        beside = [f"  {source} ~~~ {target}"] if edge.happy else []
+        lines += [*beside, f"  {source} {_arrow(edge, lengths.get(edge, 1))} {target}", *beside]
+        if edge.happy or edge.taken:
+            (taken if edge.taken else happy).append(str(len(lines) - len(beside)))
+    yield from lines
+    yield f"  linkStyle {','.join(happy)} stroke:#1a7f37"
+    if taken:
+        yield f"  linkStyle {','.join(taken)} stroke:#24292f,stroke-width:5px"
 
 
 def _names(diagram: Diagram) -> dict[str, str]:
@@ -141,7 +132,3 @@ def _arrow(edge: Edge, length: int) -> str:
 def _text(text: str) -> str:
     """Text in quotes: what would end it or mean something is an entity of Mermaid's."""
     return re.sub(r'[#"<>&`]', lambda found: f"#{ord(found[0])};", text)
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[\s#;{}%]+", " ", text).strip()

@@ -5,8 +5,7 @@ own but shapes and colours.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from enum import StrEnum, unique
+from dataclasses import dataclass, replace
 
 from orchestrator.fivetran.effects import EFFECTS, Call
 from orchestrator.fivetran.vocabulary import raised_by
@@ -16,46 +15,26 @@ from orchestrator.values.exchange import Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
 
-__all__ = ["Diagram", "Edge", "Node", "Note", "View", "diagram", "happy_path", "request_of"]
+__all__ = ["Diagram", "Edge", "Node", "Note", "diagram", "happy_path", "request_of"]
 
 # A job as nobody has it: its requests have placeholders in their paths.
 _ANY = Settings(action="", connector_id="{id}", api_key="", api_secret="", schema="{schema}", table="{table}")
 _SIGNALLED = 128  # exit codes from here on are those of signals
 
 
-@unique
-class View(StrEnum):
-    """How much of a chart is drawn."""
-
-    MAIN = "main"
-    FULL = "full"
-
-
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A state.
-
-    Attributes:
-        name: Its name.
-        kind: What it is.
-        captions: What stands below its name, a line each: the request, the pause, the code.
-        asks: It asks Fivetran.
-        exit: Exit code of a final state, else None.
-        concludes: Entering it records the verdict.
-        happy: It is on the happy path.
-        here: It is the highlighted one.
-        visited: The way led through it.
-    """
+    """A state."""
 
     name: str
     kind: Kind
-    captions: tuple[str, ...]
-    asks: bool
-    exit: int | None
-    concludes: bool
-    happy: bool
-    here: bool
-    visited: bool
+    captions: tuple[str, ...]  # what stands below its name, a line each: the request, the pause, the code
+    asks: bool  # it asks Fivetran
+    exit: int | None  # exit code of a final state, else None
+    concludes: bool  # entering it records the verdict
+    happy: bool  # it is on the happy path
+    here: bool  # it is the highlighted one
+    visited: bool  # the way led through it
 
     @property
     def end(self) -> str:
@@ -67,23 +46,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """All the edges that are drawn from one state to another: one line.
+    """All the edges that are drawn from one state to another: one line."""
 
-    Attributes:
-        source: The state that is left.
-        target: The state that is entered.
-        events: What leads there: the happy one first, then as in the file.
-        groups: The shared groups that some of them come from.
-        happy: It is on the happy path.
-        taken: The way led along it.
-    """
-
-    source: str
-    target: str
-    events: tuple[str, ...]
-    groups: tuple[str, ...]
-    happy: bool
-    taken: bool
+    source: str  # the state that is left
+    target: str  # the state that is entered
+    events: tuple[str, ...]  # what leads there: the happy one first, then as in the file
+    groups: tuple[str, ...]  # the shared groups that some of them come from
+    happy: bool  # it is on the happy path
+    taken: bool  # the way led along it
 
     @property
     def again(self) -> bool:
@@ -93,19 +63,12 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Edges that are not drawn but said: several states have them alike.
+    """Edges that are not drawn but said: several states have them alike."""
 
-    Attributes:
-        events: What happens.
-        sources: To which states.
-        target: Where that leads; "" for the state itself.
-        best_effort: It leads where success leads.
-    """
-
-    events: tuple[str, ...]
-    sources: tuple[str, ...]
-    target: str
-    best_effort: bool
+    events: tuple[str, ...]  # what happens
+    sources: tuple[str, ...]  # to which states
+    target: str  # where that leads; "" for the state itself
+    best_effort: bool  # it leads where success leads
 
     @property
     def text(self) -> str:
@@ -118,25 +81,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """A drawing.
+    """A drawing."""
 
-    Attributes:
-        action: START, STATUS, TEST or FORCE_RESYNC.
-        title: One line for people.
-        initial: The first state.
-        nodes: The states, in the order of the file.
-        edges: The lines between them, in the order of the file.
-        notes: What is not drawn; () where everything is.
-        base: What "…" at the beginning of a path stands for; "" where none is shortened.
-    """
-
-    action: str
-    title: str
-    initial: str
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
-    notes: tuple[Note, ...]
-    base: str
+    action: str  # START, STATUS, TEST or FORCE_RESYNC
+    title: str  # one line for people
+    initial: str  # the first state
+    nodes: tuple[Node, ...]  # the states, in the order of the file
+    edges: tuple[Edge, ...]  # the lines between them, in the order of the file
+    notes: tuple[Note, ...]  # what is not drawn; () where everything is
+    base: str  # what "…" at the beginning of a path stands for; "" where none is shortened
 
     @property
     def legend(self) -> tuple[str, ...]:
@@ -146,13 +99,13 @@ class Diagram:
 
 
 def diagram(
-    chart: Chart, *, view: View = View.MAIN, here: str = "", way: Collection[tuple[str, str]] = frozenset()
+    chart: Chart, *, full: bool = False, here: str = "", way: Collection[tuple[str, str]] = frozenset()
 ) -> Diagram:
     """The drawing of a chart.
 
     Args:
         chart: The chart.
-        view: `MAIN` leaves to a note what states share, `FULL` draws every edge.
+        full: Draw every edge; else what states share is left to a note.
         here: A state to highlight, or "".
         way: The way so far: each (source, target) that a run went along. It is always drawn.
     """
@@ -160,9 +113,7 @@ def diagram(
     happy = {*path, chart.initial, *(chart.states[name].edges[event] for name, event in path.items())}
     visited = {here, *(name for pair in way for name in pair)} - {""}
     best_effort = {state.name: _best_effort(chart, state) for state in chart.states.values()}
-    folded: set[tuple[str, str]] = set()
-    if view is View.MAIN:
-        folded = _folded(chart, path, best_effort, way)
+    folded = set() if full else _folded(chart, path, best_effort, way)
     base = _base(chart)
     nodes = tuple(
         Node(
@@ -256,14 +207,12 @@ def _folded(
 
 
 def _reached(chart: Chart, folded: set[tuple[str, str]]) -> set[str]:
-    found: set[str] = set()
-    todo = {chart.initial}
-    while todo:
-        found |= todo
-        todo = {
-            target for source, event, target in chart.edges() if source in found and (source, event) not in folded
-        } - found
-    return found
+    """The states that lines lead to."""
+    drawn = {
+        name: replace(state, edges={event: to for event, to in state.edges.items() if (name, event) not in folded})
+        for name, state in chart.states.items()
+    }
+    return replace(chart, states=drawn).reachable(chart.initial)
 
 
 def _edges(state: State, folded: set[tuple[str, str]], happy: str, way: Collection[tuple[str, str]]) -> Iterator[Edge]:

@@ -1,13 +1,15 @@
-"""A page about charts in Markdown: `statecharts/README.md`, or one of a chart of somebody's own."""
+"""Charts in Markdown: tables, and a page such as `statecharts/README.md`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from orchestrator.drawing import mermaid
-from orchestrator.drawing.model import View, diagram
-from orchestrator.drawing.table import endings, events, table
-from orchestrator.machine.chart import Chart
+from orchestrator.drawing.model import diagram, request_of
+from orchestrator.fivetran.vocabulary import meaning_of, raised_by
+from orchestrator.machine.chart import Chart, Kind, State
+from orchestrator.values.events import Event
 
-__all__ = ["fenced", "page"]
+__all__ = ["endings", "events", "fenced", "page", "table"]
 
 _PREFACE = """\
 # The charts
@@ -27,18 +29,18 @@ note below the drawing; the table has every edge. In it an event is raised by
 """
 
 
-def page(charts: Sequence[Chart], view: View = View.MAIN, here: str = "") -> str:
+def page(charts: Sequence[Chart], *, full: bool = False, here: str = "") -> str:
     """The page.
 
     Args:
         charts: What it is about.
-        view: How much of each chart is drawn; the table has every edge.
+        full: Each chart is drawn with every edge, as the table has them.
         here: A state to highlight, or "".
     """
     parts = [_PREFACE]
     for chart in charts:
         parts += [f"## {chart.title}\n", *([f"{chart.about}\n"] if chart.about else [])]
-        parts += [fenced("mermaid", mermaid.render(diagram(chart, view=view, here=here)))]
+        parts += [fenced("mermaid", mermaid.render(diagram(chart, full=full, here=here)))]
         parts += [f"### How {chart.action} ends\n", endings(chart)]
         parts += [f"### Every edge of {chart.action}\n", table(chart)]
     parts += ["## What the events mean\n", events(charts)]
@@ -48,3 +50,64 @@ def page(charts: Sequence[Chart], view: View = View.MAIN, here: str = "") -> str
 def fenced(language: str, text: str) -> str:
     """A block of Markdown in some language."""
     return f"```{language}\n{text}```\n"
+
+
+def table(chart: Chart) -> str:
+    """Every edge: the state, what it does, what happens, who raises it, and where that leads."""
+    rows = [row for state in chart.states.values() for row in _rows(state)]
+    return _markdown(("state", "what it does", "event", "raised by", "target"), rows)
+
+
+def endings(chart: Chart) -> str:
+    """Every way to end: the exit code, its final state, and the verdicts that lead there."""
+    verdicts: dict[str, list[str]] = {}
+    for verdict in chart.verdicts():
+        verdicts.setdefault(chart.exit_of(verdict)[0], []).append(f"`{verdict}`: {meaning_of(verdict)}")
+    rows = [(str(code), name, "; ".join(verdicts.get(name, ()))) for code, name in chart.exits().items()]
+    return _markdown(("exit code", "final state", "verdict"), rows)
+
+
+def events(charts: Sequence[Chart]) -> str:
+    """Every event that is in one of the charts, who raises it, and what it means."""
+    used = {event for chart in charts for _, event, _ in chart.edges()}
+    rows = [(f"`{event}`", raised_by(event), meaning_of(event)) for event in Event if event in used]
+    return _markdown(("event", "raised by", "meaning"), rows)
+
+
+def _rows(state: State) -> Iterator[tuple[str, ...]]:
+    first = (state.name, _does(state))
+    if not state.edges:
+        yield *first, "", "", ""
+    for (target, raiser), group in groupby(state.edges, key=lambda event: (state.edges[event], raised_by(event))):
+        raised = "choice" if state.kind is Kind.CHOOSES else raiser
+        yield *first, ", ".join(group), raised, "same" if target == state.name else target
+        first = ("", "")
+
+
+def _does(state: State) -> str:
+    if state.kind is Kind.EXIT:
+        return f"Ends with exit code {state.exit}."
+    request, meaning = request_of(state), meaning_of(state.operand, state.kind)
+    if request is not None and request.changes:  # its meaning says what has happened when it is answered
+        meaning = request.purpose
+    if state.kind is Kind.WAITS:
+        meaning = f"{meaning[:1].lower()}{meaning[1:]}"
+    verb = {Kind.WAITS: "waits ", Kind.CHOOSES: "chooses: "}.get(state.kind, "")
+    said = f"{verb}{meaning}"
+    parts = [
+        *([f"`{request}`"] if request else []),
+        *(["Concludes."] if state.concludes else []),
+        f"{said[:1].upper()}{said[1:]}{'' if said.endswith(('.', '?')) else '.'}",
+        *([f"At most {state.tries} tries."] if state.tries else []),
+    ]
+    return " ".join(parts)
+
+
+def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown, its columns in line for whoever reads the text."""
+    body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in [head, *body]) for column in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *body]
+    return "".join(
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |\n" for line in lines
+    )

@@ -6,14 +6,16 @@ from textwrap import wrap
 from orchestrator.drawing.model import Diagram, Edge, Node
 from orchestrator.machine.chart import Kind
 
-__all__ = ["broken", "rows", "spread", "stubs", "upward"]
+__all__ = ["broken", "ends", "stubs", "upward"]
 
 _SHORT = 15  # characters of a line in a diamond: that is twice as wide as its text
 _MANY = 3  # lines to a state from beside the happy path: so many are drawn short
 
 
-def rows(diagram: Diagram, number: int) -> list[list[Edge]]:
-    """The lines to final states, a row of these at a time; the happy one stands in the middle of the first.
+def ends(diagram: Diagram, number: int) -> dict[Edge, int]:
+    """The lines to final states from left to right, each with the row that its state stands in, from 1.
+
+    The happy one stands in the middle of the first row; lines to lower rows run between those to the first.
 
     Args:
         diagram: The drawing.
@@ -21,20 +23,16 @@ def rows(diagram: Diagram, number: int) -> list[list[Edge]]:
     """
     sources = Counter(edge.target for edge in diagram.edges)
     finals = {node.name for node in diagram.nodes if node.exit is not None and sources[node.name] == 1}
-    ends = [edge for edge in diagram.edges if edge.target in finals]
-    others = [edge for edge in ends if not edge.happy]
-    found = [others[place : place + number] for place in range(0, len(others), number)] or [[]]
+    lines = [edge for edge in diagram.edges if edge.target in finals]
+    others = [edge for edge in lines if not edge.happy]
+    first, *lower = [others[place : place + number] for place in range(0, len(others), number)] or [[]]
     half = number // 2
-    found[0][half:half] = [edge for edge in ends if edge.happy]
-    return found
-
-
-def spread(ends: list[list[Edge]]) -> list[Edge]:
-    """The lines to final states from left to right: those to lower rows run between those to the first."""
-    middle = next((place for place, edge in enumerate(ends[0]) if edge.happy), len(ends[0]) // 2)
-    left = [edge for row in ends for edge in row[:middle]]
-    right = [edge for row in ends[:0:-1] for edge in row[middle:]]
-    return [*left, *ends[0][middle : middle + 1], *right, *ends[0][middle + 1 :]]
+    first[half:half] = [edge for edge in lines if edge.happy]
+    middle = next((place for place, edge in enumerate(first) if edge.happy), len(first) // 2)
+    left = [edge for row in (first, *lower) for edge in row[:middle]]
+    right = [edge for row in reversed(lower) for edge in row[middle:]]
+    rows = {edge: place for place, row in enumerate((first, *lower), 1) for edge in row}
+    return {edge: rows[edge] for edge in (*left, *first[middle : middle + 1], *right, *first[middle + 1 :])}
 
 
 def stubs(diagram: Diagram) -> set[Edge]:

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from errno import EPIPE
 from typing import TextIO, cast
 
-__all__ = ["PATIENCE", "Output", "lines", "output", "say", "say_at_once", "standard", "write_bytes"]
+__all__ = ["PATIENCE", "Output", "lines", "output", "refuse", "say", "say_at_once", "standard", "write_bytes"]
 
 MOST = 1_000_000  # bytes that wait for a reader
 PATIENCE = 10.0  # seconds that a log's reader has at the end to take some more of it
@@ -287,6 +287,12 @@ def say(text: object, *, error: bool = False) -> None:
     from orchestrator.job.masking import Mask  # noqa: PLC0415  # the job says nothing in this way
 
     print(Mask().block(str(text)), file=sys.stderr if error else None)  # what else prints calls this
+
+
+def refuse(problem: object) -> int:
+    """Say on stderr why a command does not do what was asked for; the exit code of that."""
+    say(problem, error=True)
+    return 2
 
 
 def say_at_once(text: str) -> None:

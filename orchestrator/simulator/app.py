@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
@@ -24,12 +24,10 @@ from orchestrator.simulator.connection import Connection
 from orchestrator.simulator.scenario import Fault, Scenario
 from orchestrator.values.clock import SystemClock
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-__all__ = ["KEY", "SECRET", "Arrival", "Reply", "Seen", "Simulator"]
+__all__ = ["KEY", "SECRET", "Arrival", "Simulator"]
 
 KEY, SECRET = "rehearsal-key", "rehearsal-secret"
+_CREDENTIALS = f"Basic {base64.b64encode(f'{KEY}:{SECRET}'.encode()).decode()}"
 
 _OPERATIONS = {
     ("GET", ""): "get",
@@ -43,89 +41,53 @@ _OPERATIONS = {
     ("GET", "/warnings"): "warnings",
 }
 _PATH = re.compile(r"/v1/connections/[^/]+(/.*)?")
-_JSON = {"Content-Type": "application/json"}
-_BREAKS = frozenset({"reset", "hang", "trickle", "truncate", "short"})  # faults on the socket
+_JSON = "application/json"
 INSTANT = 1e-6  # seconds that are none
 LONGEST_HISTORY = 7 * 86_400.0  # seconds that one request may ask for
 _PERSISTENT = {"schedule_type", "paused", "sync_frequency", "config", "auth"}
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A request that arrived.
-
-    Attributes:
-        operation: get, patch, sync, resync, test, schemas, history, errors, warnings; "" for a path that there is
-            none at.
-        method: HTTP method.
-        path: Path.
-        body: JSON body, or None.
-        at: Seconds since the epoch.
-        outcome: The status answered, or the fault.
-        headers: Its headers.
-        syncing: A sync was running when it arrived.
-        acts_at: When it was carried out, or will be; None where it never is.
-    """
-
-    operation: str
-    method: str
-    path: str
-    body: Any
-    at: float
-    outcome: str
-    headers: Mapping[str, str]
-    syncing: bool = False
-    acts_at: float | None = None
-
-
-class Reply(NamedTuple):
-    """An answer.
-
-    Attributes:
-        status: HTTP status.
-        headers: HTTP headers.
-        body: The body.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 @dataclass(slots=True)
 class Arrival:
-    """A request that has arrived, and what becomes of it.
+    """A request that has arrived, and what becomes of it."""
 
-    Attributes:
-        operation: As `Seen` has it.
-        method: HTTP method.
-        identity: The connection's id, or "".
-        query: What its address asks for.
-        headers: Its headers.
-        content: Its JSON body.
-        fault: The fault that it meets, or None.
-        acts_at: When it is carried out, in seconds since the epoch.
-        acts_in: Seconds until then, from its arrival.
-        answers_in: Seconds from then to the answer.
-        reply: The answer; None while it is yet to be carried out.
-    """
-
-    operation: str
+    operation: str  # what is asked, as `_OPERATIONS` call it; "" for a path that there is none at
     method: str
-    identity: str
-    query: Mapping[str, str]
+    path: str  # without the query
+    query: Mapping[str, str]  # what its address asks for
     headers: Mapping[str, str]
-    content: Any
-    fault: Fault | None
-    acts_at: float
-    acts_in: float
-    answers_in: float
-    reply: Reply | None = None
+    body: Any  # JSON, or None
+    at: float  # when it arrived, in seconds since the epoch
+    fault: Fault | None  # the fault that it meets, or None
+    answers_in: float  # seconds from when it is carried out to the answer
+    reply: Response | None = None  # the answer; None while it is yet to be carried out
+
+    @property
+    def identity(self) -> str:
+        """The connection's id."""
+        return self.path.split("/")[3]
 
     @property
     def acts(self) -> bool:
         """Whether it is carried out; what only reads is in any case: a broken answer is one of Fivetran's, broken."""
         return self.fault is None or self.fault.carries_out or self.method == "GET"
+
+    @property
+    def acts_in(self) -> float:
+        """Seconds from its arrival until it is carried out."""
+        return self.fault.acts_in if self.fault is not None and self.operation else 0.0
+
+    @property
+    def acts_at(self) -> float:
+        """When it is carried out, in seconds since the epoch."""
+        return self.at + self.acts_in
+
+    @property
+    def outcome(self) -> str:
+        """The status that it is answered with, or the fault."""
+        if self.fault is not None:
+            return f"{self.fault.does}{' after acting' if self.fault.carries_out else ''}"
+        return str(self.reply.status_code if self.reply else "")
 
 
 @dataclass(slots=True)
@@ -136,14 +98,11 @@ class _Armed:
     met: int = 0
 
     def strikes(self, operation: str, *, syncing: bool) -> bool:
-        if self.fault.on not in {"any", operation} or self.fault.when not in {
-            "always",
-            "syncing" if syncing else "idle",
-        }:
+        whens = {"always", "syncing" if syncing else "idle"}
+        if self.fault.on not in {"any", operation} or self.fault.when not in whens:
             return False
         self.met += 1
-        since = self.met - self.fault.skip
-        return since > 0 and (self.fault.times == 0 or since <= self.fault.times)
+        return 0 < self.met - self.fault.skip <= (self.fault.times or self.met)
 
 
 class Simulator:
@@ -152,28 +111,19 @@ class Simulator:
     Args:
         scenario: What happens to each connection.
         clock: The time.
-        key: The API key that it knows.
-        secret: Its secret.
         watch: Told each request.
     """
 
     def __init__(
-        self,
-        scenario: Scenario,
-        clock: SystemClock,
-        *,
-        key: str = KEY,
-        secret: str = SECRET,
-        watch: Callable[[Seen], None] = lambda _: None,
+        self, scenario: Scenario, clock: SystemClock, *, watch: Callable[[Arrival], None] = lambda _: None
     ) -> None:
         self.scenario = scenario
         self.clock = Ahead(clock, scenario.ahead) if scenario.ahead else clock
-        self.seen: list[Seen] = []
+        self.seen: list[Arrival] = []
         self.connections: dict[str, Connection] = {}
         self.armed = [_Armed(fault) for fault in scenario.faults]
         self._watch = watch
         self._late: list[Arrival] = []
-        self._credentials = "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()
         self._lock = threading.RLock()
 
     def add_fault(self, fault: Fault) -> None:
@@ -192,7 +142,6 @@ class Simulator:
     def twin(self, clock: SystemClock) -> "Simulator":
         """Another simulator that stands where this one stands, and goes on by a clock of its own."""
         other = Simulator(self.scenario, clock)
-        other._credentials = self._credentials
         with self._lock:
             known = {id(self.scenario): self.scenario, id(self.clock): other.clock}
             other.connections, other.armed, other._late = deepcopy((self.connections, self.armed, self._late), known)
@@ -204,18 +153,18 @@ class Simulator:
             self.connections[identity] = Connection(identity, self.scenario, self.clock)
         return self.connections[identity]
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request, or meet it with the fault that is due."""
         request = Request(environ)
         arrival = self.arrive(request.method, request.path, request.args, dict(request.headers), request.get_data())
-        connection = environ.get("werkzeug.socket")  # none where a test calls the application itself
+        connection: Any = environ.get("werkzeug.socket")  # none where a test calls the application itself
         faults.wait(connection, self.clock, arrival.acts_in)
         reply = self.answer(arrival)
         faults.wait(connection, self.clock, arrival.answers_in)
-        if arrival.fault is not None and arrival.fault.does in _BREAKS:
-            self._break(connection, arrival.fault, reply.body)
-        answered = Response(reply.body, reply.status, headers={**reply.headers, **self.date(arrival)})
-        return answered(environ, start_response)
+        if arrival.fault is not None and arrival.fault.does in faults.ON_THE_SOCKET:
+            faults.strike(arrival.fault.does, connection, self.clock, reply.data)
+        reply.headers.update(self.date(arrival))
+        return reply(environ, start_response)
 
     def arrive(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
@@ -232,42 +181,27 @@ class Simulator:
         operation = self.operation(method, path)
         with self._lock:
             self.catch_up()
-            identity = path.split("/")[3] if operation else ""
-            connection = self.connection(identity) if operation else None
+            arrival = Arrival(operation, method, path, query, headers, _json(body), self.clock.wall(), None, 0.0)
+            connection = self.connection(arrival.identity) if operation else None
             if connection is not None:
                 connection.live()
             syncing = connection is not None and connection.running is not None
             struck = [armed.fault for armed in self.armed if armed.strikes(operation, syncing=syncing)]
-            fault = struck[0] if struck else None
-            now, acts_in = self.clock.wall(), fault.acts_in if fault and operation else 0.0
-            answers_in = self.scenario.latency + (fault.answers_in if fault else 0.0)
-            arrival = Arrival(
-                operation, method, identity, query, headers, _json(body), fault, now + acts_in, acts_in, answers_in
-            )
-            if arrival.acts and acts_in > 0:
+            arrival.fault = fault = struck[0] if struck else None
+            arrival.answers_in = self.scenario.latency + (fault.answers_in if fault else 0.0)
+            if arrival.acts and arrival.acts_in > 0:
                 self._late.append(arrival)
             else:
                 self._carry_out(arrival)
-            seen = Seen(
-                operation=operation,
-                method=method,
-                path=path,
-                body=arrival.content,
-                at=now,
-                outcome=_outcome(arrival),
-                headers=headers,
-                syncing=syncing,
-                acts_at=now + acts_in if arrival.acts else None,
-            )
-            self.seen.append(seen)
-            self._watch(seen)
+            self.seen.append(arrival)
+            self._watch(arrival)
             if connection is not None and arrival.reply is not None:
                 connection.after(operation)
         return arrival
 
     @staticmethod
     def operation(method: str, path: str) -> str:
-        """What is asked, as `Seen` has it."""
+        """What is asked, as `Arrival` has it."""
         known = _PATH.fullmatch(path)
         return _OPERATIONS.get((method, known[1] or ""), "") if known else ""
 
@@ -282,65 +216,48 @@ class Simulator:
                 connection.after(arrival.operation)
                 connection.moment = None
 
-    def answer(self, arrival: Arrival) -> Reply:
+    def answer(self, arrival: Arrival) -> Response:
         """What it is answered with, `acts_in` seconds after it arrived.
 
         The `Date` is not in it yet, nor what the fault does to the socket.
         """
         with self._lock:
             self.catch_up()
-        fault, reply = arrival.fault, arrival.reply
-        if reply is None:
+        if arrival.reply is None:
             raise ValueError("this request is yet to be carried out")
-        if fault is not None and fault.does == "answer":
-            failed = self._failed(fault.status, fault.code, fault.message)
-            return failed._replace(headers={**failed.headers, **fault.headers})
-        return reply
+        return arrival.reply
 
     def date(self, arrival: Arrival) -> Mapping[str, str]:
         """The header with the time, now, if there is to be one."""
         undated = not self.scenario.dated or (arrival.fault is not None and arrival.fault.does == "undated")
         return {} if undated else {"Date": formatdate(self.clock.wall() + self.scenario.skew, usegmt=True)}
 
-    def _break(self, connection: Any, fault: Fault, body: bytes) -> None:  # noqa: ANN401  # a socket, by WSGI untyped
-        match fault.does:
-            case "reset":
-                faults.reset(connection)
-            case "hang":
-                faults.hang(connection, self.clock)
-            case "trickle":
-                faults.trickle(connection, self.clock, body)
-            case "truncate":
-                faults.truncate(connection, body)
-            case _:
-                faults.short(connection, body)
-
     # --- Answers ------------------------------------------------------------------------------
 
     def _carry_out(self, arrival: Arrival) -> None:
         """Do what a request asks, or nothing where a fault keeps it from that."""
+        if arrival.acts:
+            arrival.reply = self._answer(arrival)
+            if arrival.operation == "test" and arrival.reply.status_code == HTTPStatus.OK:
+                arrival.answers_in += self.scenario.test_seconds
         fault = arrival.fault
-        if fault is not None and not arrival.acts:
-            arrival.reply = self._failed(fault.status, fault.code, fault.message)
-            return
-        arrival.reply = self._answer(arrival)
-        if arrival.operation == "test" and arrival.reply.status == HTTPStatus.OK:
-            arrival.answers_in += self.scenario.test_seconds
+        if fault is not None and (fault.does == "answer" or not arrival.acts):
+            arrival.reply = self._failed(fault.status, fault.code, fault.message, fault.headers)
 
-    def _answer(self, arrival: Arrival) -> Reply:
+    def _answer(self, arrival: Arrival) -> Response:
         if not arrival.operation:
             return self._failed(404, "NotFound", "HTTP 404 Not Found")
-        if arrival.headers.get("Authorization") != self._credentials:
+        if arrival.headers.get("Authorization") != _CREDENTIALS:
             return self._failed(401, "Unauthorized", "Invalid authorization credentials")
-        if "application/json" not in arrival.headers.get("Accept", ""):
+        if _JSON not in arrival.headers.get("Accept", ""):
             return self._failed(406, "NotAcceptable", "HTTP 406 Not Acceptable")
         if not self.scenario.exists:
             return self._failed(404, "NotFound_Connection", f"Cannot find connection with id '{arrival.identity}'")
-        if arrival.method != "GET" and not isinstance(arrival.content, dict):
+        if arrival.method != "GET" and not isinstance(arrival.body, dict):
             return self._failed(400, "InvalidInput", "The request has no JSON object as its body")
-        return self._do(arrival.operation, self.connection(arrival.identity), arrival.content, arrival.query)
+        return self._do(arrival.operation, self.connection(arrival.identity), arrival.body, arrival.query)
 
-    def _do(self, operation: str, connection: Connection, content: Any, query: Mapping[str, str]) -> Reply:  # noqa: ANN401  # any JSON
+    def _do(self, operation: str, connection: Connection, content: Any, query: Mapping[str, str]) -> Response:  # noqa: ANN401  # any JSON
         """The answer to a request that is in order."""
         match operation:
             case "get":
@@ -368,7 +285,7 @@ class Simulator:
             case _:
                 return self._success({"schemas": self._schemas()})
 
-    def _resync(self, connection: Connection, scope: Mapping[str, Any]) -> Reply:
+    def _resync(self, connection: Connection, scope: Mapping[str, Any]) -> Response:
         if not self.scenario.table_resync:
             return self._failed(400, "InvalidInput", "This connector does not support table-level re-sync")
         for schema, tables in scope.items():
@@ -383,13 +300,13 @@ class Simulator:
             return self._failed(409, "Conflict", "A sync is running and cannot be completed first")
         return self._success(None, "Re-sync has been triggered successfully")
 
-    def _history(self, connection: Connection, window: Mapping[str, str]) -> Reply:
+    def _history(self, connection: Connection, window: Mapping[str, str]) -> Response:
         since, until = (parse_time(window.get(name)) for name in ("start_time", "end_time"))
         if since is None or until is None or not 0 < until - since <= LONGEST_HISTORY:
             return self._failed(400, "InvalidInput", "The time range is not one of up to 7 days")
         return self._evidence(connection.syncs(since, until), available=self.scenario.history)
 
-    def _evidence(self, items: list[dict[str, Any]], *, available: bool) -> Reply:
+    def _evidence(self, items: list[dict[str, Any]], *, available: bool) -> Response:
         if not available:
             return self._failed(403, "Forbidden", "This feature is not available for your account")
         return self._success({"items": items})
@@ -408,22 +325,15 @@ class Simulator:
         }
 
     @staticmethod
-    def _success(data: Mapping[str, Any] | None, message: str = "") -> Reply:
+    def _success(data: Mapping[str, Any] | None, message: str = "") -> Response:
         body = {"code": "Success", **({"message": message} if message else {}), **({"data": data} if data else {})}
-        return Reply(200, _JSON, json.dumps(body).encode())
+        return Response(json.dumps(body), content_type=_JSON)
 
     @staticmethod
-    def _failed(status: int, code: str, message: str) -> Reply:
+    def _failed(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
         if not code:
-            return Reply(status, {"Content-Type": "text/html; charset=utf-8"}, message.encode())
-        return Reply(status, _JSON, json.dumps({"code": code, "message": message}).encode())
-
-
-def _outcome(arrival: Arrival) -> str:
-    """What `Seen` says of it."""
-    if arrival.fault is not None:
-        return f"{arrival.fault.does}{' after acting' if arrival.fault.carries_out else ''}"
-    return str(arrival.reply.status if arrival.reply else "")
+            return Response(message, status, headers, content_type="text/html; charset=utf-8")
+        return Response(json.dumps({"code": code, "message": message}), status, headers, content_type=_JSON)
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401  # any JSON

@@ -4,9 +4,8 @@ What happens in time happens in its order and at its own moment, however seldom 
 `history` and `triggers` are the truth about every sync, and about every request for one.
 """
 
-import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -35,33 +34,19 @@ _STATUSES = {
 
 @dataclass(slots=True)
 class Sync:
-    """A sync that was asked for.
+    """A sync that was asked for."""
 
-    Attributes:
-        plan: What becomes of it.
-        cause: "sync", "resync", "schedule", "unpaused", "retry" or "somebody".
-        asked_at: When it was asked for, in seconds since the epoch.
-        not_before: When it may start: after the one that is being stopped for it.
-        origin: The sync that this one goes on with, by a retry or after a reschedule; or None.
-        stops_at: When it will be stopped, or None.
-        stopped_by: What stopped it: "patch", "sync", "clash" or "somebody"; "" where nothing did.
-        ended_at: When it ended, or None.
-        outcome: How it ended, in the plan's words, or "stopped" or "clashed"; "" while it runs.
-        failed_inside: `failed_at` has moved, though it goes on.
-        shown_at: When its date shows, or None where none does, or not yet.
-    """
-
-    plan: SyncPlan
-    cause: str
-    asked_at: float
-    not_before: float = 0.0
-    origin: "Sync | None" = None
-    stops_at: float | None = None
-    stopped_by: str = ""
-    ended_at: float | None = None
-    outcome: str = ""
-    failed_inside: bool = False
-    shown_at: float | None = None
+    plan: SyncPlan  # what becomes of it
+    cause: str  # "sync", "resync", "schedule", "unpaused", "retry" or "somebody"
+    asked_at: float  # when it was asked for, in seconds since the epoch
+    not_before: float = 0.0  # when it may start: after the one that is being stopped for it
+    origin: "Sync | None" = None  # the sync that this one goes on with, by a retry or after a reschedule; or None
+    stops_at: float | None = None  # when it will be stopped, or None
+    stopped_by: str = ""  # what stopped it: "patch", "sync", "clash" or "somebody"; "" where nothing did
+    ended_at: float | None = None  # when it ended, or None
+    outcome: str = ""  # how it ended, in the plan's words, or "stopped" or "clashed"; "" while it runs
+    failed_inside: bool = False  # `failed_at` has moved, though it goes on
+    shown_at: float | None = None  # when its date shows, or None where none does, or not yet
 
     @property
     def starts_at(self) -> float:
@@ -82,58 +67,30 @@ class Sync:
 
 @dataclass(slots=True)
 class Trigger:
-    """A request for a sync that was carried out.
+    """A request for a sync that was carried out."""
 
-    Attributes:
-        kind: "sync" or "resync".
-        at: When it was carried out, in seconds since the epoch.
-        sync: The sync that it started, or that was there already; None where it did nothing.
-        started: It started that sync.
-    """
-
-    kind: str
-    at: float
-    sync: Sync | None
-    started: bool
+    kind: str  # "sync" or "resync"
+    at: float  # when it was carried out, in seconds since the epoch
+    sync: Sync | None  # the sync that it started, or that was there already; None where it did nothing
+    started: bool  # it started that sync
 
 
-@dataclass(slots=True)
-class _Due:
-    """What will happen by itself.
-
-    Attributes:
-        at: When, in seconds since the epoch.
-        kind: "date", "inside", "retry", "resume" or "other".
-        what: What it is about.
-    """
-
-    at: float
-    kind: str
-    what: Any
+_Due = tuple[float, Callable[[], None]]  # when something happens by itself, and what
 
 
 @dataclass(slots=True)
 class Connection:
-    """A connection.
-
-    Attributes:
-        identity: Its id.
-        scenario: What happens to it.
-        clock: The time.
-        history: Every sync, in the order in which they were asked for.
-        triggers: Every request for a sync that was carried out.
-        moment: What is asked of it is asked at this moment; None for now.
-    """
+    """A connection."""
 
     identity: str
-    scenario: Scenario
-    clock: SystemClock
-    history: list[Sync] = field(default_factory=list)
-    triggers: list[Trigger] = field(default_factory=list)
+    scenario: Scenario  # what happens to it
+    clock: SystemClock  # the time
+    history: list[Sync] = field(default_factory=list)  # every sync, in the order in which they were asked for
+    triggers: list[Trigger] = field(default_factory=list)  # every request for a sync that was carried out
     members: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
     rescheduled_for: float | None = None
-    moment: float | None = None
+    moment: float | None = None  # what is asked of it is asked at this moment; None for now
     _due: list[_Due] = field(default_factory=list)
     _met: dict[str, int] = field(default_factory=dict)
     _plans_used: int = 0
@@ -171,7 +128,9 @@ class Connection:
         self.members.update(given)
         if self.scenario.running is not None:
             self.history.append(Sync(self.scenario.running, "somebody", now))
-        self._due = [_Due(now + other.at, "other", other) for other in self.scenario.others if not other.after]
+        for other in self.scenario.others:
+            if not other.after:
+                self._later(now + other.at, self._start_for_somebody, other)
 
     def adopt(self, document: Mapping[str, Any], running: str) -> None:
         """Be as a document says; from now on the scenario's syncs are the ones that follow.
@@ -189,7 +148,7 @@ class Connection:
         self.history, self._due, self._plans_used = [], [], 0
         self.rescheduled_for = put_off if state == "rescheduled" else None
         if self.rescheduled_for is not None:
-            self._due.append(_Due(self.rescheduled_for, "resume", None))
+            self._later(self.rescheduled_for, self._resume, self.rescheduled_for)
         if running:
             self._start(running, queued=state != "syncing")
 
@@ -264,7 +223,7 @@ class Connection:
             self._met[kind] = self._met.get(kind, 0) + 1
             for other in self.scenario.others:
                 if other.after == kind and other.nth == self._met[kind]:
-                    self._due.append(_Due(self._now + other.at, "other", other))
+                    self._later(self._now + other.at, self._start_for_somebody, other)
 
     # --- What is kept about it ----------------------------------------------------------------
 
@@ -277,7 +236,9 @@ class Connection:
                 "sync_id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.identity}/{number}")),
                 "start": _iso(sync.starts_at) if sync.starts_at <= self._now else None,
                 "end": None if sync.ended_at is None or sync.ended_at > known else _iso(sync.ended_at),
-                "status": _status(sync) if sync.ended_at is not None and sync.ended_at <= known else None,
+                "status": None
+                if sync.ended_at is None or sync.ended_at > known
+                else sync.plan.history_status or _STATUSES[sync.outcome],
                 "reason": sync.plan.reason if sync.outcome == "fails" else None,
                 "stages": sync.stages(),
             }
@@ -316,23 +277,22 @@ class Connection:
         """The sync that is running, or None."""
         return next((sync for sync in self._open() if sync.starts_at <= self._now), None)
 
-    def begin(self, plan: SyncPlan, cause: str) -> None:
-        """Start a sync now, whoever asked for it."""
-        self.live()
-        self._begin(plan, cause)
-
     def live(self) -> None:
         """Let everything happen that has happened by now, in its order."""
         now = self.clock.wall() if self.moment is None else self.moment
         while True:
-            ahead = [(sync.ends_at, partial(self._end, sync)) for sync in self._open()]
-            ahead += [(due.at, partial(self._happen, due)) for due in self._due]
-            at, happen = min(ahead, key=itemgetter(0), default=(math.inf, None))
-            if happen is None or at > now:
+            ends: list[_Due] = [(sync.ends_at, partial(self._end, sync)) for sync in self._open()]
+            due = min([*ends, *self._due], key=itemgetter(0), default=None)
+            if due is None or due[0] > now:
                 break
-            self._now = max(self._now, at)
-            happen()
+            if due in self._due:
+                self._due.remove(due)
+            self._now = max(self._now, due[0])
+            due[1]()
         self._now = max(self._now, now)
+
+    def _later(self, at: float, happen: Callable[..., None], *about: object) -> None:
+        self._due.append((at, partial(happen, *about)))
 
     def _open(self) -> list[Sync]:
         return [sync for sync in self.history if sync.ended_at is None]
@@ -343,7 +303,7 @@ class Connection:
         sync = Sync(plan, cause, self._now, not_before=stopping, origin=origin)
         self.history.append(sync)
         if plan.fails_inside is not None:
-            self._due.append(_Due(sync.starts_at + plan.fails_inside, "inside", sync))
+            self._later(sync.starts_at + plan.fails_inside, self._fail_inside, sync)
 
     def _start(self, cause: str, origin: Sync | None = None, *, queued: bool = True) -> None:
         plans = self.scenario.syncs
@@ -351,9 +311,14 @@ class Connection:
         plan = plans[min(self._plans_used, len(plans)) - 1]
         self._begin(plan if queued else replace(plan, queued=0.0), cause, origin)
 
-    def _start_by_schedule(self, origin: Sync | None = None) -> None:
-        if self.members["schedule_type"] != "manual" and self.current is None:
+    def _resume(self, at: float, origin: Sync | None = None) -> None:
+        """The time has come that a sync was rescheduled for."""
+        if self.rescheduled_for == at and self.members["schedule_type"] != "manual" and self.current is None:
             self._start("schedule", origin)
+
+    def _retry(self, origin: Sync) -> None:
+        if self.current is None and not self.members["paused"]:
+            self._start("retry", origin)
 
     def _stop(self, sync: Sync, by: str) -> None:
         if sync.stops_at is None:
@@ -362,24 +327,10 @@ class Connection:
             if sync.ends_at <= self._now:
                 self._end(sync)
 
-    def _happen(self, due: _Due) -> None:
-        """What is due happens."""
-        self._due.remove(due)
-        match due.kind:
-            case "date":
-                self._set_date(*due.what)
-            case "inside":
-                if due.what.ended_at is None:
-                    due.what.failed_inside = True
-                    self._set_date("failed_at", due.at)
-            case "retry":
-                if self.current is None and not self.members["paused"]:
-                    self._start("retry", due.what)
-            case "resume":
-                if self.rescheduled_for == due.at:
-                    self._start_by_schedule(due.what)
-            case _:
-                self._start_for_somebody(due.what)
+    def _fail_inside(self, sync: Sync) -> None:
+        if sync.ended_at is None:
+            sync.failed_inside = True
+            self._set_date("failed_at", self._now)
 
     def _start_for_somebody(self, other: Other) -> None:
         if other.force:
@@ -398,30 +349,24 @@ class Connection:
         sync.outcome = sync.plan.ends
         match sync.plan.ends:
             case "succeeds":
-                self._succeed(sync)
+                if self.status["setup_state"] == "broken":
+                    self.status.update(setup_state="connected", tasks=[])
+                self._show(sync, "succeeded_at")
             case "fails":
-                self._fail(sync)
+                self.status["tasks"] = [{"code": "sync_failure", "message": sync.plan.reason, "details": None}]
+                if self.scenario.failure_breaks:
+                    self.status["setup_state"] = "broken"
+                self._show(sync, "failed_at")
+                if sync.plan.retries_in is not None:
+                    self._later(sync.ends_at + sync.plan.retries_in, self._retry, sync)
             case "reschedules" if self.current is None:  # else one that waits for its end takes its place
                 self.rescheduled_for = sync.ends_at + sync.plan.again_in
-                self._due.append(_Due(self.rescheduled_for, "resume", sync))
+                self._later(self.rescheduled_for, self._resume, self.rescheduled_for, sync)
             case "pauses":
                 self.members["paused"] = True
             case "breaks":
                 self.status["setup_state"] = "broken"
                 self.status["tasks"] = [{"code": "reconnect", "message": "Reconnect your source", "details": None}]
-
-    def _succeed(self, sync: Sync) -> None:
-        if self.status["setup_state"] == "broken":
-            self.status.update(setup_state="connected", tasks=[])
-        self._show(sync, "succeeded_at")
-
-    def _fail(self, sync: Sync) -> None:
-        self.status["tasks"] = [{"code": "sync_failure", "message": sync.plan.reason, "details": None}]
-        if self.scenario.failure_breaks:
-            self.status["setup_state"] = "broken"
-        self._show(sync, "failed_at")
-        if sync.plan.retries_in is not None:
-            self._due.append(_Due(sync.ends_at + sync.plan.retries_in, "retry", sync))
 
     def _show(self, sync: Sync, name: str) -> None:
         """Its date shows, now or later; it is the true one then."""
@@ -429,17 +374,12 @@ class Connection:
         if sync.shown_at <= self._now:
             self._set_date(name, sync.ends_at)
         else:
-            self._due.append(_Due(sync.shown_at, "date", (name, sync.ends_at)))
+            self._later(sync.shown_at, self._set_date, name, sync.ends_at)
 
     def _set_date(self, name: str, date: float) -> None:
         """A date never goes back: one that shows late may be older than what shows."""
         if date >= (documents.parse_time(self.members[name]) or 0.0):
             self.members[name] = _iso(date)
-
-
-def _status(sync: Sync) -> str | None:
-    """What the history calls its end."""
-    return sync.plan.history_status or _STATUSES[sync.outcome]
 
 
 def _iso(seconds: float) -> str:

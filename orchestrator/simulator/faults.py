@@ -1,33 +1,24 @@
-"""Faults on the socket. Each ends by raising: the server has nothing more to write."""
+"""Faults on the socket. They end by raising: the server has nothing more to write."""
 
+import math
 import os
 import select
 import socket
 import struct
+from contextlib import suppress
+from typing import NoReturn
 
 from orchestrator.values.clock import SystemClock
 
-__all__ = ["hang", "reset", "short", "trickle", "truncate", "wait"]
+__all__ = ["ON_THE_SOCKET", "strike", "wait"]
+
+ON_THE_SOCKET = frozenset({"reset", "hang", "trickle", "truncate", "short"})  # what a fault may do
 
 MOMENT = 0.005  # real seconds between two looks whether the client has gone
 
 
 class DroppedError(ConnectionAbortedError):
     """The connection was dealt with; the server drops it without a word."""
-
-
-def reset(connection: socket.socket) -> None:
-    """RST: the client sees `Connection reset by peer`."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    os.close(connection.detach())
-    raise DroppedError
-
-
-def hang(connection: socket.socket, clock: SystemClock) -> None:
-    """Say nothing until the client goes away."""
-    while not _gone(connection):
-        clock.sleep(clock.speed * MOMENT)
-    raise DroppedError
 
 
 def wait(connection: socket.socket | None, clock: SystemClock, seconds: float) -> None:
@@ -42,29 +33,33 @@ def wait(connection: socket.socket | None, clock: SystemClock, seconds: float) -
         clock.sleep(min(left, clock.speed * MOMENT))
 
 
-def trickle(connection: socket.socket, clock: SystemClock, body: bytes) -> None:
-    """A byte now and then: no single read ever times out."""
-    try:
-        connection.sendall(_head(len(body) + 1_000_000) + body)
-        while not _gone(connection):
-            connection.sendall(b" ")
-            clock.sleep(clock.speed * MOMENT)
-    except OSError:  # the client has gone between two bytes
-        pass
-    raise DroppedError
+def strike(does: str, connection: socket.socket, clock: SystemClock, body: bytes) -> NoReturn:
+    """Do one of `ON_THE_SOCKET`, and drop the connection.
 
-
-def truncate(connection: socket.socket, body: bytes) -> None:
-    """The connection ends in the middle of the body."""
-    connection.sendall(_head(len(body)) + body[: len(body) // 2])
-    connection.shutdown(socket.SHUT_RDWR)
-    raise DroppedError
-
-
-def short(connection: socket.socket, body: bytes) -> None:
-    """The length says less than there is: what is read is no JSON."""
-    connection.sendall(_head(len(body) // 2) + body)
-    connection.shutdown(socket.SHUT_WR)
+    Args:
+        does: Which.
+        connection: The connection.
+        clock: The time.
+        body: The answer as it would be.
+    """
+    match does:
+        case "reset":  # the client sees `Connection reset by peer`
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(connection.detach())
+        case "hang":
+            wait(connection, clock, math.inf)
+        case "trickle":  # a byte now and then: no single read ever times out
+            with suppress(OSError):  # the client has gone between two bytes
+                connection.sendall(_head(len(body) + 1_000_000) + body)
+                while not _gone(connection):
+                    connection.sendall(b" ")
+                    clock.sleep(clock.speed * MOMENT)
+        case "truncate":  # the connection ends in the middle of the body
+            connection.sendall(_head(len(body)) + body[: len(body) // 2])
+            connection.shutdown(socket.SHUT_RDWR)
+        case _:  # the length says less than there is: what is read is no JSON
+            connection.sendall(_head(len(body) // 2) + body)
+            connection.shutdown(socket.SHUT_WR)
     raise DroppedError
 
 

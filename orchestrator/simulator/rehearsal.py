@@ -10,23 +10,18 @@ from orchestrator.job.configuration import report_dir
 from orchestrator.job.job import Job
 from orchestrator.job.masking import Mask
 from orchestrator.job.result import JOURNAL
-from orchestrator.job.streams import say
-from orchestrator.simulator.app import KEY, SECRET, Seen, Simulator
+from orchestrator.job.streams import refuse, say
+from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.scenario import Scenario, load_scenario, names
 from orchestrator.simulator.server import bind, served
 from orchestrator.values.clock import FastClock, SystemClock
 from orchestrator.values.events import SIGNALS
 
-__all__ = ["PortError", "demo", "scenarios", "simulate", "variables"]
+__all__ = ["demo", "scenarios", "simulate", "variables"]
 
 CONNECTOR = "speak_inexpensive"
-DEMO_SPEED = 20.0
 _TELLING = threading.Lock()  # each request has a thread of its own
 HOW = ("FIVETRAN_LOG_FORMAT", "FIVETRAN_JOURNAL", "NO_COLOR", "DATAOPS_DEBUG")
-
-
-class PortError(ValueError):
-    """A port that cannot be had; the message says what to do."""
 
 
 def variables(scenario: Scenario, url: str) -> dict[str, str]:
@@ -41,15 +36,14 @@ def variables(scenario: Scenario, url: str) -> dict[str, str]:
     }
 
 
-def demo(name: str, environ: Mapping[str, str], speed: float = DEMO_SPEED, clock: SystemClock | None = None) -> int:
+def demo(name: str, speed: float, environ: Mapping[str, str]) -> int:
     """Run START against a scenario.
 
     Args:
         name: The scenario.
+        speed: Simulated seconds a real second.
         environ: Only how to log and where results go is taken from it; they go where CI's go
             when it does not say.
-        speed: Simulated seconds a real second.
-        clock: Another clock than one of that speed.
 
     Returns:
         0 if the job ended as the scenario says, 70 if not: one of the two is wrong. The job's
@@ -58,8 +52,7 @@ def demo(name: str, environ: Mapping[str, str], speed: float = DEMO_SPEED, clock
     Raises:
         ScenarioError: There is no such scenario.
     """
-    scenario = load_scenario(name)
-    clock = clock or FastClock(speed)
+    scenario, clock = load_scenario(name), FastClock(speed)
     how = {name: environ[name] for name in HOW if name in environ}
     how["FIVETRAN_REPORT_DIR"] = report_dir({**environ, "CI": "as there"})
     say(f"scenario {name}: {scenario.title} (simulated Fivetran, {speed:g} s in a second)\n", error=True)
@@ -91,23 +84,25 @@ def scenarios() -> str:
     )
 
 
-def simulate(name: str, port: int, speed: float) -> int:
+def simulate(name: str, speed: float, port: int) -> int:
     """Serve a scenario until interrupted.
 
     Args:
         name: The scenario.
-        port: Port on loopback; 0 for any.
         speed: How much faster than told the syncs are. Dates stay real ones.
+        port: Port on loopback; 0 for any.
+
+    Returns:
+        0; 2 if the port is taken, or is none.
 
     Raises:
         ScenarioError: There is no such scenario.
-        PortError: The port is taken, or is none.
     """
     scenario = load_scenario(name)
     try:
         server = bind(Simulator(scenario.faster(speed), SystemClock(), watch=_tell), port)
     except (OSError, OverflowError) as error:
-        raise PortError(f"port {port}: {error}: name another one, or 0 for any") from error
+        return refuse(f"port {port}: {error}: name another one, or 0 for any")
     url = f"http://127.0.0.1:{server.port}"
     say(f"scenario {name}: {scenario.title}", error=True)
     say(f"a simulated Fivetran listens on {url}; Ctrl-C ends it. In another terminal:\n", error=True)
@@ -119,7 +114,7 @@ def simulate(name: str, port: int, speed: float) -> int:
     return 0
 
 
-def _tell(seen: Seen) -> None:
+def _tell(seen: Arrival) -> None:
     with _TELLING:
         line = f"{seen.method} {seen.path} {'' if seen.body is None else seen.body} -> {seen.outcome}"
         say(Mask().line(line), error=True)

@@ -1,21 +1,27 @@
 """Scenarios: what happens to a simulated connection, as TOML."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from types import UnionType
-from typing import Any, Self, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 from orchestrator.job.files import read_text
 from orchestrator.values.parsing import parse_toml
 
 __all__ = ["Fault", "Other", "Scenario", "ScenarioError", "SyncPlan", "load_scenario", "names", "parse_scenario"]
 
-ENDS = ("succeeds", "fails", "vanishes", "reschedules", "pauses", "breaks")
-OPERATIONS = ("any", "get", "patch", "sync", "resync", "test", "schemas", "history", "errors", "warnings")
-DOINGS = ("answer", "slow", "undated", "reset", "hang", "trickle", "truncate", "short")
-WHENS = ("always", "syncing", "idle")
+_FOLDER = files("orchestrator.simulator") / "scenarios"
+_OPERATIONS = ("any", "get", "patch", "sync", "resync", "test", "schemas", "history", "errors", "warnings")
+# The values of those members that have but a few.
+_ALLOWED = {
+    "ends": ("succeeds", "fails", "vanishes", "reschedules", "pauses", "breaks"),
+    "after": ("", *_OPERATIONS),
+    "on": _OPERATIONS,
+    "when": ("always", "syncing", "idle"),
+    "does": ("answer", "slow", "undated", "reset", "hang", "trickle", "truncate", "short"),
+}
 
 
 class ScenarioError(ValueError):
@@ -24,42 +30,19 @@ class ScenarioError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
-    """What becomes of one sync.
+    """What becomes of one sync."""
 
-    Attributes:
-        queued: Seconds between the trigger and the start.
-        lasts: Seconds between start and end.
-        ends: succeeds, fails, vanishes (cancelled), reschedules, pauses or breaks.
-        again_in: Seconds from a reschedule to `rescheduled_for`.
-        fails_inside: Seconds after the start at which `failed_at` moves, though the sync goes on.
-        shows_after: Seconds by which its date shows later than its state.
-        retries_in: Seconds from a failure to Fivetran's own retry, which is the next of the
-            scenario's syncs; None for no retry.
-        history_status: What the history calls its end, where that is not the documented word.
-        reason: Text of the task that Fivetran shows for a failure.
-    """
-
-    queued: float = 0.0
-    lasts: float = 60.0
-    ends: str = "succeeds"
-    again_in: float = 120.0
-    fails_inside: float | None = None
-    shows_after: float = 0.0
+    queued: float = 0.0  # seconds between the trigger and the start
+    lasts: float = 60.0  # seconds between start and end
+    ends: str = "succeeds"  # succeeds, fails, vanishes (cancelled), reschedules, pauses or breaks
+    again_in: float = 120.0  # seconds from a reschedule to `rescheduled_for`
+    fails_inside: float | None = None  # seconds after the start at which `failed_at` moves, though the sync goes on
+    shows_after: float = 0.0  # seconds by which its date shows later than its state
+    # Seconds from a failure to Fivetran's own retry, which is the next of the scenario's syncs; None for no retry
     retries_in: float | None = None
-    history_status: str = ""
+    history_status: str = ""  # what the history calls its end, where that is not the documented word
+    # Text of the task that Fivetran shows for a failure
     reason: str = "The source database refused the connection: too many clients"
-
-    def faster(self, speed: float) -> Self:
-        """The same, in less time."""
-        return replace(
-            self,
-            queued=self.queued / speed,
-            lasts=self.lasts / speed,
-            again_in=self.again_in / speed,
-            fails_inside=None if self.fails_inside is None else self.fails_inside / speed,
-            shows_after=self.shows_after / speed,
-            retries_in=None if self.retries_in is None else self.retries_in / speed,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,158 +50,111 @@ class Other(SyncPlan):
     """A sync that this job did not ask for: from the dashboard, or another tool.
 
     A plain one starts only if none is queued or running; a forced one stops that first.
-
-    Attributes:
-        at: Seconds from the first request about the connection, or from the one that `after` names.
-        after: Right after which request of the job: any, get, patch, sync, ...; "" for none.
-        nth: After which of them.
-        force: It stops the sync that is running.
     """
 
-    at: float = 0.0
-    after: str = ""
-    nth: int = 1
-    force: bool = False
-
-    def faster(self, speed: float) -> Self:
-        """The same, in less time."""
-        return replace(SyncPlan.faster(self, speed), at=self.at / speed)
+    at: float = 0.0  # seconds from the first request about the connection, or from the one that `after` names
+    after: str = ""  # right after which request of the job: any, get, patch, sync, ...; "" for none
+    nth: int = 1  # after which of them
+    force: bool = False  # it stops the sync that is running
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault, a real one: an answer of that status, or something done to the socket.
+    """A fault, a real one: an answer of that status, or something done to the socket."""
 
-    Attributes:
-        on: Which requests: any, get, patch, sync, resync, test, schemas, history or errors.
-        skip: How many of them pass before.
-        times: How many of them it meets; 0 for all that follow.
-        when: Only while a sync is running (syncing), only while none is (idle), or always.
-        does: answer (that status), slow (the true answer, but late), undated (the true answer
-            without a `Date`), reset, hang, trickle, truncate (the connection ends inside the
-            body) or short (the length says less than the body).
-        acts: The request is carried out all the same; a slow or undated one always is.
-        acts_in: Seconds until it is carried out, whether or not the client still waits.
-        answers_in: Seconds from then to whatever the fault does.
-        status: HTTP status of an `answer`.
-        code: Fivetran's code in it; "" for an answer that is not Fivetran's.
-        message: Its message, or the whole body of one that is not Fivetran's.
-        headers: More headers.
-    """
-
-    on: str = "any"
-    skip: int = 0
-    times: int = 1
-    when: str = "always"
+    on: str = "any"  # which requests: any, get, patch, sync, resync, test, schemas, history or errors
+    skip: int = 0  # how many of them pass before
+    times: int = 1  # how many of them it meets; 0 for all that follow
+    when: str = "always"  # only while a sync is running (syncing), only while none is (idle), or always
+    # Answer (that status), slow (the true answer, but late), undated (the true answer without a `Date`), reset, hang,
+    # trickle, truncate (the connection ends inside the body) or short (the length says less than the body)
     does: str = "answer"
-    acts: bool = False
-    acts_in: float = 0.0
-    answers_in: float = 0.0
-    status: int = 502
-    code: str = ""
+    acts: bool = False  # the request is carried out all the same; a slow or undated one always is
+    acts_in: float = 0.0  # seconds until it is carried out, whether or not the client still waits
+    answers_in: float = 0.0  # seconds from then to whatever the fault does
+    status: int = 502  # HTTP status of an `answer`
+    code: str = ""  # Fivetran's code in it; "" for an answer that is not Fivetran's
+    # Its message, or the whole body of one that is not Fivetran's
     message: str = "<html><body><h1>502 Bad Gateway</h1></body></html>"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)  # more headers
 
     @property
     def carries_out(self) -> bool:
         """Whether the request is carried out."""
         return self.acts or self.does in {"slow", "undated"}
 
-    def faster(self, speed: float) -> Self:
-        """The same, in less time."""
-        return replace(self, acts_in=self.acts_in / speed, answers_in=self.answers_in / speed)
-
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario.
-
-    Attributes:
-        name: Its name.
-        title: One line for people.
-        verdict: The verdict that START ends in against it.
-        exit_code: The exit code that START ends with.
-        variables: Variables that the job has besides key, secret and connector.
-        connection: Members of the connection document that differ from the usual; "null" is null.
-        exists: Fivetran knows the connection.
-        overdue: Its own schedule starts a sync as soon as it may.
-        unpausing_starts: Un-pausing starts a sync by itself, on a manual schedule, too.
-        clashes: A trigger on top of a sync that un-pausing started makes two that cancel each other.
-        sync_conflicts: A trigger is answered 409 while a sync is running, instead of changing nothing.
-        patch_cancels: A PATCH stops the sync that is running.
-        stop_takes: Seconds that it takes to stop a sync; it may come to its own end before.
-        stop_shows: A stopped sync moves `failed_at`.
-        failure_breaks: A failed sync makes the connection broken; one that succeeds clears that in any case.
-        table_resync: The connector can re-sync single tables.
-        dated: Answers carry a `Date`.
-        skew: Seconds by which `Date` is ahead of the connection's own dates.
-        ahead: Seconds by which all of Fivetran's clock is ahead of the job's.
-        latency: Seconds that every answer takes.
-        running: A sync of somebody else's, running at the beginning.
-        others: Other syncs, which start later.
-        syncs: The syncs in the order in which they are started; the last one repeats.
-        faults: Faults, each with its own count.
-        setup_tests: What the setup tests find.
-        test_seconds: How long they take.
-        history: The account has a sync history.
-        history_delay: Seconds by which it lags.
-        errors: The account can list active errors.
-        warnings: The account can list warnings.
-        schemas: Schema -> tables at the source.
-    """
+    """One scenario."""
 
     name: str = "succeeds"
-    title: str = ""
-    verdict: str = "succeeded"
-    exit_code: int = 0
+    title: str = ""  # one line for people
+    verdict: str = "succeeded"  # the verdict that START ends in against it
+    exit_code: int = 0  # the exit code that START ends with
+    # Variables that the job has besides key, secret and connector
     variables: Mapping[str, str] = field(default_factory=dict)
+    # Members of the connection document that differ from the usual; "null" is null
     connection: Mapping[str, Any] = field(default_factory=dict)
-    exists: bool = True
-    overdue: bool = False
-    unpausing_starts: bool = False
-    clashes: bool = False
-    sync_conflicts: bool = False
-    patch_cancels: bool = False
-    stop_takes: float = 0.0
-    stop_shows: bool = True
-    failure_breaks: bool = False
-    table_resync: bool = True
-    dated: bool = True
-    skew: float = 0.0
-    ahead: float = 0.0
-    latency: float = 0.0
-    running: SyncPlan | None = None
-    others: tuple[Other, ...] = ()
+    exists: bool = True  # Fivetran knows the connection
+    overdue: bool = False  # its own schedule starts a sync as soon as it may
+    unpausing_starts: bool = False  # un-pausing starts a sync by itself, on a manual schedule, too
+    clashes: bool = False  # a trigger on top of a sync that un-pausing started makes two that cancel each other
+    sync_conflicts: bool = False  # a trigger is answered 409 while a sync is running, instead of changing nothing
+    patch_cancels: bool = False  # a PATCH stops the sync that is running
+    stop_takes: float = 0.0  # seconds that it takes to stop a sync; it may come to its own end before
+    stop_shows: bool = True  # a stopped sync moves `failed_at`
+    failure_breaks: bool = False  # a failed sync makes the connection broken; one that succeeds clears that in any case
+    table_resync: bool = True  # the connector can re-sync single tables
+    dated: bool = True  # answers carry a `Date`
+    skew: float = 0.0  # seconds by which `Date` is ahead of the connection's own dates
+    ahead: float = 0.0  # seconds by which all of Fivetran's clock is ahead of the job's
+    latency: float = 0.0  # seconds that every answer takes
+    running: SyncPlan | None = None  # a sync of somebody else's, running at the beginning
+    others: tuple[Other, ...] = ()  # other syncs, which start later
+    # The syncs in the order in which they are started; the last one repeats
     syncs: tuple[SyncPlan, ...] = (SyncPlan(),)
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Fault, ...] = ()  # faults, each with its own count
+    # What the setup tests find
     setup_tests: tuple[Mapping[str, Any], ...] = (
         {"title": "Validate Login", "status": "PASSED", "message": "", "details": None},
         {"title": "Connecting to Database", "status": "PASSED", "message": "", "details": None},
         {"title": "Checking Replication Lag", "status": "SKIPPED", "message": "Not needed", "details": None},
     )
-    test_seconds: float = 20.0
-    history: bool = True
-    history_delay: float = 0.0
-    errors: bool = True
-    warnings: bool = True
+    test_seconds: float = 20.0  # how long they take
+    history: bool = True  # the account has a sync history
+    history_delay: float = 0.0  # seconds by which it lags
+    errors: bool = True  # the account can list active errors
+    warnings: bool = True  # the account can list warnings
+    # Schema -> tables at the source
     schemas: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"public": ("orders", "customers")})
 
-    def faster(self, speed: float) -> Self:
+    def faster(self, speed: float) -> "Scenario":
         """The same, in less time."""
-        return replace(
-            self,
-            running=self.running and self.running.faster(speed),
-            others=tuple(other.faster(speed) for other in self.others),
-            syncs=tuple(plan.faster(speed) for plan in self.syncs),
-            faults=tuple(fault.faster(speed) for fault in self.faults),
-            test_seconds=self.test_seconds / speed,
-            stop_takes=self.stop_takes / speed,
-            history_delay=self.history_delay / speed,
-            latency=self.latency / speed,
-        )
+        return _faster(self, speed)
 
 
 T = TypeVar("T")
+
+# Members that are seconds of what happens.
+_DURATIONS = {
+    *("queued", "lasts", "again_in", "fails_inside", "shows_after", "retries_in", "at", "acts_in", "answers_in"),
+    *("test_seconds", "stop_takes", "history_delay", "latency"),
+}
+
+
+def _faster(value: T, speed: float) -> T:
+    made: Any = value
+    if isinstance(made, tuple):
+        made = tuple(_faster(one, speed) for one in made)
+    elif isinstance(made, Scenario | SyncPlan | Fault):
+        members = {member.name: getattr(made, member.name) for member in fields(made)}
+        for name, member in members.items():
+            is_time = name in _DURATIONS and member is not None
+            members[name] = member / speed if is_time else _faster(member, speed)
+        made = type(made)(**members)
+    return cast("T", made)
+
 
 # What a member of each type is called in TOML.
 _WORDS: dict[Any, str] = {
@@ -248,16 +184,21 @@ def _fits(value: Any, form: Any) -> bool:  # noqa: ANN401  # any TOML, any annot
     return form is Any or type(value) is form
 
 
-def _make(kind: type[T], where: str, table: Mapping[str, Any], **fixed: Any) -> T:  # noqa: ANN401  # any member
+def _make(kind: type[T], name: str, key: str, table: Mapping[str, Any], made: Mapping[str, Any]) -> T:
+    """Make what a table of a scenario is about; `made` are members that are made already."""
+    where = f"scenario {name}: {key}".removesuffix(": ")
     if not isinstance(table, dict):
         raise ScenarioError(f"{where}: {table!r} is not a table")
     known = {member.name: member.type for member in fields(kind)}  # type: ignore[arg-type]  # only dataclasses
-    for name, value in table.items():
-        if name not in known:
-            raise ScenarioError(f"{where}: unknown key {name!r}; known: {', '.join(sorted(known))}")
-        if not _fits(value, known[name]):
-            raise ScenarioError(f"{where}: {name}: {value!r} is not {_WORDS[known[name]]}")
-    return kind(**{**table, **fixed})
+    for member, value in table.items():
+        if member not in known:
+            raise ScenarioError(f"{where}: unknown key {member!r}; known: {', '.join(sorted(known))}")
+        if not _fits(value, known[member]):
+            raise ScenarioError(f"{where}: {member}: {value!r} is not {_WORDS[known[member]]}")
+        allowed = _ALLOWED.get(member, (value,))
+        if value not in allowed:
+            raise ScenarioError(f"scenario {name}: {member}: {value!r} is none of {', '.join(filter(None, allowed))}")
+    return kind(**{**table, **made})
 
 
 def parse_scenario(name: str, text: str) -> Scenario:
@@ -271,44 +212,26 @@ def parse_scenario(name: str, text: str) -> Scenario:
         document = parse_toml(text)
     except ValueError as error:
         raise ScenarioError(f"{where}: {error}") from error
-    tables = {key: document.pop(key, [{}] if key == "syncs" else []) for key in ("syncs", "others", "faults")}
-    for key, value in tables.items():
-        if not isinstance(value, list):
-            raise ScenarioError(f"{where}: {key}: write [[{key}]] above each")
-    plans = tuple(_make(SyncPlan, f"{where}: syncs", plan) for plan in tables["syncs"])
-    if not plans:
+    made: dict[str, Any] = {"name": name}
+    for key, kind in {"syncs": SyncPlan, "others": Other, "faults": Fault}.items():
+        if key in document:
+            tables = document.pop(key)
+            if not isinstance(tables, list):
+                raise ScenarioError(f"{where}: {key}: write [[{key}]] above each")
+            made[key] = tuple(_make(kind, name, key, table, {}) for table in tables)
+    if "running" in document:
+        made["running"] = _make(SyncPlan, name, "running", document.pop("running"), {})
+    scenario = _make(Scenario, name, "", document, made)
+    if not scenario.syncs:
         raise ScenarioError(f"{where}: syncs: is empty: leave it out for one that succeeds")
-    running = document.pop("running", None)
-    others = tuple(_make(Other, f"{where}: others", other) for other in tables["others"])
-    faults = tuple(_make(Fault, f"{where}: faults", fault) for fault in tables["faults"])
-    scenario = _make(
-        Scenario,
-        where,
-        document,
-        name=name,
-        syncs=plans,
-        running=None if running is None else _make(SyncPlan, f"{where}: running", running),
-        others=others,
-        faults=faults,
-    )
     if not isinstance(scenario.connection.get("status", {}), dict):
         raise ScenarioError(f"{where}: connection: status: {scenario.connection['status']!r} is not a table")
-    for key, value, allowed in (
-        *(("ends", plan.ends, ENDS) for plan in (*plans, *others, scenario.running) if plan is not None),
-        *(("after", other.after, ("", *OPERATIONS)) for other in others),
-        *(("on", fault.on, OPERATIONS) for fault in faults),
-        *(("when", fault.when, WHENS) for fault in faults),
-        *(("does", fault.does, DOINGS) for fault in faults),
-    ):
-        if value not in allowed:
-            raise ScenarioError(f"{where}: {key}: {value!r} is none of {', '.join(filter(None, allowed))}")
     return scenario
 
 
 def names() -> list[str]:
     """The names of the scenarios that come with the package."""
-    folder = files("orchestrator.simulator").joinpath("scenarios")
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return sorted(entry.name.removesuffix(".toml") for entry in _FOLDER.iterdir() if entry.name.endswith(".toml"))
 
 
 def load_scenario(name: str) -> Scenario:
@@ -326,5 +249,4 @@ def load_scenario(name: str) -> Scenario:
     name = name.replace("-", "_")
     if name not in names():
         raise ScenarioError(f"no scenario is called {name!r}; there are: {', '.join(names())}")
-    folder = files("orchestrator.simulator").joinpath("scenarios")
-    return parse_scenario(name, folder.joinpath(f"{name}.toml").read_text("utf-8"))
+    return parse_scenario(name, (_FOLDER / f"{name}.toml").read_text("utf-8"))

@@ -5,14 +5,11 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from orchestrator.simulator.app import Simulator
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 __all__ = ["Handler", "bind", "served"]
 
@@ -43,7 +40,7 @@ class Handler(WSGIRequestHandler):
         except ConnectionError as error:
             self.connection_dropped(error)
 
-    def connection_dropped(self, error: BaseException, environ: "WSGIEnvironment | None" = None) -> None:
+    def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
         """A fault has dealt with the connection: there is no next request on it."""
         del error, environ
         self.close_connection = True

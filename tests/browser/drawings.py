@@ -7,8 +7,9 @@ from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
-from orchestrator.drawing import graphviz, mermaid
-from orchestrator.drawing.model import View, diagram
+from orchestrator.drawing import mermaid
+from orchestrator.drawing.formats import picture
+from orchestrator.drawing.model import diagram
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import load, parse
@@ -32,19 +33,19 @@ def main(directory: Path) -> None:
     """Write them, and what each of them should show."""
     drawings = []
     for name, chart in charts():
-        for view in View:
+        for view in ("main", "full"):
             here = chart.conclusion.name
-            drawing = diagram(chart, view=view, here=here, way={(chart.initial, here)})
-            plain = diagram(chart, view=view)
+            drawing = diagram(chart, full=view == "full", here=here, way={(chart.initial, here)})
+            plain = diagram(chart, full=view == "full")
             drawings.append(
                 {
                     "name": f"{name}-{view}",
                     "model": asdict(plain),
                     "mermaid": mermaid.render(plain),
-                    "svg": graphviz.render(plain, "svg").decode(),
+                    "svg": picture(plain, "svg").decode(),
                     "highlighted": {
                         "mermaid": mermaid.render(drawing),
-                        "svg": graphviz.render(drawing, "svg").decode(),
+                        "svg": picture(drawing, "svg").decode(),
                         "here": here,
                     },
                 }

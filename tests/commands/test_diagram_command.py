@@ -10,9 +10,8 @@ import pytest
 
 from orchestrator.cli import main
 from orchestrator.drawing import dot, mermaid
-from orchestrator.drawing.model import View, diagram
-from orchestrator.drawing.page import page
-from orchestrator.drawing.table import table
+from orchestrator.drawing.model import diagram
+from orchestrator.drawing.page import page, table
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
 
@@ -37,7 +36,7 @@ def draw(*arguments: str | Path) -> int:
     ("arguments", "expected"),
     [
         (("start",), mermaid.render(diagram(load("START")))),
-        (("START", "--view", "full"), mermaid.render(diagram(load("START"), view=View.FULL))),
+        (("START", "--view", "full"), mermaid.render(diagram(load("START"), full=True))),
         (("START", "--highlight", "polling"), mermaid.render(diagram(load("START"), here="polling"))),
         (("TEST", "--format", "dot"), dot.render(diagram(load("TEST")))),
         (("TEST", "--format", "table"), table(load("TEST"))),
@@ -322,7 +321,7 @@ def test_png_is_compared_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """In a picture a line end is no line end: one that differs there is out of date."""
     path = tmp_path / "start.png"
     path.write_bytes(b"\x89PNG\n")
-    monkeypatch.setattr("orchestrator.drawing.formats.draw", lambda *_: b"\x89PNG\r\n")
+    monkeypatch.setattr("orchestrator.commands.diagram.draw", lambda *_, **__: b"\x89PNG\r\n")
 
     assert draw("START", "-o", path, "--check") == 1
 

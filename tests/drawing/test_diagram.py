@@ -12,17 +12,17 @@ import pytest
 from record_journals import FOLDER
 
 from orchestrator.debugger.journal_reader import read_journal
-from orchestrator.drawing import dot, graphviz, mermaid
-from orchestrator.drawing.model import Diagram, Edge, View, diagram, happy_path
-from orchestrator.drawing.page import page
+from orchestrator.drawing import dot, mermaid
+from orchestrator.drawing.formats import GraphvizError, picture
+from orchestrator.drawing.model import Diagram, Edge, diagram, happy_path
+from orchestrator.drawing.page import endings, events, page, table
 from orchestrator.drawing.shape import upward
-from orchestrator.drawing.table import endings, events, table
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart, Kind, State
 from orchestrator.machine.loader import load
 
 CHARTS = {action: load(action) for action in ACTIONS}
-DRAWINGS = list(product(ACTIONS, View))
+DRAWINGS = list(product(ACTIONS, (False, True)))
 SVG = "{http://www.w3.org/2000/svg}"
 
 needs_graphviz = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
@@ -67,7 +67,7 @@ def test_full_has_every_edge(action: str) -> None:
     """The full drawing has every state and every edge of the chart, and no note."""
     chart = CHARTS[action]
 
-    drawing = diagram(chart, view=View.FULL)
+    drawing = diagram(chart, full=True)
 
     assert [node.name for node in drawing.nodes] == list(chart.states)
     assert drawn(drawing) == set(chart.edges())
@@ -85,10 +85,10 @@ def test_main_draws_or_says_every_edge(action: str) -> None:
     assert drawn(drawing) | said(chart, drawing) == set(chart.edges())
 
 
-@pytest.mark.parametrize(("action", "view"), DRAWINGS)
-def test_one_line_from_state_to_state(action: str, view: View) -> None:
+@pytest.mark.parametrize(("action", "full"), DRAWINGS)
+def test_one_line_from_state_to_state(action: str, *, full: bool) -> None:
     """Edges between the same two states share a line."""
-    drawing = diagram(CHARTS[action], view=view)
+    drawing = diagram(CHARTS[action], full=full)
 
     pairs = [(edge.source, edge.target) for edge in drawing.edges]
 
@@ -235,10 +235,10 @@ def test_highlights_in_texts() -> None:
 # --- Renderers ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("action", "view"), DRAWINGS)
-def test_mermaid_shows_all(action: str, view: View) -> None:
+@pytest.mark.parametrize(("action", "full"), DRAWINGS)
+def test_mermaid_shows_all(action: str, *, full: bool) -> None:
     """Mermaid's text has each line with its labels; one back to the state itself stands in that state's text."""
-    drawing = diagram(CHARTS[action], view=view)
+    drawing = diagram(CHARTS[action], full=full)
 
     text = mermaid.render(drawing)
 
@@ -254,13 +254,13 @@ def test_mermaid_shows_all(action: str, view: View) -> None:
         assert re.search(shown, text), edge
     assert len(re.findall(r" [-=]+> ?\|", text)) == sum(not edge.again for edge in drawing.edges)
     assert len(re.findall(r" =+>", text)) == sum(edge.happy for edge in drawing.edges) + 1
-    assert ("Not drawn:" in text) == (view is View.MAIN)
+    assert ("Not drawn:" in text) == (not full)
 
 
-@pytest.mark.parametrize(("action", "view"), DRAWINGS)
-def test_dot_shows_all(action: str, view: View) -> None:
+@pytest.mark.parametrize(("action", "full"), DRAWINGS)
+def test_dot_shows_all(action: str, *, full: bool) -> None:
     """DOT has each state and line once, with its id and its classes."""
-    drawing = diagram(CHARTS[action], view=view)
+    drawing = diagram(CHARTS[action], full=full)
 
     text = dot.render(drawing)
 
@@ -274,7 +274,7 @@ def test_dot_shows_all(action: str, view: View) -> None:
 
 def test_classes_in_dot() -> None:
     """A page can tell by class what a state is, how it ends, and which group a line comes from."""
-    text = dot.render(diagram(CHARTS["START"], view=View.FULL))
+    text = dot.render(diagram(CHARTS["START"], full=True))
 
     assert 'id="state-polling", class="state does asks happy"' in text
     assert 'id="state-access_denied", class="state exit exit-3"' in text
@@ -282,10 +282,10 @@ def test_classes_in_dot() -> None:
 
 
 @pytest.mark.parametrize("render", [mermaid.render, dot.render])
-@pytest.mark.parametrize(("action", "view"), DRAWINGS)
-def test_same_bytes(action: str, view: View, render: Callable[[Diagram], str]) -> None:
+@pytest.mark.parametrize(("action", "full"), DRAWINGS)
+def test_same_bytes(action: str, render: Callable[[Diagram], str], *, full: bool) -> None:
     """The same chart gives the same text."""
-    assert render(diagram(CHARTS[action], view=view)) == render(diagram(load(action), view=view))
+    assert render(diagram(CHARTS[action], full=full)) == render(diagram(load(action), full=full))
 
 
 def test_lines_back_are_those_of_loops() -> None:
@@ -323,16 +323,16 @@ def test_chart_with_no_happy_end() -> None:
 
 
 @needs_graphviz
-@pytest.mark.parametrize(("action", "view"), DRAWINGS)
-def test_svg(action: str, view: View) -> None:
+@pytest.mark.parametrize(("action", "full"), DRAWINGS)
+def test_svg(action: str, *, full: bool) -> None:
     """Graphviz draws each state and line, with ids that a page can paint by."""
-    drawing = diagram(CHARTS[action], view=view)
+    drawing = diagram(CHARTS[action], full=full)
 
-    picture = ET.fromstring(graphviz.render(drawing, "svg"))  # noqa: S314  # our own picture
+    tree = ET.fromstring(picture(drawing, "svg"))  # noqa: S314  # our own picture
 
-    ids = {group.get("id") for group in picture.iter(f"{SVG}g")}
-    assert ids >= {dot.state_id(node.name) for node in drawing.nodes}
-    assert ids >= {dot.edge_id(edge.source, edge.target) for edge in drawing.edges}
+    ids = {group.get("id") for group in tree.iter(f"{SVG}g")}
+    assert ids >= {f"state-{node.name}" for node in drawing.nodes}
+    assert ids >= {f"edge-{edge.source}-{edge.target}" for edge in drawing.edges}
 
 
 @needs_graphviz
@@ -340,18 +340,18 @@ def test_png() -> None:
     """A png is one, and the same each time."""
     drawing = diagram(CHARTS["STATUS"])
 
-    picture = graphviz.render(drawing, "png")
+    found = picture(drawing, "png")
 
-    assert picture.startswith(b"\x89PNG\r\n")
-    assert graphviz.render(drawing, "png") == picture
+    assert found.startswith(b"\x89PNG\r\n")
+    assert picture(drawing, "png") == found
 
 
 def test_graphviz_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without Graphviz the message says what is missing and how to get it."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(graphviz.GraphvizError, match=r"^svg needs Graphviz, .* apt-get install graphviz$"):
-        graphviz.render(diagram(CHARTS["STATUS"]), "svg")
+    with pytest.raises(GraphvizError, match=r"^svg needs Graphviz, .* apt-get install graphviz$"):
+        picture(diagram(CHARTS["STATUS"]), "svg")
 
 
 def use_dot(monkeypatch: pytest.MonkeyPatch, directory: Path, script: str) -> None:
@@ -367,9 +367,9 @@ def test_graphviz_is_given_the_dot(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     use_dot(monkeypatch, tmp_path, "echo $*; cat")
     drawing = diagram(CHARTS["STATUS"])
 
-    picture = graphviz.render(drawing, "png")
+    found = picture(drawing, "png")
 
-    assert picture.decode() == f"-Tpng\n{dot.render(drawing)}"
+    assert found.decode() == f"-Tpng\n{dot.render(drawing)}"
 
 
 @pytest.mark.parametrize(
@@ -380,8 +380,8 @@ def test_graphviz_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script:
     """What Graphviz says when it cannot draw is passed on, and no empty picture."""
     use_dot(monkeypatch, tmp_path, script)
 
-    with pytest.raises(graphviz.GraphvizError, match=problem):
-        graphviz.render(diagram(CHARTS["STATUS"]), "svg")
+    with pytest.raises(GraphvizError, match=problem):
+        picture(diagram(CHARTS["STATUS"]), "svg")
 
 
 # --- Tables and pages -----------------------------------------------------------------------------

@@ -416,9 +416,7 @@ def test_a_sync_between_baseline_and_trigger_is_not_ours(stage: Callable[..., St
     operation = "sync" if action == "START" else "resync"
     limited = Fault(on=operation, status=429, code="TooManyRequests", headers={"Retry-After": "60"})
     here = stage(Scenario(syncs=(SyncPlan(queued=30, lasts=30),), faults=(limited,)))
-    here.on_request = lambda seen: (
-        here.connection.begin(SyncPlan(lasts=20, ends=ends), "somebody") if seen.outcome == "answer" else None
-    )
+    here.on_request = lambda seen: here.begin(SyncPlan(lasts=20, ends=ends)) if seen.outcome == "answer" else None
 
     played = here.play(action)
 
@@ -436,7 +434,7 @@ def test_what_ended_during_a_reschedule_is_not_the_resync(stage: Callable[..., S
 
     def begin_another(_: Run, step: Step | None) -> None:
         if step is not None and step.event == "wait":
-            here.connection.begin(SyncPlan(lasts=20), "somebody")
+            here.begin(SyncPlan(lasts=20))
 
     played = here.play("FORCE_RESYNC", begin_another)
 

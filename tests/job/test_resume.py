@@ -131,7 +131,7 @@ def test_baseline_is_taken_anew(stage: Callable[..., Stage], tmp_path: Path) -> 
             FIVETRAN_STATE_FILE=file,
         )
     here.clock.sleep(60)
-    here.connection.begin(BRIEF, "somebody")
+    here.begin(BRIEF)
 
     played = here.play(FIVETRAN_STATE_FILE=file)
 

@@ -299,6 +299,7 @@ def test_fault_is_used_up() -> None:
     answered += [caller.ask("PATCH", "", {"paused": True})[0] for _ in range(3)]
 
     assert answered == [200, 503, 200, 500, 500, 500]
+    assert [seen.outcome for seen in caller.simulator.seen[:4]] == ["200", "answer after acting", "200", "answer"]
     assert [sync.outcome for sync in caller.simulator.connection("speak_inexpensive").history] == [
         "stopped",
         "stopped",
@@ -673,7 +674,7 @@ def test_request_whose_sender_has_gone(method: str, path: str, body: object) -> 
 
     caller.look(100)
 
-    assert caller.simulator.answer(arrival).status == 200
+    assert caller.simulator.answer(arrival).status_code == 200
     assert [sync.asked_at for sync in caller.connection.history] == [1_800_000_020] * (method == "POST")
     assert caller.simulator.seen[0].acts_at == 1_800_000_020
 
@@ -742,8 +743,8 @@ def _reset(client: socket.socket) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        lambda ours: faults.hang(ours, VirtualClock()),
-        lambda ours: faults.trickle(ours, VirtualClock(), b"x" * 10_000_000),
+        lambda ours: faults.strike("hang", ours, VirtualClock(), b""),
+        lambda ours: faults.strike("trickle", ours, VirtualClock(), b"x" * 10_000_000),
     ],
 )
 def test_endless_fault_ends_with_the_client(
