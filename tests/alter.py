@@ -15,7 +15,7 @@ from unittest import mock
 
 from conftest import mount
 from pytest_httpserver import HTTPServer
-from stage import Stage
+from simulated_job import SimulatedJob
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
@@ -220,10 +220,10 @@ def _wrong(one: Altered, server: HTTPServer) -> Iterator[str]:
     """Play a chart in each world, and say of those where it ends as none may how it does."""
     for world, (scenario, variables) in WORLDS.items():
         with tempfile.TemporaryDirectory() as folder:
-            stage = Stage(scenario, server.url_for("").rstrip("/"), Path(folder))
-            mount(server, stage)
+            job = SimulatedJob(scenario, server.url_for("").rstrip("/"), Path(folder))
+            mount(server, job)
             with mock.patch("orchestrator.job.configuration.load", return_value=one.chart):
-                played = stage.play(one.action, counted, **dict[str, Any](variables))
+                played = job.play(one.action, counted, **dict[str, Any](variables))
         if played.code in {BUG, MISCONFIGURED}:
             said = [line for line in played.stderr.splitlines() if "Error" in line or "problem" in line]
             yield f"where {world}, {played.code}: {said[-1] if said else played.stderr[-200:]}"

@@ -2,14 +2,14 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import coverage
 import pytest
 from desk import Debugger
 from pytest_httpserver import HTTPServer
-from stage import Stage
+from simulated_job import Simulate, SimulatedJob
 
 from orchestrator.job.report import drawings
 from orchestrator.simulator.scenario import Scenario, load_scenario
@@ -44,19 +44,19 @@ def http_server() -> Iterator[HTTPServer]:
         yield server
 
 
-def mount(http_server: HTTPServer, stage: Stage) -> None:
-    """Have the server answer with a stage's simulator, and with nothing else, until it is cleared."""
+def mount(http_server: HTTPServer, job: SimulatedJob) -> None:
+    """Have the server answer with the simulator of a job, and with nothing else, until it is cleared."""
     assert http_server.server is not None
-    http_server.server.app = stage.simulator
+    http_server.server.app = job.simulator
 
 
 @pytest.fixture
-def stage(http_server: HTTPServer, tmp_path: Path) -> Iterator[Callable[..., Stage]]:
-    """Make a Stage from a scenario or from a scenario's name."""
+def simulate(http_server: HTTPServer, tmp_path: Path) -> Iterator[Simulate]:
+    """Make the simulation of a job from a scenario or from a scenario's name."""
 
-    def make(scenario: Scenario | str | None = None) -> Stage:
+    def make(scenario: Scenario | str | None = None) -> SimulatedJob:
         chosen = load_scenario(scenario) if isinstance(scenario, str) else scenario or Scenario()
-        made = Stage(chosen, http_server.url_for("").rstrip("/"), tmp_path)
+        made = SimulatedJob(chosen, http_server.url_for("").rstrip("/"), tmp_path)
         mount(http_server, made)
         return made
 

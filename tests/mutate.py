@@ -34,7 +34,7 @@ from alter import ALIVE, Altered, altered, counted, death
 from conftest import Server, mount
 from ledger import LEDGER, Entry, play
 from pytest_httpserver import HTTPServer
-from stage import Stage
+from simulated_job import SimulatedJob
 
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import ACTIONS, load, prove
@@ -97,10 +97,10 @@ def played(entry: Entry, chart: Chart, folder: Path) -> str:
         "ledger" where the world saw a difference, "target" where the ledger's target alone tells one, else "".
     """
 
-    def make(scenario: Scenario) -> Stage:
-        stage = Stage(scenario, _server().url_for("").rstrip("/"), folder)
-        mount(_server(), stage)
-        return stage
+    def make(scenario: Scenario) -> SimulatedJob:
+        job = SimulatedJob(scenario, _server().url_for("").rstrip("/"), folder)
+        mount(_server(), job)
+        return job
 
     with mock.patch("orchestrator.job.configuration.load", return_value=chart):
         _, world, target = play(entry, make, counted)

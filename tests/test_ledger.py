@@ -1,10 +1,8 @@
 """Every edge of every chart, end to end, against the ledger."""
 
-from collections.abc import Callable
-
 import pytest
 from ledger import LEDGER, Entry, play
-from stage import Stage
+from simulated_job import Simulate
 
 from orchestrator.machine.loader import ACTIONS, load
 
@@ -22,9 +20,9 @@ def test_each_edge_has_an_entry(action: str) -> None:
 
 
 @pytest.mark.parametrize("entry", LEDGER, ids=str)
-def test_edge(stage: Callable[..., Stage], entry: Entry) -> None:
+def test_edge(simulate: Simulate, entry: Entry) -> None:
     """The cause of the event takes the edge, and the world sees the requests, the exit code and the report."""
-    played, world, target = play(entry, stage)
+    played, world, target = play(entry, simulate)
 
     assert target == entry.target, played.stderr
     assert world == entry.world, played.stderr

@@ -1,4 +1,4 @@
-"""A stage for one job: simulated Fivetran, virtual clock, captured output."""
+"""One job against a simulated Fivetran on a virtual clock, its output captured."""
 
 import io
 import json
@@ -36,7 +36,7 @@ class Played:
 
 
 @dataclass
-class Stage:
+class SimulatedJob:
     """One scenario, served at `url`; `play` runs a job against it."""
 
     scenario: Scenario
@@ -67,7 +67,7 @@ class Stage:
         return [seen.operation for seen in self.simulator.seen]
 
     def variables(self, action: str = "START", **more: str) -> dict[str, str]:
-        """The variables of a job on this stage; SCHEMA and TABLE for FORCE_RESYNC are there."""
+        """The variables of the job; SCHEMA and TABLE for FORCE_RESYNC are there."""
         table = {"SCHEMA": "public", "TABLE": "orders"} if action == "FORCE_RESYNC" else {}
         return {
             "FIVETRAN_ACTION": action,
@@ -120,3 +120,6 @@ class Stage:
         path = self.folder / "report" / "result.json"
         report = json.loads(path.read_text("utf-8")) if path.is_file() else None
         return Played(code, out.getvalue(), err.getvalue(), steps, self.requests[before:], report)
+
+
+Simulate = Callable[..., SimulatedJob]  # the fixture `simulate`
