@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from conftest import mount
-from pytest_httpserver import HTTPServer
 from simulated_job import SimulatedJob
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call
@@ -216,12 +214,11 @@ def _refused(chart: Chart) -> str:
     return next((promise.name for promise in PROMISES if promise.counterexample(chart) is not None), "")
 
 
-def _wrong(one: Altered, server: HTTPServer) -> Iterator[str]:
+def _wrong(one: Altered) -> Iterator[str]:
     """Play a chart in each world, and say of those where it ends as none may how it does."""
     for world, (scenario, variables) in WORLDS.items():
         with tempfile.TemporaryDirectory() as folder:
-            job = SimulatedJob(scenario, server.url_for("").rstrip("/"), Path(folder))
-            mount(server, job)
+            job = SimulatedJob(scenario, "http://127.0.0.1", Path(folder))
             with mock.patch("orchestrator.job.configuration.load", return_value=one.chart):
                 played = job.play(one.action, counted, **dict[str, Any](variables))
         if played.code in {BUG, MISCONFIGURED}:
@@ -231,6 +228,6 @@ def _wrong(one: Altered, server: HTTPServer) -> Iterator[str]:
             yield f"where {world}, {played.code}, and no report of it"
 
 
-def death(one: Altered, server: HTTPServer) -> str:
+def death(one: Altered) -> str:
     """What refuses an altered chart: "laws" or a promise's name; ALIVE where it runs and ends as it may; or how not."""
-    return _refused(one.chart) or next(_wrong(one, server), ALIVE)
+    return _refused(one.chart) or next(_wrong(one), ALIVE)

@@ -54,9 +54,9 @@ def mount(http_server: HTTPServer, job: SimulatedJob) -> None:
 def simulate(http_server: HTTPServer, tmp_path: Path) -> Iterator[Simulate]:
     """Make the simulation of a job from a scenario or from a scenario's name."""
 
-    def make(scenario: Scenario | str | None = None) -> SimulatedJob:
+    def make(scenario: Scenario | str | None = None, *, over_http: bool = False) -> SimulatedJob:
         chosen = load_scenario(scenario) if isinstance(scenario, str) else scenario or Scenario()
-        made = SimulatedJob(chosen, http_server.url_for("").rstrip("/"), tmp_path)
+        made = SimulatedJob(chosen, http_server.url_for("").rstrip("/"), tmp_path, over_http=over_http)
         mount(http_server, made)
         return made
 

@@ -3,9 +3,13 @@
 import io
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from in_process import sender
 
 from orchestrator.job.job import Job
 from orchestrator.machine.run import Run
@@ -37,12 +41,21 @@ class Played:
 
 @dataclass
 class SimulatedJob:
-    """One scenario, served at `url`; `play` runs a job against it."""
+    """One scenario; `play` runs a job against it.
+
+    Attributes:
+        scenario: What Fivetran does.
+        url: Where the scenario is served.
+        folder: Where the job may write.
+        clock: The time of both.
+        over_http: The job asks over HTTP, at `url`; else it asks the simulator directly.
+    """
 
     scenario: Scenario
     url: str
     folder: Path
     clock: VirtualClock = field(default_factory=VirtualClock)
+    over_http: bool = False
 
     def __post_init__(self) -> None:
         self.on_request: Callable[[Seen], None] = lambda _: None
@@ -107,8 +120,9 @@ class SimulatedJob:
                 steps.append(step)
             observe(run, step)
 
+        variables = self.variables(action, **more)
         job = Job(
-            self.variables(action, **more),
+            variables,
             clock=self.clock,
             jitter=lambda: jitter,
             stdout=out,
@@ -116,7 +130,10 @@ class SimulatedJob:
             must_resume=must_resume,
             observe=both,
         )
-        code = job.run()
+        key, secret = (variables[name].strip() for name in ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET"))
+        bounded = sender(self.simulator, key, secret)
+        with nullcontext() if self.over_http else mock.patch("orchestrator.job.job.bounded", bounded):
+            code = job.run()
         path = self.folder / "report" / "result.json"
         report = json.loads(path.read_text("utf-8")) if path.is_file() else None
         return Played(code, out.getvalue(), err.getvalue(), steps, self.requests[before:], report)

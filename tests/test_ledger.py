@@ -1,12 +1,19 @@
 """Every edge of every chart, end to end, against the ledger."""
 
+from functools import partial
+
 import pytest
+from causes import operation
 from ledger import LEDGER, Entry, play
 from simulated_job import Simulate
 
 from orchestrator.machine.loader import ACTIONS, load
 
 pytestmark = pytest.mark.usefixtures("_undrawn")
+
+# What becomes of each kind of request is played over HTTP once, whichever states make such requests.
+_KINDS = {(operation(entry.action, entry.state), entry.event): entry for entry in reversed(LEDGER)}
+OVER_HTTP = {entry for (asked, _), entry in _KINDS.items() if asked}
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -22,7 +29,7 @@ def test_each_edge_has_an_entry(action: str) -> None:
 @pytest.mark.parametrize("entry", LEDGER, ids=str)
 def test_edge(simulate: Simulate, entry: Entry) -> None:
     """The cause of the event takes the edge, and the world sees the requests, the exit code and the report."""
-    played, world, target = play(entry, simulate)
+    played, world, target = play(entry, partial(simulate, over_http=entry in OVER_HTTP))
 
     assert target == entry.target, played.stderr
     assert world == entry.world, played.stderr

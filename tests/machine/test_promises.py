@@ -10,10 +10,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from conftest import mount
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pytest_httpserver import HTTPServer
 from simulated_job import CONNECTOR, Played, Simulate, SimulatedJob
 
 from orchestrator.debugger.journal_reader import read_journal
@@ -101,12 +99,12 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def worlds(http_server: HTTPServer, tmp_path_factory: pytest.TempPathFactory) -> list[World]:
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> list[World]:
     """START, played once in each of the made-up worlds."""
     played: list[World] = []
 
     @settings(
-        max_examples=40,  # over HTTP; `make campaign` and its tests play thousands
+        max_examples=40,  # `make campaign` and its tests play thousands
         deadline=None,
         derandomize=True,
         database=None,
@@ -115,15 +113,13 @@ def worlds(http_server: HTTPServer, tmp_path_factory: pytest.TempPathFactory) ->
     )
     @given(scenario=SCENARIOS, variables=VARIABLES, jitter=st.sampled_from([0.0, 0.5, 0.99]))
     def play(scenario: Scenario, variables: dict[str, str], jitter: float) -> None:
-        job = SimulatedJob(scenario, http_server.url_for("").rstrip("/"), tmp_path_factory.mktemp("world"))
-        mount(http_server, job)
+        job = SimulatedJob(scenario, "http://127.0.0.1", tmp_path_factory.mktemp("world"))
         began = job.clock.wall()
         more: dict[str, Any] = dict(variables)
         played.append(World(job, variables, job.play(jitter=jitter, **more), began))
 
     with mock.patch.object(drawings, "drawings", return_value=()):  # as `_undrawn`
         play()
-    http_server.clear()
     return played
 
 

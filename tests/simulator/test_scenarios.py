@@ -9,7 +9,7 @@ from orchestrator.simulator.scenario import load_scenario, names
 @pytest.mark.parametrize("name", names())
 def test_scenario_ends_as_it_says(simulate: Simulate, name: str) -> None:
     """START ends in the verdict and the exit code that the scenario names."""
-    job = simulate(name)
+    job = simulate(name, over_http=True)
 
     played = job.play()
 
