@@ -82,7 +82,7 @@ class Recording:
     def record(self) -> str:
         """Record it; return the journal."""
         with tempfile.TemporaryDirectory() as name:
-            job = SimulatedJob(self.scenario, "", Path(name), RecordingClock())
+            job = SimulatedJob(self.scenario, "", Path(name), RecordingClock(), over_http=True)
             over = threading.Event()
             job.on_request = self._interrupter(over)
             with served(job.simulator) as job.url:

@@ -168,7 +168,7 @@ def _answering(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]
 @pytest.mark.parametrize("value", HOSTILE, ids=_id)
 def test_verdict_stands(simulate: Simulate, monkeypatch: pytest.MonkeyPatch, value: object) -> None:
     """Whatever stands where nothing is decided, a sync that succeeded is green, and all the results are written."""
-    job = simulate(Scenario(syncs=(SyncPlan(lasts=25),)))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=25),)), over_http=True)
 
     def change(document: dict[str, Any]) -> None:
         document.update(dict.fromkeys((*BESIDE, "schedule"), value))

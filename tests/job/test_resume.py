@@ -83,7 +83,7 @@ def test_killed_before_any_answer(
     whole = simulate(_slow(name))
     requests = len(whole.play(FIVETRAN_POLL_INTERVAL="25").requests)
     for number in range(1, requests + 1):
-        job = simulate(_slow(name))
+        job = simulate(_slow(name), over_http=True)
         file = str(tmp_path / f"state-{number}.json")
 
         with monkeypatch.context() as patch:
@@ -111,7 +111,7 @@ def test_own_request_counts_as_sent(
 ) -> None:
     """Killed while a change is under way, the job looks what became of it before it changes anything."""
     number = simulate(_slow(name)).play().requests.index(operation) + 1
-    job, file = simulate(_slow(name)), str(tmp_path / "state.json")
+    job, file = simulate(_slow(name), over_http=True), str(tmp_path / "state.json")
     with monkeypatch.context() as patch:
         patch.setattr(Client, "send", _dying_send(number))
         with pytest.raises(Killed):
@@ -143,7 +143,7 @@ def test_resync_in_flight_is_asked_for_again(
     simulate: Simulate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A re-sync whose answer died with the job is asked for once more when the connection is idle, and only then."""
-    job, file = simulate(Scenario(syncs=(BRIEF,))), str(tmp_path / "state.json")
+    job, file = simulate(Scenario(syncs=(BRIEF,)), over_http=True), str(tmp_path / "state.json")
     with monkeypatch.context() as patch:
         patch.setattr(Client, "send", _dying_send(3))
         with pytest.raises(Killed):
