@@ -1194,7 +1194,7 @@ def test_hanging_resolver_can_be_cut_off(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_loopback_is_not_behind_the_proxy(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rehearsal against this machine works where the environment names a proxy."""
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
-    job = simulate()
+    job = simulate(over_http=True)
 
     played = job.play("STATUS")
 

@@ -376,7 +376,7 @@ def test_secrets_appear_nowhere(
     file = tmp_path / "state.json"
     more: dict[str, Any] = {"DATAOPS_DEBUG": "1", "FIVETRAN_LOG_FORMAT": log_format, "FIVETRAN_STATE_FILE": str(file)}
 
-    played = simulate(_talkative(fault)).play(action, **more)
+    played = simulate(_talkative(fault), over_http=True).play(action, **more)
 
     said = f"{played.stdout}{played.stderr}{json.dumps(played.report)}{file.read_text('utf-8')}"
     assert played.code == code
@@ -393,7 +393,9 @@ def test_vault_reference_is_shown_and_its_secret_is_not(simulate: Simulate, tmp_
         "FIVETRAN_API_SECRET": "DATAOPS_VAULT(TEAM.SECRET)",
     }
 
-    played = simulate(_talkative(None)).play("STATUS", FIVETRAN_VAULT_FILE=str(vault), DATAOPS_DEBUG="1", **references)
+    played = simulate(_talkative(None), over_http=True).play(
+        "STATUS", FIVETRAN_VAULT_FILE=str(vault), DATAOPS_DEBUG="1", **references
+    )
 
     said = f"{played.stdout}{played.stderr}{json.dumps(played.report)}"
     assert played.code == 0

@@ -243,7 +243,9 @@ def test_nothing_secret_gets_in(simulate: Simulate, action: str) -> None:
 
 def test_nothing_secret_gets_in_with_a_resumed_run(simulate: Simulate) -> None:
     """Nor does it come with the snapshot of a run that is taken up again."""
-    job = simulate(Scenario(connection={"config": {"password": "deep-in-the-config"}}, syncs=BRIEF.syncs))
+    job = simulate(
+        Scenario(connection={"config": {"password": "deep-in-the-config"}}, syncs=BRIEF.syncs), over_http=True
+    )
     file = str(job.folder / "run.json")
     with pytest.raises(Killed):
         job.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)

@@ -262,7 +262,7 @@ def test_no_output_holds_the_credentials_of_a_proxy(simulate: Simulate) -> None:
     """What the environment says of proxies is masked, also where an answer repeats it."""
     pair = encoded("builder:pa#ss-word")
     echo = Fault(on="get", status=407, code="Odd", message=f"builder:pa#ss-word pa%23ss-word Basic {pair}")
-    job = simulate(Scenario(faults=(echo,)))
+    job = simulate(Scenario(faults=(echo,)), over_http=True)
 
     played = job.play(HTTPS_PROXY="http://builder:pa%23ss-word@proxy:3128", DATAOPS_DEBUG="1")
 
