@@ -15,7 +15,7 @@ from process import environment
 from pytest_httpserver import HTTPServer
 from simulated_job import Simulate, SimulatedJob
 
-from orchestrator.job.report import drawings
+from orchestrator.job.report_folder import Reporter
 from orchestrator.simulator.scenario import Scenario, load_scenario
 from orchestrator.simulator.server import Handler
 
@@ -71,14 +71,7 @@ def simulate(http_server: HTTPServer, tmp_path: Path) -> Iterator[Simulate]:
 @pytest.fixture
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is drawn from results: a sixth of a job's time, for tests that look at no drawing."""
-    monkeypatch.setattr(drawings, "drawings", lambda *_: ())
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _unsynced() -> Iterator[None]:
-    """Nobody waits for the disk: on a busy machine a job spends more time on that than on all else."""
-    with mock.patch("os.fsync"):
-        yield
+    monkeypatch.setattr(Reporter, "_draw", lambda *_: None)
 
 
 @pytest.fixture(scope="session", autouse=True)

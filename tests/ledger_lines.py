@@ -13,7 +13,6 @@ from unittest import mock
 from ledger import LEDGER, Entry, play
 from simulated_job import SimulatedJob
 
-from orchestrator.job.report import drawings
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import load
@@ -62,7 +61,6 @@ def _played(chart: Chart, edge: Entry) -> Entry:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(drawings, "drawings", return_value=()),
         mock.patch("orchestrator.job.configuration.load", return_value=chart),
     ):
         _, world, target = play(edge, make)

@@ -14,7 +14,7 @@ from orchestrator.fivetran.client import interpret
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, Call, Pure
 from orchestrator.fivetran.progress import decide
 from orchestrator.job.masking import Mask
-from orchestrator.job.report.drawings import drawings
+from orchestrator.job.report import gitlab, page
 from orchestrator.job.result import result
 from orchestrator.job.run_log import _learned
 from orchestrator.job.stdout import render
@@ -130,7 +130,8 @@ def test_any_value_in_any_place(path: Path) -> None:
         chosen = [choice.of(settings, facts) for choice in CHOICES.values()]
         told = result(settings, chart, Standing("", facts, 0.0), Trace(), 1.0)
         document = Mask().value(told)
-        drawn = [draw() for _, draw in drawings(document, lambda: ([], 0, 0), None, lambda: None)]
+        files = [draw(document) for draw in (gitlab.junit, gitlab.dotenv)]
+        drawn = [*files, gitlab.annotations(document, None), page.draw(document, [], 0, None)]
         shown = render(chart.prints, facts, told, Mask())
         learned = _learned(facts, facts.connection or {})
         read_back = Facts.from_json(json.loads(json.dumps(facts.as_json())))

@@ -57,20 +57,19 @@ def _write(journal: "Journal", directory: str) -> None:
     header, settings = journal.header, journal.header.settings
     chart = parse(header.source, journal.name, settings.action)
     _check_way(journal, chart)
-    reporter = Reporter(directory, Mask(), lambda warning: say(warning, error=True), {})
+    told = {id(record.step): record.told for record in journal.records}
+    reporter = Reporter(directory, Mask(), lambda text: say(text, error=True), {}, lambda step: told[id(step)])
     trace = Trace()
     if header.resumed:
         before = header.resumed.snapshot
         trace = Trace(before["trail"], dropped=before["trail_dropped"])
     reporter.clear(journal=False)  # it may be the very one that was read
-    told = {id(record.step): record.told for record in journal.records}
-    reporter.begin(chart, trace, lambda step: told[id(step)])
     for record in journal.records:
         trace.add(record.step)
     last = journal.records[-1].step
     ended = last.after.started_at + last.at
     if last.exit is not None:
-        reporter.write(result(settings, chart, last.after, trace, ended))
+        reporter.write(result(settings, chart, last.after, trace, ended), trace, chart)
         return
     killed = Explanation(
         headline="the run has no end",
@@ -79,7 +78,8 @@ def _write(journal: "Journal", directory: str) -> None:
         still_running=None,
         advice=("look at the end of the job's log", "start the job again"),
     )
-    reporter.write(result_outside(None, None, killed, subject(settings), last.after, ended, chart=chart, trace=trace))
+    document = result_outside(None, None, killed, subject(settings), last.after, ended, chart, trace)
+    reporter.write(document, trace, chart)
 
 
 def _check_way(journal: "Journal", chart: "Chart") -> None:

@@ -12,7 +12,7 @@ from orchestrator.fivetran.documents import parse_time
 from orchestrator.job.files import read_bytes
 from orchestrator.job.inputs import LEAST_SECONDS, MOST_SECONDS
 from orchestrator.job.journal import FORMAT, LARGEST
-from orchestrator.job.state_file import check_run
+from orchestrator.job.state_file import check_snapshot
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Kind
 from orchestrator.machine.standing import Standing
@@ -255,7 +255,7 @@ def _header(document: Mapping[str, Any]) -> Header:
 
 def _resumption(document: Mapping[str, Any]) -> Resumption:
     check_members("resumed", document, {"wall": float})
-    check_run(document.get("snapshot"))
+    check_snapshot(document.get("snapshot"))
     return Resumption(document["wall"], document["snapshot"])
 
 

@@ -364,14 +364,7 @@ def _fact(mask: Mask, name: str, value: Any) -> Text:  # noqa: ANN401  # any JSO
 
 def _summary(document: dict[str, Any]) -> str:
     """What decides something in a connection document."""
-    found = {
-        "sync_state": documents.sync_state(document),
-        "setup_state": documents.setup_state(document),
-        "schedule_type": documents.schedule_type(document),
-        "succeeded_at": document.get("succeeded_at"),
-        "failed_at": document.get("failed_at"),
-    }
-    return ", ".join(f"{name} {value}" for name, value in found.items() if value)
+    return ", ".join(f"{name} {value}" for name, value in documents.decisive(document).items() if value)
 
 
 def _json(mask: Mask, value: Any) -> str:  # noqa: ANN401  # any JSON

@@ -89,7 +89,6 @@ def _live(action: str | None, environ: Mapping[str, str]) -> Session:
         raise CannotOpen("\n".join(error.errors)) from error
     settings = configured.settings
     mask = Mask(settings.api_key, settings.api_secret)
-    for secret in (*configured.secrets, *proxy_secrets(environ)):
-        mask.add(secret)
+    mask.add(*configured.secrets, *proxy_secrets(environ))
     ports = DebugPorts(configured.chart, settings, clock, mask)
     return Session(Timeline.begun(configured.chart, ports, "Fivetran"), mask)

@@ -1,12 +1,12 @@
 """Moments and timelines: what a run went through, as values that can be gone back to."""
 
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 from orchestrator.debugger.journal_reader import Journal, Resumption
 from orchestrator.debugger.ports import DebugPorts
 from orchestrator.debugger.replay import Divergence, Replay, chart_of
-from orchestrator.job.journal import as_line, compose_header, compose_record, compose_resumption, shortened
+from orchestrator.job.journal import JournalLines
 from orchestrator.job.masking import Mask
 from orchestrator.machine.chart import Chart, Kind
 from orchestrator.machine.loader import ChartError
@@ -135,19 +135,14 @@ class Timeline:
     def journal(self, mask: Mask) -> str:
         """The whole run as a journal's text, without secrets."""
         snapshot = None if self.resumed is None else self.resumed.snapshot
-        header = mask.value(compose_header(self.chart, self.settings, self.moments[0].standing, snapshot))
-        header["chart"]["source"] = mask.block(self.chart.source)  # its lines are kept
-        text, latest = [as_line(header)], dict[str, tuple[int, Any]]()
+        lines = JournalLines(mask)
+        text = [lines.header(self.chart, self.settings, self.moments[0].standing, snapshot)]
         for moment in self.moments:
             if moment.step is None:
                 continue
             if moment.resumed is not None:
-                resumption = compose_resumption(moment.step.before, moment.resumed.snapshot)
-                text.append(as_line(mask.value({"resumed": resumption})))
-            record = compose_record(moment.step)
-            if moment.by_hand:
-                record["by_hand"] = moment.by_hand
-            text.append(as_line(mask.value(shortened(record, latest))))
+                text.append(lines.resumption(moment.step.before, moment.resumed.snapshot))
+            text.append(lines.step(moment.step, moment.by_hand))
         return "".join(text)
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "MANUAL",
     "SETUP_TEST_FAILURES",
     "SETUP_TEST_RESULTS",
+    "decisive",
     "parse_time",
     "problems",
     "rescheduled_for",
@@ -110,6 +111,17 @@ def schedule_type(document: Document) -> str | None:
     if not isinstance(kind, str):
         return None
     return MANUAL if kind.lower() == MANUAL else "auto"
+
+
+def decisive(document: Document) -> dict[str, Any]:
+    """What of a document decides something, by name."""
+    return {
+        "sync_state": sync_state(document),
+        "setup_state": setup_state(document),
+        "schedule_type": schedule_type(document),
+        "succeeded_at": document.get("succeeded_at"),
+        "failed_at": document.get("failed_at"),
+    }
 
 
 def special_schedule(document: Document) -> str | None:

@@ -6,13 +6,10 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
-
-from structlog.typing import FilteringBoundLogger
+from typing import Any, TextIO
 
 from orchestrator import __version__
 from orchestrator.fivetran.client import Client
-from orchestrator.fivetran.documents import parse_time
 from orchestrator.fivetran.verdicts import Explanation
 from orchestrator.job.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
 from orchestrator.job.files import PRIVATE, remove_leftovers, write_atomically
@@ -22,7 +19,7 @@ from orchestrator.job.masking import Mask, proxy_secrets
 from orchestrator.job.report_folder import Reporter
 from orchestrator.job.result import JOURNAL, result, result_outside
 from orchestrator.job.run_log import RunLog
-from orchestrator.job.state_file import Found, SnapshotError, compose_snapshot, read_snapshot
+from orchestrator.job.state_file import StateFileError, compose_state_file, read_snapshot
 from orchestrator.job.stdout import render
 from orchestrator.job.streams import PATIENCE, output
 from orchestrator.job.trace import Trace
@@ -35,12 +32,11 @@ from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 
-if TYPE_CHECKING:
-    from orchestrator.job.journal import JournalWriter
-
 __all__ = ["Job", "bounded"]
 
 MARGIN = 1.0  # seconds by which the client's own limit is the longer one: that of `Limits` decides
+NOTHING_SENT = "no request was sent to Fivetran"
+MAY_RUN = "a sync that was triggered may still run"
 NO_THREAD = "can't start new thread"  # what Python's RuntimeError says
 LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
 
@@ -97,19 +93,12 @@ class Job:
         given = (environ.get(f"FIVETRAN_API_{part}", "").strip() for part in ("KEY", "SECRET"))
         # What a vault reference resolves to is secret, the reference is not.
         self.mask = Mask(*("" if text.startswith("DATAOPS_VAULT(") else text for text in given))
-        for secret in proxy_secrets(environ):
-            self.mask.add(secret)
+        self.mask.add(*proxy_secrets(environ))
         self.live = LiveLine(self.stderr, self.mask, environ)
         debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
         json_lines = environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json"
-        self.log: FilteringBoundLogger = make_log(
-            self.mask,
-            json_lines=json_lines,
-            debug=debug,
-            colours=coloured(environ, self.stderr),
-            stream=self.stderr,
-            live=self.live,
-        )
+        colours = coloured(environ, self.stderr)
+        self.log = make_log(self.mask, json_lines=json_lines, debug=debug, colours=colours, live=self.live)
         in_gitlab = bool(environ.get("GITLAB_CI")) and not json_lines
         self.sections = Sections(self.stderr, self.clock.wall, shown=in_gitlab)
         self.run_log = RunLog(self.log, self.live, self.sections, debug=debug)
@@ -117,6 +106,7 @@ class Job:
         self.reporter = Reporter(report_dir(environ), self.mask, self.log.warning, environ)
         self.trace = Trace()
         self.run_so_far: Run | None = None
+        self.ended_at: float | None = None  # when the results were written
 
     def run(self) -> int:
         """Do it.
@@ -140,27 +130,19 @@ class Job:
             return self._run(limits)
         except ConfigurationError as error:
             return self._misconfigured(error)
-        except OSError as error:
-            return self._runner_failed(error)
         except Exception as error:  # noqa: BLE001  # the last line of defence, and it says so
-            return self._runner_failed(error) if str(error) == NO_THREAD else self._bug(error)
+            lacking = isinstance(error, OSError) or str(error) == NO_THREAD
+            return self._runner_failed(error) if lacking else self._bug(error)
 
     def _run(self, limits: Limits) -> int:
         configured = configure(self.environ, self.clock.wall)
         settings = configured.settings
         self.reporter.directory = settings.report_dir
-        pair = f"{settings.api_key}:{settings.api_secret}"
-        for secret in (settings.api_key, settings.api_secret, pair, *configured.secrets):
-            self.mask.add(secret)
+        key, secret = settings.api_key, settings.api_secret
+        self.mask.add(key, secret, f"{key}:{secret}", *configured.secrets)
         self.run_log.inputs(configured.inputs, configured.warnings, __version__)
-        client = Client(
-            settings.api_url,
-            settings.api_key,
-            settings.api_secret,
-            now=self.clock.wall,
-            hide=self.mask.learn,
-            mask=self.mask.block,
-        )
+        hide, mask = self.mask.learn, self.mask.block
+        client = Client(settings.api_url, key, secret, now=self.clock.wall, hide=hide, mask=mask)
         send = bounded(client, self.clock, limits)
         ports = Ports(self.clock, send, self._write, self.jitter, lambda: limits.noted)
         run, snapshot = self._begin(configured, ports)
@@ -168,11 +150,10 @@ class Job:
         # The journal first: it knows of all that the state file knows of.
         journal = self._journal(run, snapshot)
         keeper = self._keeper(run)
-        consumers: list[Callable[[Step], None]] = [self.run_log.step, self.trace.add, journal, keeper]
+        consumers: list[Callable[[Step], None]] = [self.run_log.add, self.trace.add, journal, keeper]
         self.run_so_far = run
         if not run.standing.resumed:
             self.reporter.clear()
-        self.reporter.begin(run.chart, self.trace)
         self.observe(run, None)
         for step in drive(run, limits.pause):
             for consume in consumers:
@@ -180,8 +161,7 @@ class Job:
             self.observe(run, step)
         client.close()
         self.verdict = run.facts.verdict
-        written = self.reporter.written or {}  # stdout tells the same end, however long the writing took
-        ended = parse_time(written.get("ended_at")) or self.clock.wall()
+        ended = self.ended_at or self.clock.wall()  # stdout tells the same end, however long the writing took
         document = result(settings, run.chart, run.standing, self.trace, ended)
         self._print(render(run.chart.prints, run.facts, document, self.mask), limits, settings.timeout - run.now)
         # Last: it is what somebody looks for at the end of a job's log.
@@ -192,29 +172,28 @@ class Job:
         """The results of a run that stands there."""
         run = self.run_so_far
         assert run is not None  # noqa: S101  # only a run writes
-        self.reporter.write(result(run.settings, run.chart, standing, self.trace, self.clock.wall()))
+        self.ended_at = self.clock.wall()
+        document = result(run.settings, run.chart, standing, self.trace, self.ended_at)
+        self.reporter.write(document, self.trace, run.chart)
 
     def _journal(self, run: Run, snapshot: Mapping[str, Any] | None) -> Callable[[Step], None]:
         """What writes the journal, where there is to be one; a disk that fails costs a warning."""
-        settings = run.settings
-        if not settings.report_dir or not settings.journal or JOURNAL in self.reporter.look():
+        settings, mask = run.settings, self.mask
+        if not settings.report_dir or not settings.journal or JOURNAL in self.reporter.foreign:
             return lambda _: None
         file = Path(settings.report_dir, JOURNAL)
-        journal: JournalWriter | None = None
-        failed = False
+        write: Callable[[Step], None] | None = None
 
         def add(step: Step) -> None:
-            nonlocal journal, failed
-            if failed:
-                return
-            if journal is None:
-                from orchestrator.job.journal import JournalWriter  # noqa: PLC0415  # not before the first request
-
-                journal = JournalWriter(file, run.chart, settings, self.mask, snapshot)
+            nonlocal write
             try:
-                journal.add(step)
+                if write is None:
+                    from orchestrator.job.journal import JournalWriter  # noqa: PLC0415  # not before the first request
+
+                    write = JournalWriter(file, run.chart, settings, mask, snapshot).add
+                write(step)
             except OSError as error:
-                failed = True
+                write = lambda _: None  # noqa: E731
                 self.log.warning(f"the journal {file} could not be written, and ends here: {error}")
 
         return add
@@ -222,30 +201,21 @@ class Job:
     def _begin(self, configured: Configured, ports: Ports) -> tuple[Run, Mapping[str, Any] | None]:
         """The run, and what it was taken up from, if it was."""
         settings, chart = configured.settings, configured.chart
-        file, wall = settings.state_file, self.clock.wall()
+        file, wall, snapshot = settings.state_file, self.clock.wall(), None
+        if file:
+            snapshot = read_snapshot(settings, chart, wall, self.log.warning, however_old=self.must_resume)
+        if snapshot is None:
+            if self.must_resume:
+                raise StateFileError(file, "holds no unfinished run", "start one without --resume")
+            return Run(chart, settings, ports), None
         try:
-            found = read_snapshot(file, settings, chart, wall, however_old=self.must_resume) if file else Found()
-            if found.run is not None:
-                standing, elapsed = resumed(chart, settings, found.run, wall)
-                self.trace = Trace(found.run["trail"], dropped=int(found.run["trail_dropped"]))
-                since = iso(standing.started_at)
-                self.log.info("taken up again", state_file=file, state=standing.state, since=since)
-                return Run(chart, settings, ports, standing=standing, elapsed=elapsed), found.run
-            if found.stale:
-                self.log.warning(
-                    f"FIVETRAN_STATE_FILE: {file} holds an unfinished run {found.stale}: a new one is begun"
-                )
-        except SnapshotError as error:
-            raise ConfigurationError([f"FIVETRAN_STATE_FILE: {error}: {error.fix}"], []) from error
+            standing, elapsed = resumed(chart, settings, snapshot, wall)
+            self.trace = Trace(snapshot["trail"], dropped=int(snapshot["trail_dropped"]))
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
-            problem = (
-                f"FIVETRAN_STATE_FILE: {file} is damaged ({type(error).__name__}: {error}): remove it to start afresh"
-            )
-            raise ConfigurationError([problem], []) from error
-        if self.must_resume:
-            problem = f"FIVETRAN_STATE_FILE: {file} holds no unfinished run: start one without --resume"
-            raise ConfigurationError([problem], [])
-        return Run(chart, settings, ports), None
+            problem = f"is damaged ({type(error).__name__}: {error})"
+            raise StateFileError(file, problem, "remove it to start afresh") from error
+        self.log.info("taken up again", state_file=file, state=standing.state, since=iso(standing.started_at))
+        return Run(chart, settings, ports, standing=standing, elapsed=elapsed), snapshot
 
     def _keeper(self, run: Run) -> Callable[[Step], None]:
         """What writes the run down on entering a state; a disk that fails later costs a warning."""
@@ -261,11 +231,11 @@ class Job:
                 return
             try:
                 # It holds all that the run has learned, and a run is taken up from it.
-                write_atomically(path, compose_snapshot(run, self.trace, self.mask), named=True, mode=PRIVATE)
+                write_atomically(path, compose_state_file(run, self.trace, self.mask), named=True, mode=PRIVATE)
             except OSError as error:
                 if step is None and run.standing.number == 0:
-                    problem = f"FIVETRAN_STATE_FILE: {path} cannot be written ({error.strerror}): name a file that can"
-                    raise ConfigurationError([problem], []) from error
+                    problem = f"cannot be written ({error.strerror})"
+                    raise StateFileError(str(path), problem, "name a file that can") from error
                 if not warned:
                     self.log.warning(f"FIVETRAN_STATE_FILE: {path} could not be written: {error}")
                 warned = True
@@ -324,30 +294,21 @@ class Job:
         for problem in error.errors:
             self.log.error(problem)
         count = len(error.errors)
-        self.log.error(
-            f"{count} problem{'s' if count > 1 else ''} to fix; no request was sent to Fivetran",
-            exit_code=MISCONFIGURED,
-        )
         told = Explanation(
             headline="the job's variables are wrong",
             reasons=tuple(error.errors),
-            at_fivetran=("no request was sent to Fivetran",),
+            at_fivetran=(NOTHING_SENT,),
             still_running=None,
             advice=("fix what is named above, and start the job again",),
         )
-        self._report("misconfigured", MISCONFIGURED, told, tuple(error.warnings))
-        return MISCONFIGURED
+        words = f"{count} problem{'s' if count > 1 else ''} to fix; {NOTHING_SENT}"
+        return self._end("misconfigured", MISCONFIGURED, words, told, tuple(error.warnings))
 
     def _runner_failed(self, error: Exception) -> int:
         """The machine has not got what a job needs: descriptors, threads, a disk that can be read."""
-        for line in traceback.format_exception(error):
-            for part in line.rstrip().splitlines():
-                self.log.debug(part)
+        self._tell_traceback(error, self.log.debug)
         begun = self.run_so_far is not None
-        code = UNAVAILABLE if begun else MISCONFIGURED
-        problem = f"the runner failed: {error}"
-        left = "a sync that was triggered may still run" if begun else "no request was sent to Fivetran"
-        self.log.error(f"{problem}; {left}", exit_code=code)
+        left = MAY_RUN if begun else NOTHING_SENT
         told = Explanation(
             headline="the runner failed",
             reasons=(str(error),),
@@ -355,40 +316,40 @@ class Job:
             still_running=None,
             advice=("look at the runner's disk and limits (`ulimit -a`), and start the job again",),
         )
-        self._report("runner_failed", code, told)
-        return code
+        words = f"the runner failed: {error}; {left}"
+        return self._end("runner_failed", UNAVAILABLE if begun else MISCONFIGURED, words, told)
 
     def _bug(self, error: Exception) -> int:
-        for line in traceback.format_exception(error):
-            for part in line.rstrip().splitlines():
-                self.log.error(part)
-        self.log.error(
-            "this is a bug of fivetran-orchestrator, not of your pipeline: please report it with the lines above; "
-            "a sync that was triggered may still run",
-            exit_code=BUG,
-        )
+        self._tell_traceback(error, self.log.error)
         told = Explanation(
             headline="a bug of fivetran-orchestrator",
             reasons=(f"{type(error).__name__}: {error}",),
-            at_fivetran=("a sync that was triggered may still run",),
+            at_fivetran=(MAY_RUN,),
             still_running=None,
             advice=("report it, with the last lines of the job's log", "look on the connection's page what is running"),
         )
-        self._report("bug", BUG, told)
-        return BUG
+        words = "this is a bug of fivetran-orchestrator, not of your pipeline: please report it with the lines above"
+        return self._end("bug", BUG, f"{words}; {MAY_RUN}", told)
 
-    def _report(self, verdict: str, code: int, told: Explanation, notes: tuple[str, ...] = ()) -> None:
-        """The report of an end outside any chart."""
+    def _tell_traceback(self, error: Exception, say: Callable[[str], object]) -> None:
+        for text in traceback.format_exception(error):
+            for line in text.rstrip().splitlines():
+                say(line)
+
+    def _end(self, verdict: str, code: int, words: str, told: Explanation, notes: tuple[str, ...] = ()) -> int:
+        """End outside any chart: say so in the log, write the report, and return the exit code."""
+        self.log.error(words, exit_code=code)
         run, now = self.run_so_far, self.clock.wall()
         standing = run.standing if run else Standing("", Facts(warnings=notes), 0.0, started_at=self.started_at)
+        chart = run.chart if run else None
         try:
             if run is None:
                 self.reporter.clear()
-            chart = run.chart if run else None
             subject = subject_of(self.environ)
-            document = result_outside(verdict, code, told, subject, standing, now, chart=chart, trace=self.trace)
-            self.reporter.write(document)
+            document = result_outside(verdict, code, told, subject, standing, now, chart, self.trace)
+            self.reporter.write(document, self.trace, chart)
             if self.reporter.place:
                 self.log.info(f"report: {self.reporter.place}")
         except Exception as error:  # noqa: BLE001  # nothing outranks the exit code that is told here
             self.log.warning(f"the report could not be written: {type(error).__name__}: {error}")
+        return code

@@ -6,7 +6,7 @@ its first step; what reads journals is the debugger's.
 
 import json
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,7 @@ from orchestrator.values.formatting import iso
 from orchestrator.values.parsing import parse_json
 from orchestrator.values.settings import Settings
 
-__all__ = [
-    "FORMAT",
-    "LARGEST",
-    "JournalWriter",
-    "as_line",
-    "compose_header",
-    "compose_record",
-    "compose_request",
-    "compose_resumption",
-    "shortened",
-]
+__all__ = ["FORMAT", "LARGEST", "JournalLines", "JournalWriter", "compose_record", "compose_request"]
 
 FORMAT = 2
 DIGITS = 6  # of a second
@@ -46,6 +36,73 @@ _SETTINGS = (
 )
 # Of a connection's document: what a source is reached with, and what its holder can set it up with.
 _LEFT_OUT = ("config", "auth", "connect_card")
+
+
+class JournalLines:
+    """The lines of one journal.
+
+    Args:
+        mask: Takes the secrets out.
+    """
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+        self._latest: dict[str, tuple[int, Any]] = {}  # request -> the step that had its latest `data`, and that
+
+    def header(self, chart: Chart, settings: Settings, standing: Standing, snapshot: Mapping[str, Any] | None) -> str:
+        """The first line.
+
+        Args:
+            chart: The run's chart.
+            settings: The run's settings.
+            standing: Where the run stood at first.
+            snapshot: What it was taken up from, or None.
+        """
+        decisive: dict[str, Any] = {name: getattr(settings, name) for name in _SETTINGS}
+        header = {
+            "format": FORMAT,
+            "version": __version__,
+            "action": settings.action,
+            "connector_id": settings.connector_id,
+            "started_at": iso(standing.started_at),
+            "settings": {
+                **decisive,
+                "policies": dict(settings.policies),
+                **({"tables": settings.scope} if settings.tables else {}),
+            },
+            "chart": {"digest": chart.digest, "packaged": chart.source == packaged_source(chart.action)},
+            **({} if snapshot is None else _resumption(standing, snapshot)),
+        }
+        clean = self._mask.value(header)
+        clean["chart"]["source"] = self._mask.block(chart.source)  # its lines are kept
+        return _line(clean)
+
+    def resumption(self, standing: Standing, snapshot: Mapping[str, Any]) -> str:
+        """The line that says when and from what the run was taken up."""
+        return _line(self._mask.value(_resumption(standing, snapshot)))
+
+    def step(self, step: Step, by_hand: str = "") -> str:
+        """The line of a step, with a document that was there before named by the step that had it.
+
+        Args:
+            step: The step.
+            by_hand: What of it was not the world's doing, or "".
+        """
+        record = compose_record(step)
+        if by_hand:
+            record["by_hand"] = by_hand
+        if answer := record.get("answer"):
+            asked, data = f"{record['request']['method']} {record['request']['path']}", answer["data"]
+            number, known = self._latest.get(asked, (0, None))
+            if data != known:
+                number = step.number
+                self._latest[asked] = number, data
+            same = {"same_as": number}
+            if record["facts"].get("connection") == data:
+                record["facts"]["connection"] = same
+            if number != step.number:
+                answer["data"] = same
+        return _line(self._mask.value(record))
 
 
 class JournalWriter:
@@ -65,10 +122,9 @@ class JournalWriter:
         self._file = file
         self._chart = chart
         self._settings = settings
-        self._mask = mask
         self._snapshot = snapshot
         self._begun = False
-        self._latest: dict[str, tuple[int, Any]] = {}  # request -> the step that had its latest `data`, and that
+        self._lines = JournalLines(mask)
 
     def add(self, step: Step) -> None:
         """Write a step down.
@@ -77,7 +133,7 @@ class JournalWriter:
             OSError: It cannot be written.
         """
         new, beginning = (False, "") if self._begun else self._begin(step.before)
-        line = as_line(self._mask.value(shortened(compose_record(step), self._latest)))
+        line = self._lines.step(step)
         descriptor = open_for_appending(self._file, new=new)
         with os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(beginning + line)
@@ -85,23 +141,17 @@ class JournalWriter:
 
     def _begin(self, standing: Standing) -> tuple[bool, str]:
         """Whether the journal is a new one, and what it begins or goes on with."""
-        header = compose_header(self._chart, self._settings, standing, self._snapshot)
+        header = self._lines.header(self._chart, self._settings, standing, self._snapshot)
         if self._snapshot is not None and not self._file.is_symlink() and self._is_its_own(header):
-            resumption = compose_resumption(standing, self._snapshot)
-            return False, self._missing_end() + as_line(self._mask.value({"resumed": resumption}))
-        header = self._mask.value(header)
-        header["chart"]["source"] = self._mask.block(self._chart.source)  # its lines are kept
-        return True, as_line(header)
+            return False, self._missing_end() + self._lines.resumption(standing, self._snapshot)
+        return True, header
 
-    def _is_its_own(self, header: Mapping[str, Any]) -> bool:
+    def _is_its_own(self, header: str) -> bool:
         """Whether the file is the journal of that run, so that it can go on in it."""
         try:
             with open_for_reading(self._file) as stream:  # whatever is torn further down
                 found = parse_json(stream.readline(LARGEST).decode("utf-8-sig"))
-            same = ("format", "action", "connector_id", "started_at")
-            return [found[name] for name in same] == [header[name] for name in same] and bool(
-                found["chart"]["digest"] == self._chart.digest
-            )
+            return _identity(found) == _identity(parse_json(header))
         except (FileNotFoundError, ValueError, LookupError, TypeError):
             return False
 
@@ -112,43 +162,18 @@ class JournalWriter:
             return "" if stream.read() == b"\n" else "\n"
 
 
-def compose_header(
-    chart: Chart, settings: Settings, standing: Standing, snapshot: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """The first line.
-
-    Args:
-        chart: The run's chart.
-        settings: The run's settings.
-        standing: Where the run stood at first.
-        snapshot: What it was taken up from, or None.
-    """
-    decisive: dict[str, Any] = {name: getattr(settings, name) for name in _SETTINGS}
-    packaged = chart.source == packaged_source(chart.action)
-    return {
-        "format": FORMAT,
-        "version": __version__,
-        "action": settings.action,
-        "connector_id": settings.connector_id,
-        "started_at": iso(standing.started_at),
-        "settings": {
-            **decisive,
-            "policies": dict(settings.policies),
-            **({"tables": settings.scope} if settings.tables else {}),
-        },
-        "chart": {"digest": chart.digest, "packaged": packaged, "source": chart.source},
-        **({} if snapshot is None else {"resumed": compose_resumption(standing, snapshot)}),
-    }
+def _identity(header: Mapping[str, Any]) -> list[Any]:
+    """What of a header says which run it is of."""
+    return [*(header[name] for name in ("format", "action", "connector_id", "started_at")), header["chart"]["digest"]]
 
 
-def compose_resumption(standing: Standing, snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """When and from what the run was taken up."""
+def _resumption(standing: Standing, snapshot: Mapping[str, Any]) -> dict[str, Any]:
     facts = {**snapshot["facts"], "connection": _stripped(snapshot["facts"].get("connection"))}
-    return {"wall": standing.resumed_at, "snapshot": {**snapshot, "facts": facts}}
+    return {"resumed": {"wall": standing.resumed_at, "snapshot": {**snapshot, "facts": facts}}}
 
 
 def compose_record(step: Step) -> dict[str, Any]:
-    """One step, complete; `shortened` is what a line says of it."""
+    """One step, complete."""
     before, signal = step.before.facts, step.signal
     changed = step.facts.changed_from(before)
     if "connection" in changed:
@@ -188,28 +213,7 @@ def compose_record(step: Step) -> dict[str, Any]:
     return _known(told)
 
 
-def shortened(record: MutableMapping[str, Any], latest: MutableMapping[str, tuple[int, Any]]) -> Mapping[str, Any]:
-    """The record, with a document that was there before named by the step that had it.
-
-    Args:
-        record: What `compose_record` made.
-        latest: Request -> the step that had its latest `data`, and that `data`; kept up to date.
-    """
-    answer, changed = record.get("answer"), record["facts"]
-    if answer is None:
-        return record
-    asked, data = f"{record['request']['method']} {record['request']['path']}", answer["data"]
-    number, known = latest.get(asked, (0, None))
-    if data != known:
-        number = record["step"]
-        latest[asked] = number, data
-    same = {"same_as": number}
-    facts = {**changed, "connection": same} if changed.get("connection") == data else changed
-    return {**record, "answer": {**answer, "data": data if number == record["step"] else same}, "facts": facts}
-
-
-def as_line(record: Mapping[str, Any]) -> str:
-    """A record as a line."""
+def _line(record: Mapping[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 

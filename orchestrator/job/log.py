@@ -24,43 +24,50 @@ def coloured(environ: Mapping[str, str], stream: TextIO | Output) -> bool:
 
 
 class LiveLine:
-    """A last line on a terminal that is drawn over again; nothing where there is no terminal.
+    """The log's stream with a last line on a terminal that is drawn over again; without one where there is none.
 
     Args:
         stream: Where the log goes.
         mask: Takes the secrets out of it, and what would steer the terminal.
         environ: TERM and NO_COLOR.
+
+    Attributes:
+        stream: Where the log goes.
+        live: There is such a line.
     """
 
     def __init__(
         self, stream: TextIO | Output, mask: Mask | None = None, environ: Mapping[str, str] | None = None
     ) -> None:
         self.live = stream.isatty() and steerable(environ or {})
-        self._stream = output(stream)
+        self.stream = output(stream)
         self._mask = mask or Mask()
         self._shown = False
 
     def show(self, text: str) -> None:
         """Draw the line, in place of the one before; not while the terminal takes nothing."""
-        if not self._stream.waiting:
-            self._draw(self._mask.line(text)[: _width() - 1])
+        if not self.stream.waiting:
+            from shutil import get_terminal_size  # noqa: PLC0415  # only on a terminal
+
+            self._draw(self._mask.line(text)[: get_terminal_size().columns - 1])
             self._shown = True
 
     def clear(self) -> None:
-        """Take it away, so that a log line can take its place."""
+        """Take it away."""
         if self._shown:
             self._draw("")
             self._shown = False
 
+    def msg(self, message: str) -> None:
+        """Write a line of the log in its place."""
+        self.clear()
+        self.stream.write(f"{message}\n")
+
+    debug = info = warning = error = critical = msg  # as structlog calls it
+
     def _draw(self, text: str) -> None:
-        self._stream.write(f"\r\x1b[2K{text}")
-        self._stream.drain()
-
-
-def _width() -> int:
-    import shutil  # noqa: PLC0415  # only on a terminal
-
-    return shutil.get_terminal_size().columns
+        self.stream.write(f"\r\x1b[2K{text}")
+        self.stream.drain()
 
 
 class Sections:
@@ -101,36 +108,12 @@ class Sections:
             self._stream.drain()
 
 
-class _Lines:
-    """A line at a time to a stream; the live line makes way."""
-
-    def __init__(self, stream: Output, live: LiveLine) -> None:
-        self._stream = stream
-        self._live = live
-
-    def msg(self, message: str) -> None:
-        self._live.clear()
-        self._stream.write(f"{message}\n")
-
-    debug = info = warning = error = critical = msg
-
-
-class _Line:
-    """A line of the log as a value."""
-
-    def msg(self, message: str) -> str:
-        return f"{message}\n"
-
-    warning = msg
-
-
 def make_log(
     mask: Mask,
     *,
     json_lines: bool = False,
     debug: bool = False,
     colours: bool = False,
-    stream: TextIO | Output | None = None,
     live: LiveLine | None = None,
 ) -> structlog.typing.FilteringBoundLogger:
     """A logger.
@@ -140,10 +123,9 @@ def make_log(
         json_lines: One JSON object a line, not text for people.
         debug: Let debug lines through.
         colours: Colour the text.
-        stream: Where it goes; stderr when None.
-        live: The line to take away first.
+        live: Where it goes; stderr when None.
     """
-    out = output(sys.stderr if stream is None else stream)
+    live = live or LiveLine(sys.stderr)
 
     def masked(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {name: mask.value(value) for name, value in event.items()}
@@ -158,7 +140,7 @@ def make_log(
     else:
         processors.append(structlog.dev.ConsoleRenderer(colors=colours, sort_keys=False, pad_level=False))
 
-    def logger(to: _Lines | _Line) -> Any:  # noqa: ANN401  # as structlog has it
+    def logger(to: object) -> Any:  # noqa: ANN401  # as structlog has it
         return structlog.wrap_logger(
             to,
             processors=processors,
@@ -167,8 +149,7 @@ def make_log(
             cache_logger_on_first_use=True,
         )
 
-    lost = logger(_Line())
-    out.note = lambda number: lost.warning(
-        f"{number} lines of the log were dropped here: stderr did not take them in time"
-    )
-    return logger(_Lines(out, live or LiveLine(out)))  # type: ignore[no-any-return]
+    lost = logger(structlog.ReturnLogger())
+    why = "lines of the log were dropped here: stderr did not take them in time"
+    live.stream.note = lambda number: f"{lost.warning(f'{number} {why}')}\n"
+    return logger(live)  # type: ignore[no-any-return]

@@ -38,14 +38,12 @@ class Mask:
         self._own: dict[str, set[str]] = {}  # each secret with its forms
         self._learned: dict[str, set[str]] = {}
         self._longest_first: list[str] = []
-        for text in (key, secret, f"{key}:{secret}" if key and secret else ""):
-            self.add(text)
+        self.add(key, secret, f"{key}:{secret}" if key and secret else "")
 
-    def add(self, secret: str) -> None:
-        """Mask this too, as it is and as base64, in a URL and in JSON; what is shorter than 8 characters is ignored."""
-        if len(secret) >= LEAST and secret not in self._own:
-            self._own[secret] = set(_forms(secret))
-            self._sort()
+    def add(self, *secrets: str) -> None:
+        """Mask these too, as they are and as base64, in a URL and in JSON; what is shorter than 8 characters is not."""
+        self._own.update({secret: set(_forms(secret)) for secret in secrets if len(secret) >= LEAST})
+        self._sort()
 
     def learn(self, token: str) -> None:
         """Mask a token that a document carries, too. Only the latest ones are remembered, and no word of our own."""

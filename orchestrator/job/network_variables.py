@@ -28,11 +28,8 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     """
     environ.pop("SSLKEYLOGFILE", None)
     for name, value in environ.items():
-        if (
-            name.lower().endswith("_proxy")
-            and name.lower() != "no_proxy"
-            and re.fullmatch(r"[^:/\s]+:[^/\s]*/?", value)
-        ):
+        proxies = name.lower().endswith("_proxy") and name.lower() != "no_proxy"
+        if proxies and re.fullmatch(r"[^:/\s]+:[^/\s]*/?", value):
             environ[name] = f"http://{value}"
 
 
@@ -43,12 +40,9 @@ def faults(url: str, *, proxied: bool) -> Iterator[str]:
         url: Where requests go; of https, else nothing of this matters.
         proxied: They may go by way of a proxy.
     """
-    for name in BUNDLES:
-        if value := os.environ.get(name):
-            problem = _bundle_fault(value)
-            if problem:
-                yield f"{name}: {problem}"
-            break
+    name = next(filter(os.environ.get, BUNDLES), "")
+    if name and (problem := _bundle_fault(os.environ[name])):
+        yield f"{name}: {problem}"
     if proxied:
         yield from _proxy_faults(url)
 
@@ -96,8 +90,7 @@ def _proxy_faults(url: str) -> Iterator[str]:
     from requests.utils import get_environ_proxies, select_proxy  # noqa: PLC0415  # the job has it anyway
 
     proxy = select_proxy(url, get_environ_proxies(url))
-    problem = _proxy_fault(proxy) if proxy else ""
-    if problem:
+    if proxy and (problem := _proxy_fault(proxy)):
         names = [name for name, value in os.environ.items() if value == proxy and name.lower().endswith("_proxy")]
         # https wins over all, and lower case over upper.
         name = [*sorted(names, key=lambda one: ("https" not in one.lower(), one.isupper())), "the proxy"][0]

@@ -10,12 +10,13 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from errno import EEXIST
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from orchestrator.job.files import open_for_reading, remove_leftovers, write_atomically
 from orchestrator.job.masking import Mask
-from orchestrator.job.result import DRAWINGS, JOURNAL, RESULT, Document, as_text
+from orchestrator.job.result import DRAWINGS, JOURNAL, PAGE, RESULT, Document, as_text
 from orchestrator.job.trace import Trace
 from orchestrator.job.variables import RESULTS
 from orchestrator.machine.chart import Chart
@@ -44,34 +45,36 @@ class Reporter:
         mask: Takes the secrets out.
         warn: Told what could not be drawn.
         environ: GitLab's variables: what a link to the report needs.
+        record: A step's record; `journal.compose_record` when None.
 
     Attributes:
-        directory: As given; it may be known better once the variables are read, but not after `look`.
+        directory: As given; it may be known better once the variables are read, but not after `foreign` is asked.
         place: Where people find the page, once it is written: its address in GitLab, or its file; else "".
-        written: The result, once it is written.
     """
 
-    def __init__(self, directory: str, mask: Mask, warn: Callable[[str], object], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: str,
+        mask: Mask,
+        warn: Callable[[str], object],
+        environ: Mapping[str, str],
+        record: Callable[[Step], Mapping[str, Any]] | None = None,
+    ) -> None:
         self.directory = directory
         self.place = ""
-        self.written: Document | None = None
         self._mask = mask
         self._warn = warn
         self._environ = environ
-        self._trace = Trace()
-        self._record: Callable[[Step], Mapping[str, Any]] | None = None
-        self._chart: Chart | None = None
-        self._foreign: frozenset[str] | None = None  # None: nobody has looked
+        self._record = record
 
-    def look(self) -> frozenset[str]:
+    @cached_property
+    def foreign(self) -> frozenset[str]:
         """The names in the folder whose files this job did not write: they are left alone, with a warning."""
-        if self._foreign is None:
-            names = _OURS if self.directory else ()
-            self._foreign = frozenset(name for name in names if is_foreign(Path(self.directory, name)))
-            for name in sorted(self._foreign):
-                path = os.path.join(self.directory, name)  # noqa: PTH118  # as it is given
-                self._warn(f"{path} is not a file of this job, and is left as it is: name another FIVETRAN_REPORT_DIR")
-        return self._foreign
+        found = frozenset(name for name in _OURS if self.directory and is_foreign(Path(self.directory, name)))
+        for name in sorted(found):
+            path = os.path.join(self.directory, name)  # noqa: PTH118  # as it is given
+            self._warn(f"{path} is not a file of this job, and is left as it is: name another FIVETRAN_REPORT_DIR")
+        return found
 
     def clear(self, *, journal: bool = True) -> None:
         """Remove what an earlier run left, so that it cannot pass for what this one writes.
@@ -79,31 +82,18 @@ class Reporter:
         Args:
             journal: Its journal, too.
         """
-        for name in self._ours(journal=journal):
-            with suppress(OSError):
-                Path(self.directory, name).unlink()
+        for name in (RESULT, *DRAWINGS, *([JOURNAL] if journal else [])) if self.directory else ():
+            if name not in self.foreign:
+                with suppress(OSError):
+                    Path(self.directory, name).unlink()
 
-    def begin(self, chart: Chart, trace: Trace, record: Callable[[Step], Mapping[str, Any]] | None = None) -> None:
-        """Take note of a run that begins, or goes on.
+    def write(self, document: Document, trace: Trace, chart: Chart | None) -> None:
+        """Write the result, and then what is drawn from it: a fault in a drawing costs that drawing alone.
 
         Args:
-            chart: Its chart.
-            trace: Where its steps are kept.
-            record: A step's record; `journal.compose_record` when None.
-        """
-        for name in self._ours():
-            remove_leftovers(Path(self.directory, name))
-        self._chart = chart
-        self._trace = trace
-        self._record = record
-
-    def _ours(self, *, journal: bool = True) -> list[str]:
-        """The names in the folder that this job may write to."""
-        names = (RESULT, *DRAWINGS, *([JOURNAL] if journal else [])) if self.directory else ()
-        return [name for name in names if name not in self.look()]
-
-    def write(self, document: Document) -> None:
-        """Write the result, and then what is drawn from it: a fault in a drawing costs that drawing alone.
+            document: The result.
+            trace: The run's steps.
+            chart: Its chart; None where none has begun.
 
         Raises:
             OSError: The result could not be written.
@@ -111,23 +101,31 @@ class Reporter:
         if not self.directory:
             return
         folder = Path(self.directory)
-        clean = self._mask.value(document) if RESULT in self.look() else write_result(document, folder, self._mask)
-        self.written = document
+        for name in (RESULT, *DRAWINGS):
+            remove_leftovers(folder / name)
+        clean = self._mask.value(document) if RESULT in self.foreign else write_result(document, folder, self._mask)
         try:
-            self._draw(clean, folder)
+            self._draw(clean, folder, trace, chart)
         except Exception as error:  # noqa: BLE001  # the result is written, and the verdict stands
             self._warn(f"nothing could be drawn from the result: {type(error).__name__}: {error}")
 
-    def _draw(self, clean: Document, folder: Path) -> None:
-        from orchestrator.job.report.drawings import PAGE, drawings, report_url  # noqa: PLC0415  # not before the first request
+    def _draw(self, clean: Document, folder: Path, trace: Trace, chart: Chart | None) -> None:
+        # Not before the first request.
+        from orchestrator.job.report.gitlab import annotations, dotenv, junit, report_url  # noqa: PLC0415
+        from orchestrator.job.report.page import draw  # noqa: PLC0415
 
-        url, ours = report_url(self._environ, self.directory), self._ours()
-        url = url and self._mask.line(url)
-        for name, draw in drawings(clean, self._steps, self._chart, lambda: url if self.place else None):
-            if name not in ours:
+        url = self._mask.line(report_url(self._environ, self.directory) or "")
+        drawn: tuple[Callable[[], str], ...] = (
+            lambda: draw(clean, *self._steps(trace), chart),
+            lambda: junit(clean),
+            lambda: dotenv(clean),
+            lambda: annotations(clean, url if self.place else ""),  # where there is a page
+        )
+        for name, text in zip(DRAWINGS, drawn, strict=True):
+            if name in self.foreign:
                 continue
             try:
-                write_atomically(folder / name, draw(), lasting=False)  # can be drawn again
+                write_atomically(folder / name, text(), lasting=False)  # can be drawn again
                 if name == PAGE:
                     self.place = url or str(folder / PAGE)
             except Exception as error:  # noqa: BLE001  # likewise
@@ -135,18 +133,17 @@ class Reporter:
                 with suppress(OSError):
                     (folder / name).unlink(missing_ok=True)  # an older run's must not pass for this one's
 
-    def _steps(self) -> tuple[list[dict[str, Any]], int, int]:
-        """The steps that the page shows, masked; how many it does not, and before which."""
-        from orchestrator.job.journal import compose_record  # noqa: PLC0415  # not before the first request
+    def _steps(self, trace: Trace) -> tuple[list[dict[str, Any]], int]:
+        """The steps that the page shows, masked, and how many it does not."""
+        from orchestrator.job.journal import compose_record  # noqa: PLC0415  # likewise
 
-        shown, dropped, gap = self._trace.shown()
-        told = []
-        for entry, step in shown:
-            record = {} if step is None else dict((self._record or compose_record)(step))
-            if answer := record.get("answer"):  # its document is for the journal: the page shows what was learned
-                record["answer"] = {name: value for name, value in answer.items() if name != "data"}
-            told.append({**entry, "record": record} if record else entry)
-        return self._mask.value(told), dropped, gap
+        shown, dropped = trace.shown()
+        for entry in shown:
+            if step := entry.pop("step", None):
+                entry["record"] = told = dict((self._record or compose_record)(step))
+                if answer := told.get("answer"):  # its document is for the journal: the page shows what was learned
+                    told["answer"] = {name: value for name, value in answer.items() if name != "data"}
+        return self._mask.value(shown), dropped
 
 
 def write_result(document: Document, folder: Path, mask: Mask) -> Document:

@@ -19,11 +19,23 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 from orchestrator.values.settings import CONNECTOR_ID, Settings, page_of
 
-__all__ = ["DRAWINGS", "FORMAT", "JOURNAL", "RESULT", "Document", "as_text", "result", "result_outside", "subject"]
+__all__ = [
+    "DRAWINGS",
+    "FORMAT",
+    "JOURNAL",
+    "PAGE",
+    "RESULT",
+    "Document",
+    "as_text",
+    "result",
+    "result_outside",
+    "subject",
+]
 
 FORMAT = 1  # a new one where a member goes, or means something else; new members may come at any time
 RESULT, JOURNAL = "result.json", "journal.jsonl"  # in FIVETRAN_REPORT_DIR
-DRAWINGS = ("index.html", "junit.xml", "fivetran.env", "annotations.json")  # what is drawn from the result, there too
+PAGE = "index.html"
+DRAWINGS = (PAGE, "junit.xml", "fivetran.env", "annotations.json")  # what is drawn from the result, there too
 
 Document = dict[str, Any]
 
@@ -39,16 +51,10 @@ def result(settings: Settings, chart: Chart, standing: Standing, trace: Trace, n
         now: When it ended, in seconds since the epoch.
     """
     facts = standing.facts
-    return _composed(
-        subject=subject(settings),
-        verdict=facts.verdict,
-        end=chart.exit_of(facts.verdict or ""),
-        told=explain(settings, facts, chart),
-        standing=standing,
-        now=now,
-        chart=chart,
-        trace=trace,
-    )
+    state, code = chart.exit_of(facts.verdict or "")
+    told = explain(settings, facts, chart)
+    document = result_outside(facts.verdict, code, told, subject(settings), standing, now, chart, trace)
+    return {**document, "state": state}
 
 
 def subject(settings: Settings) -> dict[str, Any]:
@@ -64,9 +70,8 @@ def result_outside(
     subject: Mapping[str, Any],
     standing: Standing,
     now: float,
-    *,
-    chart: Chart | None = None,
-    trace: Trace | None = None,
+    chart: Chart | None,
+    trace: Trace,
 ) -> Document:
     """The result of an end outside any chart.
 
@@ -77,53 +82,19 @@ def result_outside(
         subject: What the job was about, as far as its variables say: action, connector_id, schema, table, tables.
         standing: Where the run stands; where none has begun, when the job did, and what the user should know.
         now: When it ended, in seconds since the epoch.
-        chart: The run's chart.
+        chart: The run's chart; None where none has begun.
         trace: Its steps so far.
     """
-    return _composed(
-        subject=subject,
-        verdict=verdict,
-        end=(None, code),
-        told=told,
-        standing=standing,
-        now=now,
-        chart=chart,
-        trace=trace or Trace(),
-    )
-
-
-def as_text(document: Mapping[str, Any]) -> str:
-    """JSON text with a line end."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def _composed(
-    *,
-    subject: Mapping[str, Any],
-    verdict: str | None,
-    end: tuple[str | None, int | None],
-    told: Explanation,
-    standing: Standing,
-    now: float,
-    chart: Chart | None,
-    trace: Trace,
-) -> Document:
-    """The document, whose members are the same however a run ended."""
-    facts, connector = standing.facts, subject["connector_id"] or ""
-    state, code = end
+    facts, connector = standing.facts, subject.get("connector_id") or ""
     return {
         "format": FORMAT,
         **{name: subject.get(name) or None for name in ("action", "connector_id", "schema", "table", "tables")},
         "verdict": verdict,
-        "state": state,
+        "state": None,
         "exit_code": code,
         "exit_meaning": None if code is None else EXIT_CODES.get(code, "a code of the chart's own"),
-        "headline": told.headline,
-        "reasons": list(told.reasons),
-        "at_fivetran": list(told.at_fivetran),
-        "still_running": told.still_running,
-        "advice": list(told.advice),
-        "notes": list(facts.warnings),
+        **told._asdict(),
+        "notes": facts.warnings,
         "page": page_of(connector) if re.fullmatch(CONNECTOR_ID, connector) else None,
         "started_at": iso(standing.started_at),
         "ended_at": iso(now),
@@ -135,6 +106,11 @@ def _composed(
         "steps_dropped": trace.dropped,
         "version": __version__,
     }
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    """JSON text with a line end."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _learned(facts: Facts) -> Document:
@@ -151,11 +127,11 @@ def _learned(facts: Facts) -> Document:
         "rescheduled_for": documents.rescheduled_for(document),
         "reschedules": facts.reschedules,
         "problems": documents.problems(document),
-        "setup_tests": list(facts.setup_tests) if facts.setup_tests is not None else None,
-        "near_matches": list(facts.near_matches) if facts.near_matches is not None else None,
+        "setup_tests": facts.setup_tests,
+        "near_matches": facts.near_matches,
         "sync": facts.sync,
-        "errors": list(facts.errors) if facts.errors is not None else None,
-        "table_warnings": list(facts.table_warnings) if facts.table_warnings is not None else None,
+        "errors": facts.errors,
+        "table_warnings": facts.table_warnings,
         "failure": facts.failure,
     }
 

@@ -4,7 +4,7 @@ A wait of hours is thousands of steps that are all the same: those are lines to 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
@@ -43,13 +43,10 @@ class RunLog:
         self._live = live
         self._sections = sections
         self._debug = debug
-        self._told: set[str] = set()
+        self._said: set[object] = set()  # what is said once
         self._news: dict[str, object] = {}  # state -> what was said when it was left last
         self._last_line = 0.0  # when something was said
-        self._slow_start_told = False
-        self._busy_told = False
         self._about_busy = ""
-        self._doubt_told: float | None = None
 
     def inputs(self, inputs: Mapping[str, str], warnings: tuple[str, ...], version: str) -> None:
         """The effective inputs: those that were given, and then what holds by default."""
@@ -63,44 +60,38 @@ class RunLog:
         for warning in warnings:
             self._log.warning(warning)
 
-    def step(self, step: Step) -> None:
-        """One state change."""
+    def add(self, step: Step) -> None:
+        """Tell one state change."""
         told: dict[str, object] = {}
+        facts = step.facts
         if step.request is not None:
             told["asked"] = str(step.request)
             told["answered"] = str(step.answer or step.failure or "cut off")
             if self._debug:  # else a document would be made a text at each poll, for nobody
-                self._exchange(step)
-            if step.answer and step.answer.data and step.facts.connection is not None:
-                told["sync_state"] = documents.sync_state(step.facts.connection)
+                self._exchange(step, told)
+            if step.answer and step.answer.data and facts.connection is not None:
+                told["sync_state"] = documents.sync_state(facts.connection)
             told["took"] = f"{step.took:.2f} s"
         if step.pause:
             told["again_in"] = f"{step.pause:.1f} s"
         elif step.after.due > step.at:
             told["next_in"] = duration(step.after.due - step.at)
         self._tell(step, told)
-        if step.event == Event.BUSY and not self._busy_told:
-            self._busy_told = True
-            self._log.info(f"another sync is running already{self._about_busy}")
-        self._doubt(step)
-        for warning in step.facts.warnings:
-            self._warn(warning)
-        waited = step.facts.not_started_for
-        if waited is None or waited < SLOW_START:
-            self._slow_start_told = False
-        elif not self._slow_start_told:
-            self._slow_start_told = True
-            self._log.warning(
-                f"Fivetran accepted the sync {duration(waited)} ago and has not started it: it may be queued"
-            )
-
-    def _doubt(self, step: Step) -> None:
-        """A verdict is in doubt: say once what is waited for."""
-        doubt = step.facts.doubt
-        if step.event == Event.DOUBTFUL and doubt and doubt["since"] != self._doubt_told:
-            self._doubt_told = doubt["since"]
-            most = quiet_left(step.facts, doubt["since"])
-            self._log.info(f"the sync is gone; waiting up to {most:.0f} s for Fivetran's dates")
+        info, warn = self._log.info, self._log.warning
+        if step.event == Event.BUSY:
+            self._once(info, f"another sync is running already{self._about_busy}")
+        if step.event == Event.DOUBTFUL and facts.doubt:
+            since = facts.doubt["since"]
+            most = quiet_left(facts, since)
+            self._once(info, f"the sync is gone; waiting up to {most:.0f} s for Fivetran's dates", ("doubt", since))
+        for warning in facts.warnings:
+            self._once(warn, warning)
+        waited = facts.not_started_for or 0.0
+        if waited < SLOW_START:
+            self._said.discard("slow start")
+        else:
+            text = f"Fivetran accepted the sync {duration(waited)} ago and has not started it: it may be queued"
+            self._once(warn, text, "slow start")
 
     def _tell(self, step: Step, told: Mapping[str, object]) -> None:
         """The line of a step; where it brings no news, one to debug."""
@@ -110,20 +101,20 @@ class RunLog:
         again = self._news.get(step.source) == news
         self._news[step.source] = news
         if again or step.event == Event.WAITED:  # that a wait would be over now was said when it began
-            self._log.debug(f"{step.source} -> {step.target}", on=step.event, **told)
+            say = self._log.debug
         else:
-            say(f"{step.source} -> {step.target}", on=step.event, **told)
             self._last_line = step.at
+        say(f"{step.source} -> {step.target}", on=step.event, **told)
         if again and step.after.due > step.at:
             self._beat(step.after, step.at, step.after.due, step.after.deadline)
         if step.answer and step.answer.cut:
-            self._warn("Fivetran's answer has texts or lists beyond measure: they are shown cut")
+            self._once(self._log.warning, "Fivetran's answer has texts or lists beyond measure: they are shown cut")
 
-    def _warn(self, warning: str) -> None:
-        """Warn of it, once."""
-        if warning not in self._told:
-            self._told.add(warning)
-            self._log.warning(warning)
+    def _once(self, say: Callable[[str], object], text: str, subject: object = None) -> None:
+        """Say it, unless that, or something on the same subject, was said before."""
+        if (subject or text) not in self._said:
+            self._said.add(subject or text)
+            say(text)
 
     def _beat(self, standing: Standing, now: float, wake: float, deadline: float, asking: str = "") -> None:
         """Say how things stand, where nothing was said for a while; a terminal shows it anyway."""
@@ -131,17 +122,17 @@ class RunLog:
             self._last_line = now
             self._log.info(_said(standing, now, wake, deadline, asking))
 
-    def _exchange(self, step: Step) -> None:
+    def _exchange(self, step: Step, told: Mapping[str, object]) -> None:
         """Request and answer in detail."""
-        answer, failure = step.answer, step.failure
+        answer, came = step.answer, step.answer or step.failure
         self._log.debug(
             "exchange",
-            asked=str(step.request),
-            body=json.dumps(step.request.body if step.request else None),
-            answered=str(answer or failure or "cut off"),
+            asked=told["asked"],
+            body=json.dumps(step.request and step.request.body),
+            answered=told["answered"],
             message=answer.message if answer else "",
             data=json.dumps(answer.data) if answer else None,
-            request_id=answer.request_id if answer else failure.request_id if failure else "",
+            request_id=came.request_id if came else "",
         )
 
     def tick(self, run: Run) -> None:
@@ -160,8 +151,7 @@ class RunLog:
             run: The run at its end.
             report: Where there is more to read, or "".
         """
-        document = run.facts.connection or {}
-        if document:
+        if document := run.facts.connection:
             with self._sections.section("fivetran_facts", "What was learned"):
                 self._log.info("what was learned", **_learned(run.facts, document))
         told = explain(settings, run.facts, run.chart)
@@ -192,27 +182,16 @@ def _said(standing: Standing, now: float, wake: float, deadline: float, asking: 
 def _learned(facts: Facts, document: Mapping[str, Any]) -> dict[str, object]:
     """What the last document said, and what the dates were before."""
     told = {
-        "setup_state": documents.setup_state(document),
-        "sync_state": documents.sync_state(document),
-        "schedule_type": documents.schedule_type(document),
-        "succeeded_at": document.get("succeeded_at"),
-        "failed_at": document.get("failed_at"),
+        "setup_state": documents.setup_state(document),  # this first
+        **documents.decisive(document),
         **{f"{name}_before": (facts.baseline or {}).get(name) for name in ("succeeded_at", "failed_at")},
         "rescheduled_for": documents.rescheduled_for(document),
     }
     return {name: value for name, value in told.items() if value}
 
 
-def _news(step: Step) -> tuple[object, ...]:
+def _news(step: Step) -> object:
     """What of a step is news, where the step before it from the same state had another."""
     document = step.facts.connection or {}
-    decisive = (
-        documents.setup_state(document),
-        documents.sync_state(document),
-        documents.schedule_type(document),
-        documents.rescheduled_for(document),
-        document.get("succeeded_at"),
-        document.get("failed_at"),
-    )
     failed = (str(step.failure), step.pause) if step.failure else None  # back-offs grow, and are few
-    return (step.event, step.target, failed, *decisive)
+    return step.event, step.target, failed, documents.decisive(document), documents.rescheduled_for(document)

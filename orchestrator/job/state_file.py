@@ -6,11 +6,12 @@ and what is not signed is not believed. What is signed is held to the types and 
 
 import hmac
 import json
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from orchestrator import __version__
 from orchestrator.fivetran import documents
+from orchestrator.job.configuration import ConfigurationError
 from orchestrator.job.files import read_text
 from orchestrator.job.masking import Mask
 from orchestrator.job.trace import Trace
@@ -20,7 +21,7 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.parsing import parse_json
 from orchestrator.values.settings import Settings
 
-__all__ = ["Found", "SnapshotError", "check_run", "compose_snapshot", "read_snapshot"]
+__all__ = ["StateFileError", "check_snapshot", "compose_state_file", "read_snapshot"]
 
 FORMAT = 2
 LARGEST = 200_000_000  # bytes of a state file that is read
@@ -45,28 +46,17 @@ _TRAIL: Mapping[str, Any] = {
 _OUR_WORDS = ("verdict", "attempted", "answered")
 
 
-class SnapshotError(ValueError):
-    """A state file that this job cannot go on from.
+class StateFileError(ConfigurationError):
+    """A state file that this job cannot go on from, or cannot write.
 
-    Attributes:
+    Args:
+        file: Its path.
+        problem: What is wrong with it.
         fix: What to do about it.
     """
 
-    def __init__(self, problem: str, fix: str) -> None:
-        super().__init__(problem)
-        self.fix = fix
-
-
-class Found(NamedTuple):
-    """What a state file holds for this job.
-
-    Attributes:
-        run: The run to take up, as `standing.resumed` takes it; None where there is none.
-        stale: Why one that is there is not taken up, to go after "holds an unfinished run"; or "".
-    """
-
-    run: Mapping[str, Any] | None = None
-    stale: str = ""
+    def __init__(self, file: str, problem: str, fix: str) -> None:
+        super().__init__([f"FIVETRAN_STATE_FILE: {file} {problem}: {fix}"], [])
 
 
 def _subject(settings: Settings) -> dict[str, Any]:
@@ -79,11 +69,10 @@ def _subject(settings: Settings) -> dict[str, Any]:
     }
 
 
-def compose_snapshot(run: Run, trace: Trace, mask: Mask) -> str:
+def compose_state_file(run: Run, trace: Trace, mask: Mask) -> str:
     """The state file's text, signed and without secrets."""
     settings = run.settings
-    told = run.standing.as_json(run.now, run.ports.clock.wall())
-    told |= {"trail": trace.entries(), "trail_dropped": trace.dropped}
+    standing = run.standing.as_json(run.now, run.ports.clock.wall())
     document = {
         "format": FORMAT,
         "version": __version__,
@@ -91,19 +80,21 @@ def compose_snapshot(run: Run, trace: Trace, mask: Mask) -> str:
         "pipeline": settings.pipeline,
         "chart": run.chart.digest,
         "ended": run.ended,
-        "run": _masked(told, mask),
+        "run": _masked({**standing, "trail": trace.entries(), "trail_dropped": trace.dropped}, mask),
     }
     # In ASCII: half a surrogate pair, which a document may hold, would not come back from UTF-8 as it was.
     return json.dumps({**document, "signature": _signature(settings, document)}, indent=1) + "\n"
 
 
-def _masked(run: dict[str, Any], mask: Mask) -> dict[str, Any]:
+def _masked(snapshot: dict[str, Any], mask: Mask) -> dict[str, Any]:
     """A run without what is secret; its values, never its text: any text is somewhere in JSON."""
-    facts: dict[str, Any] = run["facts"]
+    facts: dict[str, Any] = snapshot["facts"]
     if facts["connection"] is not None:
-        facts = {**facts, "connection": documents.trimmed(facts["connection"])}
+        facts["connection"] = documents.trimmed(facts["connection"])
     kept = {name: facts[name] for name in _OUR_WORDS}
-    return {**mask.document(run), "facts": {**mask.document(facts), **kept}}
+    clean: dict[str, Any] = mask.document(snapshot)
+    clean["facts"].update(kept)
+    return clean
 
 
 def _signature(settings: Settings, document: Mapping[str, Any]) -> str:
@@ -113,61 +104,70 @@ def _signature(settings: Settings, document: Mapping[str, Any]) -> str:
     return hmac.new(key.encode(), said.encode(), "sha256").hexdigest()
 
 
-def read_snapshot(file: str, settings: Settings, chart: Chart, now: float, *, however_old: bool = False) -> Found:
-    """What a state file holds for this job; nothing where there is no file, or its run has ended.
+def read_snapshot(
+    settings: Settings, chart: Chart, now: float, warn: Callable[[str], object], *, however_old: bool = False
+) -> Mapping[str, Any] | None:
+    """The run that the state file holds for this job, as `standing.resumed` takes it.
 
     Args:
-        file: Path of the file.
-        settings: The job's settings, which must be about the same connection and action.
+        settings: The job's settings; the file must be about the same connection and action.
         chart: The job's chart, which must be the one that the run was of.
         now: Seconds since the epoch.
+        warn: Told of a run that is not taken up.
         however_old: Take the run up though it is another pipeline's, or should have ended long ago.
 
+    Returns:
+        None where there is no file, its run has ended, or is not taken up.
+
     Raises:
-        SnapshotError: The file is no state file, another connection's, of another format, altered, or
+        StateFileError: The file is no state file, another connection's, of another format, altered, or
             damaged. It is not passed over: its sync may still run, and a new run would start a second one.
     """
-    another = "remove the file to start afresh, or name another one"
+    file, another = settings.state_file, "remove the file to start afresh, or name another one"
+
+    def pass_over(why: str) -> None:
+        warn(f"FIVETRAN_STATE_FILE: {file} holds an unfinished run {why}: a new one is begun")
+
     document = _parsed(file, another)
     if document is None:
-        return Found()
+        return None
     signed = document.get("format") == FORMAT and _is_signed(settings, document)
     if signed and document.get("ended") is True:
-        return Found()
+        return None
     subject = _subject(settings)
     for name in (*subject, "tables"):
         found, value = document.get(name), subject.get(name)
         if found != value:
-            raise SnapshotError(
-                f"{file} holds the run of another job, with {name} {_shown(found or 'none')}, not {value or 'none'}",
-                another,
-            )
+            problem = f"holds the run of another job, with {name} {_shown(found or 'none')}, not {value or 'none'}"
+            raise StateFileError(file, problem, another)
     pipeline = document.get("pipeline")
     if settings.pipeline and pipeline != settings.pipeline and not however_old:
-        return Found(stale=f"of {f'pipeline {_shown(pipeline)}' if pipeline else 'no pipeline'}")
+        pass_over(f"of {f'pipeline {_shown(pipeline)}' if pipeline else 'no pipeline'}")
+        return None
     if document.get("format") != FORMAT:
-        raise SnapshotError(
-            f"{file} is a state file of format {_shown(document.get('format'))}, written by version "
-            f"{_shown(document.get('version'))}; version {__version__} has format {FORMAT}: {_CHANGED}",
-            _way_on(chart),
+        problem = (
+            f"is a state file of format {_shown(document.get('format'))}, written by version "
+            f"{_shown(document.get('version'))}; version {__version__} has format {FORMAT}: {_CHANGED}"
         )
+        raise StateFileError(file, problem, _way_on(chart))
     if not signed:
-        raise SnapshotError(
-            f"{file} does not bear this job's signature: the API key or secret was changed since it was written, "
-            "or the file was altered",
-            _way_on(chart),
+        problem = (
+            "does not bear this job's signature: the API key or secret was changed since it was written, "
+            "or the file was altered"
         )
+        raise StateFileError(file, problem, _way_on(chart))
     if document.get("chart") != chart.digest:
-        raise SnapshotError(f"{file} holds an unfinished run of another chart than {settings.action} has now", another)
-    run = document["run"]
+        raise StateFileError(file, f"holds an unfinished run of another chart than {settings.action} has now", another)
+    snapshot: Mapping[str, Any] = document["run"]
     try:
-        check_run(run)
-        _check_place(run, chart)
+        check_snapshot(snapshot)
+        _check_place(snapshot, chart)
     except ValueError as error:
-        raise SnapshotError(f"{file} holds a run that cannot be: {error}", another) from error
-    if now > run["deadline_at"] + settings.timeout and not however_old:
-        return Found(stale="that should have ended long ago")
-    return Found(run)
+        raise StateFileError(file, f"holds a run that cannot be: {error}", another) from error
+    if now > snapshot["deadline_at"] + settings.timeout and not however_old:
+        pass_over("that should have ended long ago")
+        return None
+    return snapshot
 
 
 def _parsed(file: str, fix: str) -> dict[str, Any] | None:
@@ -177,11 +177,12 @@ def _parsed(file: str, fix: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:  # a directory, a device, not permitted: removing it is not what helps
-        raise SnapshotError(f"{file} cannot be read as a state file ({error.strerror})", "name another one") from None
+        problem = f"cannot be read as a state file ({error.strerror})"
+        raise StateFileError(file, problem, "name another one") from None
     except ValueError as error:
-        raise SnapshotError(f"{file} cannot be read as a state file ({error})", fix) from None
+        raise StateFileError(file, f"cannot be read as a state file ({error})", fix) from None
     if not isinstance(document, dict) or not {"format", "connector_id", "run"} <= set(document):
-        raise SnapshotError(f"{file} is not a state file", "name another one")
+        raise StateFileError(file, "is not a state file", "name another one")
     return document
 
 
@@ -198,7 +199,7 @@ def _way_on(chart: Chart) -> str:
     return "see on the connection's page what is running; to start afresh, remove the file"
 
 
-def check_run(run: Any) -> None:  # noqa: ANN401  # any JSON
+def check_snapshot(snapshot: Any) -> None:  # noqa: ANN401  # any JSON
     """See that a run, as it was written down, is of the types and within the bounds of one.
 
     Raises:
@@ -206,20 +207,20 @@ def check_run(run: Any) -> None:  # noqa: ANN401  # any JSON
     """
     from orchestrator.values.type_checks import check, check_members  # noqa: PLC0415  # likewise
 
-    check("run", run, Mapping[str, Any])
-    check_members("run", run, _RUN)
-    for entry in run["trail"]:
+    check("run", snapshot, Mapping[str, Any])
+    check_members("run", snapshot, _RUN)
+    for entry in snapshot["trail"]:
         check_members("run.trail", entry, _TRAIL)
-    Facts.from_json(run["facts"])
+    Facts.from_json(snapshot["facts"])
 
 
-def _check_place(run: Mapping[str, Any], chart: Chart) -> None:
+def _check_place(snapshot: Mapping[str, Any], chart: Chart) -> None:
     """See that a run stands where one can that goes on.
 
     Raises:
         ValueError: It does not.
     """
-    state, verdict = run["state"], run["facts"].get("verdict")
+    state, verdict = snapshot["state"], snapshot["facts"].get("verdict")
     if state not in chart.states or chart.states[state].kind is Kind.EXIT:
         raise ValueError(f"{_shown(state)} is not a state of {chart.action} that goes on")
     concluded = state in chart.reachable(chart.conclusion.name)

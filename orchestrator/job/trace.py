@@ -63,13 +63,12 @@ class Trace:
         """The steps as JSON: from, event, to, at, until, times, detail."""
         return [{name: value for name, value in entry.items() if name != "step"} for entry in self._entries]
 
-    def shown(self) -> tuple[list[tuple[dict[str, Any], Step | None]], int, int]:
-        """The steps that a page shows, each with all that is known of it; how many it does not, and before which."""
-        pairs = [(entry, self._entries[place].get("step")) for place, entry in enumerate(self.entries())]
-        left_out = max(0, len(pairs) - 2 * SHOWN)
-        del pairs[SHOWN : SHOWN + left_out]
-        dropped = self.dropped + left_out
-        return pairs, dropped, SHOWN if dropped else 0
+    def shown(self) -> tuple[list[dict[str, Any]], int]:
+        """The entries that a page shows, each with its `step` where that is kept, and how many it leaves out."""
+        left_out = max(0, len(self._entries) - 2 * SHOWN)
+        shown = [dict(entry) for entry in self._entries]
+        del shown[SHOWN : SHOWN + left_out]
+        return shown, self.dropped + left_out
 
 
 def _key(entry: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -69,7 +69,7 @@ def test_console_line(colours: bool) -> None:  # noqa: FBT001
     """A line for people holds level, text and values, and steers the terminal only where colours are wanted."""
     out = io.StringIO()
 
-    make_log(Mask(KEY), colours=colours, stream=out).warning("a -> b", asked=f"GET {KEY}", n=1)
+    make_log(Mask(KEY), colours=colours, live=LiveLine(out)).warning("a -> b", asked=f"GET {KEY}", n=1)
 
     assert ("\x1b" in out.getvalue()) == colours
     assert out.getvalue().count("\n") == 1
@@ -80,7 +80,7 @@ def test_console_line(colours: bool) -> None:  # noqa: FBT001
 def test_json_lines() -> None:
     """Each line is one JSON object, masked, with time and level."""
     out = io.StringIO()
-    log = make_log(Mask(KEY), json_lines=True, stream=out)
+    log = make_log(Mask(KEY), json_lines=True, live=LiveLine(out))
 
     log.info(f"one\ntwo {KEY}", data={"größe": [None, 1.5, KEY]}, error=ValueError(KEY))
     log.error("second")
@@ -96,7 +96,7 @@ def test_debug_lines(debug: bool) -> None:  # noqa: FBT001
     """Debug lines show only where they are wanted."""
     out = io.StringIO()
 
-    make_log(Mask(), debug=debug, stream=out).debug("detail")
+    make_log(Mask(), debug=debug, live=LiveLine(out)).debug("detail")
 
     assert debug == ("detail" in out.getvalue())
 
@@ -116,7 +116,7 @@ def test_ascii_stream(json_lines: bool) -> None:  # noqa: FBT001
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii", write_through=True)
 
-    make_log(Mask(), json_lines=json_lines, stream=stream).info("grün", name="\ud800")
+    make_log(Mask(), json_lines=json_lines, live=LiveLine(stream)).info("grün", name="\ud800")
 
     assert b"gr?n" in raw.getvalue()
 
@@ -126,7 +126,7 @@ def test_lost_log_is_no_failure() -> None:
     stream = Lost()
     live = LiveLine(stream)
 
-    make_log(Mask(), stream=stream, live=live).error("nobody hears")
+    make_log(Mask(), live=live).error("nobody hears")
     live.show("nor sees")
     live.clear()
 
@@ -140,7 +140,7 @@ def test_live_line_makes_way() -> None:
     """The live line is drawn over, and taken away once before a log line."""
     out = Terminal()
     live = LiveLine(out)
-    log = make_log(Mask(), stream=out, live=live)
+    log = make_log(Mask(), live=live)
 
     live.show("one")
     live.show("two")
@@ -269,7 +269,7 @@ def test_section_ends_with_a_failure() -> None:
     )
 
 
-# --- The run_log -----------------------------------------------------------------------------
+# --- The run log -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_duration(seconds: float, expected: str) -> None:
 
 @dataclass
 class Told:
-    """A run that a run_log tells."""
+    """A run that a run log tells."""
 
     run: Run
     run_log: RunLog
@@ -304,7 +304,7 @@ class Told:
     def go(self) -> None:
         """Step until the run has to wait."""
         while self.run.wake <= self.run.now:
-            self.run_log.step(self.run.step())
+            self.run_log.add(self.run.step())
 
     def tick(self, seconds: float) -> str:
         """Let so many seconds pass and one tick come; return what was said."""
@@ -333,7 +333,7 @@ def tell(simulate: Simulate) -> Iterator[Callable[..., Told]]:
         )
         live = LiveLine(out)
         sections = Sections(out, job.clock.wall, shown=False)
-        run_log = RunLog(make_log(Mask(), stream=out, live=live), live, sections)
+        run_log = RunLog(make_log(Mask(), live=live), live, sections)
         return Told(Run(load("START"), settings, ports), run_log, job.clock, out)
 
     yield begin

@@ -11,7 +11,7 @@ from simulated_job import Played, Simulate
 
 from orchestrator.cli import main
 from orchestrator.job.masking import Mask
-from orchestrator.job.report.drawings import report_url
+from orchestrator.job.report.gitlab import report_url
 from orchestrator.job.report_folder import is_foreign, write_result
 from orchestrator.job.result import DRAWINGS, JOURNAL, RESULT
 from orchestrator.machine.run import Run
@@ -108,7 +108,7 @@ def test_run_that_is_taken_up_again_deletes_nothing(simulate: Simulate, folder: 
     assert names(folder) == {*NAMES}
 
 
-def test_leftovers_go_when_a_run_begins(simulate: Simulate, folder: Path, tmp_path: Path) -> None:
+def test_leftovers_go(simulate: Simulate, folder: Path, tmp_path: Path) -> None:
     """Temporary names of a run that was killed do not stay for ever, beside the results and the state file."""
     left = [folder / ".result.json.0a1b.tmp", folder / ".index.html.2c3d.tmp", tmp_path / ".state.json.4e5f.tmp"]
     for file in left:
@@ -209,9 +209,9 @@ def test_planted_link_is_not_followed(
     played = simulate(BRIEF).play()
 
     os.umask(before)
-    left = (folder / name).lstat()
+    job = (folder / name).lstat()
     assert (played.code, told(played)) == (0, [])
-    assert (stat.S_ISREG(left.st_mode), stat.S_IMODE(left.st_mode)) == (True, 0o644)
+    assert (stat.S_ISREG(job.st_mode), stat.S_IMODE(job.st_mode)) == (True, 0o644)
     assert victim.exists() != dangling
     assert dangling or victim.read_text() == "precious"
 
@@ -232,7 +232,7 @@ def test_planted_fifo_hangs_nothing(simulate: Simulate, folder: Path) -> None:
 
 def test_drawings_that_cannot_be_imported(simulate: Simulate, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where not even the code can be read, the result is there and the verdict stands."""
-    monkeypatch.setitem(sys.modules, "orchestrator.job.report.drawings", None)
+    monkeypatch.setitem(sys.modules, "orchestrator.job.report.page", None)
 
     played = simulate(BRIEF).play()
 

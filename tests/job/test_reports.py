@@ -21,7 +21,7 @@ from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.job.configuration import configure
 from orchestrator.job.masking import Mask
 from orchestrator.job.report import page
-from orchestrator.job.report.drawings import report_url
+from orchestrator.job.report.gitlab import report_url
 from orchestrator.job.report_folder import Reporter
 from orchestrator.job.result import DRAWINGS, RESULT, result
 from orchestrator.job.trace import Trace
@@ -226,7 +226,7 @@ def test_reports_can_be_unwanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Without a directory a reporter writes nothing."""
     monkeypatch.chdir(tmp_path)
 
-    Reporter("", Mask(), pytest.fail, {}).write({})
+    Reporter("", Mask(), pytest.fail, {}).write({}, Trace(), None)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -465,11 +465,10 @@ def test_page_of_ever_other_steps_stays_small(simulate: Simulate) -> None:
     records = read_journal(job.folder / "report" / "journal.jsonl").records
     reporter = Reporter(str(job.folder / "long"), Mask(), pytest.fail, {})
     trace = Trace()
-    reporter.begin(load("START"), trace)
     for second, record in enumerate(random.Random(7).choices(records, k=1000)):  # noqa: S311  # no secret
         trace.add(record.step._replace(at=float(second)))
 
-    reporter.write(played.report or {})
+    reporter.write(played.report or {}, trace, load("START"))
 
     drawn = (job.folder / "long" / "index.html").read_text("utf-8")
     assert 150_000 < len(drawn) < 300_000

@@ -11,7 +11,7 @@ from forms import assert_result, dotenv_variables, junit_cases
 from simulated_job import CONNECTOR, Simulate
 
 from orchestrator.job.configuration import configure
-from orchestrator.job.report import annotations, dotenv, junit
+from orchestrator.job.report.gitlab import annotations, dotenv, junit
 from orchestrator.job.variables import RESULTS, VARIABLES
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
@@ -52,7 +52,7 @@ def document(**members: Any) -> dict[str, Any]:
 
 def test_case_a_setup_test() -> None:
     """Each setup test is a case of its own name; what GitLab shows of one that failed says why."""
-    drawn = junit.draw(document(action="TEST", setup_tests=TESTS, exit_code=1))
+    drawn = junit(document(action="TEST", setup_tests=TESTS, exit_code=1))
 
     assert junit_cases(drawn) == [
         ("Host", "", ""),
@@ -71,7 +71,7 @@ def test_case_a_setup_test() -> None:
 )
 def test_run_is_one_case(code: int | None, outcome: str) -> None:
     """Every other action is one case, which tells the verdict, why, and what to do."""
-    drawn = junit.draw(document(exit_code=code, at_fivetran=["nothing"]))
+    drawn = junit(document(exit_code=code, at_fivetran=["nothing"]))
 
     assert junit_cases(drawn) == [
         ("START", outcome, "it ended\nwhy: because\nat Fivetran: nothing\nwhat to do: go on\npage: https://page")
@@ -80,8 +80,8 @@ def test_run_is_one_case(code: int | None, outcome: str) -> None:
 
 def test_nothing_is_known_of_the_job() -> None:
     """A job without an action and a connector is a case, too; so is TEST of a connection without setup tests."""
-    nameless = junit.draw(document(action=None, connector_id=None, page=None, verdict="misconfigured", exit_code=2))
-    without = junit.draw(document(action="TEST", setup_tests=[]))
+    nameless = junit(document(action=None, connector_id=None, page=None, verdict="misconfigured", exit_code=2))
+    without = junit(document(action="TEST", setup_tests=[]))
 
     assert [name for name, _, _ in junit_cases(nameless) + junit_cases(without)] == ["job", "TEST"]
 
@@ -92,7 +92,7 @@ def test_xml_cannot_be_forged() -> None:
         {"title": HOSTILE, "status": status, "message": HOSTILE, "details": HOSTILE} for status in ("FAILED", HOSTILE)
     ]
 
-    (first, second) = junit_cases(junit.draw(document(connector_id=HOSTILE, setup_tests=tests)))
+    (first, second) = junit_cases(junit(document(connector_id=HOSTILE, setup_tests=tests)))
 
     assert first[0].startswith("<b>[31m]]>&")
     assert second[0].endswith("(2)")
@@ -135,7 +135,7 @@ def test_files_of_a_verdict(simulate: Simulate, action: str, verdict: str) -> No
 
 def test_variables() -> None:
     """What is known is a line, times always in the same form; what is not known is none."""
-    drawn = dotenv.draw(
+    drawn = dotenv(
         document(
             sync={"sync_id": "4711"},
             sync_state="rescheduled",
@@ -165,7 +165,7 @@ def test_variables_cannot_be_forged() -> None:
     """No value has a line end, a blank or a dollar sign, none is long, and one that has nothing else is left out."""
     hostile = {"connector_id": HOSTILE * 100, "sync_state": "$`\n", "sync": {"sync_id": HOSTILE}, "verdict": None}
 
-    drawn = dotenv_variables(dotenv.draw(document(**hostile)))
+    drawn = dotenv_variables(dotenv(document(**hostile)))
 
     assert len(drawn["FIVETRAN_CONNECTION"]) == 200
     assert drawn["FIVETRAN_SYNC_ID"] == "b31mHOMEidFIVETRAN_VERDICTdone"
@@ -187,7 +187,7 @@ def test_variables_change_no_later_job(simulate: Simulate) -> None:
 def test_documentation_has_every_variable() -> None:
     """docs/reports.md names each variable that can be there, and no other; so does the configuration."""
     text = (Path(__file__).parents[2] / "docs" / "reports.md").read_text("utf-8")
-    everything = dotenv.draw(
+    everything = dotenv(
         document(sync={"sync_id": "1"}, sync_state="x", still_running=True)
         | dict.fromkeys(("succeeded_at", "failed_at", "rescheduled_for"), "2027-01-15T10:00:00Z")
     )
@@ -203,10 +203,10 @@ def test_documentation_has_every_variable() -> None:
 
 def test_links() -> None:
     """GitLab's job page gets a link to the connection and one to the page; where neither is known, none."""
-    drawn = json.loads(annotations.draw(document(), "https://gitlab.example/report"))
+    drawn = json.loads(annotations(document(), "https://gitlab.example/report"))
 
     assert [link["external_link"]["url"] for link in drawn["Fivetran"]] == [
         "https://page",
         "https://gitlab.example/report",
     ]
-    assert json.loads(annotations.draw(document(page=None), None)) == {}
+    assert json.loads(annotations(document(page=None), None)) == {}

@@ -179,7 +179,7 @@ def test_evidence_of_odd_forms(simulate: Simulate) -> None:
     errors = [{"type": "t"}, {"title": "T", "reason": "R", "message": ["M"], "created_at": "yesterday"}, {}]
 
     def text(**members: Any) -> str:
-        return Page(page.draw({**(played.report or {}), **members}, [], 0, 0, None)).text
+        return Page(page.draw({**(played.report or {}), **members}, [], 0, None)).text
 
     full = text(sync=sync, errors=errors)
     assert "Sync id 7 Start 2027-01-15 08:00:00 UTC" in full
@@ -317,7 +317,7 @@ def test_chart_of_ones_own(simulate: Simulate) -> None:
     own = replace(chart, initial="polling")
     steps = [{"from": "a", "event": "went", "to": "b", "at": 1.0, "until": 1.0, "times": 1, "detail": "GET /x -> 200"}]
 
-    found = Page(page.draw(played.report or {}, steps, 0, 0, own))
+    found = Page(page.draw(played.report or {}, steps, 0, own))
 
     assert "There is no picture of this chart" in found.text
     assert "a → b" in found.text
@@ -345,15 +345,14 @@ def test_warnings_by_table(simulate: Simulate) -> None:
     ]
     document = {**(played.report or {}), "table_warnings": warnings}
 
-    text = Page(page.draw(document, [], 0, 0, load("START"))).text
+    text = Page(page.draw(document, [], 0, load("START"))).text
 
     assert "public.orders type_coercion Values became null" in text
     assert "amount" in text
     assert "public.orders a warning that is a text" in text
     assert "the connection resync_table_warning Resync Table Warning" in text
     assert (
-        "Warnings at Fivetran"
-        not in Page(page.draw({**document, "table_warnings": None}, [], 0, 0, load("START"))).text
+        "Warnings at Fivetran" not in Page(page.draw({**document, "table_warnings": None}, [], 0, load("START"))).text
     )
 
 

@@ -127,7 +127,7 @@ def test_every_member_counts(simulate: Simulate) -> None:
     job = simulate("succeeds")
     file = _left(job, CI_PIPELINE_ID="100")
     text = file.read_text("utf-8")
-    settings = Settings("START", CONNECTOR, KEY, SECRET, pipeline="100")
+    settings = Settings("START", CONNECTOR, KEY, SECRET, pipeline="100", state_file=str(file))
     chart = load("START")
 
     def outcome(path: tuple[str | int, ...]) -> str:
@@ -137,11 +137,12 @@ def test_every_member_counts(simulate: Simulate) -> None:
             inner = inner[name]
         inner[path[-1]] = _other(inner[path[-1]])
         file.write_text(json.dumps(document), "utf-8")
+        warnings: list[str] = []
         try:
-            found = state_file.read_snapshot(str(file), settings, chart, job.clock.wall())
-        except state_file.SnapshotError:
+            found = state_file.read_snapshot(settings, chart, job.clock.wall(), warnings.append)
+        except state_file.StateFileError:
             return "refused"
-        return "a new run" if found.run is None and found.stale else "taken up"
+        return "a new run" if found is None and warnings else "taken up"
 
     outcomes = {path: outcome(path) for path in _paths(json.loads(text))}
     file.write_text(text, "utf-8")
@@ -149,7 +150,7 @@ def test_every_member_counts(simulate: Simulate) -> None:
     assert len(outcomes) > 100
     assert {path for path, what in outcomes.items() if what != "refused"} == {("pipeline",)}
     assert outcomes["pipeline",] == "a new run"
-    assert state_file.read_snapshot(str(file), settings, chart, job.clock.wall()).run is not None
+    assert state_file.read_snapshot(settings, chart, job.clock.wall(), pytest.fail) is not None
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from process import COMMAND, PATIENCE, Process, Rehearsal, environment, rehearse
 from orchestrator.cli import COMMANDS, main
 from orchestrator.job import streams
 from orchestrator.job.job import Job
-from orchestrator.job.log import make_log
+from orchestrator.job.log import LiveLine, make_log
 from orchestrator.job.masking import Mask
 from orchestrator.job.streams import MOST, Output, lines, output
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
@@ -474,7 +474,7 @@ def test_dropped_lines_are_counted(json_lines: bool) -> None:  # noqa: FBT001
     """What waits for a reader is bounded; a line of the log stands where lines are missing, and says how many."""
     lines = 12_000
     with Stream() as stream, _opened(stream) as out:
-        log = make_log(Mask(), json_lines=json_lines, stream=out)
+        log = make_log(Mask(), json_lines=json_lines, live=LiveLine(out))
         for number in range(lines):
             log.info(f"line {number:05} {'x' * 100}")
         waiting = out.waiting

@@ -16,7 +16,7 @@ from simulated_job import CONNECTOR, Played, Simulate, SimulatedJob
 
 from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.debugger.replay import replay
-from orchestrator.job.report import drawings
+from orchestrator.job.report_folder import Reporter
 from orchestrator.machine.loader import load
 from orchestrator.machine.standing import GRACE
 from orchestrator.machine.transition import LAST_CALL
@@ -118,7 +118,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> list[World]:
         more: dict[str, Any] = dict(variables)
         played.append(World(job, variables, job.play(jitter=jitter, **more), began))
 
-    with mock.patch.object(drawings, "drawings", return_value=()):  # as `_undrawn`
+    with mock.patch.object(Reporter, "_draw"):  # as `_undrawn`
         play()
     return played
 

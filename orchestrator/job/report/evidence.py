@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.fivetran.documents import SETUP_TEST_FAILURES, parse_time
-from orchestrator.job.report.markup import Markup, clock, cut, each, row, said, section, tag
+from orchestrator.job.report.markup import Markup, clock, cut, each, row, said, scrolling, section, tag
 from orchestrator.values.formatting import iso, plain
 
 __all__ = ["errors", "facts", "setup_tests", "sync", "warnings"]
+
+_KINDS = {**dict.fromkeys(SETUP_TEST_FAILURES, "bad"), "PASSED": "passed", "WARNING": "warning"}
 
 Document = Mapping[str, Any]
 
@@ -17,12 +19,8 @@ def setup_tests(document: Document) -> Markup | None:
     rows = []
     for test in document["setup_tests"] or ():
         result = str(test.get("status"))
-        kind = "bad" if result in SETUP_TEST_FAILURES else result.lower() if result in {"PASSED", "WARNING"} else None
-        details = plain(test.get("details"))
-        message = each(said(test.get("message")), tag("small", said(details)) if details else None)
-        rows.append(
-            (tag("span", said(result, 40), class_=f"result {kind or 'other'}"), said(test.get("title")), message)
-        )
+        badge = tag("span", said(result, 40), class_=f"result {_KINDS.get(result, 'other')}")
+        rows.append((badge, said(test.get("title")), _message(test)))
     table = _table(("Result", "Test", "Message"), rows, "Results of the setup tests")
     return section("setup-tests", "Setup tests", table)
 
@@ -53,17 +51,14 @@ def errors(document: Document) -> Markup | None:
 def warnings(document: Document) -> Markup | None:
     """Fivetran's warnings by destination table, or None where there are none."""
     rows = []
-    for place in document.get("table_warnings") or ():
+    for place in document["table_warnings"] or ():
         name = ".".join(str(place[part]) for part in ("schema", "table") if place.get(part))
         listed = place.get("warnings")
         for warning in listed if isinstance(listed, list) else ():
             told = warning if isinstance(warning, Mapping) else {"message": warning}
-            details = plain(told.get("details"))
-            message = each(said(plain(told.get("message"))), tag("small", said(details)) if details else None)
-            rows.append((said(name or "the connection"), said(plain(told.get("code"))), message))
-    return section(
-        "warnings", "Warnings at Fivetran", _table(("Table", "Code", "Message"), rows, "Fivetran's warnings")
-    )
+            rows.append((said(name or "the connection"), said(plain(told.get("code"))), _message(told)))
+    table = _table(("Table", "Code", "Message"), rows, "Fivetran's warnings")
+    return section("warnings", "Warnings at Fivetran", table)
 
 
 def facts(document: Document) -> Markup | None:
@@ -90,12 +85,15 @@ def _list(rows: Sequence[Markup]) -> Markup | None:
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[Markup]], label: str) -> Markup | None:
-    if not rows:
-        return None
     head = tag("thead", tag("tr", *(tag("th", title, scope="col") for title in titles)))
     body = tag("tbody", *(tag("tr", *(tag("td", cell) for cell in cells)) for cells in rows))
-    # It scrolls by itself where it is wider than a phone; so it can be reached by keyboard.
-    return tag("div", tag("table", head, body), class_="scroll", role="region", aria_label=label, tabindex=0)
+    return scrolling(tag("table", head, body), label) if rows else None
+
+
+def _message(told: Document) -> Markup:
+    """What a setup test or a warning says, with its details."""
+    details = plain(told.get("details"))
+    return each(said(plain(told.get("message"))), tag("small", said(details)) if details else None)
 
 
 def _told(value: object) -> Iterator[Markup]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.values.formatting import duration
 
-__all__ = ["Markup", "clock", "cut", "each", "offset", "row", "said", "section", "tag"]
+__all__ = ["Markup", "clock", "cut", "each", "offset", "row", "said", "scrolling", "section", "tag"]
 
 LONGEST = 1000  # characters of one text from outside; result.json has it whole
 
@@ -64,6 +64,11 @@ def clock(text: str) -> Markup:
     return tag("time", f"{text[:19].replace('T', ' ')} UTC", datetime=text)
 
 
+def scrolling(inner: Markup, label: str, kind: str = "scroll") -> Markup:
+    """What scrolls by itself where it is wider than a phone; so it can be reached by keyboard."""
+    return tag("div", inner, class_=kind, role="region", aria_label=label, tabindex=0)
+
+
 def section(id_: str, title: str, *content: Markup | None) -> Markup | None:
     """A part of the page with its heading, or None where it would be empty."""
     inner = each(*content)
@@ -72,6 +77,4 @@ def section(id_: str, title: str, *content: Markup | None) -> Markup | None:
 
 def row(title: str, *content: object) -> Markup:
     """A term of a description list with its description, or nothing where there is none."""
-    if not any(content):
-        return Markup("")
-    return tag("div", tag("dt", title), tag("dd", *content))
+    return tag("div", tag("dt", title), tag("dd", *content)) if any(content) else Markup("")

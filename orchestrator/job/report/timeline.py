@@ -1,7 +1,6 @@
 """The timeline: how long a run was in which state, to scale."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from orchestrator.job.report.markup import Markup, each, offset, tag
@@ -15,6 +14,10 @@ LEAST = 3  # units: a request that took no time is seen, too
 
 # How a pause ends; a request may end so, too, but then there is something to say of it.
 _ENDS_A_PAUSE = {Event.WAITED, Event.TIMED_OUT, Event.TOO_LATE, *SIGNALS}
+# What most of a period went into, in words.
+_KINDS = {"asks": "asking Fivetran", "waits": "a pause", "works": "neither"}
+
+Entry = Mapping[str, Any]
 
 
 class Period(NamedTuple):
@@ -42,7 +45,7 @@ class Period(NamedTuple):
         return "waits" if self.waited else "asks" if self.asked else "works"
 
 
-def periods(steps: Sequence[Mapping[str, Any]], *, gap: int = 0) -> Iterator[Period]:
+def periods(steps: Sequence[Entry], *, gap: int = 0) -> Iterator[Period]:
     """The periods of a run, in order.
 
     Args:
@@ -60,42 +63,35 @@ def periods(steps: Sequence[Mapping[str, Any]], *, gap: int = 0) -> Iterator[Per
         end = max(begin, *(step["until"] for step in loop))
         times = max(step["times"] for step in loop)
         asked, waited = any(step["detail"] for step in loop), any(map(_waited, loop))
-        sent = _sent(loop[0]) if len(loop) == times == 1 else None
-        if sent is not None and begin < sent < end:  # the pause after a failed attempt
+        sent = loop[0].get("record", {}).get("began", begin)
+        if asked and len(loop) == times == 1 and begin < sent < end:  # the pause after a failed attempt
             yield Period(states, begin, sent, times, asked=False, waited=True)
             begin = sent
         yield Period(states, begin, end, times, asked=asked, waited=waited)
         begin = end
 
 
-def _waited(step: Mapping[str, Any]) -> bool:
+def _waited(step: Entry) -> bool:
     """Whether a step ends a pause, or is an attempt that was made again after one."""
     if step["times"] > 1 and step["from"] == step["to"]:
         return True
-    kind = (step.get("record") or {}).get("kind")
+    kind = step.get("record", {}).get("kind")
     return not step["detail"] and (kind == Kind.WAITS or (kind is None and step["event"] in _ENDS_A_PAUSE))
 
 
-def _sent(step: Mapping[str, Any]) -> float | None:
-    """When the step's request was sent; None where that is not known."""
-    record = step.get("record") or {}
-    return record["began"] if step["detail"] and "began" in record else None
-
-
-def _loops(steps: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+def _loops(steps: Sequence[Entry]) -> Iterator[list[Entry]]:
     """The steps, those of a folded loop together: they overlap in time."""
-    loop = list(steps[:1])
-    for before, step in pairwise(steps):
-        if step["at"] < before["until"]:
-            loop.append(step)
-        else:
+    loop: list[Entry] = []
+    for step in steps:
+        if loop and step["at"] >= loop[-1]["until"]:
             yield loop
-            loop = [step]
+            loop = []
+        loop.append(step)
     if loop:
         yield loop
 
 
-def draw(steps: Sequence[Mapping[str, Any]], *, gap: int = 0) -> Markup:
+def draw(steps: Sequence[Entry], *, gap: int = 0) -> Markup:
     """A row a state, or a loop of states, that took time or asked something; "" where there is none.
 
     Args:
@@ -108,15 +104,14 @@ def draw(steps: Sequence[Mapping[str, Any]], *, gap: int = 0) -> Markup:
             # A look that ends a loop belongs to it.
             states = next((known for known in rows if set(period.states) <= set(known)), period.states)
             rows.setdefault(states, []).append(period)
-    whole = max((period.end for found in rows.values() for period in found), default=0.0)
     if not rows:
         return Markup("")
+    every = [period for found in rows.values() for period in found]
+    whole = max(period.end for period in every)
     scale = WIDTH / whole if whole else 0.0
     axis = tag("div", tag("span", "0 s"), tag("span", offset(whole)), class_="axis", aria_hidden="true")
-    words = {"asks": "asking Fivetran", "waits": "a pause", "works": "neither"}
-    kinds = {"asks", "waits", *(period.kind for found in rows.values() for period in found)}
-    said = [tag("span", text, class_=kind) for kind, text in words.items() if kind in kinds]
-    legend = tag("p", *said, class_="legend")
+    kinds = {"asks", "waits", *(period.kind for period in every)}
+    legend = tag("p", *(tag("span", _KINDS[kind], class_=kind) for kind in _KINDS if kind in kinds), class_="legend")
     listed = tag("ul", *(_row(states, found, scale) for states, found in rows.items()), class_="timeline")
     return each(listed, axis, legend)
 
@@ -127,17 +122,8 @@ def _row(states: tuple[str, ...], found: list[Period], scale: float) -> Markup:
         width = max(LEAST, (period.end - period.begin) * scale)
         left = min(period.begin * scale, WIDTH - width)
         bars.append(tag("rect", x=f"{left:.1f}", width=f"{width:.1f}", height=HEIGHT, rx=2, class_=period.kind))
+    size = {"viewBox": f"0 0 {WIDTH} {HEIGHT}", "preserveAspectRatio": "none", "height": HEIGHT, "width": "100%"}
     times = max(period.times for period in found)
-    name = " ⇄ ".join(states)
+    label = tag("span", " ⇄ ".join(states), tag("small", f" ×{times:,}") if times > 1 else None, class_="state")
     took = offset(sum(period.end - period.begin for period in found))
-    picture = tag(
-        "svg",
-        *bars,
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        preserveAspectRatio="none",
-        height=HEIGHT,
-        width="100%",
-        aria_hidden="true",
-    )
-    label = tag("span", name, tag("small", f" ×{times:,}") if times > 1 else None, class_="state")
-    return tag("li", label, picture, tag("span", took, class_="took"))
+    return tag("li", label, tag("svg", *bars, **size, aria_hidden="true"), tag("span", took, class_="took"))

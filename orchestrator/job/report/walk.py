@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.fivetran import documents
+from orchestrator.fivetran.documents import decisive
 from orchestrator.job.report.markup import Markup, cut, offset, row, said, tag
 from orchestrator.values.formatting import iso
 
@@ -14,17 +14,8 @@ MOST = 300  # characters of a body or a fact
 
 # Facts of which the rest of the page speaks.
 _SAID_ELSEWHERE = {
-    "attempted",
-    "answered",
-    "failure",
-    "setup_tests",
-    "sync",
-    "errors",
-    "table_warnings",
-    "connection_date",
+    *("attempted", "answered", "failure", "setup_tests", "sync", "errors", "table_warnings", "connection_date"),
 }
-# And the one that is Fivetran's now, in seconds since the epoch.
-_TIMES = {"triggered_at"}
 
 Record = Mapping[str, Any]
 
@@ -36,7 +27,6 @@ def draw(records: Sequence[Record]) -> Markup:
 
 def _step(number: int, entry: Record) -> Markup:
     record, times = entry.get("record") or {}, entry["times"]
-    failed = bool(record.get("failure"))
     summary = tag(
         "summary",
         tag("span", f"+{offset(entry['at'])}", class_="at"),
@@ -44,14 +34,13 @@ def _step(number: int, entry: Record) -> Markup:
         tag("span", entry["event"], class_="event"),
         tag("span", f"×{times:,}", class_="times") if times > 1 else None,
     )
-    details = tag("dl", *_details(entry, record))
     return tag(
         "li",
-        tag("details", summary, details),
+        tag("details", summary, tag("dl", *_details(entry, record))),
         id=f"step-{number}",
         data_from=entry["from"],
         data_to=entry["to"],
-        class_="failed" if failed else None,
+        class_="failed" if record.get("failure") else None,
     )
 
 
@@ -59,15 +48,14 @@ def _details(entry: Record, record: Record) -> Iterator[Markup]:
     if entry["times"] > 1:
         repeated = f"{entry['times']:,} times, the last one at +{offset(entry['until'])}; that one is shown"
         yield row("Repeated", repeated)
-    if why := record.get("why"):
-        yield row("Why", said(why))
+    yield row("Why", said(record.get("why")))
     if request := record.get("request"):
         body = request.get("body")
         sent = tag("code", _json(body)) if body is not None else None
         yield row("Asked", tag("code", f"{request['method']} {request['path']}"), f" to {request['purpose']} ", sent)
         yield row("Answered", *_outcome(record), f" after {record.get('took', 0.0):.2f} s")
-    elif detail := entry["detail"]:  # of before the run was taken up again
-        yield row("Asked", said(detail))
+    else:  # of before the run was taken up again, there is this alone
+        yield row("Asked", said(entry["detail"]))
     if pause := record.get("pause"):
         yield row("Then", f"a pause of {offset(pause)}")
     yield row("Learned", *(tag("p", tag("code", name), " ", said(text, MOST)) for name, text in _learned(record)))
@@ -78,8 +66,8 @@ def _outcome(record: Record) -> Iterator[Markup | str]:
     if not found:
         yield "cut off: no answer"
         return
-    words = " ".join(str(found[key]) for key in ("status", "code") if found.get(key))
-    yield tag("code", words) if words else Markup("")
+    if words := " ".join(str(found[key]) for key in ("status", "code") if found.get(key)):
+        yield tag("code", words)
     if found.get("message"):
         yield said(f" {found['message']}")
     if found.get("request_id"):
@@ -89,20 +77,12 @@ def _outcome(record: Record) -> Iterator[Markup | str]:
 def _learned(record: Record) -> Iterator[tuple[str, str]]:
     """What the step changed of the facts; of the connection's document, what decides."""
     for name, value in (record.get("facts") or {}).items():
-        if name in _SAID_ELSEWHERE:
-            continue
         if name == "connection" and isinstance(value, Mapping):
-            told = {
-                "sync_state": documents.sync_state(value),
-                "setup_state": documents.setup_state(value),
-                "schedule_type": documents.schedule_type(value),
-                "succeeded_at": value.get("succeeded_at"),
-                "failed_at": value.get("failed_at"),
-            }
-            yield name, ", ".join(f"{part}: {said}" for part, said in told.items() if said)
-        else:
-            time = name in _TIMES and value is not None
-            yield name, iso(value) if time else value if isinstance(value, str) else _json(value)
+            yield name, ", ".join(f"{part}: {said}" for part, said in decisive(value).items() if said)
+        elif name == "triggered_at" and value is not None:  # Fivetran's now, in seconds since the epoch
+            yield name, iso(value)
+        elif name not in _SAID_ELSEWHERE:
+            yield name, value if isinstance(value, str) else _json(value)
 
 
 def _json(value: object) -> str:
