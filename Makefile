@@ -14,7 +14,7 @@ PIP      := -m pip --quiet --disable-pip-version-check
 CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test campaign test-browser check documents journals pictures coverage mutate bench wheel image image-test clean
+.PHONY: help demo test campaign test-browser check documents ledger journals pictures coverage mutate bench wheel image image-test clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -55,6 +55,9 @@ documents: $(STAMP) ## write the generated documents anew
 	@$(BIN)/fivetran-orchestrator diagram START --into README.md
 	@$(VOCABULARY) > docs/vocabulary.md.new && mv docs/vocabulary.md.new docs/vocabulary.md
 	@$(BIN)/python tools/transcripts.py > docs/debugging.md.new && mv docs/debugging.md.new docs/debugging.md
+
+ledger: $(STAMP) ## print the lines of tests/ledger.txt that the charts need, for review; write none
+	@$(BIN)/python tests/ledger_lines.py
 
 journals: $(STAMP) ## record the runs of tests/journals anew
 	@$(BIN)/python tests/record_journals.py

@@ -1,19 +1,34 @@
 """How fast the machine is by itself: START's poll loop with the world stubbed, no network, no waiting.
 
 Beside it, in the same run, a bare cursor of `transitions` on the very same edges: what the
-driver adds. Then a million steps, after which the memory must be what it was before.
+driver adds. Then a million steps, after which the memory must be what it was before. Before all
+that, a thousand STARTs at once in one thread, each a value that `begin` and `settle` move: what they
+take of memory and of processor time.
+
+With `--against COMMIT` that commit's own benchmark runs, too, in a worktree of its own, and the steps a
+second of both are compared.
 """
 
 import argparse
+import json
+import os
+import re
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import load
 from orchestrator.machine.position import machine_of
 from orchestrator.machine.run import Ports, Run
+from orchestrator.machine.standing import Standing
+from orchestrator.machine.step import Step
+from orchestrator.machine.transition import begin, settle, start
 from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.settings import Settings
 
@@ -22,6 +37,9 @@ MOST_TIMES = 5.0  # as slow as the bare cursor: what counts on a machine that is
 ROUNDS = 5  # of each, in turn; the best ones count, for the others were disturbed
 MOST_GROWTH = 64 * 1024  # bytes over the long run; a leak of one byte a step would be 900,000
 MOST_RISEN = 4 * MOST_GROWTH  # the kernel counts in pages, and the allocator keeps some
+RUNS, POLLS = 1000, 4  # STARTs at once; looks of each that find its sync running
+MOST_MEMORY = 35.0  # MiB for all of them, above the interpreter with its imports
+MOST_SECONDS = 1.5e-3  # of processor time for one of them
 SETTLING = 50_000  # steps until the loop runs and every cache is filled
 
 CONNECTION = {
@@ -42,6 +60,10 @@ CONNECTION = {
     },
 }
 SYNCING = {**CONNECTION, "status": {**CONNECTION["status"], "sync_state": "syncing"}}  # type: ignore[dict-item]
+
+
+IDLE_TEXT, SYNCING_TEXT = json.dumps(CONNECTION), json.dumps(SYNCING)
+DONE_TEXT = json.dumps({**CONNECTION, "succeeded_at": "2027-01-15T09:00:00.000Z"})
 
 
 @dataclass(slots=True)
@@ -80,13 +102,9 @@ class Fivetran:
         return Answer(data=self.document, date=1_800_000_000.0)
 
 
-def started() -> Run:
-    """A run of START that polls for ever."""
-
-    def write(_: object) -> None:
-        """Write nothing."""
-
-    settings = Settings(
+def settings() -> Settings:
+    """Those of a START that polls for as long as it takes."""
+    return Settings(
         action="START",
         connector_id="speak_inexpensive",
         api_key="key",
@@ -95,7 +113,15 @@ def started() -> Run:
         poll_interval=0.1,
         policies=(("on_running", "wait"), ("on_reschedule", "wait")),
     )
-    return Run(load("START"), settings, Ports(Counter(), Fivetran().send, write, lambda: 0.0))
+
+
+def started() -> Run:
+    """A run of START that polls for ever."""
+
+    def write(_: object) -> None:
+        """Write nothing."""
+
+    return Run(load("START"), settings(), Ports(Counter(), Fivetran().send, write, lambda: 0.0))
 
 
 def stepped(run: Run, steps: int) -> float:
@@ -124,16 +150,95 @@ def bare(steps: int) -> float:
     return time.process_time() - began
 
 
+@dataclass(slots=True)
+class One:
+    """One of many STARTs."""
+
+    standing: Standing
+    polls: int = 0
+
+    def move(self, chart: Chart, given: Settings, now: float) -> None:
+        """A step: its sync is seen running until the last poll, and has succeeded by then."""
+        step = begin(chart, given, self.standing, now)
+        if not isinstance(step, Step):
+            step = settle(chart, given, step, self._outcome(now) if step.request else None, now)
+        self.standing = step.after
+
+    def _outcome(self, now: float) -> Answer:
+        text = IDLE_TEXT
+        if self.standing.facts.triggered:
+            self.polls += 1
+            text = DONE_TEXT if self.polls > POLLS else SYNCING_TEXT
+        return Answer(data=json.loads(text), date=1_800_000_000.0 + now)  # a document of its own
+
+
+def many() -> tuple[float, float]:
+    """Run STARTs side by side, a step of each in turn, until all have ended.
+
+    Returns:
+        For each, the seconds of processor time and the steps.
+
+    Raises:
+        RuntimeError: One did not succeed.
+    """
+    began = time.process_time()
+    chart, given = load("START"), settings()
+    runs = [One(start(chart, given, 1_800_000_000.0)) for _ in range(RUNS)]
+    now, going = 0.0, runs
+    while going:
+        now += 1.0
+        for run in going:
+            run.move(chart, given, now)
+        going = [run for run in going if chart.states[run.standing.state].exit is None]
+    seconds = time.process_time() - began
+    if any(chart.states[run.standing.state].exit for run in runs):
+        raise RuntimeError("a START did not succeed")
+    return seconds / RUNS, sum(run.standing.number for run in runs) / RUNS
+
+
+def peak() -> int:
+    """The most memory that this process had at one time, in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+
+
+def older(commit: str, steps: int) -> float:
+    """The steps a second that an older commit's own benchmark measures, in a worktree of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "older")
+        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(folder), commit], check=True)  # noqa: S607
+        try:
+            command = [sys.executable, str(folder / "benchmarks" / "steps.py"), "--steps", str(steps), "--long", "0"]
+            told = subprocess.run(
+                command, env={**os.environ, "PYTHONPATH": str(folder)}, stdout=subprocess.PIPE, text=True, check=False
+            ).stdout
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", str(folder)], check=True)  # noqa: S607
+    found = re.search(r"poll loop: ([\d,]+) a second", told)
+    if found is None:
+        raise RuntimeError(f"{commit} has no such benchmark:\n{told}")
+    return float(found[1].replace(",", ""))
+
+
 def main() -> int:
     """Measure and tell.
 
     Returns:
-        The exit code: 1 if it is too slow or its memory grows.
+        The exit code: 1 if it is too slow, its memory grows, or many runs take too much.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=200_000, metavar="N", help="steps to time (default 200,000)")
     parser.add_argument("--long", type=int, default=1_000_000, metavar="N", help="steps of the long run (1,000,000)")
+    parser.add_argument("--against", metavar="COMMIT", help="compare with this commit's own benchmark")
     given = parser.parse_args()
+
+    tracemalloc.start()
+    _, steps = many()
+    memory = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    seconds = min(many()[0] for _ in range(ROUNDS))
+    small = memory <= MOST_MEMORY and seconds <= MOST_SECONDS
+    print(f"{RUNS:,} STARTs at once, {steps:.0f} steps each: {memory:.1f} MiB (at most {MOST_MEMORY:g}), ", end="")
+    print(f"{1000 * seconds:.2f} ms of processor time each (at most {1000 * MOST_SECONDS:g})")
 
     run = started()
     stepped(run, SETTLING)
@@ -144,11 +249,14 @@ def main() -> int:
     print(f"{given.steps:,} steps of START's poll loop: {ours:,.0f} a second (at least {LEAST_PER_SECOND:,},")
     print(f"or on a slow machine {MOST_TIMES:g} times what a bare cursor of transitions takes in that loop)")
     print(f"the bare cursor: {cursor:,.0f} a second; the driver takes {cursor / ours:.1f}x")
+    if given.against:
+        before = older(given.against, given.steps)
+        print(f"{given.against}: {before:,.0f} a second; now {ours / before:.2f} times that")
 
     # The long run: half of it as it is, for the kernel's word; half of it traced, for every byte.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    most = peak()
     stepped(run, given.long // 2)
-    risen = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
+    risen = peak() - most
     tracemalloc.start()
     stepped(run, SETTLING)
     before, _ = tracemalloc.get_traced_memory()
@@ -165,7 +273,9 @@ def main() -> int:
         print("too slow", file=sys.stderr)
     if not flat:
         print("memory grows", file=sys.stderr)
-    return 0 if fast and flat else 1
+    if not small:
+        print("many runs take too much", file=sys.stderr)
+    return 0 if fast and flat and small else 1
 
 
 if __name__ == "__main__":

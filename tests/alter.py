@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from conftest import mount
-from pytest_httpserver import HTTPServer
-from stage import Stage
+from simulated_job import SimulatedJob
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
@@ -234,14 +232,13 @@ def _refused(chart: Chart) -> str:
     return next((promise.name for promise in PROMISES if promise.counterexample(chart) is not None), "")
 
 
-def _wrong(one: Altered, server: HTTPServer) -> Iterator[str]:
+def _wrong(one: Altered) -> Iterator[str]:
     """Play a chart in each world, and say of those where it ends as none may how it does."""
     for world, (scenario, variables) in WORLDS.items():
         with tempfile.TemporaryDirectory() as folder:
-            stage = Stage(scenario, server.url_for("").rstrip("/"), Path(folder))
-            mount(server, stage)
+            job = SimulatedJob(scenario, "http://127.0.0.1", Path(folder))
             with mock.patch("orchestrator.job.configuration.load", return_value=one.chart):
-                played = stage.play(one.action, counted, **dict[str, Any](variables))
+                played = job.play(one.action, counted, **dict[str, Any](variables))
         if played.code in {BUG, MISCONFIGURED}:
             said = [line for line in played.stderr.splitlines() if "Error" in line or "problem" in line]
             yield f"where {world}, {played.code}: {said[-1] if said else played.stderr[-200:]}"
@@ -249,6 +246,6 @@ def _wrong(one: Altered, server: HTTPServer) -> Iterator[str]:
             yield f"where {world}, {played.code}, and no report of it"
 
 
-def death(one: Altered, server: HTTPServer) -> str:
+def death(one: Altered) -> str:
     """What refuses an altered chart: "laws" or a promise's name; ALIVE where it runs and ends as it may; or how not."""
-    return _refused(one.chart) or next(_wrong(one, server), ALIVE)
+    return _refused(one.chart) or next(_wrong(one), ALIVE)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stage import Stage
+from simulated_job import SimulatedJob
 
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
 from orchestrator.simulator.app import Arrival
 from orchestrator.simulator.scenario import Fault, Other, Scenario, SyncPlan
 
-Arm = Callable[[Stage], None]
+Arm = Callable[[SimulatedJob], None]
 
 # The operation that a state asks for, where it asks for one.
 OPERATION = {
@@ -60,7 +60,7 @@ class Case:
     variables: Mapping[str, str] = field(default_factory=dict)
     arm: Arm = lambda _: None
 
-    def observer(self, stage: Stage, state: str) -> Callable[[Run, Step | None], None]:
+    def observer(self, job: SimulatedJob, state: str) -> Callable[[Run, Step | None], None]:
         """What arms the cause on the first arrival."""
         armed = False
 
@@ -68,7 +68,7 @@ class Case:
             nonlocal armed
             if run.state.name == state and not armed:
                 armed = True
-                self.arm(stage)
+                self.arm(job)
 
         return observe
 
@@ -160,7 +160,7 @@ def _throttled(on: str, **how: Any) -> Fault:
 
 
 def _fault(on: str, **how: Any) -> Arm:
-    return lambda stage: stage.simulator.add_fault(Fault(on=on, **how))
+    return lambda job: job.simulator.add_fault(Fault(on=on, **how))
 
 
 def _answer(on: str, status: int, code: str, times: int = 1) -> Arm:
@@ -170,9 +170,9 @@ def _answer(on: str, status: int, code: str, times: int = 1) -> Arm:
 def _out_of_time(on: str) -> Arm:
     """The deadline passes; a request that is made at it all the same has no answer."""
 
-    def arm(stage: Stage) -> None:
-        stage.clock.sleep(10_000)
-        stage.simulator.add_fault(Fault(on=on, does="hang"))
+    def arm(job: SimulatedJob) -> None:
+        job.clock.sleep(10_000)
+        job.simulator.add_fault(Fault(on=on, does="hang"))
 
     return arm
 
@@ -180,19 +180,19 @@ def _out_of_time(on: str) -> Arm:
 def _signal(on: str, number: int) -> Arm:
     """A signal: in the middle of the request, or at once where there is none."""
 
-    def arm(stage: Stage) -> None:
+    def arm(job: SimulatedJob) -> None:
         if not on:
             os.kill(os.getpid(), number)
             return
 
         def kill(seen: Arrival) -> None:
             if seen.operation == on:
-                stage.on_request = lambda _: None  # a second signal would end this very process
-                stage.clock.speed = 1.0  # on a busy machine, the time that hangs would outrun the signal
+                job.on_request = lambda _: None  # a second signal would end this very process
+                job.clock.speed = 1.0  # on a busy machine, the time that hangs would outrun the signal
                 os.kill(os.getpid(), number)
 
-        stage.simulator.add_fault(Fault(on=on, does="hang"))
-        stage.on_request = kill
+        job.simulator.add_fault(Fault(on=on, does="hang"))
+        job.on_request = kill
 
     return arm
 
@@ -215,8 +215,8 @@ def _call_cause(on: str, event: str) -> Arm | None:
     return causes.get(event)
 
 
-def _unwritable(stage: Stage) -> None:
-    (stage.folder / "report" / "result.json").mkdir(parents=True)  # where the file should be
+def _unwritable(job: SimulatedJob) -> None:
+    (job.folder / "report" / "result.json").mkdir(parents=True)  # where the file should be
 
 
 def _tests(*results: str) -> tuple[Mapping[str, Any], ...]:

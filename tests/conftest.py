@@ -4,15 +4,16 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from console import Debugger
 from phases import HOST
 from process import environment
 from pytest_httpserver import HTTPServer
-from stage import Stage
+from simulated_job import Simulate, SimulatedJob
 
 from orchestrator.job.report_folder import Reporter
 from orchestrator.simulator.scenario import Scenario, load_scenario
@@ -47,19 +48,19 @@ def http_server() -> Iterator[HTTPServer]:
         yield server
 
 
-def mount(http_server: HTTPServer, stage: Stage) -> None:
-    """Have the server answer with a stage's simulator, and with nothing else, until it is cleared."""
+def mount(http_server: HTTPServer, job: SimulatedJob) -> None:
+    """Have the server answer with the simulator of a job, and with nothing else, until it is cleared."""
     assert http_server.server is not None
-    http_server.server.app = stage.simulator
+    http_server.server.app = job.simulator
 
 
 @pytest.fixture
-def stage(http_server: HTTPServer, tmp_path: Path) -> Iterator[Callable[..., Stage]]:
-    """Make a Stage from a scenario or from a scenario's name."""
+def simulate(http_server: HTTPServer, tmp_path: Path) -> Iterator[Simulate]:
+    """Make the simulation of a job from a scenario or from a scenario's name."""
 
-    def make(scenario: Scenario | str | None = None) -> Stage:
+    def make(scenario: Scenario | str | None = None, *, over_http: bool = False) -> SimulatedJob:
         chosen = load_scenario(scenario) if isinstance(scenario, str) else scenario or Scenario()
-        made = Stage(chosen, http_server.url_for("").rstrip("/"), tmp_path)
+        made = SimulatedJob(chosen, http_server.url_for("").rstrip("/"), tmp_path, over_http=over_http)
         mount(http_server, made)
         return made
 
@@ -71,6 +72,13 @@ def stage(http_server: HTTPServer, tmp_path: Path) -> Iterator[Callable[..., Sta
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is drawn from results: a sixth of a job's time, for tests that look at no drawing."""
     monkeypatch.setattr(Reporter, "_draw", lambda *_: None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unsynced() -> Iterator[None]:
+    """Nobody waits for the disk: on a busy machine a job spends more time on that than on all else."""
+    with mock.patch("os.fsync"):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

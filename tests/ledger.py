@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from causes import armed_in, case
-from stage import Played, Stage
+from simulated_job import Played, SimulatedJob
 
 from orchestrator.machine.loader import load
 from orchestrator.machine.run import Run
@@ -60,29 +60,29 @@ LEDGER = _read()
 
 def play(
     entry: Entry,
-    make: Callable[[Scenario], Stage],
+    make: Callable[[Scenario], SimulatedJob],
     observe: Callable[[Run, Step | None], None] = lambda _, __: None,
 ) -> tuple[Played, World, str]:
     """Have the cause of the event befall a run in the state.
 
     Args:
         entry: The edge.
-        make: Makes a stage of a scenario.
+        make: Makes the simulation of a job from a scenario.
         observe: Shown the run before its first step (with None) and after each step.
 
     Returns:
         The run, what the world saw of it, and where the edge led it; "" if it was not taken.
     """
     cause = case(entry.action, entry.state, entry.event)
-    here = make(cause.scenario)
-    arm = cause.observer(here, armed_in(entry.action, entry.state, entry.event))
+    job = make(cause.scenario)
+    arm = cause.observer(job, armed_in(entry.action, entry.state, entry.event))
 
     def both(run: Run, step: Step | None) -> None:
         arm(run, step)
         observe(run, step)
 
     variables: dict[str, Any] = dict(cause.variables)
-    played = here.play(entry.action, both, **variables)
+    played = job.play(entry.action, both, **variables)
     report = played.report
     reported = (report["exit_code"], report.get("state", "")) if report is not None else None  # a bug's has no state
     world = World(_collapsed(played.requests), played.code, reported)

@@ -4,7 +4,7 @@ A mutant is a chart with one edge of one state changed, groups written out. It i
 
   laws       what the loader refuses of itself
   promises   what is proved of all paths (fivetran-orchestrator check)
-  ledger     the run that takes this very edge, over HTTP: its requests, exit code and report
+  ledger     the run that takes this very edge, played: its requests, exit code and report
   target     where the ledger says, by hand, that the edge leads; this alone means that the world
              saw no difference, so these are listed
 
@@ -31,10 +31,8 @@ from typing import NamedTuple
 from unittest import mock
 
 from alter import ALIVE, Altered, altered, counted, death
-from conftest import Server, mount
 from ledger import LEDGER, Entry, play
-from pytest_httpserver import HTTPServer
-from stage import Stage
+from simulated_job import SimulatedJob
 
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
@@ -84,13 +82,6 @@ def mutants(actions: tuple[str, ...]) -> Iterator[Mutant]:
 _entries = {(entry.action, entry.state, entry.event): entry for entry in LEDGER}
 
 
-@cache
-def _server() -> HTTPServer:
-    server = Server(host="127.0.0.1", port=0, threaded=True)
-    server.start()  # ends with its process
-    return server
-
-
 def played(entry: Entry, chart: Chart, folder: Path) -> str:
     """Run a ledger's entry with a chart in place of the action's own.
 
@@ -98,10 +89,8 @@ def played(entry: Entry, chart: Chart, folder: Path) -> str:
         "ledger" where the world saw a difference, "target" where the ledger's target alone tells one, else "".
     """
 
-    def make(scenario: Scenario) -> Stage:
-        stage = Stage(scenario, _server().url_for("").rstrip("/"), folder)
-        mount(_server(), stage)
-        return stage
+    def make(scenario: Scenario) -> SimulatedJob:
+        return SimulatedJob(scenario, "http://127.0.0.1", folder)
 
     with mock.patch("orchestrator.job.configuration.load", return_value=chart):
         _, world, target = play(entry, make, counted)
@@ -120,11 +109,6 @@ def judged(mutant: Mutant) -> str:
             return promise.name
     with tempfile.TemporaryDirectory() as folder:
         return played(_entries[mutant[:3]], chart, Path(folder))
-
-
-def tried(one: Altered) -> str:
-    """What refuses an altered chart, or how it ends (`alter.death`)."""
-    return death(one, _server())
 
 
 # --- All of them ----------------------------------------------------------------------------------
@@ -163,7 +147,7 @@ def _alter(actions: tuple[str, ...], number: int, jobs: int) -> int:
         every = list(altered((action,)))
         chosen += random.Random(0).sample(every, min(number, len(every)))  # noqa: S311  # no secret
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        found = list(zip(chosen, pool.map(tried, chosen, chunksize=CHUNK), strict=True))
+        found = list(zip(chosen, pool.map(death, chosen, chunksize=CHUNK), strict=True))
     return told_of_altered(found)
 
 

@@ -1,17 +1,15 @@
 """Play a run in a made-up world: no HTTP, no process, no real time; the driver's, charts' and client's own code."""
 
-import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from unittest.mock import patch
-from urllib.parse import parse_qsl
 
+from in_process import answered, arrived, takes
 from worlds import World
 
-from orchestrator.fivetran.client import interpret
 from orchestrator.fivetran.effects import EFFECTS, Pure
 from orchestrator.fivetran.verdicts import explain
 from orchestrator.job import configuration
@@ -21,20 +19,15 @@ from orchestrator.machine.loader import load
 from orchestrator.machine.run import Ports as Outside
 from orchestrator.machine.run import Run, drive
 from orchestrator.machine.standing import GRACE_AFTER_SIGNAL, resumed
-from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
+from orchestrator.simulator.app import Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync
 from orchestrator.simulator.rehearsal import CONNECTOR, variables
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer, Cut, Failure, Request, unanswered
+from orchestrator.values.exchange import Answer, Cut, Failure, Request
 
 __all__ = ["Played", "Sent", "configured", "play"]
 
-_HEADERS = {
-    "Authorization": "Basic " + base64.b64encode(f"{KEY}:{SECRET}".encode()).decode(),
-    "Accept": "application/json;version=2",
-}
-_ENDLESS = {"hang", "trickle"}
 AFTERWARDS = 7200.0  # seconds that Fivetran goes on: what was started comes to its end
 MOST_STEPS = 2000
 
@@ -194,16 +187,14 @@ class _Player:
         self.clock.sleep(until - self.clock.monotonic())
 
     def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # a port's form
-        path, _, query = request.path.partition("?")
         began = self._now()
-        sent = Sent(request, self.simulator.operation(request.method, path), began, began)
+        sent = Sent(request, self.simulator.operation(request.method, request.path.partition("?")[0]), began, began)
         self.played.sent.append(sent)
         self._die("unsent")
-        body = b"" if request.body is None else json.dumps(request.body).encode()
         self.simulator.catch_up()
         self.connection.live()
         sent.running = self.connection.running
-        arrival = self.simulator.arrive(request.method, path, dict(parse_qsl(query)), _HEADERS, body)
+        arrival = arrived(self.simulator, request)
         sent.acts_at = began + arrival.acts_in if arrival.acts else None
         try:
             answer = self._wait(request, arrival, seconds, interruptible=interruptible)
@@ -216,35 +207,21 @@ class _Player:
             sent.until = self._now()
 
     def _wait(self, request: Request, arrival: Arrival, seconds: float, *, interruptible: bool) -> Answer | Cut:
-        fault = arrival.fault
-        takes = arrival.acts_in + arrival.answers_in
-        if fault is not None and fault.does in _ENDLESS:
-            takes = float("inf")
+        lasts = takes(arrival)
         began = self.clock.monotonic()
         limit = began + seconds
         if self.kills and self.kills[0].when == "unheard" and self._due():
-            self.clock.sleep(min(takes, seconds) / 2)
+            self.clock.sleep(min(lasts, seconds) / 2)
             raise Killed
-        if self.world.signal is not None and began <= self.world.signal[0] < min(limit, began + takes):
+        if self.world.signal is not None and began <= self.world.signal[0] < min(limit, began + lasts):
             if interruptible and self.fresh:
                 self._until(self.world.signal[0])
                 return Cut.SIGNAL
             limit = min(limit, self.world.signal[0] + GRACE_AFTER_SIGNAL)
-        if began + takes >= limit:
+        if began + lasts >= limit:
             self._until(limit)
             return Cut.LIMIT
-        self._until(began + arrival.acts_in)
-        reply = self.simulator.answer(arrival)
-        self._until(began + takes)
-        headers = {**reply.headers, **self.simulator.date(arrival)}
-        match fault.does if fault is not None else "":
-            case "reset" | "truncate":
-                raise unanswered(request, "ConnectionError: made up")
-            case "short":
-                half = reply.data[: len(reply.data) // 2]
-                return interpret(request, 200, {"Content-Type": "application/json"}, half, now=self.clock.wall)
-            case _:
-                return interpret(request, reply.status_code, headers, reply.data, now=self.clock.wall)
+        return answered(self.simulator, request, arrival, self.clock)
 
     def _until(self, moment: float) -> None:
         self.clock.sleep(moment - self.clock.monotonic())

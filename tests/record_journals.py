@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stage import Stage
+from simulated_job import SimulatedJob
 
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
@@ -82,22 +82,22 @@ class Recording:
     def record(self) -> str:
         """Record it; return the journal."""
         with tempfile.TemporaryDirectory() as name:
-            stage = Stage(self.scenario, "", Path(name), RecordingClock())
+            job = SimulatedJob(self.scenario, "", Path(name), RecordingClock(), over_http=True)
             over = threading.Event()
-            stage.on_request = self._interrupter(over)
-            with served(stage.simulator) as stage.url:
+            job.on_request = self._interrupter(over)
+            with served(job.simulator) as job.url:
                 try:
-                    self._play(stage, self._observer(), FIVETRAN_STATE_FILE=f"{name}/run.json")
+                    self._play(job, self._observer(), FIVETRAN_STATE_FILE=f"{name}/run.json")
                 except Killed:
                     more = {"FIVETRAN_REPORT_DIR": f"{name}/elsewhere"} if self.elsewhere else {}
-                    stage.clock.sleep(7.5)
-                    self._play(stage, lambda _, __: None, FIVETRAN_STATE_FILE=f"{name}/run.json", **more)
+                    job.clock.sleep(7.5)
+                    self._play(job, lambda _, __: None, FIVETRAN_STATE_FILE=f"{name}/run.json", **more)
                 finally:
                     over.set()
             return Path(name, "elsewhere" if self.elsewhere else "report", "journal.jsonl").read_text("utf-8")
 
-    def _play(self, stage: Stage, observe: Callable[[Run, Step | None], None], **more: Any) -> None:
-        stage.play(self.action, observe, jitter=JITTER, **self.variables, **more)
+    def _play(self, job: SimulatedJob, observe: Callable[[Run, Step | None], None], **more: Any) -> None:
+        job.play(self.action, observe, jitter=JITTER, **self.variables, **more)
 
     def _observer(self) -> Callable[[Run, Step | None], None]:
         """What strikes as a state is entered for the first time."""

@@ -6,7 +6,7 @@ from itertools import cycle
 from typing import Any
 
 import pytest
-from stage import Stage
+from simulated_job import Simulate
 
 from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.debugger.replay import replay
@@ -168,9 +168,9 @@ def _answering(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=_id)
-def test_verdict_stands(stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch, value: object) -> None:
+def test_verdict_stands(simulate: Simulate, monkeypatch: pytest.MonkeyPatch, value: object) -> None:
     """Whatever stands where nothing is decided, a sync that succeeded is green, and all the results are written."""
-    here = stage(Scenario(syncs=(SyncPlan(lasts=25),)))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=25),)), over_http=True)
 
     def change(document: dict[str, Any]) -> None:
         document.update(dict.fromkeys((*BESIDE, "schedule"), value))
@@ -178,12 +178,12 @@ def test_verdict_stands(stage: Callable[..., Stage], monkeypatch: pytest.MonkeyP
 
     _answering(monkeypatch, change)
 
-    played = here.play(FIVETRAN_STATE_FILE=str(here.folder / "state.json"), DATAOPS_DEBUG="1")
+    played = job.play(FIVETRAN_STATE_FILE=str(job.folder / "state.json"), DATAOPS_DEBUG="1")
 
     assert played.code == 0, played.stderr
     assert "could not be written" not in played.stderr
     assert played.report is not None
-    assert CHARTS["START"].states[replay(read_journal(here.folder / "report" / "journal.jsonl")).state].exit is not None
+    assert CHARTS["START"].states[replay(read_journal(job.folder / "report" / "journal.jsonl")).state].exit is not None
 
 
 @pytest.mark.parametrize("path", DECIDES, ids=str)
@@ -191,10 +191,10 @@ def test_verdict_stands(stage: Callable[..., Stage], monkeypatch: pytest.MonkeyP
     "value", [None, 10**400, "\ud800", YEAR_1, YEAR_9999, [{}], {"x": 1}], ids=lambda v: repr(v)[:20]
 )
 def test_no_answer_is_a_bug_of_ours(
-    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch, path: Path, value: object
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, path: Path, value: object
 ) -> None:
     """Whatever stands where something is decided: the run ends in its time, with a code of its chart."""
-    here = stage(Scenario(syncs=(SyncPlan(lasts=25),)))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=25),)))
 
     def change(document: dict[str, Any]) -> None:
         inner: Any = document
@@ -203,13 +203,13 @@ def test_no_answer_is_a_bug_of_ours(
         inner[path[-1]] = value
 
     _answering(monkeypatch, change)
-    began = here.clock.wall()
+    began = job.clock.wall()
 
-    played = here.play(FIVETRAN_STATE_FILE=str(here.folder / "state.json"), FIVETRAN_TIMEOUT="60")
+    played = job.play(FIVETRAN_STATE_FILE=str(job.folder / "state.json"), FIVETRAN_TIMEOUT="60")
 
     assert played.code in CHARTS["START"].exits(), played.stderr
-    assert here.clock.wall() - began <= 60 + 20
-    assert CHARTS["START"].states[replay(read_journal(here.folder / "report" / "journal.jsonl")).state].exit is not None
+    assert job.clock.wall() - began <= 60 + 20
+    assert CHARTS["START"].states[replay(read_journal(job.folder / "report" / "journal.jsonl")).state].exit is not None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import pytest
 from alter import ALIVE, PUT_IN, Altered, aims, altered, death
 from ledger import LEDGER
 from mutate import Mutant, judged, mutants, played, told, told_of_altered
-from pytest_httpserver import HTTPServer
 
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load, prove
@@ -64,10 +63,10 @@ def test_mutants_die(mutant: Mutant, death: str) -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_chart_cannot_say_that_it_is_about_something_else(action: str, http_server: HTTPServer) -> None:
+def test_chart_cannot_say_that_it_is_about_something_else(action: str) -> None:
     """A chart altered in what it says of its action is refused; what it prints may be anything, and it ends well."""
     for what, chart in aims(load(action)):
-        found = death(Altered(action, what, chart), http_server)
+        found = death(Altered(action, what, chart))
 
         assert (found == ALIVE) is what.startswith("it prints"), (what, found)
         assert found in {ALIVE, "laws", "each action has its own trigger"}, (what, found)
@@ -118,32 +117,30 @@ def _early(action: str, event: str, at: str) -> Altered:
     return next(one for one in EVERY[action] if one.what.startswith(what))
 
 
-def test_results_before_the_conclusion_are_refused(http_server: HTTPServer) -> None:
+def test_results_before_the_conclusion_are_refused() -> None:
     """Results that would be written before there is a verdict are against the laws, and nothing else is."""
     early = _early("TEST", "passed", "testing")
 
     assert prove(early.chart) == [f"{PUT_IN}: does 'write_report': there is no verdict to write before the conclusion"]
-    assert death(early, http_server) == "laws"
+    assert death(early) == "laws"
 
 
 @pytest.mark.parametrize("action", EVERY)
-def test_what_the_proofs_take_never_ends_with_70(action: str, http_server: HTTPServer) -> None:
+def test_what_the_proofs_take_never_ends_with_70(action: str) -> None:
     """However a chart is altered, if laws and promises take it then it runs to an end that it has reported."""
     chosen = random.Random(1).sample(EVERY[action], 40)  # noqa: S311  # no secret; `make mutate` takes more
-    found = [(one, death(one, http_server)) for one in chosen]
+    found = [(one, death(one)) for one in chosen]
 
     assert told_of_altered(found) == 0
     assert ALIVE in {what for _, what in found}
 
 
-def test_bug_is_told(
-    monkeypatch: pytest.MonkeyPatch, http_server: HTTPServer, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bug_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A chart that the proofs take and that ends with 70 is named, with the world and the error, and makes a 1."""
     monkeypatch.setattr("alter.prove", lambda _: [])
     early = _early("TEST", "passed", "testing")
 
-    code = told_of_altered([(early, death(early, http_server)), (early, "laws"), (early, ALIVE)])
+    code = told_of_altered([(early, death(early)), (early, "laws"), (early, ALIVE)])
 
     assert code == 1
     out = capsys.readouterr().out

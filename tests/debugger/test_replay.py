@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 from made import journaled
 from record_journals import FOLDER, recordings
-from stage import Stage
+from simulated_job import Simulate
 
 from orchestrator.cli import main
 from orchestrator.debugger.journal_reader import Journal, read_journal
@@ -296,13 +296,13 @@ def _concluded(state: str) -> dict[str, Any]:
     }
 
 
-def test_results_that_could_not_be_written(stage: Callable[..., Stage]) -> None:
+def test_results_that_could_not_be_written(simulate: Simulate) -> None:
     """A disk that failed fails again, in the same words."""
-    here = stage("paused")
-    (here.folder / "report" / "result.json").mkdir(parents=True)
-    here.play()
+    job = simulate("paused")
+    (job.folder / "report" / "result.json").mkdir(parents=True)
+    job.play()
 
-    journal = read_journal(here.folder / "report" / "journal.jsonl")
+    journal = read_journal(job.folder / "report" / "journal.jsonl")
 
     assert [record.step.event for record in journal.records if record.step.unwritable] == ["unwritable"]
     assert "the report could not be written: " in replay(journal).facts.warnings[-1]
@@ -651,20 +651,20 @@ def test_run_at_any_step() -> None:
     assert [str(request) for request in asked] == [str(record.step.request) for record in journal.records]
 
 
-def test_fork_goes_on_in_another_world(stage: Callable[..., Stage]) -> None:
+def test_fork_goes_on_in_another_world(simulate: Simulate) -> None:
     """A run can go on from any step in another world, at another time; the one it came from stays where it is."""
-    here = stage("succeeds")
-    here.clock.sleep(5000)
+    job = simulate("succeeds")
+    job.clock.sleep(5000)
     _, _, _, _, (_, fifth), *_ = Replay(_journal("start-lost-answer"))
-    client = Client(here.url, KEY, SECRET)
-    ports = Ports(here.clock, lambda request, _, __: client.send(request, 60), lambda _: None, lambda: 0.0)
+    client = Client(job.url, KEY, SECRET)
+    ports = Ports(job.clock, lambda request, _, __: client.send(request, 60), lambda _: None, lambda: 0.0)
 
     fork = Run(_START, _journal("start-lost-answer").header.settings, ports, standing=fifth.after)
     left = (fork.now, fork.wake - fork.now, fork.deadline - fork.now, fork.standing.resumed)
-    steps = list(drive(fork, _pause(here.clock)))
+    steps = list(drive(fork, _pause(job.clock)))
     client.close()
 
     assert left == (0.0, 10.0, 300.0, False)
     assert steps[0].number == 6
-    assert (fork.state.name, len(here.syncs)) == ("done", 1)
+    assert (fork.state.name, len(job.syncs)) == ("done", 1)
     assert fork.now == steps[-1].at

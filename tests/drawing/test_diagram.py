@@ -451,7 +451,7 @@ def test_page() -> None:
     assert text.count("## What the events mean") == 1
 
 
-def test_page_of_a_chart_without_a_story() -> None:
+def test_page_of_a_chart_without_a_paragraph() -> None:
     """A chart without a paragraph has its drawing right below the title."""
     text = page([replace(CHARTS["STATUS"], about="")])
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from stage import CONNECTOR, Stage
+from simulated_job import CONNECTOR, Simulate
 from werkzeug import Response
 
 from orchestrator import __version__
@@ -461,7 +461,7 @@ def test_reset_in_the_handshake_is_unavailable(make: Make) -> None:
 @pytest.mark.parametrize("does", ["reset", "truncate", "short", "answer"])
 @pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
 def test_fault_is_sent_once_and_named_by_method(
-    stage: Callable[..., Stage],
+    simulate: Simulate,
     make: Make,
     request_: Request,
     expected: type[Failure],
@@ -469,13 +469,13 @@ def test_fault_is_sent_once_and_named_by_method(
     acts: bool,  # noqa: FBT001
 ) -> None:
     """A fault after sending may be repeated but for a POST, is not retried here, and the next request works."""
-    here = stage(Scenario(faults=(Fault(does=does, acts=acts),)))
-    client = make(here.url)
+    job = simulate(Scenario(faults=(Fault(does=does, acts=acts),)))
+    client = make(job.url)
 
     failure = failed(client, request_)
 
     assert type(failure) is expected
-    assert len(here.requests) == 1
+    assert len(job.requests) == 1
     assert answered(client).status == 200
 
 
@@ -491,13 +491,11 @@ def test_server_error_is_named_by_method(
 
 
 @pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
-def test_silence_is_named_by_method(
-    stage: Callable[..., Stage], make: Make, request_: Request, expected: type[Failure]
-) -> None:
+def test_silence_is_named_by_method(simulate: Simulate, make: Make, request_: Request, expected: type[Failure]) -> None:
     """A read that times out says nothing of what became of the request."""
-    here = stage(Scenario(faults=(Fault(does="hang"),)))
+    job = simulate(Scenario(faults=(Fault(does="hang"),)))
 
-    failure = failed(make(here.url), request_, seconds=0.05)
+    failure = failed(make(job.url), request_, seconds=0.05)
 
     assert type(failure) is expected
     assert failure.message == "ReadTimeout: timed out"
@@ -837,40 +835,40 @@ def test_redirect_is_not_followed(
             target.accept()
 
 
-def test_headers(stage: Callable[..., Stage], make: Make) -> None:
+def test_headers(simulate: Simulate, make: Make) -> None:
     """Each request asks for version 2 of the documents, says who asks, and carries the given pair."""
-    here = stage()
+    job = simulate()
 
-    answered(make(here.url + "/"))
+    answered(make(job.url + "/"))
 
-    headers = here.simulator.seen[0].headers
+    headers = job.simulator.seen[0].headers
     assert headers["Accept"] == "application/json;version=2"
     assert headers["User-Agent"] == f"fivetran-orchestrator/{__version__}"
     assert headers["Authorization"] == "Basic cmVoZWFyc2FsLWtleTpyZWhlYXJzYWwtc2VjcmV0"
 
 
 def test_netrc_does_not_take_the_place_of_the_pair(
-    stage: Callable[..., Stage], make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    simulate: Simulate, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A .netrc with an entry for the host changes nothing."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\ndefault login any password body\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    here = stage()
+    job = simulate()
 
-    answer = answered(make(here.url))
+    answer = answered(make(job.url))
 
     assert answer.status == 200
 
 
 @pytest.mark.parametrize(("request_", "body"), [(PATCH, PATCH.body), (SYNC, {"force": False}), (TEST, {}), (GET, None)])
-def test_body_is_sent_as_json(stage: Callable[..., Stage], make: Make, request_: Request, body: object) -> None:
+def test_body_is_sent_as_json(simulate: Simulate, make: Make, request_: Request, body: object) -> None:
     """The body goes out as it is given, and an empty object is one."""
-    here = stage()
+    job = simulate()
 
-    make(here.url).send(request_, 10.0)
+    make(job.url).send(request_, 10.0)
 
-    assert body == here.simulator.seen[0].body
-    assert (body is not None) == ("application/json" in here.simulator.seen[0].headers.get("Content-Type", ""))
+    assert body == job.simulator.seen[0].body
+    assert (body is not None) == ("application/json" in job.simulator.seen[0].headers.get("Content-Type", ""))
 
 
 @pytest.mark.parametrize(
@@ -923,12 +921,12 @@ def test_date_is_utc(answering: Callable[..., Client], zone: str) -> None:
     assert (answer.date, answer.dated) == (DATE, True)
 
 
-def test_connect_card_is_scrubbed_and_told(stage: Callable[..., Stage], make: Make) -> None:
+def test_connect_card_is_scrubbed_and_told(simulate: Simulate, make: Make) -> None:
     """The Connect Card's token and uri leave the client as stars, and go to the mask."""
     card = {"token": "ey.secret", "uri": "https://fivetran.com/connect-card/setup?auth=ey.secret", "theme": "dark"}
     hidden: list[str] = []
 
-    answer = answered(make(stage(Scenario(connection={"connect_card": card})).url, hide=hidden.append))
+    answer = answered(make(simulate(Scenario(connection={"connect_card": card})).url, hide=hidden.append))
 
     assert answer.data["connect_card"] == {"token": "***", "uri": "***", "theme": "dark"}
     assert hidden == [card["token"], card["uri"]]
@@ -937,11 +935,9 @@ def test_connect_card_is_scrubbed_and_told(stage: Callable[..., Stage], make: Ma
 @pytest.mark.parametrize(
     ("card", "expected"), [(None, None), ({}, {}), ({"token": None}, {"token": "***"}), ({"uri": 1}, {"uri": "***"})]
 )
-def test_odd_connect_card_is_no_trouble(
-    stage: Callable[..., Stage], make: Make, card: object, expected: object
-) -> None:
+def test_odd_connect_card_is_no_trouble(simulate: Simulate, make: Make, card: object, expected: object) -> None:
     """A Connect Card without its texts hides nothing and breaks nothing."""
-    answer = answered(make(stage(Scenario(connection={"connect_card": card})).url))
+    answer = answered(make(simulate(Scenario(connection={"connect_card": card})).url))
 
     assert expected == answer.data["connect_card"]
 
@@ -1093,12 +1089,12 @@ def test_usual_document_is_not_cut(answering: Callable[..., Client]) -> None:
     assert (answer.data, answer.cut) == (data, False)
 
 
-def test_loopback_is_not_behind_the_proxy(stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loopback_is_not_behind_the_proxy(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rehearsal against this machine works where the environment names a proxy."""
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
-    here = stage()
+    job = simulate(over_http=True)
 
-    played = here.play("STATUS")
+    played = job.play("STATUS")
 
     assert played.code == 0
 

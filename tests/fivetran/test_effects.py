@@ -1,12 +1,12 @@
 """Effects: they cope with any fact missing, and say what Fivetran's answers mean."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from stage import Stage
+from simulated_job import Simulate
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Pure
 from orchestrator.machine.run import Run
@@ -113,38 +113,38 @@ def test_choice_copes_with_any_fact_missing(name: str) -> None:
     ],
 )
 def test_never_a_request_whose_answer_is_known(
-    stage: Callable[..., Stage],
+    simulate: Simulate,
     action: str,
     variables: dict[str, Any],
     connection: Mapping[str, Any],
     expected: list[str],
 ) -> None:
     """STATUS asks twice, or once if the schedule needs nothing; START three times, once a poll and for the history."""
-    here = stage(Scenario(connection=connection, syncs=(SyncPlan(lasts=25),)))
+    job = simulate(Scenario(connection=connection, syncs=(SyncPlan(lasts=25),)))
 
-    played = here.play(action, **variables)
+    played = job.play(action, **variables)
 
     assert played.requests == expected
 
 
-def test_unpausing_is_one_request(stage: Callable[..., Stage]) -> None:
+def test_unpausing_is_one_request(simulate: Simulate) -> None:
     """Pause and schedule change in one PATCH, so that the overdue sync cannot start in between."""
-    here = stage("unpaused")
+    job = simulate("unpaused")
 
-    here.play()
+    job.play()
 
-    patches = [seen.body for seen in here.simulator.seen if seen.operation == "patch"]
+    patches = [seen.body for seen in job.simulator.seen if seen.operation == "patch"]
     assert patches == [{"paused": False, "schedule_type": "manual", "run_setup_tests": False}]
-    assert [sync.cause for sync in here.connection.history] == ["sync"]
+    assert [sync.cause for sync in job.connection.history] == ["sync"]
 
 
-def test_unpausing_keeps_the_schedule_when_told(stage: Callable[..., Stage]) -> None:
+def test_unpausing_keeps_the_schedule_when_told(simulate: Simulate) -> None:
     """With FIVETRAN_DONT_DISABLE_SYNC the pause alone is changed."""
-    here = stage(Scenario(connection={"paused": True}))
+    job = simulate(Scenario(connection={"paused": True}))
 
-    here.play(FIVETRAN_UNPAUSE="1", FIVETRAN_DONT_DISABLE_SYNC="1")
+    job.play(FIVETRAN_UNPAUSE="1", FIVETRAN_DONT_DISABLE_SYNC="1")
 
-    patches = [seen.body for seen in here.simulator.seen if seen.operation == "patch"]
+    patches = [seen.body for seen in job.simulator.seen if seen.operation == "patch"]
     assert patches == [{"paused": False, "run_setup_tests": False}]
 
 
@@ -159,21 +159,21 @@ def test_unpausing_keeps_the_schedule_when_told(stage: Callable[..., Stage]) -> 
     ],
 )
 def test_schedule_is_restored_where_it_was_changed(
-    stage: Callable[..., Stage], scenario: Scenario, variables: dict[str, Any], patches: list[str]
+    simulate: Simulate, scenario: Scenario, variables: dict[str, Any], patches: list[str]
 ) -> None:
     """FIVETRAN_RESTORE_SCHEDULE puts back what the run changed, and asks for nothing else."""
-    here = stage(scenario)
+    job = simulate(scenario)
 
-    here.play(FIVETRAN_RESTORE_SCHEDULE="1", **variables)
+    job.play(FIVETRAN_RESTORE_SCHEDULE="1", **variables)
 
-    assert [seen.body["schedule_type"] for seen in here.simulator.seen if seen.operation == "patch"] == patches
+    assert [seen.body["schedule_type"] for seen in job.simulator.seen if seen.operation == "patch"] == patches
 
 
-def test_a_rescheduled_resync_is_sent_again_as_a_resync(stage: Callable[..., Stage]) -> None:
+def test_a_rescheduled_resync_is_sent_again_as_a_resync(simulate: Simulate) -> None:
     """What Fivetran put off is asked for again as what it was."""
-    here = stage(Scenario(syncs=(SyncPlan(lasts=20, ends="reschedules", again_in=30), SyncPlan(lasts=20))))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=20, ends="reschedules", again_in=30), SyncPlan(lasts=20))))
 
-    played = here.play("FORCE_RESYNC")
+    played = job.play("FORCE_RESYNC")
 
     assert played.code == 0
     assert [name for name in played.requests if name != "get"] == ["patch", "resync", "resync", "history"]
@@ -190,12 +190,12 @@ def test_a_rescheduled_resync_is_sent_again_as_a_resync(stage: Callable[..., Sta
     ],
 )
 def test_unknown_table_is_answered_with_near_matches(
-    stage: Callable[..., Stage], given: dict[str, Any], evidence: str, expected: list[str] | None
+    simulate: Simulate, given: dict[str, Any], evidence: str, expected: list[str] | None
 ) -> None:
     """An unknown schema or table ends with exit code 4 and the names at the source that are like it."""
-    here = stage()
+    job = simulate()
 
-    played = here.play("FORCE_RESYNC", FIVETRAN_EVIDENCE=evidence, **given)
+    played = job.play("FORCE_RESYNC", FIVETRAN_EVIDENCE=evidence, **given)
 
     assert played.code == 4
     assert played.report is not None
@@ -223,33 +223,33 @@ def test_unknown_table_is_answered_with_near_matches(
     ],
 )
 def test_the_sync_is_found_in_the_history(
-    stage: Callable[..., Stage], scenario: Scenario, variables: dict[str, Any], status: str | None
+    simulate: Simulate, scenario: Scenario, variables: dict[str, Any], status: str | None
 ) -> None:
     """The report has the history's record of the very sync that the run was about."""
-    here = stage(scenario)
+    job = simulate(scenario)
 
-    played = here.play(**variables)
+    played = job.play(**variables)
 
     assert played.report is not None
-    newest = here.connection.syncs(0.0, here.clock.wall())[0]
+    newest = job.connection.syncs(0.0, job.clock.wall())[0]
     assert (played.report["sync"]["sync_id"], played.report["sync"]["status"]) == (newest["sync_id"], status)
     assert f"its history has this sync as {newest['sync_id']}, from {newest['start']}" in played.stderr
 
 
-def test_somebody_elses_sync_is_no_evidence(stage: Callable[..., Stage]) -> None:
+def test_somebody_elses_sync_is_no_evidence(simulate: Simulate) -> None:
     """A history that does not list the sync yet says nothing about the one before it."""
-    here = stage(Scenario(running=SyncPlan(lasts=25), syncs=(SyncPlan(queued=900),)))
+    job = simulate(Scenario(running=SyncPlan(lasts=25), syncs=(SyncPlan(queued=900),)))
 
-    played = here.play()
+    played = job.play()
 
     assert played.report is not None
     assert (played.code, played.report["sync"]) == (5, None)
     assert played.requests[-2:] == ["history", "errors"]
 
 
-def test_remedies_are_told(stage: Callable[..., Stage]) -> None:
+def test_remedies_are_told(simulate: Simulate) -> None:
     """Fivetran's active errors are in the report, and its remedies among what to do."""
-    played = stage("fails").play()
+    played = simulate("fails").play()
 
     assert played.report is not None
     (error,) = played.report["errors"]
@@ -258,11 +258,11 @@ def test_remedies_are_told(stage: Callable[..., Stage]) -> None:
 
 
 @pytest.mark.parametrize("history", [True, False])
-def test_an_account_without_evidence_costs_a_quiet_line(stage: Callable[..., Stage], history: bool) -> None:  # noqa: FBT001  # parametrized
+def test_an_account_without_evidence_costs_a_quiet_line(simulate: Simulate, history: bool) -> None:  # noqa: FBT001  # parametrized
     """403 to what only helps to explain changes neither the verdict nor the warnings."""
     rich = Scenario(syncs=(SyncPlan(lasts=25, ends="fails"),))
 
-    with_all, without = (stage(each).play() for each in (rich, replace(rich, history=history, errors=False)))
+    with_all, without = (simulate(each).play() for each in (rich, replace(rich, history=history, errors=False)))
 
     assert with_all.report is not None
     assert without.report is not None
@@ -284,39 +284,39 @@ def test_an_account_without_evidence_costs_a_quiet_line(stage: Callable[..., Sta
         ("somebody_elses", {"FIVETRAN_ON_RUNNING": "fail"}),
     ],
 )
-def test_no_evidence_is_asked_for(stage: Callable[..., Stage], scenario: str, variables: dict[str, Any]) -> None:
+def test_no_evidence_is_asked_for(simulate: Simulate, scenario: str, variables: dict[str, Any]) -> None:
     """Where it is not wanted, would be refused or explains nothing, no optional request is made."""
-    played = stage(scenario).play(**variables)
+    played = simulate(scenario).play(**variables)
 
     assert {"history", "errors"}.isdisjoint(played.requests)
 
 
 @pytest.mark.parametrize("does", ["hang", "reset", "truncate"])
-def test_evidence_is_asked_for_once(stage: Callable[..., Stage], does: str) -> None:
+def test_evidence_is_asked_for_once(simulate: Simulate, does: str) -> None:
     """An optional request that fails is not repeated, and ends within the grace."""
-    here = stage(Scenario(syncs=(SyncPlan(lasts=25, ends="fails"),), faults=(Fault("history", does=does, times=0),)))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=25, ends="fails"),), faults=(Fault("history", does=does, times=0),)))
 
-    played = here.play()
+    played = job.play()
 
     assert (played.code, played.requests.count("history")) == (1, 1)
 
 
-def test_history_of_a_long_run_is_asked_for_in_a_window_that_fivetran_takes(stage: Callable[..., Stage]) -> None:
+def test_history_of_a_long_run_is_asked_for_in_a_window_that_fivetran_takes(simulate: Simulate) -> None:
     """The time range of the history is never longer than the seven days that Fivetran allows."""
     week = 7 * 86_400
-    here = stage(Scenario(syncs=(SyncPlan(lasts=week + 40_000),)))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=week + 40_000),)))
 
-    played = here.play(FIVETRAN_TIMEOUT=str(week + 86_400), FIVETRAN_POLL_INTERVAL="3600")
+    played = job.play(FIVETRAN_TIMEOUT=str(week + 86_400), FIVETRAN_POLL_INTERVAL="3600")
 
-    assert [seen.outcome for seen in here.simulator.seen if seen.operation == "history"] == ["200"]
+    assert [seen.outcome for seen in job.simulator.seen if seen.operation == "history"] == ["200"]
     assert played.code == 0
 
 
-def test_no_table_resync_is_said(stage: Callable[..., Stage]) -> None:
+def test_no_table_resync_is_said(simulate: Simulate) -> None:
     """A connector that cannot re-sync single tables ends with exit code 7 and is told so."""
-    here = stage(Scenario(table_resync=False))
+    job = simulate(Scenario(table_resync=False))
 
-    played = here.play("FORCE_RESYNC")
+    played = job.play("FORCE_RESYNC")
 
     assert played.code == 7
     assert "does not support table-level re-sync" in played.stderr
@@ -333,14 +333,14 @@ def test_no_table_resync_is_said(stage: Callable[..., Stage]) -> None:
         ([], 0),
     ],
 )
-def test_setup_tests_decide(stage: Callable[..., Stage], results: list[str], code: int) -> None:
+def test_setup_tests_decide(simulate: Simulate, results: list[str], code: int) -> None:
     """FAILED and JOB_FAILED fail TEST; what this version does not know is warned of."""
     tests = tuple(
         {"title": f"Test {result}", "status": result, "message": "said", "details": ["x"]} for result in results
     )
-    here = stage(Scenario(setup_tests=tests))
+    job = simulate(Scenario(setup_tests=tests))
 
-    played = here.play("TEST")
+    played = job.play("TEST")
 
     assert played.code == code
     assert f"{len(results)} setup tests:" in played.stdout
@@ -348,27 +348,27 @@ def test_setup_tests_decide(stage: Callable[..., Stage], results: list[str], cod
     assert ("ran no setup tests" in played.stderr) == (not results)
 
 
-def test_setup_tests_may_take_all_that_is_left(stage: Callable[..., Stage]) -> None:
+def test_setup_tests_may_take_all_that_is_left(simulate: Simulate) -> None:
     """TEST's own request is not bound by FIVETRAN_HTTP_TIMEOUT."""
-    here = stage(Scenario(test_seconds=250))
+    job = simulate(Scenario(test_seconds=250))
 
-    played = here.play("TEST", FIVETRAN_HTTP_TIMEOUT="1")
+    played = job.play("TEST", FIVETRAN_HTTP_TIMEOUT="1")
 
     assert (played.code, played.requests) == (0, ["get", "patch", "test"])
 
 
-def test_setup_tests_end_at_the_deadline(stage: Callable[..., Stage]) -> None:
+def test_setup_tests_end_at_the_deadline(simulate: Simulate) -> None:
     """Setup tests that outlast the deadline are a time-out, and not started again."""
-    here = stage(Scenario(faults=(Fault(on="test", does="hang"),)))
+    job = simulate(Scenario(faults=(Fault(on="test", does="hang"),)))
 
-    played = here.play("TEST")
+    played = job.play("TEST")
 
     assert (played.code, played.requests) == (5, ["get", "patch", "test"])
 
 
-def test_status_shows_what_stands_in_the_way(stage: Callable[..., Stage]) -> None:
+def test_status_shows_what_stands_in_the_way(simulate: Simulate) -> None:
     """STATUS ends green with the connection as JSON, and points out a pause and a broken setup."""
-    here = stage(
+    job = simulate(
         Scenario(
             connection={
                 "paused": True,
@@ -377,7 +377,7 @@ def test_status_shows_what_stands_in_the_way(stage: Callable[..., Stage]) -> Non
         )
     )
 
-    played = here.play("STATUS")
+    played = job.play("STATUS")
 
     assert played.code == 0
     assert json.loads(played.stdout)["status"]["setup_state"] == "broken"
@@ -386,21 +386,21 @@ def test_status_shows_what_stands_in_the_way(stage: Callable[..., Stage]) -> Non
     assert "task reconnect: Reconnect" in played.stderr
 
 
-def test_special_schedule_is_warned_of_once(stage: Callable[..., Stage]) -> None:
+def test_special_schedule_is_warned_of_once(simulate: Simulate) -> None:
     """A CRON schedule, which may not come back by itself, is named before it is given up."""
-    here = stage(Scenario(connection={"schedule": {"type": "CRON"}}))
+    job = simulate(Scenario(connection={"schedule": {"type": "CRON"}}))
 
-    played = here.play()
+    played = job.play()
 
     assert played.code == 0
     assert played.stderr.count("CRON schedule") == 1
 
 
-def test_missing_date_is_warned_of_once(stage: Callable[..., Stage]) -> None:
+def test_missing_date_is_warned_of_once(simulate: Simulate) -> None:
     """Where Fivetran does not say the time, this machine's clock stands in, with one warning."""
-    here = stage(Scenario(dated=False))
+    job = simulate(Scenario(dated=False))
 
-    played = here.play()
+    played = job.play()
 
     assert played.code == 0
     assert played.stderr.count("no Date header") == 1
@@ -411,22 +411,22 @@ def test_missing_date_is_warned_of_once(stage: Callable[..., Stage]) -> None:
 
 @pytest.mark.parametrize("ends", ["succeeds", "fails"])
 @pytest.mark.parametrize("action", ["START", "FORCE_RESYNC"])
-def test_a_sync_between_baseline_and_trigger_is_not_ours(stage: Callable[..., Stage], action: str, ends: str) -> None:
+def test_a_sync_between_baseline_and_trigger_is_not_ours(simulate: Simulate, action: str, ends: str) -> None:
     """While the trigger is held up by a 429, somebody else's sync comes and goes: its end is not taken for ours."""
     operation = "sync" if action == "START" else "resync"
     limited = Fault(on=operation, status=429, code="TooManyRequests", headers={"Retry-After": "60"})
-    here = stage(Scenario(syncs=(SyncPlan(queued=30, lasts=30),), faults=(limited,)))
-    here.on_request = lambda seen: here.begin(SyncPlan(lasts=20, ends=ends)) if seen.outcome == "answer" else None
+    job = simulate(Scenario(syncs=(SyncPlan(queued=30, lasts=30),), faults=(limited,)))
+    job.on_request = lambda seen: job.begin(SyncPlan(lasts=20, ends=ends)) if seen.outcome == "answer" else None
 
-    played = here.play(action)
+    played = job.play(action)
 
     assert played.code == 0
-    assert here.syncs[0].outcome == "succeeds"
+    assert job.syncs[0].outcome == "succeeds"
 
 
-def test_what_ended_during_a_reschedule_is_not_the_resync(stage: Callable[..., Stage]) -> None:
+def test_what_ended_during_a_reschedule_is_not_the_resync(simulate: Simulate) -> None:
     """A plain sync that succeeds while a re-sync is put off does not turn the re-sync green."""
-    here = stage(
+    job = simulate(
         Scenario(
             syncs=(SyncPlan(lasts=20, ends="reschedules", again_in=60), SyncPlan(queued=30, lasts=30, ends="fails"))
         )
@@ -434,77 +434,75 @@ def test_what_ended_during_a_reschedule_is_not_the_resync(stage: Callable[..., S
 
     def begin_another(_: Run, step: Step | None) -> None:
         if step is not None and step.event == "wait":
-            here.begin(SyncPlan(lasts=20))
+            job.begin(SyncPlan(lasts=20))
 
-    played = here.play("FORCE_RESYNC", begin_another)
+    played = job.play("FORCE_RESYNC", begin_another)
 
     assert played.code == 1, played.stderr
 
 
 @pytest.mark.parametrize(("interval", "queued"), [("0.5", 20), ("10", 35)])
-def test_a_lost_resync_is_asked_for_again_once_it_is_idle(
-    stage: Callable[..., Stage], interval: str, queued: int
-) -> None:
+def test_a_lost_resync_is_asked_for_again_once_it_is_idle(simulate: Simulate, interval: str, queued: int) -> None:
     """No sync that is seen proves that a re-sync was accepted: one too many is better than a green without one."""
     lost = Fault(on="resync", does="reset", acts=True)
-    here = stage(Scenario(syncs=(SyncPlan(queued=queued, lasts=60), SyncPlan(lasts=60)), faults=(lost,)))
+    job = simulate(Scenario(syncs=(SyncPlan(queued=queued, lasts=60), SyncPlan(lasts=60)), faults=(lost,)))
 
-    played = here.play("FORCE_RESYNC", FIVETRAN_POLL_INTERVAL=interval)
+    played = job.play("FORCE_RESYNC", FIVETRAN_POLL_INTERVAL=interval)
 
     assert played.code == 0, played.stderr
-    assert len(here.syncs) == 2
+    assert len(job.syncs) == 2
     assert "unanswered" not in played.stderr
 
 
-def test_a_lost_trigger_that_was_found_is_ours(stage: Callable[..., Stage]) -> None:
+def test_a_lost_trigger_that_was_found_is_ours(simulate: Simulate) -> None:
     """A sync that was found after its answer was lost is told as ours, and how to attach to it."""
-    here = stage("lost_answer")
+    job = simulate("lost_answer")
 
-    played = here.play(FIVETRAN_TIMEOUT="30")
+    played = job.play(FIVETRAN_TIMEOUT="30")
 
     assert played.code == 5
     assert "FIVETRAN_ON_RUNNING=attach" in played.stderr
     assert "the sync is still running" in played.stderr
 
 
-def test_conflicts_are_no_outage(stage: Callable[..., Stage]) -> None:
+def test_conflicts_are_no_outage(simulate: Simulate) -> None:
     """A run that met conflicts to its deadline timed out, and no retry is advised for an outage."""
-    here = stage(Scenario(faults=(Fault(on="resync", times=0, status=409, code="Conflict", message="busy"),)))
+    job = simulate(Scenario(faults=(Fault(on="resync", times=0, status=409, code="Conflict", message="busy"),)))
 
-    played = here.play("FORCE_RESYNC", FIVETRAN_TIMEOUT="95")
+    played = job.play("FORCE_RESYNC", FIVETRAN_TIMEOUT="95")
 
     assert played.code == 5
     assert "time ran out" in played.stderr
     assert "HTTPS_PROXY" not in played.stderr
 
 
-def test_a_used_up_limit_says_when_to_come_again(stage: Callable[..., Stage]) -> None:
+def test_a_used_up_limit_says_when_to_come_again(simulate: Simulate) -> None:
     """A Retry-After behind the deadline ends the run with the time after which to start it again."""
-    played = stage("rate_limited_too_long").play()
+    played = simulate("rate_limited_too_long").play()
 
     assert played.code == 6
     assert "in 40 min 00 s (Retry-After)" in played.stderr
 
 
-def test_unknown_schedule_is_not_guessed(stage: Callable[..., Stage]) -> None:
+def test_unknown_schedule_is_not_guessed(simulate: Simulate) -> None:
     """Where Fivetran does not say what the schedule is, it cannot be put back, and that is said before."""
-    here = stage(Scenario(connection={"schedule_type": None}))
+    job = simulate(Scenario(connection={"schedule_type": None}))
 
-    played = here.play(FIVETRAN_RESTORE_SCHEDULE="1")
+    played = job.play(FIVETRAN_RESTORE_SCHEDULE="1")
 
     assert played.code == 0
     assert "FIVETRAN_RESTORE_SCHEDULE cannot restore it" in played.stderr
     assert played.requests.count("patch") == 1
 
 
-def test_a_kept_schedule_is_not_restored(stage: Callable[..., Stage]) -> None:
+def test_a_kept_schedule_is_not_restored(simulate: Simulate) -> None:
     """With FIVETRAN_DONT_DISABLE_SYNC the schedule is in no request, not even behind the conclusion."""
     rejected = Fault(on="patch", times=0, status=400, code="InvalidInput")
-    here = stage(Scenario(connection={"paused": True}, faults=(rejected,)))
+    job = simulate(Scenario(connection={"paused": True}, faults=(rejected,)))
 
-    here.play(FIVETRAN_UNPAUSE="1", FIVETRAN_RESTORE_SCHEDULE="1", FIVETRAN_DONT_DISABLE_SYNC="1")
+    job.play(FIVETRAN_UNPAUSE="1", FIVETRAN_RESTORE_SCHEDULE="1", FIVETRAN_DONT_DISABLE_SYNC="1")
 
-    assert [seen.body for seen in here.simulator.seen if seen.operation == "patch"] == [
+    assert [seen.body for seen in job.simulator.seen if seen.operation == "patch"] == [
         {"paused": False, "run_setup_tests": False}
     ]
 

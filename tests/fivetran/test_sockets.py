@@ -14,7 +14,7 @@ from typing import Any, Self
 import pytest
 from phases import HELD_BACK, HOST, LARGE, PHASES, Stalling
 from process import PATIENCE
-from stage import CONNECTOR, Stage
+from simulated_job import CONNECTOR, Simulate
 
 from orchestrator.fivetran import sockets
 from orchestrator.fivetran.client import Client
@@ -265,10 +265,10 @@ def test_closed_socket_is_cut_off() -> None:
 
 
 @pytest.mark.parametrize("does", ["hang", "trickle"])
-def test_cut_off_request_leaves_a_usable_client(stage: Callable[..., Stage], does: str) -> None:
+def test_cut_off_request_leaves_a_usable_client(simulate: Simulate, does: str) -> None:
     """A request that a limit cuts off does not spoil the next: no rest of its answer is read."""
-    here = stage(Scenario(faults=(Fault(does=does, acts=True),)))
-    client, clock = Client(here.url, KEY, SECRET), SystemClock()
+    job = simulate(Scenario(faults=(Fault(does=does, acts=True),)))
+    client, clock = Client(job.url, KEY, SECRET), SystemClock()
     with Limits(clock) as limits:
         send = bounded(client, clock, limits)
         found = send(GET, 0.05, True)  # noqa: FBT003  # Send's form
@@ -300,10 +300,10 @@ def test_hanging_look_up_is_cut_off(monkeypatch: pytest.MonkeyPatch, proxy: str)
     assert (found, asked) == (Cut.LIMIT, ["proxy" if proxy else HOST])
 
 
-def test_error_while_it_is_waited_for_cuts_it_off(stage: Callable[..., Stage]) -> None:
+def test_error_while_it_is_waited_for_cuts_it_off(simulate: Simulate) -> None:
     """What goes wrong on the waiter's side is no failure of the request, and does not leave it under way."""
-    here, clock = stage(Scenario(faults=(Fault(does="hang"),))), SystemClock()
-    client = Client(here.url, KEY, SECRET)
+    job, clock = simulate(Scenario(faults=(Fault(does="hang"),))), SystemClock()
+    client = Client(job.url, KEY, SECRET)
 
     def tick() -> None:
         raise ZeroDivisionError("of the live line")

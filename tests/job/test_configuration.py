@@ -1,6 +1,5 @@
 import base64
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +8,7 @@ from urllib.parse import urlsplit
 import hypothesis
 import pytest
 from hypothesis import strategies as st
-from stage import Stage
+from simulated_job import Simulate
 from urllib3 import connection_from_url
 from urllib3.util import parse_url
 
@@ -308,10 +307,10 @@ def test_settings_know_the_page_and_the_policies() -> None:
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_asked(
-    stage: Callable[..., Stage], name: str, given: str, problem: str, fix: str
+    simulate: Simulate, name: str, given: str, problem: str, fix: str
 ) -> None:
     """A wrong variable ends the job with 2 before any request, in one line: variable, problem, fix."""
-    played = stage(Scenario(variables={name: given})).play("FORCE_RESYNC")
+    played = simulate(Scenario(variables={name: given})).play("FORCE_RESYNC")
 
     assert played.code == 2
     assert played.requests == []
@@ -324,13 +323,13 @@ def test_what_is_wrong_is_named_and_nothing_is_asked(
     assert reason in played.stderr
 
 
-def test_everything_wrong_is_reported_at_once(stage: Callable[..., Stage]) -> None:
+def test_everything_wrong_is_reported_at_once(simulate: Simulate) -> None:
     """One run names each wrong variable, and each of them once."""
     wrong = {name: "?" for name in GIVEN if name not in {*FLAGS, "SCHEMA", "TABLE"}}
     wrong |= {"FIVETRAN_API_KEY": "", "FIVETRAN_API_SECRET": "", "SCHEMA": "", "TABLE": "\x07a"}
     wrong |= {"FIVETRAN_ACTION": "FORCE_RESYNC", "FIVETRAN_STATE_FILE": "$A", "FIVETRAN_REPORT_DIR": "${B}"}
 
-    played = stage(Scenario(variables=wrong)).play()
+    played = simulate(Scenario(variables=wrong)).play()
 
     named = [name for name in wrong if f" {name}: " in played.stderr]
     assert [name for name in wrong if name != "FIVETRAN_ACTION"] == named
@@ -338,9 +337,9 @@ def test_everything_wrong_is_reported_at_once(stage: Callable[..., Stage]) -> No
     assert (played.code, played.requests) == (2, [])
 
 
-def test_nothing_given_names_what_is_needed(stage: Callable[..., Stage]) -> None:
+def test_nothing_given_names_what_is_needed(simulate: Simulate) -> None:
     """A job without a variable is told the four that it cannot do without."""
-    played = stage().play("", CONNECTOR_ID="", FIVETRAN_API_KEY="", FIVETRAN_API_SECRET="")
+    played = simulate().play("", CONNECTOR_ID="", FIVETRAN_API_KEY="", FIVETRAN_API_SECRET="")
 
     assert played.report is not None
     assert {reason.partition(": is not set: ")[0] for reason in played.report["reasons"]} == set(NEEDED[:4])
@@ -587,9 +586,9 @@ def test_other_variables_are_nobody_s_business(name: str) -> None:
     assert read(**{name: "1"}).warnings == ()
 
 
-def test_warnings_come_with_the_errors(stage: Callable[..., Stage]) -> None:
+def test_warnings_come_with_the_errors(simulate: Simulate) -> None:
     """A job that is refused tells its warnings too."""
-    played = stage().play(FIVETRAN_TIMEOUT="", FIVETRAN_TIME_OUT="9", FIVETRAN_UNPAUSE="false", CONNECTOR_ID="")
+    played = simulate().play(FIVETRAN_TIMEOUT="", FIVETRAN_TIME_OUT="9", FIVETRAN_UNPAUSE="false", CONNECTOR_ID="")
 
     assert "did you mean FIVETRAN_TIMEOUT?" in played.stderr
     assert "FIVETRAN_UNPAUSE is 'false'" in played.stderr
@@ -718,11 +717,11 @@ def test_several_references_are_looked_up_in_one_vault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["API_SECRET", "SECRET"])
-def test_pair_comes_from_the_vault_when_told_so(stage: Callable[..., Stage], tmp_path: Path, spelling: str) -> None:
+def test_pair_comes_from_the_vault_when_told_so(simulate: Simulate, tmp_path: Path, spelling: str) -> None:
     """SET_FIVETRAN_KEYS_TO_ENV takes the pair from the vault, with either spelling of the secret."""
     (tmp_path / "vault.yml").write_text(f"FIVETRAN:\n DEFAULT:\n  API_KEY: {KEY}\n  {spelling}: {SECRET}\n", "utf-8")
 
-    played = stage().play(
+    played = simulate().play(
         FIVETRAN_API_KEY="", FIVETRAN_API_SECRET="", SET_FIVETRAN_KEYS_TO_ENV="1", DATAOPS_SECRETS_DIR=str(tmp_path)
     )
 
@@ -803,16 +802,14 @@ def test_pair_is_never_mixed(tmp_path: Path, missing: str) -> None:
         ("- hunter2\n", "is not a mapping"),
     ],
 )
-def test_unusable_vault_is_said_once(
-    stage: Callable[..., Stage], tmp_path: Path, text: str | None, problem: str
-) -> None:
+def test_unusable_vault_is_said_once(simulate: Simulate, tmp_path: Path, text: str | None, problem: str) -> None:
     """A vault that cannot be used ends the job before any request, in one line however often it is needed."""
     file = tmp_path / "vault.yml"
     if text is not None:
         file.write_text(text, "utf-8")
     references = {name: f"DATAOPS_VAULT(JOB.{name})" for name in GIVEN if name != "FIVETRAN_REPORT_DIR"}
 
-    played = stage(Scenario(variables=references)).play("FORCE_RESYNC", FIVETRAN_VAULT_FILE=str(file))
+    played = simulate(Scenario(variables=references)).play("FORCE_RESYNC", FIVETRAN_VAULT_FILE=str(file))
 
     assert (played.code, played.requests) == (2, [])
     assert played.report is not None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from process import rehearsed
-from stage import CONNECTOR, Stage
+from simulated_job import CONNECTOR, Simulate
 
 from orchestrator.fivetran import effects
 from orchestrator.fivetran.effects import Call
@@ -24,8 +24,6 @@ from orchestrator.simulator.scenario import Fault, Scenario
 from orchestrator.values.exchange import Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
-
-MakeStage = Callable[..., Stage]
 
 SECRETS = tuple(
     form
@@ -62,9 +60,9 @@ def bug(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("bug")
-def test_bug_ends_with_70(stage: MakeStage) -> None:
+def test_bug_ends_with_70(simulate: Simulate) -> None:
     """An exception that nobody expects ends in exit code 70, a traceback and a report, all masked."""
-    played = stage().play()
+    played = simulate().play()
 
     assert played.code == 70
     assert "ZeroDivisionError: *** ***" in played.stderr
@@ -83,11 +81,11 @@ def test_bug_ends_with_70(stage: MakeStage) -> None:
 
 
 @pytest.mark.usefixtures("bug")
-def test_bug_with_an_unwritable_report(stage: MakeStage, tmp_path: Path) -> None:
+def test_bug_with_an_unwritable_report(simulate: Simulate, tmp_path: Path) -> None:
     """Where the report of a bug cannot be written, the log says so and the exit code stays."""
     (tmp_path / "file").touch()
 
-    played = stage().play(FIVETRAN_REPORT_DIR=str(tmp_path / "file" / "report"))
+    played = simulate().play(FIVETRAN_REPORT_DIR=str(tmp_path / "file" / "report"))
 
     assert played.code == 70
     assert "the report could not be written" in played.stderr
@@ -106,7 +104,7 @@ def test_bug_with_an_unwritable_report(stage: MakeStage, tmp_path: Path) -> None
 )
 @pytest.mark.parametrize("begun", [False, True])
 def test_runner_fails(
-    stage: MakeStage,
+    simulate: Simulate,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
     begun: bool,  # noqa: FBT001
@@ -118,7 +116,7 @@ def test_runner_fails(
 
     if not begun:
         monkeypatch.setattr(Job, "_begin", fail)
-    played = stage().play(observe=fail)
+    played = simulate().play(observe=fail)
 
     assert played.code == (6 if begun else 2)
     assert f"the runner failed: {error}" in played.stderr
@@ -126,14 +124,14 @@ def test_runner_fails(
     assert "Traceback" not in played.stderr
 
 
-def test_runner_s_failure_has_a_report(stage: MakeStage) -> None:
+def test_runner_s_failure_has_a_report(simulate: Simulate) -> None:
     """Its report says what is lacking; the traceback is for DATAOPS_DEBUG."""
 
     def fail(_: Run, step: Step | None) -> None:
         if step is not None:
             raise OSError(24, "Too many open files")
 
-    played = stage().play(observe=fail, DATAOPS_DEBUG="1")
+    played = simulate().play(observe=fail, DATAOPS_DEBUG="1")
 
     assert played.report is not None
     assert {name: played.report[name] for name in ("verdict", "exit_code", "headline", "reasons")} == {
@@ -149,12 +147,12 @@ def test_runner_s_failure_has_a_report(stage: MakeStage) -> None:
 
 
 @pytest.mark.parametrize("name", ["CONNECTOR_ID", "FIVETRAN_CONNECTOR_ID"])
-def test_wrong_variables_get_a_report(stage: MakeStage, name: str) -> None:
+def test_wrong_variables_get_a_report(simulate: Simulate, name: str) -> None:
     """Exit code 2 comes with a report that lists what to fix, and with no request."""
-    here = stage()
+    job = simulate()
     both: dict[str, Any] = {"CONNECTOR_ID": "", "FIVETRAN_CONNECTOR_ID": "", name: CONNECTOR}
 
-    played = here.play(FIVETRAN_TIMEOUT="soon", FIVETRAN_RETRY_LIMIT="many", FIVETRAN_UNPAUSE="false", **both)
+    played = job.play(FIVETRAN_TIMEOUT="soon", FIVETRAN_RETRY_LIMIT="many", FIVETRAN_UNPAUSE="false", **both)
 
     assert (played.code, played.requests, played.stdout) == (2, [], "")
     assert "FIVETRAN_UNPAUSE is 'false'" in played.stderr
@@ -169,20 +167,20 @@ def test_wrong_variables_get_a_report(stage: MakeStage, name: str) -> None:
     }
 
 
-def test_wrong_variables_with_an_unwritable_report(stage: MakeStage, tmp_path: Path) -> None:
+def test_wrong_variables_with_an_unwritable_report(simulate: Simulate, tmp_path: Path) -> None:
     """Where the report of wrong variables cannot be written, the log says so and the exit code stays."""
     (tmp_path / "file").touch()
 
-    played = stage().play("DANCE", FIVETRAN_REPORT_DIR=str(tmp_path / "file" / "report"))
+    played = simulate().play("DANCE", FIVETRAN_REPORT_DIR=str(tmp_path / "file" / "report"))
 
     assert played.code == 2
     assert "the report could not be written" in played.stderr
 
 
 @pytest.mark.parametrize(("action", "code"), [("DANCE", 2), ("STATUS", 0)])
-def test_reports_can_be_unwanted(stage: MakeStage, tmp_path: Path, action: str, code: int) -> None:
+def test_reports_can_be_unwanted(simulate: Simulate, tmp_path: Path, action: str, code: int) -> None:
     """With an empty FIVETRAN_REPORT_DIR nothing is written, whatever the end."""
-    played = stage().play(action, FIVETRAN_REPORT_DIR="")
+    played = simulate().play(action, FIVETRAN_REPORT_DIR="")
 
     assert (played.code, list(tmp_path.iterdir())) == (code, [])
 
@@ -190,17 +188,17 @@ def test_reports_can_be_unwanted(stage: MakeStage, tmp_path: Path, action: str, 
 # --- The state file -----------------------------------------------------------------------------
 
 
-def test_state_file_cannot_be_written(stage: MakeStage, tmp_path: Path) -> None:
+def test_state_file_cannot_be_written(simulate: Simulate, tmp_path: Path) -> None:
     """A state file that cannot be written is refused before the first request."""
     (tmp_path / "link").symlink_to(tmp_path / "nowhere" / "at all")
 
-    played = stage().play(FIVETRAN_STATE_FILE=str(tmp_path / "link" / "state.json"))
+    played = simulate().play(FIVETRAN_STATE_FILE=str(tmp_path / "link" / "state.json"))
 
     assert (played.code, played.requests) == (2, [])
     assert "state.json cannot be written" in played.stderr
 
 
-def test_state_file_becomes_unwritable(stage: MakeStage, tmp_path: Path) -> None:
+def test_state_file_becomes_unwritable(simulate: Simulate, tmp_path: Path) -> None:
     """A disk that fails in the middle costs the state file and one warning, not the sync."""
     file = tmp_path / "state.json"
 
@@ -209,22 +207,22 @@ def test_state_file_becomes_unwritable(stage: MakeStage, tmp_path: Path) -> None
             file.unlink()
             file.mkdir()
 
-    played = stage().play(observe=observe, FIVETRAN_STATE_FILE=str(file))
+    played = simulate().play(observe=observe, FIVETRAN_STATE_FILE=str(file))
 
     assert played.code == 0
     assert played.stderr.count("state.json could not be written") == 1
 
 
-def test_state_file_is_private_and_keeps_its_mode(stage: MakeStage, tmp_path: Path) -> None:
+def test_state_file_is_private_and_keeps_its_mode(simulate: Simulate, tmp_path: Path) -> None:
     """A new state file is its user's alone; one that is there keeps its mode, and a link to it stays a link."""
-    here, file, link = stage(), tmp_path / "real" / "state.json", tmp_path / "state.json"
+    job, file, link = simulate(), tmp_path / "real" / "state.json", tmp_path / "state.json"
     file.parent.mkdir()
     link.symlink_to("real/state.json")
 
-    here.play("STATUS", FIVETRAN_STATE_FILE=str(link))
+    job.play("STATUS", FIVETRAN_STATE_FILE=str(link))
     new = file.stat().st_mode & 0o777
     file.chmod(0o640)
-    here.play("STATUS", FIVETRAN_STATE_FILE=str(link))
+    job.play("STATUS", FIVETRAN_STATE_FILE=str(link))
 
     assert (new, file.stat().st_mode & 0o777, link.is_symlink()) == (0o600, 0o640, True)
     assert [path.name for path in file.parent.iterdir()] == ["state.json"]
@@ -240,70 +238,70 @@ def test_state_file_is_private_and_keeps_its_mode(stage: MakeStage, tmp_path: Pa
     ],
 )
 def test_what_is_no_state_file_is_refused_in_words(
-    stage: MakeStage, tmp_path: Path, content: bytes | None, why: str
+    simulate: Simulate, tmp_path: Path, content: bytes | None, why: str
 ) -> None:
     """Whatever lies in its place, exit code 2 comes at once and names the file."""
     file = tmp_path / "state.json"
     os.mkfifo(file) if content is None else file.write_bytes(content)
 
-    played = stage().play(FIVETRAN_STATE_FILE=str(file))
+    played = simulate().play(FIVETRAN_STATE_FILE=str(file))
 
     assert (played.code, played.requests) == (2, [])
     assert f"FIVETRAN_STATE_FILE: {file} cannot be read as a state file ({why})" in played.stderr
 
 
-def test_state_file_after_a_byte_order_mark(stage: MakeStage, tmp_path: Path) -> None:
+def test_state_file_after_a_byte_order_mark(simulate: Simulate, tmp_path: Path) -> None:
     """What an editor puts before it is no damage."""
-    here, file = stage(), tmp_path / "state.json"
+    job, file = simulate(), tmp_path / "state.json"
     with pytest.raises(KilledError):
-        here.play(observe=_kill_at("polling"), FIVETRAN_STATE_FILE=str(file))
+        job.play(observe=_kill_at("polling"), FIVETRAN_STATE_FILE=str(file))
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
 
-    played = here.play(must_resume=True, FIVETRAN_STATE_FILE=str(file))
+    played = job.play(must_resume=True, FIVETRAN_STATE_FILE=str(file))
 
     assert played.code == 0
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "/"])
-def test_state_file_is_no_device(stage: MakeStage, path: str) -> None:
+def test_state_file_is_no_device(simulate: Simulate, path: str) -> None:
     """A device or a directory is neither read nor replaced."""
     before = Path(path).lstat().st_ino
 
-    played = stage().play(FIVETRAN_STATE_FILE=path)
+    played = simulate().play(FIVETRAN_STATE_FILE=path)
 
     assert (played.code, played.requests, Path(path).lstat().st_ino) == (2, [], before)
 
 
-def test_run_is_taken_up_again(stage: MakeStage, tmp_path: Path) -> None:
+def test_run_is_taken_up_again(simulate: Simulate, tmp_path: Path) -> None:
     """A job that was killed goes on where it stood, with what it knew."""
-    here, file = stage(), str(tmp_path / "state.json")
+    job, file = simulate(), str(tmp_path / "state.json")
     with pytest.raises(KilledError):
-        here.play(observe=_kill_at("polling"), FIVETRAN_STATE_FILE=file)
+        job.play(observe=_kill_at("polling"), FIVETRAN_STATE_FILE=file)
 
-    played = here.play(must_resume=True, FIVETRAN_STATE_FILE=file)
+    played = job.play(must_resume=True, FIVETRAN_STATE_FILE=file)
 
-    assert (played.code, len(here.syncs)) == (0, 1)
+    assert (played.code, len(job.syncs)) == (0, 1)
     assert f"taken up again                 state_file={file} state=polling" in played.stderr
     assert played.report is not None
     assert played.report["resumed"] is True
 
 
-def test_ended_run_is_not_taken_up(stage: MakeStage, tmp_path: Path) -> None:
+def test_ended_run_is_not_taken_up(simulate: Simulate, tmp_path: Path) -> None:
     """A state file whose run has ended starts a new one, and `--resume` says that there is none."""
-    here, file = stage(), str(tmp_path / "state.json")
-    here.play(FIVETRAN_STATE_FILE=file)
+    job, file = simulate(), str(tmp_path / "state.json")
+    job.play(FIVETRAN_STATE_FILE=file)
 
-    again = here.play(FIVETRAN_STATE_FILE=file)
-    resumed = here.play(must_resume=True, FIVETRAN_STATE_FILE=file)
+    again = job.play(FIVETRAN_STATE_FILE=file)
+    resumed = job.play(must_resume=True, FIVETRAN_STATE_FILE=file)
 
-    assert (again.code, len(here.syncs)) == (0, 2)
+    assert (again.code, len(job.syncs)) == (0, 2)
     assert (resumed.code, resumed.requests) == (2, [])
     assert "holds no unfinished run: start one without --resume" in resumed.stderr
 
 
-def test_directory_in_place_of_the_state_file(stage: MakeStage, tmp_path: Path) -> None:
+def test_directory_in_place_of_the_state_file(simulate: Simulate, tmp_path: Path) -> None:
     """What cannot be opened as a file is not recommended for removal."""
-    played = stage().play(FIVETRAN_STATE_FILE=str(tmp_path))
+    played = simulate().play(FIVETRAN_STATE_FILE=str(tmp_path))
 
     problem = f"{tmp_path} cannot be read as a state file (it is a directory, not a file)"
     assert (played.code, played.requests) == (2, [])
@@ -311,13 +309,13 @@ def test_directory_in_place_of_the_state_file(stage: MakeStage, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 99}', '"text"', "\udcff"])
-def test_damaged_state_file(stage: MakeStage, tmp_path: Path, content: str) -> None:
+def test_damaged_state_file(simulate: Simulate, tmp_path: Path, content: str) -> None:
     """A file that is no state file is refused, by name, and left as it is."""
     file = tmp_path / "state.json"
     file.write_bytes(content.encode("utf-8", "surrogateescape"))
     before = file.read_bytes()
 
-    played = stage().play(FIVETRAN_STATE_FILE=str(file))
+    played = simulate().play(FIVETRAN_STATE_FILE=str(file))
 
     assert (played.code, played.requests, file.read_bytes()) == (2, [], before)
     assert f"FIVETRAN_STATE_FILE: {file} " in played.stderr
@@ -333,14 +331,14 @@ def test_damaged_state_file(stage: MakeStage, tmp_path: Path, content: str) -> N
     ],
 )
 def test_state_file_of_another_job(
-    stage: MakeStage, tmp_path: Path, action: str, more: dict[str, Any], name: str
+    simulate: Simulate, tmp_path: Path, action: str, more: dict[str, Any], name: str
 ) -> None:
     """An unfinished run of another job is not taken up, and not overwritten."""
-    here, file = stage(), str(tmp_path / "state.json")
+    job, file = simulate(), str(tmp_path / "state.json")
     with pytest.raises(KilledError):
-        here.play("FORCE_RESYNC", observe=_kill_at("polling"), FIVETRAN_STATE_FILE=file)
+        job.play("FORCE_RESYNC", observe=_kill_at("polling"), FIVETRAN_STATE_FILE=file)
 
-    played = here.play(action, FIVETRAN_STATE_FILE=file, **more)
+    played = job.play(action, FIVETRAN_STATE_FILE=file, **more)
 
     assert (played.code, played.requests) == (2, [])
     assert f"holds the run of another job, with {name}" in played.stderr
@@ -373,13 +371,13 @@ def _talkative(fault: Fault | None) -> Scenario:
     ],
 )
 def test_secrets_appear_nowhere(
-    stage: MakeStage, tmp_path: Path, log_format: str, action: str, fault: Fault | None, code: int
+    simulate: Simulate, tmp_path: Path, log_format: str, action: str, fault: Fault | None, code: int
 ) -> None:
     """No form of key or secret is in stdout, the log with all its detail, the report or the state file."""
     file = tmp_path / "state.json"
     more: dict[str, Any] = {"DATAOPS_DEBUG": "1", "FIVETRAN_LOG_FORMAT": log_format, "FIVETRAN_STATE_FILE": str(file)}
 
-    played = stage(_talkative(fault)).play(action, **more)
+    played = simulate(_talkative(fault), over_http=True).play(action, **more)
 
     said = f"{played.stdout}{played.stderr}{json.dumps(played.report)}{file.read_text('utf-8')}"
     assert played.code == code
@@ -387,7 +385,7 @@ def test_secrets_appear_nowhere(
     assert "***" in played.stderr
 
 
-def test_vault_reference_is_shown_and_its_secret_is_not(stage: MakeStage, tmp_path: Path) -> None:
+def test_vault_reference_is_shown_and_its_secret_is_not(simulate: Simulate, tmp_path: Path) -> None:
     """What a vault reference resolves to is masked; the reference itself is not."""
     vault = tmp_path / "vault.yml"
     vault.write_text(f"TEAM: {{KEY: {KEY}, SECRET: {SECRET}}}\n", "utf-8")
@@ -396,7 +394,9 @@ def test_vault_reference_is_shown_and_its_secret_is_not(stage: MakeStage, tmp_pa
         "FIVETRAN_API_SECRET": "DATAOPS_VAULT(TEAM.SECRET)",
     }
 
-    played = stage(_talkative(None)).play("STATUS", FIVETRAN_VAULT_FILE=str(vault), DATAOPS_DEBUG="1", **references)
+    played = simulate(_talkative(None), over_http=True).play(
+        "STATUS", FIVETRAN_VAULT_FILE=str(vault), DATAOPS_DEBUG="1", **references
+    )
 
     said = f"{played.stdout}{played.stderr}{json.dumps(played.report)}"
     assert played.code == 0
@@ -407,33 +407,33 @@ def test_vault_reference_is_shown_and_its_secret_is_not(stage: MakeStage, tmp_pa
 # --- Streams and limits -------------------------------------------------------------------------
 
 
-def test_stdout_that_cannot_say_everything(stage: MakeStage) -> None:
+def test_stdout_that_cannot_say_everything(simulate: Simulate) -> None:
     """A terminal that knows only ASCII gets question marks, not a traceback."""
-    here = stage(Scenario(connection={"schema": "größe"}))
+    job = simulate(Scenario(connection={"schema": "größe"}))
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
 
-    code = Job(here.variables("STATUS"), clock=here.clock, stdout=out, stderr=io.StringIO()).run()
+    code = Job(job.variables("STATUS"), clock=job.clock, stdout=out, stderr=io.StringIO()).run()
 
     out.seek(0)
     assert code == 0
     assert json.loads(out.read())["schema"] == "gr??e"
 
 
-def test_broken_stdout_is_not_written_to_again(stage: MakeStage) -> None:
+def test_broken_stdout_is_not_written_to_again(simulate: Simulate) -> None:
     """After a reader of stdout went away nothing is left that Python would try to write at its end."""
-    here = stage()
+    job = simulate()
     reading, writing = os.pipe()
     os.close(reading)
     out, err = os.fdopen(writing, "w"), io.StringIO()
 
-    code = Job(here.variables("STATUS"), clock=here.clock, stdout=out, stderr=err).run()
+    code = Job(job.variables("STATUS"), clock=job.clock, stdout=out, stderr=err).run()
     out.close()  # fails where something is left
 
     assert code == 0
     assert "the result could not be written to stdout" in err.getvalue()
 
 
-def test_no_thread_can_be_started(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_thread_can_be_started(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no thread can be started the job does its work all the same, and the log says once what is not bounded."""
 
     def refuse(**_: object) -> None:
@@ -441,7 +441,7 @@ def test_no_thread_can_be_started(stage: MakeStage, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(limits, "Thread", refuse)
 
-    played = stage().play()
+    played = simulate(over_http=True).play()
 
     assert played.code == 0
     assert played.stderr.count("can't start new thread: a request ends at its own time-outs alone") == 1
@@ -457,12 +457,12 @@ def test_a_year_for_one_request() -> None:
     assert "3 setup tests" in out.getvalue()
 
 
-def test_job_without_streams(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_without_streams(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Python has no stdout and no stderr, since they were closed, the job runs all the same."""
-    here = stage()
+    job = simulate()
     monkeypatch.setattr("sys.stdout", None)
     monkeypatch.setattr("sys.stderr", None)
 
-    code = Job(here.variables(), clock=here.clock).run()
+    code = Job(job.variables(), clock=job.clock).run()
 
     assert code == 0

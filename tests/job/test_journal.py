@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator
 from made import step
 from process import environment
 from record_journals import FOLDER, Killed, recordings
-from stage import Stage
+from simulated_job import Simulate, SimulatedJob
 
 from orchestrator.cli import main
 from orchestrator.debugger.journal_reader import Journal, JournalError, read_journal
@@ -37,23 +37,21 @@ from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
 
-MakeStage = Callable[..., Stage]
-
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA: dict[str, Any] = json.loads((DOCS / "journal.schema.json").read_text("utf-8"))
 BRIEF = Scenario(syncs=(SyncPlan(lasts=25),))
 
 
-def _file(stage: Stage) -> Path:
-    return stage.folder / "report" / "journal.jsonl"
+def _file(job: SimulatedJob) -> Path:
+    return job.folder / "report" / "journal.jsonl"
 
 
-def _read(stage: Stage) -> Journal:
-    return read_journal(_file(stage))
+def _read(job: SimulatedJob) -> Journal:
+    return read_journal(_file(job))
 
 
-def _lines(stage: Stage) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in _file(stage).read_text("utf-8").splitlines()]
+def _lines(job: SimulatedJob) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in _file(job).read_text("utf-8").splitlines()]
 
 
 def _die_in(state: str) -> Callable[[Run, Step | None], None]:
@@ -82,13 +80,13 @@ def _faults(validator: Any, line: str) -> Any:
     return validator.iter_errors(json.loads(line))
 
 
-def test_fresh_journal_has_the_form(stage: MakeStage) -> None:
+def test_fresh_journal_has_the_form(simulate: Simulate) -> None:
     """So is every line of a journal that has just been written, of a run with nearly everything in it."""
-    here = stage(Scenario(syncs=BRIEF.syncs, faults=(Fault(on="any", does="reset", acts=True, times=3),)))
-    here.play(FIVETRAN_RESTORE_SCHEDULE="1")
+    job = simulate(Scenario(syncs=BRIEF.syncs, faults=(Fault(on="any", does="reset", acts=True, times=3),)))
+    job.play(FIVETRAN_RESTORE_SCHEDULE="1")
     validator = Draft202012Validator(SCHEMA)
 
-    wrong = [error.message for line in _lines(here) for error in validator.iter_errors(line)]
+    wrong = [error.message for line in _lines(job) for error in validator.iter_errors(line)]
 
     assert wrong == []
 
@@ -122,12 +120,12 @@ def test_page_describes_every_name() -> None:
     assert missing == []
 
 
-def test_what_is_read_is_what_was_done(stage: MakeStage) -> None:
+def test_what_is_read_is_what_was_done(simulate: Simulate) -> None:
     """Reading a journal gives the very steps, and the facts before each."""
-    here = stage("lost_answer")
-    played = here.play(jitter=0.5)
+    job = simulate("lost_answer")
+    played = job.play(jitter=0.5)
 
-    journal = _read(here)
+    journal = _read(job)
 
     assert [_plain(record.step) for record in journal.records] == [_plain(step) for step in played.steps]
     assert [record.step.before.facts for record in journal.records[1:]] == [
@@ -152,13 +150,13 @@ def _without_config(document: Mapping[str, Any] | None) -> Mapping[str, Any] | N
     return None if document is None else {name: value for name, value in document.items() if name != "config"}
 
 
-def test_header_tells_the_run(stage: MakeStage) -> None:
+def test_header_tells_the_run(simulate: Simulate) -> None:
     """The header has what decides something, the chart's text and what it says as a number."""
-    here = stage(BRIEF)
-    here.play("FORCE_RESYNC", FIVETRAN_TIMEOUT="200", FIVETRAN_RESTORE_SCHEDULE="1")
+    job = simulate(BRIEF)
+    job.play("FORCE_RESYNC", FIVETRAN_TIMEOUT="200", FIVETRAN_RESTORE_SCHEDULE="1")
     chart = load("FORCE_RESYNC")
 
-    header = _read(here).header
+    header = _read(job).header
 
     assert (header.source, header.digest, header.packaged) == (chart.source, chart.digest, True)
     assert header.started_at == "2027-01-15T08:00:00.000Z"
@@ -175,12 +173,12 @@ def test_header_tells_the_run(stage: MakeStage) -> None:
     )
 
 
-def test_same_document_is_not_told_twice(stage: MakeStage) -> None:
+def test_same_document_is_not_told_twice(simulate: Simulate) -> None:
     """A document that has not changed is named by the step that had it first, in answers and in facts."""
-    here = stage("succeeds")
-    here.play()
+    job = simulate("succeeds")
+    job.play()
 
-    polls = [line for line in _lines(here) if line.get("state") == "polling"]
+    polls = [line for line in _lines(job) if line.get("state") == "polling"]
 
     first = polls[0]["step"]
     assert polls[0]["facts"]["connection"] == {"same_as": first}
@@ -188,13 +186,13 @@ def test_same_document_is_not_told_twice(stage: MakeStage) -> None:
     assert all("connection" not in poll["facts"] for poll in polls[1:-1])
 
 
-def test_a_new_run_replaces_the_journal(stage: MakeStage) -> None:
+def test_a_new_run_replaces_the_journal(simulate: Simulate) -> None:
     """One journal, one run."""
-    here = stage(BRIEF)
-    here.play("STATUS")
-    here.play("TEST")
+    job = simulate(BRIEF)
+    job.play("STATUS")
+    job.play("TEST")
 
-    journal = _read(here)
+    journal = _read(job)
 
     assert journal.header.settings.action == "TEST"
     assert [record.step.number for record in journal.records] == list(range(1, len(journal.records) + 1))
@@ -202,27 +200,27 @@ def test_a_new_run_replaces_the_journal(stage: MakeStage) -> None:
 
 @pytest.mark.parametrize("off", [{"FIVETRAN_JOURNAL": "0"}, {"FIVETRAN_REPORT_DIR": ""}])
 def test_no_journal_where_none_is_wanted(
-    stage: MakeStage, monkeypatch: pytest.MonkeyPatch, off: dict[str, Any]
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, off: dict[str, Any]
 ) -> None:
     """Told to write none, or without a folder for results, a run leaves no journal anywhere."""
-    here = stage(BRIEF)
-    monkeypatch.chdir(here.folder)
+    job = simulate(BRIEF)
+    monkeypatch.chdir(job.folder)
 
-    here.play(**off)
+    job.play(**off)
 
-    assert list(here.folder.glob("**/journal.jsonl")) == []
+    assert list(job.folder.glob("**/journal.jsonl")) == []
 
 
 # --- What is not in it ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("action", ["STATUS", "START", "TEST"])
-def test_nothing_secret_gets_in(stage: MakeStage, action: str) -> None:
+def test_nothing_secret_gets_in(simulate: Simulate, action: str) -> None:
     """Key and secret in any form, `config` and the Connect Card are in no journal, not even to debug."""
     pair = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
     card = {"token": "card-token", "uri": "https://fivetran.com/connect-card/setup?auth=card-token"}
     echo = f"who is {KEY} with {SECRET}?\x1b[2J\nBasic {pair}"
-    here = stage(
+    job = simulate(
         Scenario(
             connection={"config": {"password": "deep-in-the-config"}, "connect_card": card, "schema": f"of {KEY}"},
             syncs=BRIEF.syncs,
@@ -233,9 +231,9 @@ def test_nothing_secret_gets_in(stage: MakeStage, action: str) -> None:
             setup_tests=({"title": echo, "status": "FAILED", "message": echo, "details": {"seen": echo}},),
         )
     )
-    here.play(action, DATAOPS_DEBUG="1", FIVETRAN_STATE_FILE=str(here.folder / "run.json"))
+    job.play(action, DATAOPS_DEBUG="1", FIVETRAN_STATE_FILE=str(job.folder / "run.json"))
 
-    text = _file(here).read_text("utf-8")
+    text = _file(job).read_text("utf-8")
 
     secrets = (KEY, SECRET, pair.rstrip("="), *(base64.b64encode(one.encode()).decode() for one in (KEY, SECRET)))
     hidden = (*secrets, "card-token", "connect_card", "deep-in-the-config", '"config"', "\\u001b", "\x1b")
@@ -243,15 +241,17 @@ def test_nothing_secret_gets_in(stage: MakeStage, action: str) -> None:
     assert "who is *** with ***?[2J Basic ***" in text
 
 
-def test_nothing_secret_gets_in_with_a_resumed_run(stage: MakeStage) -> None:
+def test_nothing_secret_gets_in_with_a_resumed_run(simulate: Simulate) -> None:
     """Nor does it come with the snapshot of a run that is taken up again."""
-    here = stage(Scenario(connection={"config": {"password": "deep-in-the-config"}}, syncs=BRIEF.syncs))
-    file = str(here.folder / "run.json")
+    job = simulate(
+        Scenario(connection={"config": {"password": "deep-in-the-config"}}, syncs=BRIEF.syncs), over_http=True
+    )
+    file = str(job.folder / "run.json")
     with pytest.raises(Killed):
-        here.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
-    here.play(FIVETRAN_STATE_FILE=file)
+        job.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
+    job.play(FIVETRAN_STATE_FILE=file)
 
-    text = _file(here).read_text("utf-8")
+    text = _file(job).read_text("utf-8")
 
     kept = text + Path(file).read_text("utf-8")
     assert [word for word in ("deep-in-the-config", '"config"') if word in kept] == []
@@ -260,17 +260,17 @@ def test_nothing_secret_gets_in_with_a_resumed_run(stage: MakeStage) -> None:
 # --- Taken up again ---------------------------------------------------------------------------------
 
 
-def test_resumed_run_goes_on_in_its_journal(stage: MakeStage) -> None:
+def test_resumed_run_goes_on_in_its_journal(simulate: Simulate) -> None:
     """A run that is taken up again goes on in its journal, from the facts of its snapshot."""
-    here = stage(BRIEF)
-    file = str(here.folder / "run.json")
+    job = simulate(BRIEF)
+    file = str(job.folder / "run.json")
     with pytest.raises(Killed):
-        here.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
-    died_after = len(_read(here).records)
-    here.clock.sleep(3)
-    here.play(FIVETRAN_STATE_FILE=file)
+        job.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
+    died_after = len(_read(job).records)
+    job.clock.sleep(3)
+    job.play(FIVETRAN_STATE_FILE=file)
 
-    journal = _read(here)
+    journal = _read(job)
 
     again = journal.records[died_after]
     assert [record.step.number for record in journal.records] == list(range(1, len(journal.records) + 1))
@@ -282,58 +282,58 @@ def test_resumed_run_goes_on_in_its_journal(stage: MakeStage) -> None:
 
 
 @pytest.mark.parametrize("left", [b'{"step": 99, "at": "2027', b'{"step": 99, "why": "\xe2\x82', b"\n"])
-def test_resumed_run_passes_over_a_torn_line(stage: MakeStage, left: bytes) -> None:
+def test_resumed_run_passes_over_a_torn_line(simulate: Simulate, left: bytes) -> None:
     """What was torn when the job was killed keeps nobody from going on behind it, or from reading it."""
-    here = stage(BRIEF)
-    file = str(here.folder / "run.json")
+    job = simulate(BRIEF)
+    file = str(job.folder / "run.json")
     with pytest.raises(Killed):
-        here.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
-    with _file(here).open("ab") as journal:
+        job.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
+    with _file(job).open("ab") as journal:
         journal.write(left)
-    here.play(FIVETRAN_STATE_FILE=file)
+    job.play(FIVETRAN_STATE_FILE=file)
 
-    journal_now = _read(here)
+    journal_now = _read(job)
 
     assert [record.step.number for record in journal_now.records] == list(range(1, len(journal_now.records) + 1))
     assert not journal_now.torn
 
 
-def test_run_that_is_resumed_twice_keeps_its_journal(stage: MakeStage) -> None:
+def test_run_that_is_resumed_twice_keeps_its_journal(simulate: Simulate) -> None:
     """A character that was torn when the job was killed first does not cost the journal when it is resumed again."""
-    here = stage(BRIEF)
-    file = str(here.folder / "run.json")
+    job = simulate(BRIEF)
+    file = str(job.folder / "run.json")
     with pytest.raises(Killed):
-        here.play("START", _die_in("disabling_schedule"), FIVETRAN_STATE_FILE=file)
-    with _file(here).open("ab") as journal:
+        job.play("START", _die_in("disabling_schedule"), FIVETRAN_STATE_FILE=file)
+    with _file(job).open("ab") as journal:
         journal.write(b'{"step": 99, "why": "\xe2\x82')
     with pytest.raises(Killed):
-        here.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
-    here.play(FIVETRAN_STATE_FILE=file)
+        job.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
+    job.play(FIVETRAN_STATE_FILE=file)
 
-    read = _read(here)
+    read = _read(job)
 
     assert read.header.resumed is None
     assert [record.step.number for record in read.records] == list(range(1, len(read.records) + 1))
 
 
 @pytest.mark.parametrize("before", ["nothing", "another run's", "of another chart"])
-def test_resumed_run_without_its_journal(stage: MakeStage, before: str) -> None:
+def test_resumed_run_without_its_journal(simulate: Simulate, before: str) -> None:
     """A run that is taken up where its journal is not begins one, whose header has the snapshot."""
-    here = stage(BRIEF)
-    file = str(here.folder / "run.json")
+    job = simulate(BRIEF)
+    file = str(job.folder / "run.json")
     with pytest.raises(Killed):
-        here.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
-    own = _file(here).read_text("utf-8")
+        job.play("START", _die_in("waiting"), FIVETRAN_STATE_FILE=file)
+    own = _file(job).read_text("utf-8")
     text = {
         "another run's": own.replace("08:00:00.000Z", "07:00:00.000Z", 1),
         "of another chart": re.sub('"digest": "[0-9a-f]+"', '"digest": "0"', own),
     }
-    _file(here).unlink()
+    _file(job).unlink()
     if before != "nothing":
-        _file(here).write_text(text[before], "utf-8")
-    here.play(FIVETRAN_STATE_FILE=file)
+        _file(job).write_text(text[before], "utf-8")
+    job.play(FIVETRAN_STATE_FILE=file)
 
-    journal = _read(here)
+    journal = _read(job)
 
     assert journal.header.resumed is not None
     assert journal.header.resumed.snapshot["state"] == "waiting"
@@ -344,66 +344,66 @@ def test_resumed_run_without_its_journal(stage: MakeStage, before: str) -> None:
 # --- What no run fails of ---------------------------------------------------------------------------
 
 
-def test_unwritable_journal_costs_one_warning(stage: MakeStage) -> None:
+def test_unwritable_journal_costs_one_warning(simulate: Simulate) -> None:
     """A journal that cannot be written costs one warning; the run and its result do not care."""
-    here = stage(BRIEF)
-    _file(here).mkdir(parents=True)
+    job = simulate(BRIEF)
+    _file(job).mkdir(parents=True)
 
-    played = here.play()
+    played = job.play()
 
     assert (played.code, played.report and played.report["verdict"]) == (0, "succeeded")
     assert played.stderr.count("the journal ") == 1
     assert re.search(r"the journal \S+journal\.jsonl could not be written, and ends here: .*directory", played.stderr)
 
 
-def test_journal_that_fails_later_stays_readable(stage: MakeStage) -> None:
+def test_journal_that_fails_later_stays_readable(simulate: Simulate) -> None:
     """When the disk fails in the middle, what was written before stays, and nothing is written behind the gap."""
-    here = stage(BRIEF)
-    kept = here.folder / "kept.jsonl"
+    job = simulate(BRIEF)
+    kept = job.folder / "kept.jsonl"
 
     def take_away(run: Run, _: Step | None) -> None:
         if run.standing.number == 3:
-            _file(here).rename(kept)
-            _file(here).mkdir()
+            _file(job).rename(kept)
+            _file(job).mkdir()
         if run.standing.number == 4:
-            _file(here).rmdir()
+            _file(job).rmdir()
 
-    played = here.play("START", take_away)
+    played = job.play("START", take_away)
 
     assert (played.code, played.stderr.count("the journal ")) == (0, 1)
     assert len(read_journal(kept).records) == 3
-    assert not _file(here).exists()
+    assert not _file(job).exists()
 
 
-def test_document_nested_beyond_measure(stage: MakeStage) -> None:
+def test_document_nested_beyond_measure(simulate: Simulate) -> None:
     """What is nested beyond measure is cut, and costs neither verdict nor results, journal nor state file."""
     nested: Any = "core"
     for _ in range(600):
         nested = [nested]
     test = {"title": "Validate", "status": "PASSED", "message": "", "details": nested}
-    here = stage(Scenario(connection={"nested": nested}, syncs=BRIEF.syncs, setup_tests=(test,)))
-    state = str(here.folder / "state.json")
+    job = simulate(Scenario(connection={"nested": nested}, syncs=BRIEF.syncs, setup_tests=(test,)))
+    state = str(job.folder / "state.json")
 
     for action in ("START", "TEST", "STATUS"):
-        played = here.play(action, FIVETRAN_STATE_FILE=state)
+        played = job.play(action, FIVETRAN_STATE_FILE=state)
 
         assert played.code == 0, played.stderr
         assert "[warning" not in played.stderr
         assert played.report is not None
-        replay(read_journal(_file(here)))
+        replay(read_journal(_file(job)))
 
 
-def test_columns_are_left_out(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_columns_are_left_out(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a source's schemas the journal has what is compared, and no columns; the run repeats without them."""
     table = {"enabled": True, "columns": {"id": {"enabled": True}, "secret_plan": {"enabled": False}}}
     schemas = {"public": {"enabled": True, "tables": {"orders": table, "odd": 5}}}
     monkeypatch.setattr(Simulator, "_schemas", lambda _: schemas)
-    here = stage()
+    job = simulate()
 
-    here.play("FORCE_RESYNC", TABLE="Orders")
+    job.play("FORCE_RESYNC", TABLE="Orders")
 
-    assert "secret_plan" not in _file(here).read_text("utf-8")
-    assert replay(read_journal(_file(here))).facts.near_matches == ("public.orders",)
+    assert "secret_plan" not in _file(job).read_text("utf-8")
+    assert replay(read_journal(_file(job))).facts.near_matches == ("public.orders",)
 
 
 def test_nothing_is_imported_for_it_before_the_first_request() -> None:

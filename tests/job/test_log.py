@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from stage import CONNECTOR, Stage
+from simulated_job import CONNECTOR, Simulate
 
 from orchestrator.fivetran.client import Client
 from orchestrator.job.job import Job
@@ -222,9 +222,9 @@ def _parts(log: str) -> list[tuple[str, bool, str]]:
     return [(name, bool(folded), content) for name, folded, content in found]
 
 
-def test_gitlab_folds_what_is_long(stage: Callable[..., Stage]) -> None:
+def test_gitlab_folds_what_is_long(simulate: Simulate) -> None:
     """In GitLab inputs and facts are folded away; steps and verdict are not, and the verdict is last."""
-    played = stage("fails").play(GITLAB_CI="true", NO_COLOR="1")
+    played = simulate("fails").play(GITLAB_CI="true", NO_COLOR="1")
 
     inputs, _, facts = _parts(played.stderr)
     assert inputs[:2] == ("fivetran_inputs", True)
@@ -239,11 +239,11 @@ def test_gitlab_folds_what_is_long(stage: Callable[..., Stage]) -> None:
 
 
 @pytest.mark.parametrize(("action", "folded"), [("START", True), ("STATUS", True), ("TEST", False)])
-def test_gitlab_folds_the_document(stage: Callable[..., Stage], action: str, folded: bool) -> None:  # noqa: FBT001
+def test_gitlab_folds_the_document(simulate: Simulate, action: str, folded: bool) -> None:  # noqa: FBT001
     """Where GitLab shows stdout between the log's lines, a document is folded away, and the tests' table is not."""
-    here, both = stage(), io.StringIO()
+    job, both = simulate(), io.StringIO()
 
-    Job(here.variables(action, GITLAB_CI="1"), clock=here.clock, stdout=both, stderr=both).run()
+    Job(job.variables(action, GITLAB_CI="1"), clock=job.clock, stdout=both, stderr=both).run()
 
     ((_, is_folded, content),) = [part for part in _parts(both.getvalue()) if part[0] == "fivetran_result"]
     assert is_folded == folded
@@ -252,9 +252,9 @@ def test_gitlab_folds_the_document(stage: Callable[..., Stage], action: str, fol
 
 
 @pytest.mark.parametrize("more", [{}, {"GITLAB_CI": "true", "FIVETRAN_LOG_FORMAT": "json"}])
-def test_no_sections_elsewhere(stage: Callable[..., Stage], more: dict[str, Any]) -> None:
+def test_no_sections_elsewhere(simulate: Simulate, more: dict[str, Any]) -> None:
     """Elsewhere than in GitLab, and in JSON, there are no sections."""
-    assert "section_" not in stage().play(**more).stderr
+    assert "section_" not in simulate().play(**more).stderr
 
 
 def test_section_ends_with_a_failure() -> None:
@@ -315,26 +315,26 @@ class Told:
 
 
 @pytest.fixture
-def tell(stage: Callable[..., Stage]) -> Iterator[Callable[..., Told]]:
+def tell(simulate: Simulate) -> Iterator[Callable[..., Told]]:
     """Begin a START that polls each 100 seconds, told to a stream."""
     clients: list[Client] = []
 
     def begin(out: io.StringIO) -> Told:
-        here = stage(Scenario(syncs=(SyncPlan(lasts=200.0),)))
-        client = Client(here.url, KEY, SECRET, now=here.clock.wall)
+        job = simulate(Scenario(syncs=(SyncPlan(lasts=200.0),)))
+        client = Client(job.url, KEY, SECRET, now=job.clock.wall)
         clients.append(client)
         policies = (("on_running", "wait"), ("on_reschedule", "wait"))
         settings = Settings("START", CONNECTOR, KEY, SECRET, poll_interval=100.0, policies=policies)
         ports = Ports(
-            clock=here.clock,
+            clock=job.clock,
             send=lambda request, _, __: client.send(request, 10.0),
             write=lambda _: None,
             jitter=lambda: 0.0,
         )
         live = LiveLine(out)
-        sections = Sections(out, here.clock.wall, shown=False)
+        sections = Sections(out, job.clock.wall, shown=False)
         run_log = RunLog(make_log(Mask(), live=live), live, sections)
-        return Told(Run(load("START"), settings, ports), run_log, here.clock, out)
+        return Told(Run(load("START"), settings, ports), run_log, job.clock, out)
 
     yield begin
     for client in clients:
@@ -379,11 +379,11 @@ def test_terminal_has_a_live_line(tell: Callable[..., Told]) -> None:
 
 
 @pytest.mark.parametrize(("poll", "minutes"), [("1", 5), ("10", 60)])
-def test_log_of_a_long_wait_is_small(stage: Callable[..., Stage], poll: str, minutes: int) -> None:
+def test_log_of_a_long_wait_is_small(simulate: Simulate, poll: str, minutes: int) -> None:
     """A long wait is a line where something changes and one a minute, however often is polled."""
-    here = stage(Scenario(syncs=(SyncPlan(lasts=60.0 * minutes),)))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=60.0 * minutes),)))
 
-    played = here.play(FIVETRAN_TIMEOUT="10000", FIVETRAN_POLL_INTERVAL=poll)
+    played = job.play(FIVETRAN_TIMEOUT="10000", FIVETRAN_POLL_INTERVAL=poll)
 
     lines = played.stderr.splitlines()
     beats = [line for line in lines if "deadline in" in line]
@@ -394,71 +394,71 @@ def test_log_of_a_long_wait_is_small(stage: Callable[..., Stage], poll: str, min
     assert len(lines) < len(beats) + 40
 
 
-def test_debug_log_of_a_wait_has_each_step(stage: Callable[..., Stage]) -> None:
+def test_debug_log_of_a_wait_has_each_step(simulate: Simulate) -> None:
     """With debug detail each poll is there, though it brings nothing new."""
-    here = stage(Scenario(syncs=(SyncPlan(lasts=100.0),)))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=100.0),)))
 
-    played = here.play(DATAOPS_DEBUG="1")
+    played = job.play(DATAOPS_DEBUG="1")
 
     assert played.stderr.count("polling -> waiting") == played.way.count("waiting") - 1
 
 
-def test_repeated_wait_for_a_limit_is_told_once(stage: Callable[..., Stage]) -> None:
+def test_repeated_wait_for_a_limit_is_told_once(simulate: Simulate) -> None:
     """A limit that is met again and again, with the same wait, is one line; a back-off that grows is one each time."""
     limited = Fault(on="get", skip=3, times=20, status=429, code="TooMany", headers={"Retry-After": "1"})
-    here = stage(Scenario(syncs=(SyncPlan(lasts=100.0),), faults=(limited,)))
-    told = here.play(FIVETRAN_TIMEOUT="600").stderr.count("rate_limited")
-    there = stage(Scenario(syncs=(SyncPlan(lasts=100.0),), faults=(Fault(on="get", skip=3, times=4),)))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=100.0),), faults=(limited,)))
+    told = job.play(FIVETRAN_TIMEOUT="600").stderr.count("rate_limited")
+    there = simulate(Scenario(syncs=(SyncPlan(lasts=100.0),), faults=(Fault(on="get", skip=3, times=4),)))
     each = there.play(FIVETRAN_TIMEOUT="600").stderr.count("unavailable")
 
     assert (told, each) == (1, 4)
 
 
-def test_cut_document_is_told_once(stage: Callable[..., Stage]) -> None:
+def test_cut_document_is_told_once(simulate: Simulate) -> None:
     """That a document was cut is a warning, once, also where it is the result."""
-    here = stage(Scenario(connection={"notes": "x" * 20_000}, syncs=(SyncPlan(lasts=60.0),)))
+    job = simulate(Scenario(connection={"notes": "x" * 20_000}, syncs=(SyncPlan(lasts=60.0),)))
 
-    played, shown = here.play(), here.play("STATUS")
+    played, shown = job.play(), job.play("STATUS")
 
     warning = "Fivetran's answer has texts or lists beyond measure: they are shown cut"
     assert (played.stderr.count(warning), shown.stderr.count(warning)) == (1, 1)
     assert json.loads(shown.stdout)["notes"].endswith("x… (10,000 more characters)")
 
 
-def test_words_from_outside_keep_everything_small(stage: Callable[..., Stage]) -> None:
+def test_words_from_outside_keep_everything_small(simulate: Simulate) -> None:
     """Answers of megabytes leave a log, a journal and a report of bearable size."""
     words = "word " * 300_000
     tasks = [{"code": words, "message": words, "details": words}] * 2
-    here = stage(
+    job = simulate(
         Scenario(
             connection={"status": {"tasks": tasks, "warnings": [words] * 9, "setup_state": words, "sync_state": words}},
             faults=(Fault(on="get", status=500, code=words, message=words, times=2),),
         )
     )
 
-    played = here.play(DATAOPS_DEBUG="1", FIVETRAN_STATE_FILE=str(here.folder / "run.json"))
+    played = job.play(DATAOPS_DEBUG="1", FIVETRAN_STATE_FILE=str(job.folder / "run.json"))
 
-    files = {path.name: path.stat().st_size for path in here.folder.rglob("*") if path.is_file()}
+    files = {path.name: path.stat().st_size for path in job.folder.rglob("*") if path.is_file()}
     assert played.code
     assert len(played.stderr) < 3_000_000
     assert sum(files.values()) < 5_000_000, files
 
 
-def test_slow_start_is_told_once(stage: Callable[..., Stage]) -> None:
+def test_slow_start_is_told_once(simulate: Simulate) -> None:
     """An accepted sync that does not start is worth one warning after a minute."""
-    here = stage(Scenario(syncs=(SyncPlan(queued=150.0, lasts=20.0),)))
+    job = simulate(Scenario(syncs=(SyncPlan(queued=150.0, lasts=20.0),)))
 
-    played = here.play(FIVETRAN_TIMEOUT="600")
+    played = job.play(FIVETRAN_TIMEOUT="600")
 
     assert played.code == 0
     assert played.stderr.count("and has not started it: it may be queued") == 1
 
 
-def test_job_tells_what_it_did(stage: Callable[..., Stage]) -> None:
+def test_job_tells_what_it_did(simulate: Simulate) -> None:
     """The log holds the inputs, each request with its answer, the failures, and the verdict with its page."""
-    here = stage(Scenario(faults=(Fault(on="get"), Fault(on="patch", status=403, code="Forbidden", message="No"))))
+    job = simulate(Scenario(faults=(Fault(on="get"), Fault(on="patch", status=403, code="Forbidden", message="No"))))
 
-    played = here.play(FIVETRAN_LOG_FORMAT="json", DATAOPS_DEBUG="1")
+    played = job.play(FIVETRAN_LOG_FORMAT="json", DATAOPS_DEBUG="1")
 
     lines = [json.loads(line) for line in played.stderr.splitlines()]
     assert lines[0]["CONNECTOR_ID"] == CONNECTOR
@@ -479,18 +479,18 @@ def test_job_tells_what_it_did(stage: Callable[..., Stage]) -> None:
     assert (verdict["level"], verdict["verdict"], verdict["exit_code"]) == ("info", "succeeded", 0)
 
 
-def test_job_tells_its_warnings(stage: Callable[..., Stage]) -> None:
+def test_job_tells_its_warnings(simulate: Simulate) -> None:
     """What is odd about the variables is said at the start."""
-    played = stage().play(FIVETRAN_UNPAUSE="false")
+    played = simulate().play(FIVETRAN_UNPAUSE="false")
 
     assert "[warning] FIVETRAN_UNPAUSE" in played.stderr
 
 
-def test_job_tells_why_it_failed(stage: Callable[..., Stage]) -> None:
+def test_job_tells_why_it_failed(simulate: Simulate) -> None:
     """A failure is an error with its reasons, what goes on at Fivetran, and what to do."""
-    here = stage(Scenario(syncs=(SyncPlan(ends="fails", reason="Too many clients"),)))
+    job = simulate(Scenario(syncs=(SyncPlan(ends="fails", reason="Too many clients"),)))
 
-    played = here.play()
+    played = job.play()
 
     assert played.code == 1
     for part in ("[error", "why: ", "Too many clients", "at Fivetran: ", "what to do: ", "page: https://"):
@@ -504,9 +504,9 @@ def test_job_tells_why_it_failed(stage: Callable[..., Stage]) -> None:
         (Scenario(running=SyncPlan(lasts=900), syncs=(SyncPlan(lasts=25, ends="fails"),)), 60),
     ],
 )
-def test_doubt_is_told_once(stage: Callable[..., Stage], scenario: Scenario, seconds: int) -> None:
+def test_doubt_is_told_once(simulate: Simulate, scenario: Scenario, seconds: int) -> None:
     """A sync that is gone without a success is said once, with the time for which Fivetran's dates are waited for."""
-    played = stage(scenario).play(FIVETRAN_EVIDENCE="0", FIVETRAN_ON_RUNNING="restart", FIVETRAN_POLL_INTERVAL="5")
+    played = simulate(scenario).play(FIVETRAN_EVIDENCE="0", FIVETRAN_ON_RUNNING="restart", FIVETRAN_POLL_INTERVAL="5")
 
     assert played.code == 1
     told = [line for line in played.stderr.splitlines() if "the sync is gone; waiting" in line]

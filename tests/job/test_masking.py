@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from stage import Stage
+from simulated_job import Simulate
 
 from orchestrator.job.masking import LEAST, MOST, Mask, proxy_secrets
 from orchestrator.simulator.app import KEY, SECRET
@@ -207,14 +207,14 @@ def test_value_is_masked_at_any_depth() -> None:
 
 @pytest.mark.parametrize("form", [str, encoded, lambda text: quote(text, safe="")], ids=["plain", "base64", "quoted"])
 @pytest.mark.parametrize("log_format", ["console", "json"])
-def test_no_output_holds_a_secret(stage: Callable[..., Stage], form: Callable[[str], str], log_format: str) -> None:
+def test_no_output_holds_a_secret(simulate: Simulate, form: Callable[[str], str], log_format: str) -> None:
     """An answer that echoes the credentials shows them neither in the log, debug included, nor anywhere else."""
     said = " ".join(form(secret) for secret in (KEY, SECRET, f"{KEY}:{SECRET}"))
-    here = stage(
+    job = simulate(
         Scenario(connection={"service": said}, faults=(Fault(on="sync", status=400, code="Illegal", message=said),))
     )
 
-    played = here.play(DATAOPS_DEBUG="1", FIVETRAN_LOG_FORMAT=log_format)
+    played = job.play(DATAOPS_DEBUG="1", FIVETRAN_LOG_FORMAT=log_format)
 
     everything = played.stdout + played.stderr + json.dumps(played.report)
     assert "Illegal" in played.stderr
@@ -226,15 +226,15 @@ ODD_TOKENS = ["1", "{", '"', "true", "null", "verdict", "succeeded", "steps_drop
 
 
 @pytest.mark.parametrize("token", ODD_TOKENS)
-def test_odd_token_destroys_no_result(stage: Callable[..., Stage], token: str) -> None:
+def test_odd_token_destroys_no_result(simulate: Simulate, token: str) -> None:
     """A Connect Card's token that is a word or a sign of our own files' leaves each of them what it is."""
     card = {"token": token, "uri": token}
-    here = stage(Scenario(connection={"connect_card": card}, syncs=(SyncPlan(lasts=0.0),)))
-    state = here.folder / "run.json"
+    job = simulate(Scenario(connection={"connect_card": card}, syncs=(SyncPlan(lasts=0.0),)))
+    state = job.folder / "run.json"
 
-    played = here.play(FIVETRAN_STATE_FILE=str(state))
+    played = job.play(FIVETRAN_STATE_FILE=str(state))
 
-    folder = here.folder / "report"
+    folder = job.folder / "report"
     shown = json.loads(played.stdout)
     assert played.report is not None
     assert (played.report["verdict"], shown["verdict"], played.report["exit_code"]) == ("succeeded", "succeeded", 0)
@@ -247,37 +247,37 @@ def test_odd_token_destroys_no_result(stage: Callable[..., Stage], token: str) -
 
 @pytest.mark.parametrize("card", [{"token": "ey.0123456789", "uri": "https://fivetran.com/x?auth=ey.0123456789"}])
 @pytest.mark.parametrize("action", ["START", "STATUS"])
-def test_token_that_is_said_again_is_masked(stage: Callable[..., Stage], card: dict[str, str], action: str) -> None:
+def test_token_that_is_said_again_is_masked(simulate: Simulate, card: dict[str, str], action: str) -> None:
     """A Connect Card's token is masked where it comes again in other words of the same document."""
     said = f"set it up: {card['uri']} or {card['token']}"
-    here = stage(Scenario(connection={"connect_card": card, "status": {"tasks": [{"code": "c", "message": said}]}}))
+    job = simulate(Scenario(connection={"connect_card": card, "status": {"tasks": [{"code": "c", "message": said}]}}))
 
-    played = here.play(action, DATAOPS_DEBUG="1", FIVETRAN_STATE_FILE=str(here.folder / "run.json"))
+    played = job.play(action, DATAOPS_DEBUG="1", FIVETRAN_STATE_FILE=str(job.folder / "run.json"))
 
-    files = "".join(path.read_text("utf-8") for path in here.folder.rglob("*") if path.is_file())
+    files = "".join(path.read_text("utf-8") for path in job.folder.rglob("*") if path.is_file())
     assert card["token"] not in played.stdout + played.stderr + files
 
 
-def test_no_output_holds_the_credentials_of_a_proxy(stage: Callable[..., Stage]) -> None:
+def test_no_output_holds_the_credentials_of_a_proxy(simulate: Simulate) -> None:
     """What the environment says of proxies is masked, also where an answer repeats it."""
     pair = encoded("builder:pa#ss-word")
     echo = Fault(on="get", status=407, code="Odd", message=f"builder:pa#ss-word pa%23ss-word Basic {pair}")
-    here = stage(Scenario(faults=(echo,)))
+    job = simulate(Scenario(faults=(echo,)), over_http=True)
 
-    played = here.play(HTTPS_PROXY="http://builder:pa%23ss-word@proxy:3128", DATAOPS_DEBUG="1")
+    played = job.play(HTTPS_PROXY="http://builder:pa%23ss-word@proxy:3128", DATAOPS_DEBUG="1")
 
     everything = played.stdout + played.stderr + json.dumps(played.report)
     assert "*** *** Basic ***" in played.stderr
     assert [text for text in ("ss-word", pair.rstrip("=")) if text in everything] == []
 
 
-def test_values_of_the_vault_are_masked(stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_values_of_the_vault_are_masked(simulate: Simulate, tmp_path: Path) -> None:
     """What a reference of a flag resolves to is masked wherever an answer repeats it; a table's name is not."""
     (tmp_path / "vault.yml").write_text("A: {FLAG: a-flag-of-ours, TABLE: the-orders-of-ours}\n", "utf-8")
     echo = Fault(on="get", status=400, code="Odd", message="a-flag-of-ours of the-orders-of-ours")
-    here = stage(Scenario(faults=(echo,)))
+    job = simulate(Scenario(faults=(echo,)))
 
-    played = here.play(
+    played = job.play(
         "FORCE_RESYNC",
         FIVETRAN_VAULT_FILE=str(tmp_path / "vault.yml"),
         FIVETRAN_UNPAUSE="DATAOPS_VAULT(A.FLAG)",
@@ -289,13 +289,13 @@ def test_values_of_the_vault_are_masked(stage: Callable[..., Stage], tmp_path: P
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
-def test_no_log_can_be_forged(stage: Callable[..., Stage], log_format: str) -> None:
+def test_no_log_can_be_forged(simulate: Simulate, log_format: str) -> None:
     """Fivetran's words open no log section, whatever they hold."""
-    here = stage(
+    job = simulate(
         Scenario(connection={"service": FORGED}, faults=(Fault(on="sync", status=400, code="Illegal", message=FORGED),))
     )
 
-    played = here.play(DATAOPS_DEBUG="1", FIVETRAN_LOG_FORMAT=log_format)
+    played = job.play(DATAOPS_DEBUG="1", FIVETRAN_LOG_FORMAT=log_format)
 
     assert "section_start" in played.stderr
     assert all(line.isprintable() for line in (played.stderr + played.stdout).splitlines())

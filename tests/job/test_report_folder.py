@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stage import Played, Stage
+from simulated_job import Played, Simulate
 
 from orchestrator.cli import main
 from orchestrator.job.masking import Mask
@@ -17,8 +17,6 @@ from orchestrator.job.result import DRAWINGS, JOURNAL, RESULT
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Scenario, SyncPlan
-
-MakeStage = Callable[..., Stage]
 
 BRIEF = Scenario(syncs=(SyncPlan(lasts=15),))
 NAMES = (RESULT, JOURNAL, *DRAWINGS)
@@ -68,64 +66,64 @@ def names(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("action", ["STATUS", "START", "TEST", "FORCE_RESYNC"])
 @pytest.mark.parametrize("timeout", ["300", "wrong"])
-def test_every_file_is_recognised(stage: MakeStage, folder: Path, action: str, timeout: str) -> None:
+def test_every_file_is_recognised(simulate: Simulate, folder: Path, action: str, timeout: str) -> None:
     """Whatever a job writes, the next one knows it for its own; so does `report` of the journal."""
-    stage(BRIEF).play(action, FIVETRAN_TIMEOUT=timeout)
+    simulate(BRIEF).play(action, FIVETRAN_TIMEOUT=timeout)
 
     assert [name for name in NAMES if is_foreign(folder / name)] == []
     assert names(folder) >= {RESULT, *DRAWINGS}
 
 
-def test_nothing_known_is_recognised(stage: MakeStage, folder: Path) -> None:
+def test_nothing_known_is_recognised(simulate: Simulate, folder: Path) -> None:
     """The results of a job of which nothing is known are recognised, too."""
-    stage().play("", CONNECTOR_ID="")
+    simulate().play("", CONNECTOR_ID="")
 
     assert [name for name in NAMES if is_foreign(folder / name)] == []
 
 
-def test_results_go_when_a_run_ends_with_2(stage: MakeStage, folder: Path) -> None:
+def test_results_go_when_a_run_ends_with_2(simulate: Simulate, folder: Path) -> None:
     """An earlier run's journal does not lie beside the results of a job that never began."""
-    here = stage(BRIEF)
-    here.play()
+    job = simulate(BRIEF)
+    job.play()
     before = names(folder)
 
-    played = here.play(FIVETRAN_TIMEOUT="soon")
+    played = job.play(FIVETRAN_TIMEOUT="soon")
 
     assert (before, names(folder)) == ({*NAMES}, {RESULT, *DRAWINGS})
     assert (played.code, played.report and played.report["verdict"]) == (2, "misconfigured")
 
 
-def test_run_that_is_taken_up_again_deletes_nothing(stage: MakeStage, folder: Path, tmp_path: Path) -> None:
+def test_run_that_is_taken_up_again_deletes_nothing(simulate: Simulate, folder: Path, tmp_path: Path) -> None:
     """What is there when a run goes on stays until it has something better."""
-    here, file, seen = stage(BRIEF), str(tmp_path / "state.json"), []
+    job, file, seen = simulate(BRIEF), str(tmp_path / "state.json"), []
     with pytest.raises(KilledError):
-        here.play(observe=_die_in("waiting"), FIVETRAN_STATE_FILE=file)
+        job.play(observe=_die_in("waiting"), FIVETRAN_STATE_FILE=file)
     (folder / "junit.xml").write_text('<?xml version="1.0"?>\n<testsuites><testsuite name="Fivetran START">', "utf-8")
     journal = (folder / JOURNAL).read_bytes()
 
-    here.play(observe=lambda _, step: seen.append(names(folder)) if step is None else None, FIVETRAN_STATE_FILE=file)
+    job.play(observe=lambda _, step: seen.append(names(folder)) if step is None else None, FIVETRAN_STATE_FILE=file)
 
     assert seen == [{JOURNAL, "junit.xml"}]
     assert (folder / JOURNAL).read_bytes().startswith(journal)
     assert names(folder) == {*NAMES}
 
 
-def test_leftovers_go(stage: MakeStage, folder: Path, tmp_path: Path) -> None:
+def test_leftovers_go(simulate: Simulate, folder: Path, tmp_path: Path) -> None:
     """Temporary names of a run that was killed do not stay for ever, beside the results and the state file."""
     left = [folder / ".result.json.0a1b.tmp", folder / ".index.html.2c3d.tmp", tmp_path / ".state.json.4e5f.tmp"]
     for file in left:
         file.write_text("half of it")
     (folder / ".mine.tmp").write_text("not ours")
 
-    stage().play("STATUS", FIVETRAN_STATE_FILE=str(tmp_path / "state.json"))
+    simulate().play("STATUS", FIVETRAN_STATE_FILE=str(tmp_path / "state.json"))
 
     assert [file for file in left if file.exists()] == []
     assert (folder / ".mine.tmp").exists()
 
 
-def test_report_leaves_the_journal(stage: MakeStage, folder: Path) -> None:
+def test_report_leaves_the_journal(simulate: Simulate, folder: Path) -> None:
     """`report` into the folder of the journal that it reads replaces the drawings, and not the journal."""
-    stage(BRIEF).play()
+    simulate(BRIEF).play()
     journal = (folder / JOURNAL).read_bytes()
     (folder / "index.html").unlink()
 
@@ -138,13 +136,13 @@ def test_report_leaves_the_journal(stage: MakeStage, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_file_of_somebody_else_stays(stage: MakeStage, folder: Path, name: str) -> None:
+def test_file_of_somebody_else_stays(simulate: Simulate, folder: Path, name: str) -> None:
     """It is named in a warning and left as it is, at the second run too, and all the others are written."""
-    here = stage(BRIEF)
+    job = simulate(BRIEF)
     (folder / name).write_text(FOREIGN[name])
 
     for timeout in ("300", "300", "soon"):
-        played = here.play(FIVETRAN_TIMEOUT=timeout)
+        played = job.play(FIVETRAN_TIMEOUT=timeout)
 
         assert played.code == (0 if timeout == "300" else 2)
         assert (folder / name).read_text() == FOREIGN[name]
@@ -152,13 +150,13 @@ def test_file_of_somebody_else_stays(stage: MakeStage, folder: Path, name: str) 
         assert [str(folder / name) in line for line in told(played)] == [True]
 
 
-def test_folder_of_other_things(stage: MakeStage, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_of_other_things(simulate: Simulate, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FIVETRAN_REPORT_DIR=. in a project that has a page of its own."""
     monkeypatch.chdir(folder)
     (folder / "index.html").write_text(FOREIGN["index.html"])
     (folder / "README.md").write_text("mine")
 
-    played = stage(BRIEF).play(FIVETRAN_REPORT_DIR=".")
+    played = simulate(BRIEF).play(FIVETRAN_REPORT_DIR=".")
 
     assert "./index.html is not a file of this job, and is left as it is" in played.stderr
     assert "report: " not in played.stderr
@@ -194,7 +192,7 @@ def test_debugger_leaves_it_alone_too(folder: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dangling", [False, True])
 def test_planted_link_is_not_followed(
-    stage: MakeStage,
+    simulate: Simulate,
     folder: Path,
     tmp_path: Path,
     name: str,
@@ -208,22 +206,22 @@ def test_planted_link_is_not_followed(
     (folder / name).symlink_to(victim)
     before = os.umask(0o022)
 
-    played = stage(BRIEF).play()
+    played = simulate(BRIEF).play()
 
     os.umask(before)
-    here = (folder / name).lstat()
+    job = (folder / name).lstat()
     assert (played.code, told(played)) == (0, [])
-    assert (stat.S_ISREG(here.st_mode), stat.S_IMODE(here.st_mode)) == (True, 0o644)
+    assert (stat.S_ISREG(job.st_mode), stat.S_IMODE(job.st_mode)) == (True, 0o644)
     assert victim.exists() != dangling
     assert dangling or victim.read_text() == "precious"
 
 
-def test_planted_fifo_hangs_nothing(stage: MakeStage, folder: Path) -> None:
+def test_planted_fifo_hangs_nothing(simulate: Simulate, folder: Path) -> None:
     """A FIFO in the place of a result or of the journal is replaced, too."""
     for name in NAMES:
         os.mkfifo(folder / name)
 
-    played = stage(BRIEF).play()
+    played = simulate(BRIEF).play()
 
     assert played.code == 0
     assert [name for name in NAMES if not (folder / name).is_file()] == []
@@ -232,21 +230,21 @@ def test_planted_fifo_hangs_nothing(stage: MakeStage, folder: Path) -> None:
 # --- What no run fails of -------------------------------------------------------------------------
 
 
-def test_drawings_that_cannot_be_imported(stage: MakeStage, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drawings_that_cannot_be_imported(simulate: Simulate, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where not even the code can be read, the result is there and the verdict stands."""
     monkeypatch.setitem(sys.modules, "orchestrator.job.report.page", None)
 
-    played = stage(BRIEF).play()
+    played = simulate(BRIEF).play()
 
     assert (played.code, names(folder)) == (0, {RESULT, JOURNAL})
     assert "nothing could be drawn from the result: ModuleNotFoundError" in played.stderr
 
 
-def test_results_can_be_read_by_others(stage: MakeStage, folder: Path) -> None:
+def test_results_can_be_read_by_others(simulate: Simulate, folder: Path) -> None:
     """A runner's helper with another user id must be able to read all of them."""
     before = os.umask(0o027)
 
-    stage(BRIEF).play()
+    simulate(BRIEF).play()
 
     os.umask(before)
     assert {stat.S_IMODE((folder / name).stat().st_mode) for name in NAMES} == {0o640}

@@ -6,7 +6,6 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 from forms import DOCS, SCHEMA, assert_result
 from jsonschema import Draft202012Validator
 from process import environment
-from stage import Stage
+from simulated_job import Simulate
 
 from orchestrator.cli import main
 from orchestrator.debugger.journal_reader import read_journal
@@ -33,8 +32,6 @@ from orchestrator.machine.step import Step
 from orchestrator.simulator.app import KEY
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, names
 from orchestrator.values.facts import Facts
-
-MakeStage = Callable[..., Stage]
 
 FILES = {"result.json", "journal.jsonl", "index.html", "junit.xml", "fivetran.env", "annotations.json"}
 
@@ -60,13 +57,13 @@ def test_schema_is_one() -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_scenario_has_a_valid_result(stage: MakeStage, name: str) -> None:
+def test_scenario_has_a_valid_result(simulate: Simulate, name: str) -> None:
     """Whatever happens at Fivetran, every file is there, and the result is as its schema says."""
-    here = stage(name)
+    job = simulate(name)
 
-    played = here.play()
+    played = job.play()
 
-    assert report(here.folder).keys() == FILES, played.stderr
+    assert report(job.folder).keys() == FILES, played.stderr
     assert_result(played.report)
 
 
@@ -78,41 +75,41 @@ def test_scenario_has_a_valid_result(stage: MakeStage, name: str) -> None:
         {"CONNECTOR_ID": "<script>", "FIVETRAN_ACTION": "FORCE_RESYNC", "TABLE": ""},
     ],
 )
-def test_wrong_variables_have_a_valid_result(stage: MakeStage, variables: dict[str, Any]) -> None:
+def test_wrong_variables_have_a_valid_result(simulate: Simulate, variables: dict[str, Any]) -> None:
     """So it is for wrong variables: nothing ran, so there is no journal; the rest is there."""
-    here = stage()
+    job = simulate()
 
-    played = here.play(**{"action": "START", **variables})
+    played = job.play(**{"action": "START", **variables})
 
-    assert report(here.folder).keys() == FILES - {"journal.jsonl"}
+    assert report(job.folder).keys() == FILES - {"journal.jsonl"}
     assert_result(played.report)
-    assert f"report: {here.folder}/report/index.html" in played.stderr
+    assert f"report: {job.folder}/report/index.html" in played.stderr
 
 
-def test_bug_has_a_valid_result(stage: MakeStage) -> None:
+def test_bug_has_a_valid_result(simulate: Simulate) -> None:
     """So it is for a bug of ours, with the steps until it struck."""
 
     def observe(_: Run, step: Step | None) -> None:
         if step is not None and step.event == "triggered":
             raise ZeroDivisionError
 
-    here = stage()
+    job = simulate()
 
-    played = here.play(observe=observe)
+    played = job.play(observe=observe)
 
     assert played.code == 70
-    assert report(here.folder).keys() == FILES
+    assert report(job.folder).keys() == FILES
     assert_result(played.report)
     assert played.report is not None
     assert (played.report["verdict"], played.report["steps"][-1]["event"]) == ("bug", "triggered")
     assert played.report["schedule_before"] == "auto"
 
 
-def test_odd_values_of_fivetran(stage: MakeStage) -> None:
+def test_odd_values_of_fivetran(simulate: Simulate) -> None:
     """A date that is no text is left out: the form of the result is ours."""
-    here = stage(Scenario(connection={"succeeded_at": 5, "failed_at": ["x"]}))
+    job = simulate(Scenario(connection={"succeeded_at": 5, "failed_at": ["x"]}))
 
-    played = here.play("STATUS")
+    played = job.play("STATUS")
 
     assert_result(played.report)
 
@@ -161,36 +158,36 @@ def test_nothing_is_drawn_before_the_end(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("[] True\n", "")
 
 
-def test_fault_in_a_drawing_costs_that_drawing(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_in_a_drawing_costs_that_drawing(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
     """A drawing that fails is a warning; the verdict and the other files stand, and no older run's page is left."""
-    here = stage()
-    here.play()
+    job = simulate()
+    job.play()
 
     def draw(*_: object) -> str:
         raise ZeroDivisionError(KEY)
 
     monkeypatch.setattr(page, "draw", draw)
 
-    played = here.play()
+    played = job.play()
 
     assert played.code == 0
     assert "index.html could not be written: ZeroDivisionError: ***" in played.stderr
-    assert report(here.folder).keys() == FILES - {"index.html"}
+    assert report(job.folder).keys() == FILES - {"index.html"}
 
 
-def test_only_the_result_waits_for_the_disk(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_result_waits_for_the_disk(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow disk is waited for once, for the result: the rest can be drawn again from the journal."""
     synced: list[int] = []
     monkeypatch.setattr("os.fsync", synced.append)
 
-    stage().play()
+    simulate().play()
 
     assert len(synced) == 1
 
 
-def test_exit_code_of_ones_own(stage: MakeStage) -> None:
+def test_exit_code_of_ones_own(simulate: Simulate) -> None:
     """An exit code that only a chart of one's own has is no bug of ours."""
-    settings = configure(stage().variables()).settings
+    settings = configure(simulate().variables()).settings
     chart = load("START")
     failed = replace(chart.states["failed"], exit=9)
     own = replace(chart, states={**chart.states, "failed": failed})
@@ -200,28 +197,28 @@ def test_exit_code_of_ones_own(stage: MakeStage) -> None:
     assert (document["exit_code"], document["exit_meaning"]) == (9, "a code of the chart's own")
 
 
-def test_place_of_a_drawing_is_taken(stage: MakeStage) -> None:
+def test_place_of_a_drawing_is_taken(simulate: Simulate) -> None:
     """So it is for a file that cannot be written."""
-    here = stage()
-    (here.folder / "report" / "junit.xml").mkdir(parents=True)
+    job = simulate()
+    (job.folder / "report" / "junit.xml").mkdir(parents=True)
 
-    played = here.play()
+    played = job.play()
 
     assert played.code == 0
     assert "junit.xml could not be written: IsADirectoryError" in played.stderr
-    assert (here.folder / "report" / "index.html").is_file()
+    assert (job.folder / "report" / "index.html").is_file()
 
 
-def test_unwritable_result_is_said_once(stage: MakeStage) -> None:
+def test_unwritable_result_is_said_once(simulate: Simulate) -> None:
     """Where the result cannot be written, nothing else is, and nobody is sent to a report."""
-    here = stage()
-    (here.folder / "report" / RESULT).mkdir(parents=True)
+    job = simulate()
+    (job.folder / "report" / RESULT).mkdir(parents=True)
 
-    played = here.play(FIVETRAN_JOURNAL="0")
+    played = job.play(FIVETRAN_JOURNAL="0")
 
     assert played.code == 0
     assert "the report could not be written" in played.stderr
-    assert [path.name for path in (here.folder / "report").iterdir()] == [RESULT]
+    assert [path.name for path in (job.folder / "report").iterdir()] == [RESULT]
     assert "report: " not in played.stderr
 
 
@@ -234,15 +231,15 @@ def test_reports_can_be_unwanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert list(tmp_path.iterdir()) == []
 
 
-def test_secrets_are_in_no_file(stage: MakeStage) -> None:
+def test_secrets_are_in_no_file(simulate: Simulate) -> None:
     """A key that Fivetran says back is masked in every file, however it is escaped there."""
     said = f"<{KEY}>"
     tests = ({"title": said, "status": "FAILED", "message": said, "details": [said]},)
-    here = stage(Scenario(setup_tests=tests, faults=(Fault(on="get", status=429, code="TooMany", message=said),)))
+    job = simulate(Scenario(setup_tests=tests, faults=(Fault(on="get", status=429, code="TooMany", message=said),)))
 
-    here.play("TEST")
+    job.play("TEST")
 
-    files = report(here.folder)
+    files = report(job.folder)
     assert files.keys() == FILES
     assert [name for name, text in files.items() if KEY in text] == []
     assert "&lt;***&gt;" in files["index.html"]
@@ -287,22 +284,22 @@ def test_report_url_without_a_working_directory(monkeypatch: pytest.MonkeyPatch)
     assert report_url({"CI_JOB_URL": "https://g/j/7"}, "out") is None
 
 
-def test_page_that_was_not_drawn_is_not_named(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_that_was_not_drawn_is_not_named(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the page could not be drawn, neither the log nor GitLab's annotations lead to it."""
     monkeypatch.setattr(page, "draw", lambda *_: 1 / 0)
-    here = stage()
+    job = simulate()
 
-    played = here.play(CI_JOB_URL="https://g/j/7", CI_PROJECT_DIR=str(here.folder))
+    played = job.play(CI_JOB_URL="https://g/j/7", CI_PROJECT_DIR=str(job.folder))
 
     assert "index.html could not be written" in played.stderr
     assert "report: " not in played.stderr
-    assert "index.html" not in report(here.folder)["annotations.json"]
+    assert "index.html" not in report(job.folder)["annotations.json"]
 
 
-def test_results_of_an_older_run_go_when_one_begins(stage: MakeStage) -> None:
+def test_results_of_an_older_run_go_when_one_begins(simulate: Simulate) -> None:
     """A run that is killed has no results: those of an older one must not pass for its."""
-    here = stage()
-    here.play()
+    job = simulate()
+    job.play()
 
     def die(run: Run, step: Step | None) -> None:
         del run
@@ -310,32 +307,32 @@ def test_results_of_an_older_run_go_when_one_begins(stage: MakeStage) -> None:
             raise KilledError
 
     with pytest.raises(KilledError):
-        here.play(observe=die)
+        job.play(observe=die)
 
-    assert [path.name for path in (here.folder / "report").iterdir()] == ["journal.jsonl"]
+    assert [path.name for path in (job.folder / "report").iterdir()] == ["journal.jsonl"]
     assert {RESULT, *DRAWINGS, "journal.jsonl"} == FILES
 
 
-def test_result_and_stdout_tell_the_same_end(stage: MakeStage) -> None:
+def test_result_and_stdout_tell_the_same_end(simulate: Simulate) -> None:
     """The document on stdout has the times of the one that was written, however long the writing took."""
-    here = stage()
+    job = simulate()
 
     def slowly(run: Run, step: Step | None) -> None:
         del run
         if step is not None and step.event == "reported":
-            here.clock.sleep(2.0)
+            job.clock.sleep(2.0)
 
-    played = here.play(observe=slowly)
+    played = job.play(observe=slowly)
 
     assert played.report is not None
     assert json.loads(played.stdout)["ended_at"] == played.report["ended_at"]
 
 
-def test_log_names_the_report(stage: MakeStage) -> None:
+def test_log_names_the_report(simulate: Simulate) -> None:
     """The log ends with where to read on: in GitLab a link."""
-    here = stage()
+    job = simulate()
 
-    played = here.play(CI_JOB_URL="https://gitlab.example/-/jobs/7", CI_PROJECT_DIR=str(here.folder))
+    played = job.play(CI_JOB_URL="https://gitlab.example/-/jobs/7", CI_PROJECT_DIR=str(job.folder))
 
     assert "report: https://gitlab.example/-/jobs/7/artifacts/file/report/index.html" in played.stderr
 
@@ -351,12 +348,12 @@ def _drawn(journal: Path, folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["succeeds", "flapping_network", "rescheduled_twice", "wrong_key"])
-def test_report_of_a_journal(stage: MakeStage, tmp_path: Path, name: str) -> None:
+def test_report_of_a_journal(simulate: Simulate, tmp_path: Path, name: str) -> None:
     """A journal gives the same files that the run wrote; only its last steps are in none of the latter."""
-    here = stage(name)
-    played = here.play()
+    job = simulate(name)
+    played = job.play()
 
-    document = _drawn(here.folder / "report" / "journal.jsonl", tmp_path / "again")
+    document = _drawn(job.folder / "report" / "journal.jsonl", tmp_path / "again")
 
     assert played.report is not None
     steps = document.pop("steps")
@@ -366,18 +363,18 @@ def test_report_of_a_journal(stage: MakeStage, tmp_path: Path, name: str) -> Non
     assert {path.name for path in (tmp_path / "again").iterdir()} == FILES - {"journal.jsonl"}
 
 
-def test_report_of_a_run_that_was_killed(stage: MakeStage, tmp_path: Path) -> None:
+def test_report_of_a_run_that_was_killed(simulate: Simulate, tmp_path: Path) -> None:
     """The journal of a run that was killed gives a report, which says that there is no end."""
 
     def observe(run: Run, _: Step | None) -> None:
         if run.state.name == "polling":
             raise KilledError
 
-    here = stage()
+    job = simulate()
     with pytest.raises(KilledError):
-        here.play(observe=observe)
+        job.play(observe=observe)
 
-    document = _drawn(here.folder / "report" / "journal.jsonl", tmp_path / "again")
+    document = _drawn(job.folder / "report" / "journal.jsonl", tmp_path / "again")
 
     assert (document["verdict"], document["exit_code"], document["state"]) == (None, None, None)
     assert document["reasons"] == ["its journal ends before the run did: the job was killed, or runs still"]
@@ -387,93 +384,93 @@ def test_report_of_a_run_that_was_killed(stage: MakeStage, tmp_path: Path) -> No
     assert "Exit code" not in again
 
 
-def test_report_of_a_run_that_was_killed_behind_its_conclusion(stage: MakeStage, tmp_path: Path) -> None:
+def test_report_of_a_run_that_was_killed_behind_its_conclusion(simulate: Simulate, tmp_path: Path) -> None:
     """A run that had its verdict and not its end is told as one without an end."""
 
     def observe(_: Run, step: Step | None) -> None:
         if step is not None and step.event == "looked_up":
             raise KilledError
 
-    here = stage()
+    job = simulate()
     with pytest.raises(KilledError):
-        here.play(observe=observe)
+        job.play(observe=observe)
 
-    document = _drawn(here.folder / "report" / "journal.jsonl", tmp_path / "again")
+    document = _drawn(job.folder / "report" / "journal.jsonl", tmp_path / "again")
 
     assert (document["verdict"], document["exit_code"], document["state"]) == (None, None, None)
 
 
-def test_report_of_a_run_that_was_taken_up(stage: MakeStage, tmp_path: Path) -> None:
+def test_report_of_a_run_that_was_taken_up(simulate: Simulate, tmp_path: Path) -> None:
     """A run that was taken up without its journal has the steps of its state file in the report."""
-    here, file = stage(), str(tmp_path / "state.json")
+    job, file = simulate(), str(tmp_path / "state.json")
 
     def observe(run: Run, _: Step | None) -> None:
         if run.state.name == "polling":
             raise KilledError
 
     with pytest.raises(KilledError):
-        here.play(observe=observe, FIVETRAN_STATE_FILE=file)
-    (here.folder / "report" / "journal.jsonl").unlink()
-    played = here.play(FIVETRAN_STATE_FILE=file)
+        job.play(observe=observe, FIVETRAN_STATE_FILE=file)
+    (job.folder / "report" / "journal.jsonl").unlink()
+    played = job.play(FIVETRAN_STATE_FILE=file)
 
-    document = _drawn(here.folder / "report" / "journal.jsonl", tmp_path / "again")
+    document = _drawn(job.folder / "report" / "journal.jsonl", tmp_path / "again")
 
     assert played.report is not None
     assert (played.report["resumed"], document["resumed"]) == (True, True)
     assert document["steps"][0]["from"] == played.report["steps"][0]["from"] == "validating"
-    shown = (here.folder / "report" / "index.html").read_text("utf-8")
+    shown = (job.folder / "report" / "index.html").read_text("utf-8")
     assert shown.count("<li id=") == len(played.report["steps"])
 
 
 @pytest.mark.parametrize("given", ["nowhere.jsonl", "report/result.json"])
-def test_no_journal(stage: MakeStage, capsys: pytest.CaptureFixture[str], given: str) -> None:
+def test_no_journal(simulate: Simulate, capsys: pytest.CaptureFixture[str], given: str) -> None:
     """What is no journal is refused by its name, with exit code 2."""
-    here = stage()
-    here.play()
+    job = simulate()
+    job.play()
 
-    code = main(["report", str(here.folder / given), "-o", str(here.folder / "again")], {})
+    code = main(["report", str(job.folder / given), "-o", str(job.folder / "again")], {})
 
     assert code == 2
     assert given in capsys.readouterr().err
-    assert not (here.folder / "again").exists()
+    assert not (job.folder / "again").exists()
 
 
-def test_report_cannot_be_written(stage: MakeStage, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_cannot_be_written(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
     """A directory that cannot be had is named, with exit code 2."""
-    here = stage()
-    here.play()
-    (here.folder / "file").touch()
+    job = simulate()
+    job.play()
+    (job.folder / "file").touch()
 
-    code = main(["report", str(here.folder / "report" / "journal.jsonl"), "-o", str(here.folder / "file")], {})
+    code = main(["report", str(job.folder / "report" / "journal.jsonl"), "-o", str(job.folder / "file")], {})
 
     assert code == 2
     assert re.search(r"file: cannot be written: .*: name another directory", capsys.readouterr().err)
 
 
-def test_long_run_stays_small(stage: MakeStage) -> None:
+def test_long_run_stays_small(simulate: Simulate) -> None:
     """The page of a thousand polls holds their loop once."""
-    here = stage(Scenario(syncs=(SyncPlan(lasts=10_000),)))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=10_000),)))
 
-    here.play(FIVETRAN_TIMEOUT="20000")
+    job.play(FIVETRAN_TIMEOUT="20000")
 
-    drawn = report(here.folder)["index.html"]
+    drawn = report(job.folder)["index.html"]
     assert len(drawn) < 100_000
     assert "×1,000" in drawn
 
 
-def test_page_of_ever_other_steps_stays_small(stage: MakeStage) -> None:
+def test_page_of_ever_other_steps_stays_small(simulate: Simulate) -> None:
     """A run of a thousand steps that make no loop has a page of less than 300 KB, and its middle is left out."""
-    here = stage("flapping_network")
-    played = here.play()
-    records = read_journal(here.folder / "report" / "journal.jsonl").records
-    reporter = Reporter(str(here.folder / "long"), Mask(), pytest.fail, {})
+    job = simulate("flapping_network")
+    played = job.play()
+    records = read_journal(job.folder / "report" / "journal.jsonl").records
+    reporter = Reporter(str(job.folder / "long"), Mask(), pytest.fail, {})
     trace = Trace()
     for second, record in enumerate(random.Random(7).choices(records, k=1000)):  # noqa: S311  # no secret
         trace.add(record.step._replace(at=float(second)))
 
     reporter.write(played.report or {}, trace, load("START"))
 
-    drawn = (here.folder / "long" / "index.html").read_text("utf-8")
+    drawn = (job.folder / "long" / "index.html").read_text("utf-8")
     assert 150_000 < len(drawn) < 300_000
     assert re.search(r"[67]\d\d steps in the middle are left out", drawn)
     assert ">left out</span>" in drawn

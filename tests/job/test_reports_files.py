@@ -2,14 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from causes import armed_in, case
 from forms import assert_result, dotenv_variables, junit_cases
-from stage import CONNECTOR, Stage
+from simulated_job import CONNECTOR, Simulate
 
 from orchestrator.job.configuration import configure
 from orchestrator.job.report.gitlab import annotations, dotenv, junit
@@ -17,8 +16,6 @@ from orchestrator.job.variables import RESULTS, VARIABLES
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
 from orchestrator.simulator.scenario import Scenario
-
-MakeStage = Callable[..., Stage]
 
 HOSTILE = "<b>\x00\x1b[31m]]>&\ud800\ufffe\u202e\"' $HOME `id`\nFIVETRAN_VERDICT=done"
 
@@ -106,15 +103,15 @@ def test_xml_cannot_be_forged() -> None:
 @pytest.mark.parametrize(
     ("action", "verdict"), [(action, name) for action in ACTIONS for name in load(action).verdicts()]
 )
-def test_files_of_a_verdict(stage: MakeStage, action: str, verdict: str) -> None:
+def test_files_of_a_verdict(simulate: Simulate, action: str, verdict: str) -> None:
     """The result of every verdict of every action is as its schema says, and GitLab takes the other files."""
     cause = case(action, "ending", verdict)
-    here = stage(cause.scenario)
+    job = simulate(cause.scenario)
     given: dict[str, Any] = dict(cause.variables)
 
-    played = here.play(action, cause.observer(here, armed_in(action, "ending", verdict)), **given)
+    played = job.play(action, cause.observer(job, armed_in(action, "ending", verdict)), **given)
 
-    folder = here.folder / "report"
+    folder = job.folder / "report"
     assert_result(played.report)
     assert (folder / "index.html").is_file(), played.stderr
     outcomes = {outcome for _, outcome, _ in junit_cases((folder / "junit.xml").read_text("utf-8"))}
@@ -175,16 +172,16 @@ def test_variables_cannot_be_forged() -> None:
     assert drawn.keys().isdisjoint({"FIVETRAN_VERDICT", "FIVETRAN_SYNC_STATE"})
 
 
-def test_variables_change_no_later_job(stage: MakeStage) -> None:
+def test_variables_change_no_later_job(simulate: Simulate) -> None:
     """A later job of ours in the same pipeline is not told anything by these variables, and not warned of them."""
-    here = stage(Scenario())
-    here.play(FIVETRAN_TIMEOUT="600")
-    drawn = dotenv_variables((here.folder / "report" / "fivetran.env").read_text("utf-8"))
+    job = simulate(Scenario())
+    job.play(FIVETRAN_TIMEOUT="600")
+    drawn = dotenv_variables((job.folder / "report" / "fivetran.env").read_text("utf-8"))
 
-    later = configure({**here.variables("STATUS"), **drawn})
+    later = configure({**job.variables("STATUS"), **drawn})
 
     assert drawn.keys().isdisjoint({*VARIABLES, *(variable.alias for variable in VARIABLES.values())})
-    assert (later.settings, later.warnings) == (configure(here.variables("STATUS")).settings, ())
+    assert (later.settings, later.warnings) == (configure(job.variables("STATUS")).settings, ())
 
 
 def test_documentation_has_every_variable() -> None:

@@ -3,22 +3,19 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from causes import case
-from stage import CONNECTOR, Stage
+from simulated_job import CONNECTOR, Simulate, SimulatedJob
 
 from orchestrator.job.report import page, picture, timeline, walk
 from orchestrator.job.report.markup import Markup, cut, each, offset, row, said, tag
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
-
-MakeStage = Callable[..., Stage]
 
 HOSTILE = f"<script>alert(1)</script>\x1b[31m\u202e&amp;\"'{'x' * 10_000}"
 VOID = {"meta", "link", "input"}
@@ -69,20 +66,20 @@ class Page(HTMLParser):
         return [found for _, found in self.elements if name in (found.get("class") or "").split()]
 
 
-def drawn(stage: Stage) -> Page:
-    """The page that a job on that stage has left."""
-    return Page((stage.folder / "report" / "index.html").read_text("utf-8"))
+def drawn(job: SimulatedJob) -> Page:
+    """The page that that job has left."""
+    return Page((job.folder / "report" / "index.html").read_text("utf-8"))
 
 
 # --- The verdict ----------------------------------------------------------------------------------
 
 
-def test_failed_sync(stage: MakeStage) -> None:
+def test_failed_sync(simulate: Simulate) -> None:
     """Of a failed sync the page says what happened, why, what to do, and what goes on, in that order."""
-    here = stage(Scenario(syncs=(SyncPlan(ends="fails", reason="Too many clients"),)))
-    here.play()
+    job = simulate(Scenario(syncs=(SyncPlan(ends="fails", reason="Too many clients"),)))
+    job.play()
 
-    text = drawn(here).text
+    text = drawn(job).text
 
     said_in_order = [
         f"START on {CONNECTOR}",
@@ -110,24 +107,24 @@ def test_failed_sync(stage: MakeStage) -> None:
         ("DANCE", {}, "Failed"),
     ],
 )
-def test_mark(stage: MakeStage, action: str, more: dict[str, Any], mark: str) -> None:
+def test_mark(simulate: Simulate, action: str, more: dict[str, Any], mark: str) -> None:
     """What went well, what failed and what is only not known to have ended look different, and say so in a word."""
-    here = stage()
-    here.play(action, **more)
+    job = simulate()
+    job.play(action, **more)
 
-    found = drawn(here)
+    found = drawn(job)
 
     assert found.text.startswith(mark)
     kind = {"Done": "good", "Failed": "bad", "Not finished": "open"}[mark]
     assert [element["class"] for element in found.of_class("verdict")] == [f"verdict {kind}"]
 
 
-def test_wrong_variables(stage: MakeStage) -> None:
+def test_wrong_variables(simulate: Simulate) -> None:
     """Of wrong variables the page has each with its fix, and neither a way nor a page at Fivetran."""
-    here = stage()
-    here.play(FIVETRAN_TIMEOUT="soon", CONNECTOR_ID="<b>")
+    job = simulate()
+    job.play(FIVETRAN_TIMEOUT="soon", CONNECTOR_ID="<b>")
 
-    found = drawn(here)
+    found = drawn(job)
 
     assert "FIVETRAN_TIMEOUT: 'soon' is not a number of seconds" in found.text
     assert "START on <b>" in found.text
@@ -135,15 +132,15 @@ def test_wrong_variables(stage: MakeStage) -> None:
     assert "What was learned" not in found.text
 
 
-def test_resync_names_its_table(stage: MakeStage) -> None:
+def test_resync_names_its_table(simulate: Simulate) -> None:
     """A re-sync says of which table."""
-    here = stage()
-    here.play("FORCE_RESYNC")
+    job = simulate()
+    job.play("FORCE_RESYNC")
 
-    assert f"FORCE_RESYNC on {CONNECTOR}, table public.orders" in drawn(here).text
+    assert f"FORCE_RESYNC on {CONNECTOR}, table public.orders" in drawn(job).text
 
 
-def test_setup_tests(stage: MakeStage) -> None:
+def test_setup_tests(simulate: Simulate) -> None:
     """Setup tests are a table: result, name, message, details; a link in the advice can be followed."""
     tests: tuple[dict[str, Any], ...] = (
         {"title": "Host", "status": "PASSED", "message": "", "details": None},
@@ -151,10 +148,10 @@ def test_setup_tests(stage: MakeStage) -> None:
         {"title": "Login", "status": "FAILED", "message": "Refused", "details": "Is it right?"},
         {"title": None, "status": "NEW"},
     )
-    here = stage(Scenario(setup_tests=tests))
-    here.play("TEST")
+    job = simulate(Scenario(setup_tests=tests))
+    job.play("TEST")
 
-    found = drawn(here)
+    found = drawn(job)
 
     assert 'WARNING Lag High {"seconds": 12} FAILED Login Refused' in found.text
     assert [element["class"] for element in found.of_class("result")] == [
@@ -167,10 +164,10 @@ def test_setup_tests(stage: MakeStage) -> None:
     assert f"https://fivetran.com/dashboard/connections/{CONNECTOR}/setup" in links
 
 
-def test_evidence_of_odd_forms(stage: MakeStage) -> None:
+def test_evidence_of_odd_forms(simulate: Simulate) -> None:
     """What Fivetran's history and its errors hold is shown, whatever of it is missing or new."""
-    here = stage()
-    played = here.play()
+    job = simulate()
+    played = job.play()
     assert played.report is not None
     sync = {
         "sync_id": 7,
@@ -195,7 +192,7 @@ def test_evidence_of_odd_forms(stage: MakeStage) -> None:
 # --- Safe -------------------------------------------------------------------------------------------
 
 
-def test_hostile_words_stay_text(stage: MakeStage) -> None:
+def test_hostile_words_stay_text(simulate: Simulate) -> None:
     """Whatever Fivetran or a variable says is text: no element, no control character, of bearable length."""
     tests = ({"title": HOSTILE, "status": HOSTILE, "message": HOSTILE, "details": [HOSTILE]},)
     connection = {
@@ -203,16 +200,16 @@ def test_hostile_words_stay_text(stage: MakeStage) -> None:
         "schedule_type": HOSTILE,
         "succeeded_at": HOSTILE,
     }
-    here = stage(
+    job = simulate(
         Scenario(
             setup_tests=tests,
             connection=connection,
             faults=(Fault(on="get", status=429, code=HOSTILE[:40], message=HOSTILE),),
         )
     )
-    here.play("TEST")
+    job.play("TEST")
 
-    found = drawn(here)
+    found = drawn(job)
 
     assert "<script>alert(1)</script>[31m&amp;\"'xxx" in found.text
     assert [name for name, _ in found.elements].count("script") == 1
@@ -221,12 +218,12 @@ def test_hostile_words_stay_text(stage: MakeStage) -> None:
     assert not re.search("x{1100}", found.source)
 
 
-def test_nothing_is_fetched(stage: MakeStage) -> None:
+def test_nothing_is_fetched(simulate: Simulate) -> None:
     """The page forbids itself everything but its own style and script, which it names by their digests."""
-    here = stage()
-    here.play()
+    job = simulate()
+    job.play()
 
-    found = drawn(here)
+    found = drawn(job)
 
     policy = next(
         attributes["content"] for name, attributes in found.elements if name == "meta" and "http-equiv" in attributes
@@ -292,12 +289,12 @@ def _edges(painted: str, kind: str) -> set[str]:
 @pytest.mark.parametrize(
     "name", ["succeeds", "flapping_network", "rescheduled_twice", "no_permission", "lost_answer", "wrong_key"]
 )
-def test_way_is_painted(stage: MakeStage, name: str) -> None:
+def test_way_is_painted(simulate: Simulate, name: str) -> None:
     """Each edge that the run took is painted, to its end, and no other; one that the picture lacks is added to it."""
-    here = stage(name)
-    played = here.play()
+    job = simulate(name)
+    played = job.play()
 
-    found = drawn(here)
+    found = drawn(job)
 
     taken = {f"{step.source}-{step.target}" for step in played.steps}
     assert _edges(found.source, "taken") == taken
@@ -312,10 +309,10 @@ def test_way_is_painted(stage: MakeStage, name: str) -> None:
     assert events <= happened
 
 
-def test_chart_of_ones_own(stage: MakeStage) -> None:
+def test_chart_of_ones_own(simulate: Simulate) -> None:
     """A chart without a picture is said to have none, and its way is a list all the same."""
-    here = stage()
-    played = here.play()
+    job = simulate()
+    played = job.play()
     chart = load("START")
     own = replace(chart, initial="polling")
     steps = [{"from": "a", "event": "went", "to": "b", "at": 1.0, "until": 1.0, "times": 1, "detail": "GET /x -> 200"}]
@@ -331,9 +328,9 @@ def test_chart_of_ones_own(stage: MakeStage) -> None:
 # --- The steps --------------------------------------------------------------------------------------
 
 
-def test_warnings_by_table(stage: MakeStage) -> None:
+def test_warnings_by_table(simulate: Simulate) -> None:
     """Fivetran's warnings are a table: where, their code, and what they say, whatever of it is missing."""
-    played = stage("paused").play()
+    played = simulate("paused").play()
     warnings = [
         {
             "schema": "public",
@@ -359,12 +356,12 @@ def test_warnings_by_table(stage: MakeStage) -> None:
     )
 
 
-def test_steps_tell_all(stage: MakeStage) -> None:
+def test_steps_tell_all(simulate: Simulate) -> None:
     """Each step has its request with its body, the answer, why it went on so, and what was learned."""
-    here = stage(Scenario(faults=(Fault(on="get", status=429, code="TooManyRequests", message="Slowly"),)))
-    here.play()
+    job = simulate(Scenario(faults=(Fault(on="get", status=429, code="TooManyRequests", message="Slowly"),)))
+    job.play()
 
-    text = drawn(here).text
+    text = drawn(job).text
 
     assert f"GET /v1/connections/{CONNECTOR} to read the connection" in text
     assert '{"schedule_type": "manual", "run_setup_tests": false}' in text
@@ -388,21 +385,21 @@ def test_request_id_is_shown() -> None:
     assert "502 Bad gateway (request id r-4711) after 0.25 s" in found.text
 
 
-def test_cut_off_request(stage: MakeStage) -> None:
+def test_cut_off_request(simulate: Simulate) -> None:
     """A request that a signal cut off says that it had no answer."""
     cause = case("START", "validating", "interrupted")
-    here = stage(cause.scenario)
-    here.play("START", cause.observer(here, "validating"))
+    job = simulate(cause.scenario)
+    job.play("START", cause.observer(job, "validating"))
 
-    assert "cut off: no answer after" in drawn(here).text
+    assert "cut off: no answer after" in drawn(job).text
 
 
-def test_it_begins_where_it_was_decided(stage: MakeStage) -> None:
+def test_it_begins_where_it_was_decided(simulate: Simulate) -> None:
     """The player begins at the step that decided the verdict, not at the last one."""
-    here = stage("wrong_key")
-    here.play()
+    job = simulate("wrong_key")
+    job.play()
 
-    found = drawn(here)
+    found = drawn(job)
 
     (player,) = found.of_class("player")
     steps = [attributes for name, attributes in found.elements if name == "li" and "data-from" in attributes]

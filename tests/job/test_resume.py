@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import Stage
+from simulated_job import Simulate
 
 from orchestrator.fivetran.client import Client
 from orchestrator.machine.run import Run
@@ -46,9 +46,9 @@ def _dies_once_triggered(run: Run, _: Step | None) -> None:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_killed_between_any_two_steps(stage: Callable[..., Stage], name: str, tmp_path: Path) -> None:
+def test_killed_between_any_two_steps(simulate: Simulate, name: str, tmp_path: Path) -> None:
     """Killed after any step and started again, the job ends as if nothing had happened, with no second sync."""
-    whole = stage(_slow(name))
+    whole = simulate(_slow(name))
     kept = 0
     deaths: dict[tuple[int, int, float], int] = {}
 
@@ -63,38 +63,38 @@ def test_killed_between_any_two_steps(stage: Callable[..., Stage], name: str, tm
     whole.play(observe=observe, FIVETRAN_POLL_INTERVAL="25")
     assert len(deaths) > len(whole.requests)
     for number in deaths.values():
-        here = stage(_slow(name))
+        job = simulate(_slow(name))
         file = str(tmp_path / f"state-{number}.json")
         with pytest.raises(Killed):
-            here.play(observe=_dies_after(number), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="25")
+            job.play(observe=_dies_after(number), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="25")
 
-        played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="25")
+        played = job.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="25")
 
-        assert played.code == here.scenario.exit_code, played.stderr
-        assert len(here.syncs) == len(whole.syncs), (number, played.stderr)
+        assert played.code == job.scenario.exit_code, played.stderr
+        assert len(job.syncs) == len(whole.syncs), (number, played.stderr)
         assert "taken up again" in played.stderr
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_killed_before_any_answer(
-    stage: Callable[..., Stage], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    simulate: Simulate, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed while any request is under way, the job loses its answer only: no second sync is started."""
-    whole = stage(_slow(name))
+    whole = simulate(_slow(name))
     requests = len(whole.play(FIVETRAN_POLL_INTERVAL="25").requests)
     for number in range(1, requests + 1):
-        here = stage(_slow(name))
+        job = simulate(_slow(name), over_http=True)
         file = str(tmp_path / f"state-{number}.json")
 
         with monkeypatch.context() as patch:
             patch.setattr(Client, "send", _dying_send(number))
             with pytest.raises(Killed):
-                here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="25")
+                job.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="25")
 
-        played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="25")
+        played = job.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="25")
 
-        assert played.code == here.scenario.exit_code, played.stderr
-        assert len(here.syncs) == len(whole.syncs), (number, played.stderr)
+        assert played.code == job.scenario.exit_code, played.stderr
+        assert len(job.syncs) == len(whole.syncs), (number, played.stderr)
 
 
 @pytest.mark.parametrize(
@@ -107,52 +107,52 @@ def test_killed_before_any_answer(
     ],
 )
 def test_own_request_counts_as_sent(
-    stage: Callable[..., Stage], name: str, operation: str, first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    simulate: Simulate, name: str, operation: str, first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed while a change is under way, the job looks what became of it before it changes anything."""
-    number = stage(_slow(name)).play().requests.index(operation) + 1
-    here, file = stage(_slow(name)), str(tmp_path / "state.json")
+    number = simulate(_slow(name)).play().requests.index(operation) + 1
+    job, file = simulate(_slow(name), over_http=True), str(tmp_path / "state.json")
     with monkeypatch.context() as patch:
         patch.setattr(Client, "send", _dying_send(number))
         with pytest.raises(Killed):
-            here.play(FIVETRAN_STATE_FILE=file)
+            job.play(FIVETRAN_STATE_FILE=file)
 
-    played = here.play(FIVETRAN_STATE_FILE=file)
+    played = job.play(FIVETRAN_STATE_FILE=file)
 
-    assert (played.code, played.requests[0], len(here.syncs)) == (0, first, 1), played.stderr
+    assert (played.code, played.requests[0], len(job.syncs)) == (0, first, 1), played.stderr
 
 
-def test_baseline_is_taken_anew(stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_baseline_is_taken_anew(simulate: Simulate, tmp_path: Path) -> None:
     """Killed between the baseline and the trigger, a job that is taken up looks again: no baseline is that old."""
-    here, file = stage(Scenario(syncs=(BRIEF,))), str(tmp_path / "state.json")
+    job, file = simulate(Scenario(syncs=(BRIEF,))), str(tmp_path / "state.json")
     with pytest.raises(Killed):
-        here.play(
+        job.play(
             observe=lambda _, step: _die() if step and step.target == "taking_baseline" else None,
             FIVETRAN_STATE_FILE=file,
         )
-    here.clock.sleep(60)
-    here.begin(BRIEF)
+    job.clock.sleep(60)
+    job.begin(BRIEF)
 
-    played = here.play(FIVETRAN_STATE_FILE=file)
+    played = job.play(FIVETRAN_STATE_FILE=file)
 
     assert played.requests == ["get", "get", "get", "sync", "get", "get", "get", "history"], played.stderr
-    assert (played.code, len(here.syncs)) == (0, 1)
+    assert (played.code, len(job.syncs)) == (0, 1)
 
 
 def test_resync_in_flight_is_asked_for_again(
-    stage: Callable[..., Stage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    simulate: Simulate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A re-sync whose answer died with the job is asked for once more when the connection is idle, and only then."""
-    here, file = stage(Scenario(syncs=(BRIEF,))), str(tmp_path / "state.json")
+    job, file = simulate(Scenario(syncs=(BRIEF,)), over_http=True), str(tmp_path / "state.json")
     with monkeypatch.context() as patch:
         patch.setattr(Client, "send", _dying_send(3))
         with pytest.raises(Killed):
-            here.play("FORCE_RESYNC", FIVETRAN_STATE_FILE=file)
+            job.play("FORCE_RESYNC", FIVETRAN_STATE_FILE=file)
 
-    played = here.play("FORCE_RESYNC", FIVETRAN_STATE_FILE=file)
+    played = job.play("FORCE_RESYNC", FIVETRAN_STATE_FILE=file)
 
     assert played.requests == ["get", "get", "get", "resync", "get", "get", "get", "history"], played.stderr
-    assert (played.code, [sync.outcome for sync in here.syncs]) == (0, ["succeeds", "succeeds"])
+    assert (played.code, [sync.outcome for sync in job.syncs]) == (0, ["succeeds", "succeeds"])
 
 
 def _dying_send(number: int) -> Callable[..., object]:
@@ -170,65 +170,65 @@ def _dying_send(number: int) -> Callable[..., object]:
     return send_and_die
 
 
-def test_deadline_goes_on_by_the_wall_clock(stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_deadline_goes_on_by_the_wall_clock(simulate: Simulate, tmp_path: Path) -> None:
     """The time between death and resumption counts: the last look is made, and nothing is changed any more."""
-    here = stage("slow")
+    job = simulate("slow")
     file = str(tmp_path / "state.json")
     with pytest.raises(Killed):
-        here.play(observe=_dies_after(6), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
-    here.clock.sleep(150)
+        job.play(observe=_dies_after(6), FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+    job.clock.sleep(150)
 
-    played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+    played = job.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
 
     assert (played.code, played.requests) == (5, ["get", "history", "errors"])
 
 
-def test_a_sync_that_ended_meanwhile_is_green(stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_a_sync_that_ended_meanwhile_is_green(simulate: Simulate, tmp_path: Path) -> None:
     """A job that died and comes back after the deadline is green if the sync succeeded meanwhile."""
-    here = stage("succeeds")
+    job = simulate("succeeds")
     file = str(tmp_path / "state.json")
     with pytest.raises(Killed):
-        here.play(observe=_dies_once_triggered, FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
-    here.clock.sleep(150)
+        job.play(observe=_dies_once_triggered, FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+    job.clock.sleep(150)
 
-    played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+    played = job.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
 
     assert played.code == 0
 
 
-def test_a_wait_is_not_begun_anew(stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_a_wait_is_not_begun_anew(simulate: Simulate, tmp_path: Path) -> None:
     """A run that dies while it waits for `rescheduled_for` waits only for what is left of it."""
-    here = stage("rescheduled_twice")
+    job = simulate("rescheduled_twice")
     file = str(tmp_path / "state.json")
     with pytest.raises(Killed):
-        here.play(
+        job.play(
             observe=lambda _, step: _die() if step and step.event == "wait" else None,
             FIVETRAN_STATE_FILE=file,
         )
-    again_at = here.connection.rescheduled_for
-    here.clock.sleep(30)
+    again_at = job.connection.rescheduled_for
+    job.clock.sleep(30)
 
-    played = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+    played = job.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
 
     assert again_at is not None
     assert played.code == 0
-    assert here.syncs[1].asked_at - again_at < 2
+    assert job.syncs[1].asked_at - again_at < 2
 
 
 def _die() -> None:
     raise Killed
 
 
-def test_an_ended_run_is_not_taken_up(stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_an_ended_run_is_not_taken_up(simulate: Simulate, tmp_path: Path) -> None:
     """A state file of a run that has ended does not keep the next job from running."""
-    here = stage("succeeds")
+    job = simulate("succeeds")
     file = str(tmp_path / "state.json")
-    first = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+    first = job.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
 
-    second = here.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
+    second = job.play(FIVETRAN_STATE_FILE=file, FIVETRAN_POLL_INTERVAL="15")
 
     assert (first.code, second.code) == (0, 0)
-    assert len(here.syncs) == 2
+    assert len(job.syncs) == 2
     assert json.loads(Path(file).read_text("utf-8"))["ended"] is True
 
 
@@ -238,31 +238,31 @@ def test_an_ended_run_is_not_taken_up(stage: Callable[..., Stage], tmp_path: Pat
 )
 @pytest.mark.parametrize("later", [60, 86_400])
 def test_another_pipelines_or_an_old_run_is_not_taken_up(  # a table
-    stage: Callable[..., Stage], tmp_path: Path, first: str, second: str, later: int, *, afresh: bool
+    simulate: Simulate, tmp_path: Path, first: str, second: str, later: int, *, afresh: bool
 ) -> None:
     """Another pipeline, or the same one a day later, begins a run of its own; a retry in the same one goes on."""
     afresh = afresh or later > 600
-    here = stage("succeeds")
+    job = simulate("succeeds")
     file = str(tmp_path / "state.json")
     with pytest.raises(Killed):
-        here.play(observe=_dies_once_triggered, FIVETRAN_STATE_FILE=file, CI_PIPELINE_ID=first)
-    here.clock.sleep(later)
+        job.play(observe=_dies_once_triggered, FIVETRAN_STATE_FILE=file, CI_PIPELINE_ID=first)
+    job.clock.sleep(later)
 
-    played = here.play(FIVETRAN_STATE_FILE=file, CI_PIPELINE_ID=second)
+    played = job.play(FIVETRAN_STATE_FILE=file, CI_PIPELINE_ID=second)
 
     assert played.code == 0
-    assert (len(here.syncs) == 2) == afresh
+    assert (len(job.syncs) == 2) == afresh
     assert ("a new one is begun" in played.stderr) == afresh
 
 
-def test_resume_by_hand_takes_up_whatever_there_is(stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_resume_by_hand_takes_up_whatever_there_is(simulate: Simulate, tmp_path: Path) -> None:
     """`run --resume` is a wish: the run is taken up however old it is."""
-    here = stage("succeeds")
+    job = simulate("succeeds")
     file = str(tmp_path / "state.json")
     with pytest.raises(Killed):
-        here.play(observe=_dies_once_triggered, FIVETRAN_STATE_FILE=file)
-    here.clock.sleep(86_400)
+        job.play(observe=_dies_once_triggered, FIVETRAN_STATE_FILE=file)
+    job.clock.sleep(86_400)
 
-    played = here.play(FIVETRAN_STATE_FILE=file, must_resume=True)
+    played = job.play(FIVETRAN_STATE_FILE=file, must_resume=True)
 
-    assert (played.code, len(here.syncs)) == (0, 1)
+    assert (played.code, len(job.syncs)) == (0, 1)

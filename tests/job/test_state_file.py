@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import CONNECTOR, Played, Stage
+from simulated_job import CONNECTOR, Played, Simulate, SimulatedJob
 
 from orchestrator.job import state_file
 from orchestrator.machine.loader import load
@@ -18,7 +18,6 @@ from orchestrator.values.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("_undrawn")
 
-MakeStage = Callable[..., Stage]
 Document = dict[str, Any]
 
 OURS = Settings("START", CONNECTOR, KEY, SECRET)
@@ -42,16 +41,16 @@ def _dies_in(state: str) -> Callable[[Run, Step | None], None]:
     return observe
 
 
-def _left(here: Stage, state: str = "waiting", **more: Any) -> Path:
+def _left(job: SimulatedJob, state: str = "waiting", **more: Any) -> Path:
     """The state file of a job that was killed when it had entered that state."""
-    file = here.folder / "state.json"
+    file = job.folder / "state.json"
     with pytest.raises(Killed):
-        here.play(observe=_dies_in(state), FIVETRAN_STATE_FILE=str(file), **more)
+        job.play(observe=_dies_in(state), FIVETRAN_STATE_FILE=str(file), **more)
     return file
 
 
-def _again(here: Stage, file: Path, **more: Any) -> Played:
-    return here.play(FIVETRAN_STATE_FILE=str(file), **more)
+def _again(job: SimulatedJob, file: Path, **more: Any) -> Played:
+    return job.play(FIVETRAN_STATE_FILE=str(file), **more)
 
 
 def _rewrite(file: Path, change: Callable[[Document], None], *, signed: bool = False) -> None:
@@ -82,14 +81,14 @@ def _forged(document: Document) -> None:
     document["run"]["last_event"] = document["run"]["facts"]["verdict"] = "succeeded"
 
 
-def test_forged_verdict_is_not_believed(stage: MakeStage) -> None:
+def test_forged_verdict_is_not_believed(simulate: Simulate) -> None:
     """A state file that says "succeeded", and is not signed, ends the job with 2, without a request, and stays."""
-    here = stage("succeeds")
-    file = _left(here)
+    job = simulate("succeeds")
+    file = _left(job)
     _rewrite(file, _forged)
     before = file.read_bytes()
 
-    played = _again(here, file)
+    played = _again(job, file)
 
     assert (played.code, played.requests, file.read_bytes()) == (2, [], before)
     assert "the API key or secret was changed since it was written, or the file was altered" in played.stderr
@@ -123,10 +122,10 @@ def _other(value: object) -> object:
             return 1
 
 
-def test_every_member_counts(stage: MakeStage) -> None:
+def test_every_member_counts(simulate: Simulate) -> None:
     """Whatever member is altered, the job ends with 2 or begins a run of its own: none is green without a sync."""
-    here = stage("succeeds")
-    file = _left(here, CI_PIPELINE_ID="100")
+    job = simulate("succeeds")
+    file = _left(job, CI_PIPELINE_ID="100")
     text = file.read_text("utf-8")
     settings = Settings("START", CONNECTOR, KEY, SECRET, pipeline="100", state_file=str(file))
     chart = load("START")
@@ -140,7 +139,7 @@ def test_every_member_counts(stage: MakeStage) -> None:
         file.write_text(json.dumps(document), "utf-8")
         warnings: list[str] = []
         try:
-            found = state_file.read_snapshot(settings, chart, here.clock.wall(), warnings.append)
+            found = state_file.read_snapshot(settings, chart, job.clock.wall(), warnings.append)
         except state_file.StateFileError:
             return "refused"
         return "a new run" if found is None and warnings else "taken up"
@@ -151,7 +150,7 @@ def test_every_member_counts(stage: MakeStage) -> None:
     assert len(outcomes) > 100
     assert {path for path, what in outcomes.items() if what != "refused"} == {("pipeline",)}
     assert outcomes["pipeline",] == "a new run"
-    assert state_file.read_snapshot(settings, chart, here.clock.wall(), pytest.fail) is not None
+    assert state_file.read_snapshot(settings, chart, job.clock.wall(), pytest.fail) is not None
 
 
 @pytest.mark.parametrize(
@@ -165,25 +164,25 @@ def test_every_member_counts(stage: MakeStage) -> None:
         (_set("pipeline", to="100"), False),  # of this job, which has none
     ],
 )
-def test_what_is_not_signed_is_refused(stage: MakeStage, change: Callable[[Document], None], *, signed: bool) -> None:
+def test_what_is_not_signed_is_refused(simulate: Simulate, change: Callable[[Document], None], *, signed: bool) -> None:
     """No signature, a strange one, or one of something else: the job ends with 2, and begins nothing anew."""
-    here = stage("succeeds")
-    file = _left(here)
+    job = simulate("succeeds")
+    file = _left(job)
     _rewrite(file, change, signed=signed)
 
-    played = _again(here, file)
+    played = _again(job, file)
 
-    assert (played.code, played.requests, len(here.syncs)) == (2, [], 1)
+    assert (played.code, played.requests, len(job.syncs)) == (2, [], 1)
     assert "does not bear this job's signature" in played.stderr
 
 
 @pytest.mark.parametrize("more", [{"FIVETRAN_API_SECRET": "another-secret"}, {"FIVETRAN_API_KEY": "another-key"}])
-def test_changed_key_pair(stage: MakeStage, more: dict[str, str]) -> None:
+def test_changed_key_pair(simulate: Simulate, more: dict[str, str]) -> None:
     """With another key or another secret the file is not believed, whoever of the two wrote it."""
-    here = stage("succeeds")
-    file = _left(here)
+    job = simulate("succeeds")
+    file = _left(job)
 
-    played = _again(here, file, **more)
+    played = _again(job, file, **more)
 
     assert (played.code, played.requests) == (2, [])
     assert "the API key or secret was changed since it was written" in played.stderr
@@ -191,42 +190,42 @@ def test_changed_key_pair(stage: MakeStage, more: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(("pipeline", "said"), [("99", "of pipeline 99"), ("", "of no pipeline"), (7, "of pipeline 7")])
 @pytest.mark.parametrize("forged", [True, False])
-def test_another_pipelines_file(stage: MakeStage, pipeline: object, said: str, *, forged: bool) -> None:
+def test_another_pipelines_file(simulate: Simulate, pipeline: object, said: str, *, forged: bool) -> None:
     """A file of another pipeline, or of none, is passed over with a warning, whatever else it says; a sync is made."""
-    here = stage("succeeds")
-    file = _left(here, CI_PIPELINE_ID="100")
+    job = simulate("succeeds")
+    file = _left(job, CI_PIPELINE_ID="100")
     _rewrite(file, _set("pipeline", to=pipeline), signed=not forged)
     if forged:
         _rewrite(file, _forged)
 
-    played = _again(here, file, CI_PIPELINE_ID="100")
+    played = _again(job, file, CI_PIPELINE_ID="100")
 
     assert (played.code, played.requests.count("sync")) == (0, 1)
     assert f"holds an unfinished run {said}: a new one is begun" in played.stderr
 
 
-def test_another_pipelines_file_by_hand(stage: MakeStage) -> None:
+def test_another_pipelines_file_by_hand(simulate: Simulate) -> None:
     """`run --resume` takes up another pipeline's run, if it is signed, and refuses it if it is not."""
-    here = stage("succeeds")
-    file = _left(here, CI_PIPELINE_ID="100")
+    job = simulate("succeeds")
+    file = _left(job, CI_PIPELINE_ID="100")
     text = file.read_text("utf-8")
     _rewrite(file, _forged)
 
-    forged = _again(here, file, CI_PIPELINE_ID="101", must_resume=True)
+    forged = _again(job, file, CI_PIPELINE_ID="101", must_resume=True)
     file.write_text(text, "utf-8")
-    played = _again(here, file, CI_PIPELINE_ID="101", must_resume=True)
+    played = _again(job, file, CI_PIPELINE_ID="101", must_resume=True)
 
     assert (forged.code, forged.requests) == (2, [])
-    assert (played.code, len(here.syncs)) == (0, 1)
+    assert (played.code, len(job.syncs)) == (0, 1)
 
 
-def test_ended_run_of_another_pipeline_is_no_news(stage: MakeStage) -> None:
+def test_ended_run_of_another_pipeline_is_no_news(simulate: Simulate) -> None:
     """A run that ended yesterday, in another pipeline, costs no warning."""
-    here = stage("succeeds")
-    file = here.folder / "state.json"
-    _again(here, file, CI_PIPELINE_ID="100")
+    job = simulate("succeeds")
+    file = job.folder / "state.json"
+    _again(job, file, CI_PIPELINE_ID="100")
 
-    played = _again(here, file, CI_PIPELINE_ID="101")
+    played = _again(job, file, CI_PIPELINE_ID="101")
 
     assert played.code == 0
     assert "FIVETRAN_STATE_FILE:" not in played.stderr
@@ -235,26 +234,26 @@ def test_ended_run_of_another_pipeline_is_no_news(stage: MakeStage) -> None:
 @pytest.mark.parametrize(
     ("format_", "said"), [(1, "format 1, written by version 0.2.0"), (3, "format 3"), ([1] * 99, "format [1, 1")]
 )
-def test_file_of_another_format(stage: MakeStage, format_: object, said: str) -> None:
+def test_file_of_another_format(simulate: Simulate, format_: object, said: str) -> None:
     """A file of an older or newer format is refused in words that say what changed."""
-    here = stage("succeeds")
-    file = _left(here)
+    job = simulate("succeeds")
+    file = _left(job)
     _rewrite(file, _set("format", to=format_), signed=True)
 
-    played = _again(here, file)
+    played = _again(job, file)
 
     assert (played.code, played.requests) == (2, [])
     assert f"is a state file of {said}" in played.stderr
     assert "has format 2: since format 2 it is signed with the key pair, and has no `config`" in played.stderr
 
 
-def test_way_on_without_attach(stage: MakeStage) -> None:
+def test_way_on_without_attach(simulate: Simulate) -> None:
     """An action that has no FIVETRAN_ON_RUNNING=attach is not told to use it."""
-    here = stage("succeeds")
-    file = _left(here, action="FORCE_RESYNC")
+    job = simulate("succeeds")
+    file = _left(job, action="FORCE_RESYNC")
     _rewrite(file, _forged)
 
-    played = _again(here, file, action="FORCE_RESYNC")
+    played = _again(job, file, action="FORCE_RESYNC")
 
     assert (played.code, played.requests) == (2, [])
     assert "ON_RUNNING=attach" not in played.stderr
@@ -262,13 +261,13 @@ def test_way_on_without_attach(stage: MakeStage) -> None:
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"format": 2}', '{"name": "a-package", "version": "1.0"}', '"text"'])
-def test_file_of_somebody_elses(stage: MakeStage, content: str) -> None:
+def test_file_of_somebody_elses(simulate: Simulate, content: str) -> None:
     """A file of the user's that was named by mistake is not overwritten, in another pipeline either."""
-    here = stage("succeeds")
-    file = here.folder / "package.json"
+    job = simulate("succeeds")
+    file = job.folder / "package.json"
     file.write_text(content, "utf-8")
 
-    played = _again(here, file, CI_PIPELINE_ID="100")
+    played = _again(job, file, CI_PIPELINE_ID="100")
 
     assert (played.code, played.requests, file.read_text("utf-8")) == (2, [], content)
     assert f"{file} is not a state file: name another one" in played.stderr
@@ -316,39 +315,39 @@ WHOLE = {**FAILURE, "attempts": 1, "status": None, "retry_after": None}
         (_set(*FACTS, "failure", to={**WHOLE, "attempts": None}), "facts.failure.attempts: None is not"),
     ],
 )
-def test_absurd_run_is_refused(stage: MakeStage, change: Callable[[Document], None], problem: str) -> None:
+def test_absurd_run_is_refused(simulate: Simulate, change: Callable[[Document], None], problem: str) -> None:
     """A signed run with what no run can have ends the job with 2, before any request, and is named in words."""
-    here = stage("succeeds")
-    file = _left(here)
+    job = simulate("succeeds")
+    file = _left(job)
     _rewrite(file, change, signed=True)
 
-    played = _again(here, file)
+    played = _again(job, file)
 
     assert (played.code, played.requests) == (2, []), played.stderr
     assert f"{file} holds a run that cannot be: {problem}" in played.stderr
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
-def test_number_that_is_none(stage: MakeStage, number: str) -> None:
+def test_number_that_is_none(simulate: Simulate, number: str) -> None:
     """A number that JSON does not have, or that is infinite, makes a file that cannot be read."""
-    here = stage("succeeds")
-    file = _left(here)
+    job = simulate("succeeds")
+    file = _left(job)
     text = file.read_text("utf-8")
     file.write_text(text.replace('"hopeless": false', f'"hopeless": {number}'), "utf-8")
 
-    played = _again(here, file)
+    played = _again(job, file)
 
     assert (played.code, played.requests) == (2, [])
     assert f"cannot be read as a state file ({number} is not a finite number)" in played.stderr
 
 
-def test_verdict_that_the_chart_does_not_have(stage: MakeStage) -> None:
+def test_verdict_that_the_chart_does_not_have(simulate: Simulate) -> None:
     """A run after the conclusion whose verdict leads to no end is refused: it would not come to one."""
-    here = stage("succeeds")
-    file = _left(here, "reporting")
+    job = simulate("succeeds")
+    file = _left(job, "reporting")
     _rewrite(file, _set(*FACTS, "verdict", to="marvellous"), signed=True)
 
-    played = _again(here, file)
+    played = _again(job, file)
 
     assert (played.code, played.requests) == (2, [])
     assert "marvellous is not a verdict of START" in played.stderr
@@ -356,50 +355,50 @@ def test_verdict_that_the_chart_does_not_have(stage: MakeStage) -> None:
 
 @pytest.mark.parametrize("year", [1, 9999])
 @pytest.mark.parametrize("state", ["waiting", "awaiting_reschedule"])
-def test_dates_at_the_ends_of_time_are_bounded(stage: MakeStage, state: str, year: int) -> None:
+def test_dates_at_the_ends_of_time_are_bounded(simulate: Simulate, state: str, year: int) -> None:
     """A signed run whose dates are of the year 1 or 9999 ends in its FIVETRAN_TIMEOUT, with a code of the chart's."""
-    here = stage("rescheduled_twice")
-    file = _left(here, state)
+    job = simulate("rescheduled_twice")
+    file = _left(job, state)
     text, seconds = f"{year:04}-01-01T00:00:00Z", 253_370_764_800.0 if year == 9999 else 0.0
 
     def change(document: Document) -> None:
         run, facts = document["run"], document["run"]["facts"]
         run["started_at"] = run["wake_at"] = seconds
-        run["deadline_at"] = seconds or here.clock.wall() + 1
+        run["deadline_at"] = seconds or job.clock.wall() + 1
         facts["waited_for"] = facts["connection"]["succeeded_at"] = facts["connection"]["failed_at"] = text
         facts["baseline"].update(succeeded_at=text, failed_at=text, rescheduled_for=text, date=seconds)
         facts["connection_date"] = facts["triggered_at"] = seconds
 
     _rewrite(file, change, signed=True)
-    began = here.clock.wall()
+    began = job.clock.wall()
 
-    played = _again(here, file, FIVETRAN_TIMEOUT="300")
+    played = _again(job, file, FIVETRAN_TIMEOUT="300")
 
     assert played.code in {0, 1, 5, 8}, played.stderr
-    assert here.clock.wall() - began <= 300 + 20
+    assert job.clock.wall() - began <= 300 + 20
 
 
 @pytest.mark.parametrize("member", ["deadline_at", "wake_at"])
-def test_endless_wait_is_bounded(stage: MakeStage, member: str) -> None:
+def test_endless_wait_is_bounded(simulate: Simulate, member: str) -> None:
     """A deadline is at most FIVETRAN_TIMEOUT from now, and a wake at most the deadline, whatever the file says."""
-    here = stage("slow")
-    file = _left(here)
+    job = simulate("slow")
+    file = _left(job)
     _rewrite(file, _set("run", member, to=9e18), signed=True)
-    began = here.clock.wall()
+    began = job.clock.wall()
 
-    played = _again(here, file, FIVETRAN_TIMEOUT="40")
+    played = _again(job, file, FIVETRAN_TIMEOUT="40")
 
     assert played.code in {0, 5}
-    assert here.clock.wall() - began <= 40 + 20
+    assert job.clock.wall() - began <= 40 + 20
 
 
 # --- What is not in it ----------------------------------------------------------------------------------
 
 
-def test_no_config_in_it(stage: MakeStage) -> None:
+def test_no_config_in_it(simulate: Simulate) -> None:
     """The file has what decides and what is shown, and nothing that a source is reached with."""
-    here = stage(Scenario(connection=TELLTALE))
-    file = _left(here)
+    job = simulate(Scenario(connection=TELLTALE))
+    file = _left(job)
 
     text = file.read_text("utf-8")
     connection = json.loads(text)["run"]["facts"]["connection"]
@@ -408,37 +407,37 @@ def test_no_config_in_it(stage: MakeStage) -> None:
     assert {"id", "service", "schema", "status", "succeeded_at", "failed_at", "paused"} <= set(connection)
 
 
-def test_word_of_ours_that_is_a_token_too(stage: MakeStage) -> None:
+def test_word_of_ours_that_is_a_token_too(simulate: Simulate) -> None:
     """A token that is one of our own words does not take the verdict's place: the run is taken up all the same."""
-    here = stage(Scenario(connection=TELLTALE))
-    file = _left(here, "reporting")
+    job = simulate(Scenario(connection=TELLTALE))
+    file = _left(job, "reporting")
 
-    played = _again(here, file)
+    played = _again(job, file)
 
-    assert (played.code, len(here.syncs)) == (0, 1), played.stderr
+    assert (played.code, len(job.syncs)) == (0, 1), played.stderr
 
 
-def test_half_a_surrogate_pair(stage: MakeStage) -> None:
+def test_half_a_surrogate_pair(simulate: Simulate) -> None:
     """A text that UTF-8 cannot say is signed as it is read back."""
-    here = stage(Scenario(connection={"status": {"tasks": [{"code": "\ud800", "message": "half a pair"}]}}))
-    file = _left(here)
+    job = simulate(Scenario(connection={"status": {"tasks": [{"code": "\ud800", "message": "half a pair"}]}}))
+    file = _left(job)
 
-    played = _again(here, file)
+    played = _again(job, file)
 
-    assert (played.code, len(here.syncs)) == (0, 1), played.stderr
+    assert (played.code, len(job.syncs)) == (0, 1), played.stderr
 
 
-def test_what_this_version_wants_more_of_a_run(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_this_version_wants_more_of_a_run(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that lacks something which nobody thought of checking is damaged, not a bug of ours."""
-    here = stage("succeeds")
-    file = _left(here)
+    job = simulate("succeeds")
+    file = _left(job)
 
     def resumed(*_: object) -> Run:
         raise KeyError("jitter")
 
     monkeypatch.setattr("orchestrator.job.job.resumed", resumed)
 
-    played = _again(here, file)
+    played = _again(job, file)
 
     assert (played.code, played.requests) == (2, [])
     assert f"{file} is damaged (KeyError: 'jitter'): remove it to start afresh" in played.stderr

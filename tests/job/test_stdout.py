@@ -1,10 +1,9 @@
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from made import step
-from stage import CONNECTOR, Stage
+from simulated_job import CONNECTOR, Simulate
 
 from orchestrator.job.masking import Mask
 from orchestrator.job.result import result
@@ -58,31 +57,31 @@ def test_odd_table(tests: list[dict[str, Any]], expected: str) -> None:
     assert expected == table(tests)
 
 
-def test_test_prints_the_table(stage: Callable[..., Stage]) -> None:
+def test_test_prints_the_table(simulate: Simulate) -> None:
     """TEST prints the table alone."""
-    here = stage(Scenario(setup_tests=TESTS))
+    job = simulate(Scenario(setup_tests=TESTS))
 
-    played = here.play("TEST")
+    played = job.play("TEST")
 
     assert played.stdout == table(TESTS)
     assert played.code == 1
 
 
-def test_table_cannot_be_forged(stage: Callable[..., Stage]) -> None:
+def test_table_cannot_be_forged(simulate: Simulate) -> None:
     """A setup test's words make no line of their own."""
-    here = stage(Scenario(setup_tests=({"title": "a\nPASSED  b", "status": "FAILED\x1b[8m", "details": ["\r"]},)))
+    job = simulate(Scenario(setup_tests=({"title": "a\nPASSED  b", "status": "FAILED\x1b[8m", "details": ["\r"]},)))
 
-    played = here.play("TEST")
+    played = job.play("TEST")
 
     assert played.stdout.splitlines()[:2] == ["FAILED[8m  a PASSED  b", '             [""]']
 
 
-def test_status_prints_the_connection(stage: Callable[..., Stage]) -> None:
+def test_status_prints_the_connection(simulate: Simulate) -> None:
     """STATUS prints the connection as one JSON document, the Connect Card's secrets not."""
     card = {"token": "ey.secret", "uri": "https://fivetran.com/?auth=ey.secret"}
-    here = stage(Scenario(connection={"service": "größe", "connect_card": card}))
+    job = simulate(Scenario(connection={"service": "größe", "connect_card": card}))
 
-    played = here.play("STATUS")
+    played = job.play("STATUS")
 
     document = json.loads(played.stdout)
     assert (document["id"], document["service"]) == (CONNECTOR, "größe")
@@ -91,9 +90,9 @@ def test_status_prints_the_connection(stage: Callable[..., Stage]) -> None:
 
 
 @pytest.mark.parametrize("action", ["START", "FORCE_RESYNC"])
-def test_sync_prints_the_result(stage: Callable[..., Stage], action: str) -> None:
+def test_sync_prints_the_result(simulate: Simulate, action: str) -> None:
     """START and FORCE_RESYNC print the result as one JSON document, the same one that is the report."""
-    played = stage().play(action)
+    played = simulate().play(action)
 
     document = json.loads(played.stdout)
     assert document["action"] == action
@@ -107,11 +106,11 @@ def test_sync_prints_the_result(stage: Callable[..., Stage], action: str) -> Non
 
 
 @pytest.mark.parametrize(("action", "empty"), [("STATUS", True), ("TEST", True), ("START", False)])
-def test_nothing_to_show(stage: Callable[..., Stage], action: str, empty: bool) -> None:  # noqa: FBT001
+def test_nothing_to_show(simulate: Simulate, action: str, empty: bool) -> None:  # noqa: FBT001
     """STATUS and TEST print nothing where nothing was learned; START says why all the same."""
-    here = stage(Scenario(faults=(Fault(times=0, status=401, code="Unauthorized", message="Wrong key"),)))
+    job = simulate(Scenario(faults=(Fault(times=0, status=401, code="Unauthorized", message="Wrong key"),)))
 
-    played = here.play(action)
+    played = job.play(action)
 
     assert played.code == 3
     assert empty == (played.stdout == "")

@@ -1,7 +1,6 @@
 """FORCE_RESYNC of several tables: TABLES, from the variable to the request, the report and what is written down."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import hypothesis
 import pytest
 from forms import assert_result
 from hypothesis import strategies as st
-from stage import Stage
+from simulated_job import Simulate, SimulatedJob
 
 from orchestrator.cli import main
 from orchestrator.debugger.journal_reader import read_journal
@@ -19,7 +18,6 @@ from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
-MakeStage = Callable[..., Stage]
 BRIEF = Scenario(
     syncs=(SyncPlan(lasts=25),), schemas={"public": ("orders", "customers"), "sales.eu": ("items", "a,b.c")}
 )
@@ -31,14 +29,14 @@ class KilledError(BaseException):
     """SIGKILL: nothing gets to clean up."""
 
 
-def several(stage: Stage, text: str, **more: Any) -> Any:
+def several(job: SimulatedJob, text: str, **more: Any) -> Any:
     """FORCE_RESYNC with TABLES alone."""
-    return stage.play("FORCE_RESYNC", **{"SCHEMA": "", "TABLE": "", "TABLES": text, **more})
+    return job.play("FORCE_RESYNC", **{"SCHEMA": "", "TABLE": "", "TABLES": text, **more})
 
 
-def bodies(stage: Stage) -> list[Any]:
+def bodies(job: SimulatedJob) -> list[Any]:
     """What was asked to be re-synced."""
-    return [seen.body for seen in stage.simulator.seen if seen.operation == "resync"]
+    return [seen.body for seen in job.simulator.seen if seen.operation == "resync"]
 
 
 # --- What is accepted -----------------------------------------------------------------------------
@@ -79,13 +77,13 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert all(schema.strip() and table.strip() and (schema + table).isprintable() for schema, table in names)
 
 
-def test_tables_are_asked_for_in_one_request(stage: MakeStage) -> None:
+def test_tables_are_asked_for_in_one_request(simulate: Simulate) -> None:
     """All tables are re-synced by one request, and the log and the result say which."""
-    here = stage(BRIEF)
+    job = simulate(BRIEF)
 
-    played = several(here, LINES)
+    played = several(job, LINES)
 
-    assert (played.code, bodies(here)) == (0, [BOTH])
+    assert (played.code, bodies(job)) == (0, [BOTH])
     assert "TABLES=public.orders, public.customers" in played.stderr.replace("'", "")
     assert played.report is not None
     assert_result(played.report)
@@ -93,33 +91,33 @@ def test_tables_are_asked_for_in_one_request(stage: MakeStage) -> None:
     assert json.loads(played.stdout)["tables"] == BOTH
 
 
-def test_one_table_is_one_table(stage: MakeStage) -> None:
+def test_one_table_is_one_table(simulate: Simulate) -> None:
     """TABLES with one name is SCHEMA and TABLE: the result has all three."""
-    here = stage(BRIEF)
+    job = simulate(BRIEF)
 
-    played = several(here, "public.orders")
+    played = several(job, "public.orders")
 
-    assert (played.code, bodies(here)) == (0, [{"public": ["orders"]}])
+    assert (played.code, bodies(job)) == (0, [{"public": ["orders"]}])
     assert played.report is not None
     told = [played.report[name] for name in ("schema", "table", "tables")]
     assert told == ["public", "orders", {"public": ["orders"]}]
 
 
-def test_second_name_is_as_good(stage: MakeStage) -> None:
+def test_second_name_is_as_good(simulate: Simulate) -> None:
     """FIVETRAN_TABLES is TABLES."""
-    here = stage(BRIEF)
+    job = simulate(BRIEF)
 
-    several(here, "", FIVETRAN_TABLES=json.dumps(BOTH))
+    several(job, "", FIVETRAN_TABLES=json.dumps(BOTH))
 
-    assert bodies(here) == [BOTH]
+    assert bodies(job) == [BOTH]
 
 
-def test_page_names_the_tables(stage: MakeStage, tmp_path: Path) -> None:
+def test_page_names_the_tables(simulate: Simulate, tmp_path: Path) -> None:
     """The report's page says how many tables there were, and names the first of them."""
-    here = stage(Scenario(syncs=BRIEF.syncs, schemas={"public": tuple("abcdefg")}))
-    several(here, "\n".join(f"public.{name}" for name in "abcdefg"))
+    job = simulate(Scenario(syncs=BRIEF.syncs, schemas={"public": tuple("abcdefg")}))
+    several(job, "\n".join(f"public.{name}" for name in "abcdefg"))
 
-    assert main(["report", str(here.folder / "report" / "journal.jsonl"), "-o", str(tmp_path / "drawn")], {}) == 0
+    assert main(["report", str(job.folder / "report" / "journal.jsonl"), "-o", str(tmp_path / "drawn")], {}) == 0
 
     page = (tmp_path / "drawn" / "index.html").read_text("utf-8")
     assert "7 tables: " in page
@@ -151,9 +149,9 @@ REFUSED = {
 
 @pytest.mark.usefixtures("_undrawn")
 @pytest.mark.parametrize(("text", "problem", "fix"), REFUSED.values(), ids=REFUSED)
-def test_what_is_wrong_is_named(stage: MakeStage, text: str, problem: str, fix: str) -> None:
+def test_what_is_wrong_is_named(simulate: Simulate, text: str, problem: str, fix: str) -> None:
     """Tables in another form end the job with 2 before any request, in one line: variable, problem, fix."""
-    played = several(stage(BRIEF), text)
+    played = several(simulate(BRIEF), text)
 
     assert (played.code, played.requests) == (2, [])
     assert played.report is not None
@@ -168,43 +166,43 @@ def test_what_is_wrong_is_named(stage: MakeStage, text: str, problem: str, fix: 
     ("more", "beside"),
     [({"SCHEMA": "public", "TABLE": "orders"}, "SCHEMA and TABLE"), ({"FIVETRAN_TABLE": "orders"}, "TABLE")],
 )
-def test_tables_are_given_once(stage: MakeStage, more: dict[str, str], beside: str) -> None:
+def test_tables_are_given_once(simulate: Simulate, more: dict[str, str], beside: str) -> None:
     """TABLES beside SCHEMA or TABLE is refused, whatever they say: neither is guessed at."""
-    played = several(stage(BRIEF), LINES, **more)
+    played = several(simulate(BRIEF), LINES, **more)
 
     assert (played.code, played.requests) == (2, [])
     assert played.report is not None
     assert played.report["reasons"] == [f"TABLES: is set beside {beside}: set TABLES, or SCHEMA and TABLE"]
 
 
-def test_content_of_the_vault_is_in_no_message(stage: MakeStage, tmp_path: Path) -> None:
+def test_content_of_the_vault_is_in_no_message(simulate: Simulate, tmp_path: Path) -> None:
     """Tables from the vault are read like any, and shown as the reference."""
     vault = tmp_path / "vault.yml"
     vault.write_text("A:\n  GOOD: public.orders\n  BAD: orders\n", "utf-8")
-    here = stage(BRIEF)
+    job = simulate(BRIEF)
 
-    good = several(here, "DATAOPS_VAULT(A.GOOD)", FIVETRAN_VAULT_FILE=str(vault))
-    bad = several(here, "DATAOPS_VAULT(A.BAD)", FIVETRAN_VAULT_FILE=str(vault))
+    good = several(job, "DATAOPS_VAULT(A.GOOD)", FIVETRAN_VAULT_FILE=str(vault))
+    bad = several(job, "DATAOPS_VAULT(A.BAD)", FIVETRAN_VAULT_FILE=str(vault))
 
-    assert (good.code, bodies(here)) == (0, [{"public": ["orders"]}])
+    assert (good.code, bodies(job)) == (0, [{"public": ["orders"]}])
     assert "TABLES: what DATAOPS_VAULT(A.BAD) holds has no dot" in bad.stderr
 
 
 @pytest.mark.usefixtures("_undrawn")
 @pytest.mark.parametrize("action", ["START", "STATUS", "TEST"])
-def test_tables_matter_to_a_resync_only(stage: MakeStage, action: str) -> None:
+def test_tables_matter_to_a_resync_only(simulate: Simulate, action: str) -> None:
     """Another action has no use for TABLES, and does not look at it."""
-    assert stage(BRIEF).play(action, TABLES="$SOMETHING").code == 0
+    assert simulate(BRIEF).play(action, TABLES="$SOMETHING").code == 0
 
 
 # --- What becomes of them ---------------------------------------------------------------------------
 
 
-def test_unknown_one_is_named_with_its_like(stage: MakeStage) -> None:
+def test_unknown_one_is_named_with_its_like(simulate: Simulate) -> None:
     """Where Fivetran does not know one of several tables, its name and the names like it are in the report."""
-    here = stage(BRIEF)
+    job = simulate(BRIEF)
 
-    played = several(here, "public.orders\npublic.Customers")
+    played = several(job, "public.orders\npublic.Customers")
 
     report = played.report or {}
     assert (played.code, report["headline"]) == (4, "Fivetran does not know one of the tables")
@@ -216,23 +214,23 @@ def test_unknown_one_is_named_with_its_like(stage: MakeStage) -> None:
     assert "start a historical re-sync of the tables" in report["failure"]["purpose"]
 
 
-def test_lost_answers_speak_of_the_tables(stage: MakeStage) -> None:
+def test_lost_answers_speak_of_the_tables(simulate: Simulate) -> None:
     """What is not known to be accepted is a re-sync of the tables."""
-    here = stage(Scenario(syncs=BRIEF.syncs, faults=(Fault(on="resync", times=3, does="reset"),)))
+    job = simulate(Scenario(syncs=BRIEF.syncs, faults=(Fault(on="resync", times=3, does="reset"),)))
 
-    played = several(here, LINES, FIVETRAN_TIMEOUT="900")
+    played = several(job, LINES, FIVETRAN_TIMEOUT="900")
 
-    assert (played.code, bodies(here)) == (5, [BOTH] * 3)
+    assert (played.code, bodies(job)) == (5, [BOTH] * 3)
     assert any("whether a re-sync of the tables is under way" in line for line in (played.report or {})["advice"])
 
 
-def test_journal_holds_the_tables_and_repeats(stage: MakeStage) -> None:
+def test_journal_holds_the_tables_and_repeats(simulate: Simulate) -> None:
     """A journal tells several tables in its settings, and of one table what it has told before; both repeat."""
-    here = stage(BRIEF)
-    file = here.folder / "report" / "journal.jsonl"
+    job = simulate(BRIEF)
+    file = job.folder / "report" / "journal.jsonl"
     headers = []
     for text in ("public.orders", LINES):
-        several(here, text)
+        several(job, text)
         journal = read_journal(file)
         assert replay(journal, chart_of(journal)).facts.verdict == "succeeded"
         headers.append(json.loads(file.read_text("utf-8").partition("\n")[0])["settings"])
@@ -245,11 +243,11 @@ def test_journal_holds_the_tables_and_repeats(stage: MakeStage) -> None:
 
 @pytest.mark.usefixtures("_undrawn")
 @pytest.mark.parametrize("tables", ["public", {"public": "orders"}, {"public": [1]}, []])
-def test_forged_tables_are_refused(stage: MakeStage, capsys: pytest.CaptureFixture[str], tables: object) -> None:
+def test_forged_tables_are_refused(simulate: Simulate, capsys: pytest.CaptureFixture[str], tables: object) -> None:
     """A journal whose tables are of another form is refused in one line."""
-    here = stage(BRIEF)
-    several(here, LINES)
-    file = here.folder / "report" / "journal.jsonl"
+    job = simulate(BRIEF)
+    several(job, LINES)
+    file = job.folder / "report" / "journal.jsonl"
     first, *lines = file.read_text("utf-8").splitlines()
     header = json.loads(first)
     header["settings"]["tables"] = tables
@@ -259,41 +257,41 @@ def test_forged_tables_are_refused(stage: MakeStage, capsys: pytest.CaptureFixtu
     assert "its header is damaged (ValueError: settings.tables" in capsys.readouterr().err
 
 
-def _killed(here: Stage, text: str) -> Path:
+def _killed(job: SimulatedJob, text: str) -> Path:
     """The state file of a job that was killed while its re-sync ran."""
-    file = here.folder / "state.json"
+    file = job.folder / "state.json"
 
     def observe(run: Run, _: Step | None) -> None:
         if run.facts.triggered and run.can_be_resumed_here:
             raise KilledError
 
     with pytest.raises(KilledError):
-        several(here, text, observe=observe, FIVETRAN_STATE_FILE=str(file))
+        several(job, text, observe=observe, FIVETRAN_STATE_FILE=str(file))
     return file
 
 
-def test_run_is_taken_up_with_the_same_tables(stage: MakeStage) -> None:
+def test_run_is_taken_up_with_the_same_tables(simulate: Simulate) -> None:
     """A run of several tables goes on with these, in one re-sync; with others it is another job's."""
-    here = stage(BRIEF)
-    file = _killed(here, LINES)
+    job = simulate(BRIEF)
+    file = _killed(job, LINES)
 
-    other = several(here, "public.orders", FIVETRAN_STATE_FILE=str(file))
-    same = several(here, json.dumps(BOTH), FIVETRAN_STATE_FILE=str(file))
+    other = several(job, "public.orders", FIVETRAN_STATE_FILE=str(file))
+    same = several(job, json.dumps(BOTH), FIVETRAN_STATE_FILE=str(file))
 
     assert other.code == 2
     assert "holds the run of another job, with schema none, not public" in other.stderr
-    assert (same.code, bodies(here)) == (0, [BOTH])
+    assert (same.code, bodies(job)) == (0, [BOTH])
 
 
-def test_state_file_of_one_table_is_what_it_was(stage: MakeStage) -> None:
+def test_state_file_of_one_table_is_what_it_was(simulate: Simulate) -> None:
     """Of one table a state file has no `tables`, as files of before: it is taken up, but not for more."""
-    here = stage(BRIEF)
-    file = _killed(here, "public.orders")
+    job = simulate(BRIEF)
+    file = _killed(job, "public.orders")
     written = json.loads(file.read_text("utf-8"))
 
-    more = several(here, LINES, FIVETRAN_STATE_FILE=str(file))
-    same = here.play("FORCE_RESYNC", SCHEMA="public", TABLE="orders", FIVETRAN_STATE_FILE=str(file))
+    more = several(job, LINES, FIVETRAN_STATE_FILE=str(file))
+    same = job.play("FORCE_RESYNC", SCHEMA="public", TABLE="orders", FIVETRAN_STATE_FILE=str(file))
 
     assert (written["schema"], written["table"], "tables" in written) == ("public", "orders", False)
     assert more.code == 2
-    assert (same.code, bodies(here)) == (0, [{"public": ["orders"]}])
+    assert (same.code, bodies(job)) == (0, [{"public": ["orders"]}])

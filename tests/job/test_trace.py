@@ -94,7 +94,7 @@ def test_middle_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("cut", range(2, 12))
-def test_trail_is_taken_up_again(cut: int) -> None:
+def test_trace_is_taken_up_again(cut: int) -> None:
     """A trace that was written down and read back goes on counting, and loses no step."""
     way = "xabababababab"
     before = Trace()

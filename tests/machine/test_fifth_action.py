@@ -5,12 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from process import environment
-from stage import Stage
+from simulated_job import Simulate
 
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
@@ -81,26 +80,26 @@ def test_promises_are_about_its_effect_too(copy: Path) -> None:
     ]
 
 
-def test_it_pauses_the_connection(copy: Path, stage: Callable[..., Stage]) -> None:
+def test_it_pauses_the_connection(copy: Path, simulate: Simulate) -> None:
     """The job ends green, shows the connection, and says nothing of what should be done about a paused one."""
-    here = stage(Scenario(syncs=(SyncPlan(),)))
+    job = simulate(Scenario(syncs=(SyncPlan(),)))
 
-    done = run(copy, **here.variables("PAUSE"))
+    done = run(copy, **job.variables("PAUSE"))
 
-    report = json.loads((here.folder / "report" / "result.json").read_text("utf-8"))
-    assert (done.returncode, here.requests) == (0, ["get", "patch"]), done.stderr
-    assert here.connection.members["paused"] is True
+    report = json.loads((job.folder / "report" / "result.json").read_text("utf-8"))
+    assert (done.returncode, job.requests) == (0, ["get", "patch"]), done.stderr
+    assert job.connection.members["paused"] is True
     assert json.loads(done.stdout)["paused"] is True
     assert (report["verdict"], report["headline"]) == ("paused", "the connection is paused")
     assert (report["reasons"], report["at_fivetran"], report["advice"]) == ([], [], [])
-    assert run(copy, "replay", str(here.folder / "report" / "journal.jsonl")).stdout.endswith(": repeats\n")
+    assert run(copy, "replay", str(job.folder / "report" / "journal.jsonl")).stdout.endswith(": repeats\n")
 
 
-def test_it_ends_red_where_it_must_not(copy: Path, stage: Callable[..., Stage]) -> None:
+def test_it_ends_red_where_it_must_not(copy: Path, simulate: Simulate) -> None:
     """A key that may not change the connection ends the job with 3, and the connection is as it was."""
-    here = stage(Scenario(faults=(Fault(on="patch", status=403, code="Forbidden", message="no"),)))
+    job = simulate(Scenario(faults=(Fault(on="patch", status=403, code="Forbidden", message="no"),)))
 
-    done = run(copy, **here.variables("PAUSE"))
+    done = run(copy, **job.variables("PAUSE"))
 
-    assert (done.returncode, here.requests) == (3, ["get", "patch"]), done.stderr
-    assert here.connection.members["paused"] is False
+    assert (done.returncode, job.requests) == (3, ["get", "patch"]), done.stderr
+    assert job.connection.members["paused"] is False

@@ -4,18 +4,15 @@ Each promise is checked on a few hundred made-up worlds. The worlds are the same
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
-from conftest import mount
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pytest_httpserver import HTTPServer
-from stage import CONNECTOR, Played, Stage
+from simulated_job import CONNECTOR, Played, Simulate, SimulatedJob
 
 from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.debugger.replay import replay
@@ -86,7 +83,7 @@ VARIABLES = st.fixed_dictionaries(
 class World:
     """A made-up world and the run that it saw."""
 
-    stage: Stage
+    job: SimulatedJob
     variables: dict[str, str]
     played: Played
     began: float
@@ -94,20 +91,20 @@ class World:
     @property
     def journal(self) -> Path:
         """The run's journal."""
-        return self.stage.folder / "report" / "journal.jsonl"
+        return self.job.folder / "report" / "journal.jsonl"
 
     def posted(self, operation: str) -> list[Any]:
         """The bodies of the requests of one operation."""
-        return [seen.body for seen in self.stage.simulator.seen if seen.operation == operation]
+        return [seen.body for seen in self.job.simulator.seen if seen.operation == operation]
 
 
 @pytest.fixture(scope="module")
-def worlds(http_server: HTTPServer, tmp_path_factory: pytest.TempPathFactory) -> list[World]:
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> list[World]:
     """START, played once in each of the made-up worlds."""
     played: list[World] = []
 
     @settings(
-        max_examples=40,  # over HTTP; `make campaign` and its tests play thousands
+        max_examples=40,  # `make campaign` and its tests play thousands
         deadline=None,
         derandomize=True,
         database=None,
@@ -116,15 +113,13 @@ def worlds(http_server: HTTPServer, tmp_path_factory: pytest.TempPathFactory) ->
     )
     @given(scenario=SCENARIOS, variables=VARIABLES, jitter=st.sampled_from([0.0, 0.5, 0.99]))
     def play(scenario: Scenario, variables: dict[str, str], jitter: float) -> None:
-        here = Stage(scenario, http_server.url_for("").rstrip("/"), tmp_path_factory.mktemp("world"))
-        mount(http_server, here)
-        began = here.clock.wall()
+        job = SimulatedJob(scenario, "http://127.0.0.1", tmp_path_factory.mktemp("world"))
+        began = job.clock.wall()
         more: dict[str, Any] = dict(variables)
-        played.append(World(here, variables, here.play(jitter=jitter, **more), began))
+        played.append(World(job, variables, job.play(jitter=jitter, **more), began))
 
     with mock.patch.object(Reporter, "_draw"):  # as `_undrawn`
         play()
-    http_server.clear()
     return played
 
 
@@ -144,7 +139,7 @@ def test_never_green_with_nothing_synced(worlds: list[World]) -> None:
     """Exit code 0 means that a sync succeeded which was running when the job came, or came after it."""
     for world in worlds:
         if world.played.code == 0:
-            connection = world.stage.connection
+            connection = world.job.connection
             attached = world.variables.get("FIVETRAN_ON_RUNNING") == "attach"
             assert [
                 sync
@@ -156,7 +151,7 @@ def test_never_green_with_nothing_synced(worlds: list[World]) -> None:
 def test_never_two_syncs_where_one_was_asked_for(worlds: list[World]) -> None:
     """However often answers are lost, one sync of ours comes to its end; others were put off or restarted."""
     for world in worlds:
-        ended = [sync for sync in world.stage.syncs if sync.outcome not in {"", "reschedules", "stopped"}]
+        ended = [sync for sync in world.job.syncs if sync.outcome not in {"", "reschedules", "stopped"}]
         assert len(ended) <= 1, world.played.stderr
 
 
@@ -168,7 +163,7 @@ def test_never_red_for_a_sync_that_is_not_ours(worlds: list[World]) -> None:
             attached = world.variables.get("FIVETRAN_ON_RUNNING") == "attach"
             assert [
                 sync
-                for sync in world.stage.connection.history
+                for sync in world.job.connection.history
                 if (sync.outcome == "fails" or sync.failed_inside) and (sync.cause != "somebody" or attached)
             ], world.played.stderr
 
@@ -177,14 +172,14 @@ def test_never_longer_than_the_deadline_and_the_grace(worlds: list[World]) -> No
     """A run ends within FIVETRAN_TIMEOUT, the last call's seconds and the grace."""
     for world in worlds:
         timeout = float(world.variables.get("FIVETRAN_TIMEOUT", "300"))
-        assert world.stage.clock.wall() - world.began <= timeout + LAST_CALL + GRACE + 1
+        assert world.job.clock.wall() - world.began <= timeout + LAST_CALL + GRACE + 1
 
 
 def test_never_changes_anything_after_the_deadline(worlds: list[World]) -> None:
     """After the deadline nothing is asked for but what only reads, and the schedule is put back where told to."""
     for world in worlds:
         deadline = world.began + float(world.variables.get("FIVETRAN_TIMEOUT", "300"))
-        late = {seen.operation for seen in world.stage.simulator.seen if seen.at > deadline}
+        late = {seen.operation for seen in world.job.simulator.seen if seen.at > deadline}
         allowed = {"get", "history", "errors"}
         assert late <= ({"patch", *allowed} if "FIVETRAN_RESTORE_SCHEDULE" in world.variables else allowed)
 
@@ -203,13 +198,13 @@ def test_never_forces_or_unpauses_unless_told(worlds: list[World]) -> None:
 def test_never_triggers_with_a_stale_baseline(worlds: list[World]) -> None:
     """The baseline of a trigger is not older than the end of any sync of somebody else's."""
     for world in worlds:
-        foreign = [sync for sync in world.stage.connection.history if sync.cause == "somebody" and sync.ended_at]
+        foreign = [sync for sync in world.job.connection.history if sync.cause == "somebody" and sync.ended_at]
         for step in world.played.steps:
             if (
                 step.event == "triggered"
                 and step.facts.baseline
                 and not step.facts.restarted
-                and world.stage.scenario.dated
+                and world.job.scenario.dated
             ):
                 assert all((sync.ended_at or 0) <= step.facts.baseline["date"] + 1 for sync in foreign)
 
@@ -244,38 +239,38 @@ def test_always_the_same_again(worlds: list[World]) -> None:
 
 @pytest.mark.usefixtures("_undrawn")
 @pytest.mark.parametrize("action", ["STATUS", "TEST"])
-def test_status_and_test_never_start_a_sync(stage: Callable[..., Stage], action: str) -> None:
+def test_status_and_test_never_start_a_sync(simulate: Simulate, action: str) -> None:
     """STATUS and TEST ask for no sync, whatever happens."""
 
     @settings(max_examples=25, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
     @given(scenario=SCENARIOS, variables=VARIABLES)
     def play(scenario: Scenario, variables: dict[str, str]) -> None:
-        here = stage(scenario)
+        job = simulate(scenario)
         more: dict[str, Any] = dict(variables)
 
-        played = here.play(action, **more)
+        played = job.play(action, **more)
 
         assert set(played.requests) <= {"get", "patch", "test", "errors"}
-        assert here.syncs == []
+        assert job.syncs == []
         assert played.code in load(action).exits()
 
     play()
 
 
 @pytest.mark.usefixtures("_undrawn")
-def test_force_resync_never_asks_for_more_than_the_table(stage: Callable[..., Stage]) -> None:
+def test_force_resync_never_asks_for_more_than_the_table(simulate: Simulate) -> None:
     """FORCE_RESYNC posts just the table, never a plain sync and never an empty scope, put off or not."""
 
     @settings(max_examples=40, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
     @given(scenario=SCENARIOS, variables=VARIABLES)
     def play(scenario: Scenario, variables: dict[str, str]) -> None:
-        here = stage(scenario)
+        job = simulate(scenario)
         more: dict[str, Any] = {**variables, "FIVETRAN_ON_RUNNING": "wait"}
 
-        here.play("FORCE_RESYNC", **more)
+        job.play("FORCE_RESYNC", **more)
 
-        assert "sync" not in here.requests
-        posted = [seen for seen in here.simulator.seen if seen.operation == "resync"]
+        assert "sync" not in job.requests
+        posted = [seen for seen in job.simulator.seen if seen.operation == "resync"]
         assert all(seen.body == {"public": ["orders"]} for seen in posted)
         assert all(seen.path == f"/v1/connections/{CONNECTOR}/schemas/tables/resync" for seen in posted)
 

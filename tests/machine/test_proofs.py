@@ -411,7 +411,7 @@ def asked_for(request: Request) -> set[Tag]:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
-def test_deeds_are_those_of_the_request(call: Call) -> None:
+def test_tags_are_those_of_the_request(call: Call) -> None:
     """What a call is declared to do is what its request asks for, and what it learns from the answer."""
     done = asked_for(call.ask(SETTINGS, Facts(schedule_before="auto")))
     if call.needs == ("late_switch", "yes"):  # the same request at another time

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stage import CONNECTOR, Stage
+from simulated_job import CONNECTOR, Simulate
 
 from orchestrator.machine.loader import load
 from orchestrator.machine.position import IllegalMove
@@ -137,13 +137,13 @@ def test_deadline_after_a_failed_try_is_unavailability() -> None:
     assert bench.run.now == 20
 
 
-def test_failures_are_forgotten_after_an_outcome(stage: Callable[..., Stage]) -> None:
+def test_failures_are_forgotten_after_an_outcome(simulate: Simulate) -> None:
     """Failures are counted a state, and an answer wipes them out: seven here and seven there are not fourteen."""
     bad = {"on": "get", "times": 7}
     faults = (Fault(**bad), Fault(**bad, skip=8), Fault(**bad, skip=16))  # type: ignore[arg-type]  # a mapping
-    here = stage(Scenario(running=SyncPlan(lasts=200), syncs=(SyncPlan(lasts=60),), faults=faults))
+    job = simulate(Scenario(running=SyncPlan(lasts=200), syncs=(SyncPlan(lasts=60),), faults=faults))
 
-    played = here.play(FIVETRAN_TIMEOUT="3000")
+    played = job.play(FIVETRAN_TIMEOUT="3000")
 
     assert played.code == 0, played.stderr
 
@@ -210,11 +210,11 @@ def test_edge_is_taken_without_doing() -> None:
     assert (step.target, step.number) == ("taking_baseline", 1)
 
 
-def test_four_hours_are_a_moment_and_a_short_report(stage: Callable[..., Stage]) -> None:
+def test_four_hours_are_a_moment_and_a_short_report(simulate: Simulate) -> None:
     """A sync of four hours is waited for, and its report has a line a loop and not a line a poll."""
-    here = stage(Scenario(syncs=(SyncPlan(lasts=4 * 3600),)))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=4 * 3600),)))
 
-    played = here.play(FIVETRAN_TIMEOUT="20000", FIVETRAN_POLL_INTERVAL="60")
+    played = job.play(FIVETRAN_TIMEOUT="20000", FIVETRAN_POLL_INTERVAL="60")
 
     assert played.code == 0
     assert played.requests.count("get") > 240
@@ -222,38 +222,39 @@ def test_four_hours_are_a_moment_and_a_short_report(stage: Callable[..., Stage])
     assert len(played.report["steps"]) < 15
 
 
-def test_nothing_is_lost_between_trigger_and_deadline(stage: Callable[..., Stage]) -> None:
+def test_nothing_is_lost_between_trigger_and_deadline(simulate: Simulate) -> None:
     """One bad hour after the trigger fails nothing: polling has no limit of failures."""
-    here = stage(Scenario(syncs=(SyncPlan(lasts=5000),), faults=(Fault(on="get", skip=3, times=60),)))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=5000),), faults=(Fault(on="get", skip=3, times=60),)))
 
-    played = here.play(FIVETRAN_TIMEOUT="8000")
+    played = job.play(FIVETRAN_TIMEOUT="8000")
 
     assert played.code == 0, played.stderr
 
 
-def test_rescheduled_by_whole_days(stage: Callable[..., Stage]) -> None:
+def test_rescheduled_by_whole_days(simulate: Simulate) -> None:
     """A sync put off by days is waited for by days."""
-    here = stage(Scenario(syncs=(SyncPlan(lasts=20, ends="reschedules", again_in=200_000), SyncPlan(lasts=20))))
+    job = simulate(Scenario(syncs=(SyncPlan(lasts=20, ends="reschedules", again_in=200_000), SyncPlan(lasts=20))))
 
-    played = here.play(FIVETRAN_TIMEOUT="300000")
+    played = job.play(FIVETRAN_TIMEOUT="300000")
 
     assert played.code == 0
-    assert here.syncs[1].asked_at - here.syncs[0].asked_at > 200_000
+    assert job.syncs[1].asked_at - job.syncs[0].asked_at > 200_000
 
 
-def test_a_restored_schedule_that_fails_is_a_warning(stage: Callable[..., Stage]) -> None:
+def test_a_restored_schedule_that_fails_is_a_warning(simulate: Simulate) -> None:
     """What could not be put back is said, and the verdict stays."""
-    here = stage(Scenario(faults=(Fault(on="patch", skip=1, times=0, status=400, code="InvalidInput", message="no"),)))
+    fault = Fault(on="patch", skip=1, times=0, status=400, code="InvalidInput", message="no")
+    job = simulate(Scenario(faults=(fault,)))
 
-    played = here.play(FIVETRAN_RESTORE_SCHEDULE="1")
+    played = job.play(FIVETRAN_RESTORE_SCHEDULE="1")
 
     assert played.code == 0
     assert "could not restore the schedule" in played.stderr
 
 
-def test_the_failure_that_decided_is_the_one_told(stage: Callable[..., Stage]) -> None:
+def test_the_failure_that_decided_is_the_one_told(simulate: Simulate) -> None:
     """A failure behind the conclusion does not take the place of the verdict's own."""
-    here = stage(
+    job = simulate(
         Scenario(
             faults=(
                 Fault(on="sync", status=400, code="InvalidInput", message="the first"),
@@ -262,7 +263,7 @@ def test_the_failure_that_decided_is_the_one_told(stage: Callable[..., Stage]) -
         )
     )
 
-    played = here.play(FIVETRAN_RESTORE_SCHEDULE="1")
+    played = job.play(FIVETRAN_RESTORE_SCHEDULE="1")
 
     assert played.report is not None
     assert played.report["failure"]["message"] == "the first"
@@ -317,11 +318,11 @@ def test_a_back_off_before_a_change_is_not_sat_through_in_vain() -> None:
     assert (bench.run.state.exit, bench.run.now) == (6, 1)
 
 
-def test_what_hung_at_the_deadline_is_named(stage: Callable[..., Stage]) -> None:
+def test_what_hung_at_the_deadline_is_named(simulate: Simulate) -> None:
     """A run that the deadline cuts off in a request says which one had no answer."""
-    here = stage(Scenario(faults=(Fault(on="get", does="hang"),)))
+    job = simulate(Scenario(faults=(Fault(on="get", does="hang"),)))
 
-    played = here.play("STATUS", FIVETRAN_TIMEOUT="20")
+    played = job.play("STATUS", FIVETRAN_TIMEOUT="20")
 
     assert played.code == 5
     assert "time ran out while Fivetran did not answer" in played.stderr

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stage import Played, Stage
+from simulated_job import Played, Simulate, SimulatedJob
 
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
@@ -14,7 +14,7 @@ from orchestrator.simulator.scenario import Fault, Scenario, names
 
 
 def reasons(
-    stage: Stage, arm: Callable[[Run], None] = lambda _: None, action: str = "START", **variables: Any
+    job: SimulatedJob, arm: Callable[[Run], None] = lambda _: None, action: str = "START", **variables: Any
 ) -> tuple[Played, list[tuple[str, str]]]:
     """A played job, and (event, why) of each of its steps."""
     found = []
@@ -24,13 +24,13 @@ def reasons(
             found.append((step.event, step.why))
         arm(run)
 
-    return stage.play(action, observe, **variables), found
+    return job.play(action, observe, **variables), found
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_step_has_a_reason(stage: Callable[..., Stage], name: str) -> None:
+def test_every_step_has_a_reason(simulate: Simulate, name: str) -> None:
     """Each step of a run is explained by one line that ends like a sentence."""
-    played, found = reasons(stage(name))
+    played, found = reasons(simulate(name))
 
     assert len(found) == len(played.steps)
     assert [line for _, line in found if not line.endswith(".") or "\n" in line or len(line) < 10] == []
@@ -65,9 +65,9 @@ def test_every_step_has_a_reason(stage: Callable[..., Stage], name: str) -> None
         ("unavailable", "gave_up", "the last attempt failed"),
     ],
 )
-def test_reason(stage: Callable[..., Stage], scenario: str, event: str, words: str) -> None:
+def test_reason(simulate: Simulate, scenario: str, event: str, words: str) -> None:
     """The reason names the rule, the value or the answer that decided."""
-    _, found = reasons(stage(scenario))
+    _, found = reasons(simulate(scenario))
 
     assert [line for taken, line in found if taken == event and words in line]
 
@@ -79,12 +79,12 @@ def test_reason(stage: Callable[..., Stage], scenario: str, event: str, words: s
         ("PASSED", "Tunnel is JOB_FAILED: a setup test failed."),
     ],
 )
-def test_failed_tests_are_named(stage: Callable[..., Stage], result: str, line: str) -> None:
+def test_failed_tests_are_named(simulate: Simulate, result: str, line: str) -> None:
     """Setup tests that failed are what the verdict was decided by, and not what state the connection is in."""
     tests = ({"title": "Login", "status": result}, {"title": "Tunnel", "status": "JOB_FAILED"})
     document = {"status": {"setup_state": "connected"}}
 
-    _, found = reasons(stage(Scenario(setup_tests=tests, connection=document)), action="TEST")
+    _, found = reasons(simulate(Scenario(setup_tests=tests, connection=document)), action="TEST")
 
     assert ("tests_failed", line) in found
 
@@ -98,34 +98,34 @@ def test_failed_tests_are_named(stage: Callable[..., Stage], result: str, line: 
         ("paused", "paused", "sync_state is paused, setup_state is connected: the connection is paused."),
     ],
 )
-def test_only_what_decided_is_said(stage: Callable[..., Stage], scenario: str, event: str, line: str) -> None:
+def test_only_what_decided_is_said(simulate: Simulate, scenario: str, event: str, line: str) -> None:
     """Of an answer the reason has what decided, and nothing that is there besides."""
-    _, found = reasons(stage(scenario), FIVETRAN_RESTORE_SCHEDULE="1")
+    _, found = reasons(simulate(scenario), FIVETRAN_RESTORE_SCHEDULE="1")
 
     assert (event, line) in found
 
 
-def test_value_without_an_edge_of_its_own(stage: Callable[..., Stage]) -> None:
+def test_value_without_an_edge_of_its_own(simulate: Simulate) -> None:
     """A choice that takes the edge for everything else says what the value was."""
-    _, found = reasons(stage("rescheduled_twice"), FIVETRAN_DONT_DISABLE_SYNC="1")
+    _, found = reasons(simulate("rescheduled_twice"), FIVETRAN_DONT_DISABLE_SYNC="1")
 
     assert ("otherwise", "The freshest document's schedule type. It is auto: otherwise.") in found
 
 
-def test_call_that_was_not_made(stage: Callable[..., Stage]) -> None:
+def test_call_that_was_not_made(simulate: Simulate) -> None:
     """A deadline that strikes before a request says that nothing was sent."""
-    here = stage()
+    job = simulate()
 
-    _, found = reasons(here, lambda run: here.clock.sleep(10_000 if run.state.name == "disabling_schedule" else 0))
+    _, found = reasons(job, lambda run: job.clock.sleep(10_000 if run.state.name == "disabling_schedule" else 0))
 
     line = "the deadline struck; after the verdict, the grace ended: nothing was sent any more."
     assert ("timed_out", line) in found
 
 
-def test_signal(stage: Callable[..., Stage]) -> None:
+def test_signal(simulate: Simulate) -> None:
     """A signal is named for what it is."""
     _, found = reasons(
-        stage("slow"), lambda run: os.kill(os.getpid(), signal.SIGTERM) if run.standing.number == 6 else None
+        simulate("slow"), lambda run: os.kill(os.getpid(), signal.SIGTERM) if run.standing.number == 6 else None
     )
 
     assert ("terminated", "SIGTERM: the runner ends the job.") in found
@@ -150,31 +150,31 @@ def test_signal(stage: Callable[..., Stage]) -> None:
     ],
 )
 def test_reason_without_the_history(
-    stage: Callable[..., Stage], scenario: str, variables: dict[str, Any], event: str, words: str
+    simulate: Simulate, scenario: str, variables: dict[str, Any], event: str, words: str
 ) -> None:
     """Where the dates alone decide, the rule says that it was quiet since, or that the deadline struck."""
-    played, found = reasons(stage(scenario), **variables)
+    played, found = reasons(simulate(scenario), **variables)
 
     assert [line for taken, line in found if taken == event and words in line], (found, played.stderr)
 
 
-def test_reason_without_any_date(stage: Callable[..., Stage]) -> None:
+def test_reason_without_any_date(simulate: Simulate) -> None:
     """Where Fivetran tells no time, the baseline says so, and the history has nothing to search from."""
-    _, found = reasons(stage(Scenario(dated=False)))
+    _, found = reasons(simulate(Scenario(dated=False)))
 
     assert ("idle", "sync_state is scheduled, Fivetran's answers had no time: no sync is running.") in found
 
 
-def test_reason_of_a_resync_that_is_unconfirmed(stage: Callable[..., Stage]) -> None:
+def test_reason_of_a_resync_that_is_unconfirmed(simulate: Simulate) -> None:
     """A re-sync that is given up names how many answers were lost."""
-    here = stage(Scenario(faults=(Fault(on="resync", times=0, does="reset"),)))
+    job = simulate(Scenario(faults=(Fault(on="resync", times=0, does="reset"),)))
     found = []
 
     def observe(_: Run, step: Step | None) -> None:
         if step is not None and step.event == "unconfirmed":
             found.append(step.why)
 
-    here.play("FORCE_RESYNC", observe)
+    job.play("FORCE_RESYNC", observe)
 
     line = (
         "3 requests for the re-sync had no answer, and waiting longer would not settle it: "

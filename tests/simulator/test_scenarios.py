@@ -1,33 +1,31 @@
 """Every scenario of the simulator ends as it says, and no run breaks a promise on the way."""
 
-from collections.abc import Callable
-
 import pytest
-from stage import Stage
+from simulated_job import Simulate
 
 from orchestrator.simulator.scenario import load_scenario, names
 
 
 @pytest.mark.parametrize("name", names())
-def test_scenario_ends_as_it_says(stage: Callable[..., Stage], name: str) -> None:
+def test_scenario_ends_as_it_says(simulate: Simulate, name: str) -> None:
     """START ends in the verdict and the exit code that the scenario names."""
-    here = stage(name)
+    job = simulate(name, over_http=True)
 
-    played = here.play()
+    played = job.play()
 
     assert played.report is not None
-    assert (played.report["verdict"], played.code) == (here.scenario.verdict, here.scenario.exit_code), played.stderr
+    assert (played.report["verdict"], played.code) == (job.scenario.verdict, job.scenario.exit_code), played.stderr
 
 
 @pytest.mark.parametrize("name", names())
-def test_green_means_synced_once(stage: Callable[..., Stage], name: str) -> None:
+def test_green_means_synced_once(simulate: Simulate, name: str) -> None:
     """Exit code 0 is only given when a sync succeeded, and at most one sync of ours ran to its end."""
-    here = stage(name)
+    job = simulate(name)
 
-    played = here.play()
+    played = job.play()
 
-    succeeded = [sync for sync in here.connection.history if sync.outcome == "succeeds"]
-    ended = [sync for sync in here.syncs if sync.outcome not in {"", "reschedules"}]
+    succeeded = [sync for sync in job.connection.history if sync.outcome == "succeeds"]
+    ended = [sync for sync in job.syncs if sync.outcome not in {"", "reschedules"}]
     assert bool(succeeded) >= (played.code == 0)
     assert len(ended) <= 1
 

@@ -1,11 +1,15 @@
-"""A stage for one job: simulated Fivetran, virtual clock, captured output."""
+"""One job against a simulated Fivetran on a virtual clock, its output captured."""
 
 import io
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from in_process import sender
 
 from orchestrator.job.job import Job
 from orchestrator.machine.run import Run
@@ -36,13 +40,22 @@ class Played:
 
 
 @dataclass
-class Stage:
-    """One scenario, served at `url`; `play` runs a job against it."""
+class SimulatedJob:
+    """One scenario; `play` runs a job against it.
+
+    Attributes:
+        scenario: What Fivetran does.
+        url: Where the scenario is served.
+        folder: Where the job may write.
+        clock: The time of both.
+        over_http: The job asks over HTTP, at `url`; else it asks the simulator directly.
+    """
 
     scenario: Scenario
     url: str
     folder: Path
     clock: VirtualClock = field(default_factory=VirtualClock)
+    over_http: bool = False
 
     def __post_init__(self) -> None:
         self.on_request: Callable[[Arrival], None] = lambda _: None
@@ -72,7 +85,7 @@ class Stage:
         return [seen.operation for seen in self.simulator.seen]
 
     def variables(self, action: str = "START", **more: str) -> dict[str, str]:
-        """The variables of a job on this stage; SCHEMA and TABLE for FORCE_RESYNC are there."""
+        """The variables of the job; SCHEMA and TABLE for FORCE_RESYNC are there."""
         table = {"SCHEMA": "public", "TABLE": "orders"} if action == "FORCE_RESYNC" else {}
         return {
             "FIVETRAN_ACTION": action,
@@ -112,8 +125,9 @@ class Stage:
                 steps.append(step)
             observe(run, step)
 
+        variables = self.variables(action, **more)
         job = Job(
-            self.variables(action, **more),
+            variables,
             clock=self.clock,
             jitter=lambda: jitter,
             stdout=out,
@@ -121,7 +135,13 @@ class Stage:
             must_resume=must_resume,
             observe=both,
         )
-        code = job.run()
+        key, secret = (variables[name].strip() for name in ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET"))
+        bounded = sender(self.simulator, key, secret)
+        with nullcontext() if self.over_http else mock.patch("orchestrator.job.job.bounded", bounded):
+            code = job.run()
         path = self.folder / "report" / "result.json"
         report = json.loads(path.read_text("utf-8")) if path.is_file() else None
         return Played(code, out.getvalue(), err.getvalue(), steps, self.requests[before:], report)
+
+
+Simulate = Callable[..., SimulatedJob]  # the fixture `simulate`

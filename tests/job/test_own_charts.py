@@ -1,14 +1,13 @@
 """Charts of users' own: the example runs, a bad one is refused before any request, and the documentation is true."""
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from stage import Played, Stage
+from simulated_job import Played, Simulate, SimulatedJob
 
 from orchestrator.cli import main
 from orchestrator.job.own_chart import load_file
@@ -64,33 +63,33 @@ def test_example_is_start_with_tests_before_it() -> None:
     assert broken(own) == {}
 
 
-def test_example_starts_when_the_tests_pass(stage: Callable[..., Stage]) -> None:
+def test_example_starts_when_the_tests_pass(simulate: Simulate) -> None:
     """Setup tests that pass, with a warning, are followed by START as it is."""
-    here = stage(Scenario(syncs=(BRIEF,), setup_tests=(setup_test("PASSED"), setup_test("WARNING"))))
+    job = simulate(Scenario(syncs=(BRIEF,), setup_tests=(setup_test("PASSED"), setup_test("WARNING"))))
 
-    played = here.play("START", FIVETRAN_CHART=str(EXAMPLE))
+    played = job.play("START", FIVETRAN_CHART=str(EXAMPLE))
 
     assert (played.code, played.requests) == (0, ["test", "get", "patch", "sync", *["get"] * 3, "history"])
-    assert [sync.outcome for sync in here.syncs] == ["succeeds"]
+    assert [sync.outcome for sync in job.syncs] == ["succeeds"]
 
 
-def test_example_starts_nothing_when_a_test_fails(stage: Callable[..., Stage]) -> None:
+def test_example_starts_nothing_when_a_test_fails(simulate: Simulate) -> None:
     """A setup test that fails ends the run with 1: nothing is started, and nothing changed."""
-    here = stage(Scenario(syncs=(BRIEF,), setup_tests=(setup_test("PASSED"), setup_test("FAILED"))))
+    job = simulate(Scenario(syncs=(BRIEF,), setup_tests=(setup_test("PASSED"), setup_test("FAILED"))))
 
-    played = here.play("START", FIVETRAN_CHART=str(EXAMPLE))
+    played = job.play("START", FIVETRAN_CHART=str(EXAMPLE))
 
-    assert (played.code, played.requests, here.syncs) == (1, ["test", "errors"], [])
+    assert (played.code, played.requests, job.syncs) == (1, ["test", "errors"], [])
     assert played.report is not None
     assert (played.report["verdict"], played.report["state"]) == ("tests_failed", "failed")
     assert "Connecting: FAILED: so it is" in played.report["reasons"]
 
 
-def test_example_tests_once_where_it_waits(stage: Callable[..., Stage]) -> None:
+def test_example_tests_once_where_it_waits(simulate: Simulate) -> None:
     """While somebody else's sync is waited for, the tests are not run again."""
-    here = stage(Scenario(running=BRIEF, syncs=(BRIEF,), setup_tests=(setup_test("PASSED"),)))
+    job = simulate(Scenario(running=BRIEF, syncs=(BRIEF,), setup_tests=(setup_test("PASSED"),)))
 
-    played = here.play("START", FIVETRAN_CHART=str(EXAMPLE))
+    played = job.play("START", FIVETRAN_CHART=str(EXAMPLE))
 
     assert (played.code, played.requests.count("test"), played.requests.count("sync")) == (0, 1, 1)
 
@@ -98,9 +97,9 @@ def test_example_tests_once_where_it_waits(stage: Callable[..., Stage]) -> None:
 # --- FIVETRAN_CHART -----------------------------------------------------------------------------
 
 
-def refused(stage: Stage, path: str, action: str = "START", **more: Any) -> Played:
+def refused(job: SimulatedJob, path: str, action: str = "START", **more: Any) -> Played:
     """A job that must ask nothing."""
-    played = stage.play(action, FIVETRAN_CHART=path, **more)
+    played = job.play(action, FIVETRAN_CHART=path, **more)
 
     assert (played.code, played.requests) == (2, [])
     return played
@@ -122,17 +121,17 @@ def refused(stage: Stage, path: str, action: str = "START", **more: Any) -> Play
     ],
     ids=["law", "TOML", "promise", "another purpose"],
 )
-def test_bad_chart_is_refused(stage: Callable[..., Stage], tmp_path: Path, edit: tuple[str, str], problem: str) -> None:
+def test_bad_chart_is_refused(simulate: Simulate, tmp_path: Path, edit: tuple[str, str], problem: str) -> None:
     """A chart that breaks a law or a promise ends the job before any request, and says how to learn more."""
     path = written(tmp_path, edit)
 
-    played = refused(stage(), path)
+    played = refused(simulate(), path)
 
     assert f"FIVETRAN_CHART: {path}: {problem}" in played.stderr
     assert f"`fivetran-orchestrator check {path}` has the details" in played.stderr
 
 
-def test_chart_of_the_version_before_is_refused(stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_chart_of_the_version_before_is_refused(simulate: Simulate, tmp_path: Path) -> None:
     """A chart with an edge that went says so, and what took its place; the edges that are missing are named, too."""
     path = written(
         tmp_path,
@@ -142,30 +141,30 @@ def test_chart_of_the_version_before_is_refused(stage: Callable[..., Stage], tmp
         ),
     )
 
-    played = refused(stage(), path)
+    played = refused(simulate(), path)
 
     gone = "validating: edges.schedule_kept: went in this version; `ready` now leads to the choice 'schedule_to_switch'"
     assert f"{path}: {gone}, and a running sync is `busy`: see docs/charts.md" in played.stderr
     assert "validating: does 'validate_connection' may have the outcome 'busy', which has no edge" in played.stderr
 
 
-def test_chart_of_another_action_is_refused(stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_chart_of_another_action_is_refused(simulate: Simulate, tmp_path: Path) -> None:
     """A chart must be that of FIVETRAN_ACTION, and be there."""
-    here, path = stage(), written(tmp_path)
+    job, path = simulate(), written(tmp_path)
 
-    other, missing = refused(here, path, "TEST"), refused(here, str(tmp_path / "missing.toml"))
+    other, missing = refused(job, path, "TEST"), refused(job, str(tmp_path / "missing.toml"))
 
     assert f"FIVETRAN_CHART: {path}: action: it is the chart of START, not of TEST" in other.stderr
     assert "missing.toml: cannot be read: No such file or directory" in missing.stderr
 
 
 def test_chart_with_another_purpose_is_replayed_no_more(
-    stage: Callable[..., Stage], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    simulate: Simulate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A journal whose chart would call something else green is refused like the chart itself."""
-    here = stage(Scenario(syncs=(BRIEF,)))
-    here.play("START", FIVETRAN_CHART=written(tmp_path, ("[done]", "# mine\n[done]")))
-    journal = here.folder / "report" / "journal.jsonl"
+    job = simulate(Scenario(syncs=(BRIEF,)))
+    job.play("START", FIVETRAN_CHART=written(tmp_path, ("[done]", "# mine\n[done]")))
+    journal = job.folder / "report" / "journal.jsonl"
     fault = "green: a chart of START has succeeded, not cancelled: leave it out"
     text = journal.read_text("utf-8")
     other = text.replace('green    = \\"succeeded\\"', 'green    = \\"cancelled\\"')
@@ -178,30 +177,30 @@ def test_chart_with_another_purpose_is_replayed_no_more(
         assert fault in capsys.readouterr().err
 
 
-def test_flag_names_the_chart(stage: Callable[..., Stage], capsys: pytest.CaptureFixture[str]) -> None:
+def test_flag_names_the_chart(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
     """`run --chart` is FIVETRAN_CHART."""
-    here = stage()
+    job = simulate()
 
-    code = main(["run", "--chart", "nowhere.toml"], here.variables("START"))
+    code = main(["run", "--chart", "nowhere.toml"], job.variables("START"))
 
-    assert (code, here.requests) == (2, [])
+    assert (code, job.requests) == (2, [])
     assert "FIVETRAN_CHART: nowhere.toml: cannot be read" in capsys.readouterr().err
 
 
-def test_policies_are_the_charts(stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_policies_are_the_charts(simulate: Simulate, tmp_path: Path) -> None:
     """The values of a policy are the edges of the chart that runs, whatever they are called."""
-    here = stage(Scenario(running=BRIEF, syncs=(BRIEF,)))
+    job = simulate(Scenario(running=BRIEF, syncs=(BRIEF,)))
     path = written(tmp_path, ('edges.attach  = "waiting"', 'edges.leave_it = "concluding"'))
 
-    played = here.play("START", FIVETRAN_CHART=path, FIVETRAN_ON_RUNNING="leave_it")
+    played = job.play("START", FIVETRAN_CHART=path, FIVETRAN_ON_RUNNING="leave_it")
 
     assert (played.code, played.requests) == (7, ["get"])
-    assert "set it to wait or leave_it or restart or fail" in refused(here, path, FIVETRAN_ON_RUNNING="attach").stderr
+    assert "set it to wait or leave_it or restart or fail" in refused(job, path, FIVETRAN_ON_RUNNING="attach").stderr
 
 
-def test_verdict_without_words_of_its_own(stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_verdict_without_words_of_its_own(simulate: Simulate, tmp_path: Path) -> None:
     """Any event can be a verdict: the report names it, and says what failed."""
-    here = stage(Scenario(faults=(Fault(on="sync", status=409, code="Conflict", message="the message"),)))
+    job = simulate(Scenario(faults=(Fault(on="sync", status=409, code="Conflict", message="the message"),)))
     path = written(
         tmp_path,
         ('edges.conflict    = "considering_conflict"', 'edges.conflict    = "concluding"'),
@@ -212,7 +211,7 @@ def test_verdict_without_words_of_its_own(stage: Callable[..., Stage], tmp_path:
         ),
     )
 
-    played = here.play("START", FIVETRAN_CHART=path)
+    played = job.play("START", FIVETRAN_CHART=path)
 
     assert played.report is not None
     assert (played.code, played.report["verdict"]) == (7, "conflict")
@@ -224,9 +223,9 @@ class Killed(BaseException):
     """SIGKILL: nothing gets to clean up."""
 
 
-def test_run_goes_on_in_its_own_chart_only(stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_run_goes_on_in_its_own_chart_only(simulate: Simulate, tmp_path: Path) -> None:
     """A run that was begun with one chart is not taken up with another, the action's own included."""
-    here = stage(Scenario(syncs=(BRIEF,), setup_tests=(setup_test("PASSED"),)))
+    job = simulate(Scenario(syncs=(BRIEF,), setup_tests=(setup_test("PASSED"),)))
     variables: dict[str, Any] = {"FIVETRAN_CHART": str(EXAMPLE), "FIVETRAN_STATE_FILE": str(tmp_path / "state.json")}
 
     def die(run: Run, _: Step | None) -> None:
@@ -234,14 +233,14 @@ def test_run_goes_on_in_its_own_chart_only(stage: Callable[..., Stage], tmp_path
             raise Killed
 
     with pytest.raises(Killed):
-        here.play("START", die, **variables)
+        job.play("START", die, **variables)
     for chart in ("", written(tmp_path)):
-        other = refused(here, chart, FIVETRAN_STATE_FILE=variables["FIVETRAN_STATE_FILE"])
+        other = refused(job, chart, FIVETRAN_STATE_FILE=variables["FIVETRAN_STATE_FILE"])
 
         assert "holds an unfinished run of another chart than START has now: remove the file" in other.stderr
-    again = here.play("START", **variables)
+    again = job.play("START", **variables)
 
-    assert (again.code, len(here.syncs)) == (0, 1)
+    assert (again.code, len(job.syncs)) == (0, 1)
     assert "taken up again" in again.stderr
 
 
