@@ -722,7 +722,11 @@ def test_pair_comes_from_the_vault_when_told_so(simulate: Simulate, tmp_path: Pa
     (tmp_path / "vault.yml").write_text(f"FIVETRAN:\n DEFAULT:\n  API_KEY: {KEY}\n  {spelling}: {SECRET}\n", "utf-8")
 
     played = simulate().play(
-        FIVETRAN_API_KEY="", FIVETRAN_API_SECRET="", SET_FIVETRAN_KEYS_TO_ENV="1", DATAOPS_SECRETS_DIR=str(tmp_path)
+        over_http=True,
+        FIVETRAN_API_KEY="",
+        FIVETRAN_API_SECRET="",
+        SET_FIVETRAN_KEYS_TO_ENV="1",
+        DATAOPS_SECRETS_DIR=str(tmp_path),
     )
 
     assert played.code == 0, played.stderr
