@@ -721,8 +721,7 @@ def test_pair_comes_from_the_vault_when_told_so(simulate: Simulate, tmp_path: Pa
     """SET_FIVETRAN_KEYS_TO_ENV takes the pair from the vault, with either spelling of the secret."""
     (tmp_path / "vault.yml").write_text(f"FIVETRAN:\n DEFAULT:\n  API_KEY: {KEY}\n  {spelling}: {SECRET}\n", "utf-8")
 
-    played = simulate().play(
-        over_http=True,
+    played = simulate(over_http=True).play(
         FIVETRAN_API_KEY="",
         FIVETRAN_API_SECRET="",
         SET_FIVETRAN_KEYS_TO_ENV="1",
