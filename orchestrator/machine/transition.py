@@ -105,9 +105,6 @@ def start(chart: Chart, settings: Settings, started_at: float, facts: Facts | No
     """
     standing = Standing(chart.initial, facts or Facts(), settings.timeout, started_at=started_at)
     turn = _Turn(chart, settings, standing, 0.0, 0.0, None, 0.0)
-    if turn.state.concludes:
-        concluded = standing.facts.but(verdict="", concluded_at=0.0)
-        standing = standing._replace(facts=concluded, deadline=GRACE)
     wake, hopeless = turn.due_at(turn.state, standing.facts, standing.deadline, _Result("", standing.facts))
     return standing._replace(wake=wake, hopeless=hopeless)
 
