@@ -4,8 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from textwrap import fill
 
-from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Writing
-from orchestrator.fivetran.tags import Tag
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Tag, Writing
 from orchestrator.fivetran.vocabulary import MEANINGS, meaning_of, raised_by
 from orchestrator.machine.chart import OTHERWISE
 from orchestrator.machine.promises import PROMISES
@@ -90,9 +89,9 @@ def _effect(effect: Call | Pure | Writing) -> str:
     if isinstance(effect, Call):
         request = effect.ask(Settings("", "CONNECTOR_ID", "", ""), Facts())
         facts.insert(0, f"asks: `{request.method} {request.path.partition('?')[0]}`, to {request.purpose}")
-    if not isinstance(effect, Writing) and effect.tags:
+    if effect.tags:
         facts.append(f"as promises see it: {', '.join(tag for tag in Tag if tag in effect.tags)}")
-    if not isinstance(effect, Writing) and effect.needs:
+    if effect.needs:
         facts.append(f"comes straight after the choice `{effect.needs[0]}` at `{effect.needs[1]}`")
     lines = (f"### {effect.name}", "", meaning_of(effect.name), "", *(f"- {fact}" for fact in facts), "")
     return "\n".join(lines)

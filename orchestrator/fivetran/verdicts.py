@@ -228,11 +228,12 @@ class _End:
         wanted = "auto" if settings.restore_schedule == "auto" else was
         settled = schedule_may_change(settings, facts)
         if not settled and schedule_to_restore(settings, facts):
+            cause = "since a sync may be running, which a change might stop"
             yield (
-                f"the schedule was not restored, since a sync may be running, which a change might stop: it is {now}; "
-                f"FIVETRAN_RESTORE_SCHEDULE=auto in a later job sets it to auto"
+                f"the schedule was not restored, {cause}: it is {now}; "
+                "FIVETRAN_RESTORE_SCHEDULE=auto in a later job sets it to auto"
                 if wanted == "auto"
-                else f"the schedule was not restored to {wanted}, since a sync may be running, which a change might stop"
+                else f"the schedule was not restored to {wanted}, {cause}"
             )
         elif not settled and schedule_to_switch_late(settings, facts):
             is_now = now or "not known"

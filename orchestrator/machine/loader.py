@@ -9,8 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Writing, resyncs, tagged
-from orchestrator.fivetran.tags import TRIGGERS
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, TRIGGERS, Call, Writing, resyncs, tagged
 from orchestrator.machine.actions import ACTIONS, FOLDER
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.values.events import SIGNALS, Event

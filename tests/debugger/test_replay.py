@@ -383,7 +383,7 @@ def test_changed_request_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def forced(settings: Settings, _: Facts) -> Request:
         return Request("POST", f"/v1/connections/{settings.connector_id}/sync", "start a sync", {"force": True})
 
-    monkeypatch.setitem(effects.EFFECTS, "trigger_sync", _trigger()._replace(ask=forced))
+    monkeypatch.setitem(effects.EFFECTS, "trigger_sync", replace(_trigger(), ask=forced))
 
     divergence = _divergence("start-succeeds")
 
@@ -528,7 +528,7 @@ def _at(journal: Journal, position: int) -> Journal:
 def test_outcome_without_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     """An effect whose outcome has no edge in the chart is told, and no traceback."""
     monkeypatch.setitem(
-        effects.EFFECTS, "trigger_sync", _trigger()._replace(mean=lambda _, facts, __: Outcome(Event.UNCLEAR, facts))
+        effects.EFFECTS, "trigger_sync", replace(_trigger(), mean=lambda _, facts, __: Outcome(Event.UNCLEAR, facts))
     )
 
     assert _differences("start-succeeds") == [

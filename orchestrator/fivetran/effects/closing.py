@@ -3,11 +3,18 @@
 from typing import Literal
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.observing import attached, by_schedule, items, observed
-from orchestrator.fivetran.effects.registry import call
-from orchestrator.fivetran.effects.requests import get_sync_history, on_connection, patch, patch_schedule
+from orchestrator.fivetran.effects.observing import (
+    attached,
+    by_schedule,
+    get_sync_history,
+    items,
+    observed,
+    on_connection,
+    patch,
+    patch_schedule,
+)
+from orchestrator.fivetran.effects.registry import Tag, call
 from orchestrator.fivetran.progress import items_since, since
-from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts

@@ -2,12 +2,17 @@
 
 from typing import Literal
 
-from orchestrator.fivetran.effects.observing import attached, history_helps, items, observed
-from orchestrator.fivetran.effects.registry import call, pure
-from orchestrator.fivetran.effects.requests import get_connection, get_sync_history
+from orchestrator.fivetran.effects.observing import (
+    attached,
+    get_connection,
+    get_sync_history,
+    history_helps,
+    items,
+    observed,
+)
+from orchestrator.fivetran.effects.registry import Tag, call, pure
 from orchestrator.fivetran.effects.situation import resync_asked
 from orchestrator.fivetran.progress import Progress, Recorded, decide, decide_by_history, is_quiet
-from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer
 from orchestrator.values.facts import Facts

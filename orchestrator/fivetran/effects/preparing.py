@@ -6,10 +6,17 @@ from dataclasses import replace
 from typing import Literal
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.observing import by_condition, by_schedule, left_alone, observed
-from orchestrator.fivetran.effects.registry import call, pure
-from orchestrator.fivetran.effects.requests import get_connection, on_connection, patch, patch_schedule
-from orchestrator.fivetran.tags import Tag
+from orchestrator.fivetran.effects.observing import (
+    by_condition,
+    by_schedule,
+    get_connection,
+    left_alone,
+    observed,
+    on_connection,
+    patch,
+    patch_schedule,
+)
+from orchestrator.fivetran.effects.registry import Tag, call, pure
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.observing import items, observed
-from orchestrator.fivetran.effects.registry import call, pure
-from orchestrator.fivetran.effects.requests import get_connection, get_history, on_connection
+from orchestrator.fivetran.effects.observing import get_connection, get_history, items, observed, on_connection
+from orchestrator.fivetran.effects.registry import Tag, call, pure
 from orchestrator.fivetran.progress import decide
-from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts

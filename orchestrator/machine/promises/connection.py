@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from orchestrator.fivetran.tags import Tag
+from orchestrator.fivetran.effects import Tag
 from orchestrator.machine.chart import Kind
 from orchestrator.machine.promises.paths import Edge, Place, Promise
 from orchestrator.values.events import Event

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from orchestrator.fivetran.effects import EFFECTS, Call
-from orchestrator.fivetran.tags import TRIGGERS, Tag
+from orchestrator.fivetran.effects import EFFECTS, TRIGGERS, Call, Tag
 from orchestrator.machine.chart import Chart, Kind, State
 
 __all__ = ["Edge", "Path", "Place", "Promise"]
