@@ -9,13 +9,11 @@ from orchestrator.fivetran.vocabulary import MEANINGS, meaning_of, raised_by
 from orchestrator.machine.chart import OTHERWISE
 from orchestrator.machine.promises import PROMISES
 from orchestrator.values.events import SIGNALS, Event
-from orchestrator.values.exchange import TRANSIENT
+from orchestrator.values.exchange import OF_POSTS, TRANSIENT
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
 
 __all__ = ["page"]
-
-POSTS_ONLY = (Event.ANSWER_LOST, Event.CONFLICT)
 
 PREFACE = """\
 # The vocabulary of charts
@@ -38,11 +36,11 @@ def page() -> str:
 
 
 def _effects() -> Iterator[str]:
-    requests = [event for event in Event if raised_by(event) == "client" and event not in POSTS_ONLY]
+    requests = [event for event in Event if raised_by(event) == "client" and event not in OF_POSTS]
     yield "## Effects\n"
     yield _paragraph(
         "An effect needs an edge for each of its outcomes. One that asks Fivetran needs edges for what can become of "
-        f"its request, too: {_words(requests)} and `{Event.TIMED_OUT}`; for a POST also {_words(POSTS_ONLY)}; before "
+        f"its request, too: {_words(requests)} and `{Event.TIMED_OUT}`; for a POST also {_words(sorted(OF_POSTS))}; before "
         f"the conclusion also {_words(sorted(SIGNALS))}. With an edge `{Event.GAVE_UP}` a state gives up after its "
         "last attempt, without it never. Only a transient failure "
         f"({_words(event for event in Event if event in TRANSIENT)}) may lead back to its own state, after a counted "

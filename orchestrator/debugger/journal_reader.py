@@ -355,4 +355,4 @@ def _failure(document: Mapping[str, Any]) -> Failure:
     if unknown := set(how).difference(_FAILURE):
         raise ValueError(f"failure.{min(unknown)} is unknown")
     check_members("failure", how, {name: _FAILURE[name] for name in how})
-    return FAILURES[document["event"]](document["message"], **how)
+    return Failure(FAILURES[document["event"]], document["message"], **how)

@@ -1,6 +1,6 @@
 """The client: one session, one request a call, and nothing decided.
 
-It translates exceptions and statuses into the error tree of `orchestrator.values.exchange`. It does
+It translates exceptions and statuses into the failures of `orchestrator.values.exchange`. It does
 not retry, wait or follow redirects. The one module that imports `requests`. A request may be made on
 another thread, and be cut off there; what it comes to is worked out in the caller's.
 """
@@ -27,18 +27,12 @@ from urllib3.util import parse_url
 from orchestrator import __version__
 from orchestrator.fivetran import response_body
 from orchestrator.fivetran.sockets import POOLS, Sending, Unconnected, reason
+from orchestrator.values.events import Event
 from orchestrator.values.exchange import (
     Answer,
-    AnswerLost,
-    Conflict,
     Cut,
     Failure,
-    NotFound,
-    RateLimited,
-    Refused,
-    Rejected,
     Request,
-    Unavailable,
     unanswered,
 )
 from orchestrator.values.settings import LOOPBACK
@@ -165,7 +159,7 @@ class Client:
                 after which nothing of the request is sent any more.
 
         Returns:
-            The answer; or why there is no usable one: the Failure's class says what that means.
+            The answer; or why there is no usable one: the Failure's event says what that means.
         """
         sending, session = Sending(), self._session
         received: Exchanged = Cut.LIMIT
@@ -209,32 +203,36 @@ class Client:
         try:
             target, proxy = self._way()
         except ValueError as odd:
-            return Rejected(str(odd))
+            return Failure(Event.REJECTED, str(odd))
         way = f"{target} through the proxy {proxy}" if proxy else target
         causes = list(_causes(error))
         passed = {frame.f_code.co_name for cause in causes for frame, _ in walk_tb(cause.__traceback__)}
         if "cert_verify" in passed or ("ssl_wrap_socket" in passed and "_ssl_wrap_socket_impl" not in passed):
             bundle = "the CA bundle (REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE) cannot be used"
-            return Rejected(f"{bundle}: {self._last(causes)}: name a file of certificates in PEM form")
+            return Failure(Event.REJECTED, f"{bundle}: {self._last(causes)}: name a file of certificates in PEM form")
         if any(isinstance(cause, _ODD_ADDRESS) for cause in causes):
-            return Rejected("FIVETRAN_API_URL is not an address that can be connected to: correct it")
+            return Failure(Event.REJECTED, "FIVETRAN_API_URL is not an address that can be connected to: correct it")
         if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-            return Unavailable(
+            return Failure(
+                Event.UNAVAILABLE,
                 f"the TLS certificate of {way} is not trusted ({self._last(causes)}); behind a proxy that "
-                "inspects TLS, set REQUESTS_CA_BUNDLE to its certificate"
+                "inspects TLS, set REQUESTS_CA_BUNDLE to its certificate",
             )
         for cause in causes:
             if isinstance(cause, Unconnected):
-                return Unavailable(f"cannot connect to {way}: {cause.why}")
+                return Failure(Event.UNAVAILABLE, f"cannot connect to {way}: {cause.why}")
         if "ssl_wrap_socket" in passed:
-            return Unavailable(f"cannot connect to {way}: the TLS handshake failed: {self._last(causes)}")
+            return Failure(
+                Event.UNAVAILABLE, f"cannot connect to {way}: the TLS handshake failed: {self._last(causes)}"
+            )
         if "_tunnel" in passed or any(isinstance(cause, ProxyError) for cause in causes):
             words = self._last(causes).removeprefix("tunnel connection failed: ")
             if words.startswith(str(int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED))):
-                return Rejected(
-                    f"cannot connect to {way}: the proxy answered {words}: it rejected the proxy's credentials"
+                return Failure(
+                    Event.REJECTED,
+                    f"cannot connect to {way}: the proxy answered {words}: it rejected the proxy's credentials",
                 )
-            return Unavailable(f"cannot connect to {way}: the proxy answered {words}")
+            return Failure(Event.UNAVAILABLE, f"cannot connect to {way}: the proxy answered {words}")
         said = str(causes[-1]) or type(causes[-1]).__name__  # a part of the answer may be in it
         return unanswered(request, response_body.words(f"{type(error).__name__}: {said}", self._mask))
 
@@ -326,7 +324,7 @@ def interpret(
         mask: Takes the secrets out of words from outside, before they are cut.
 
     Raises:
-        Failure: It is no usable answer; the class says what that means.
+        Failure: It is no usable answer; its event says what that means.
     """
     if len(body) > LARGEST:
         raise _too_large(request, status)
@@ -386,7 +384,8 @@ def _refusal(
         words = f"redirected to {target!r}; redirects are not followed with credentials"
     elif received.status == HTTPStatus.PAYMENT_REQUIRED and code:
         words = "the Fivetran account's trial or plan has expired (402)" + (f": {message}" if message else "")
-    return _kind(request, received.status, code)(
+    return Failure(
+        _kind(request, received.status, code),
         words,
         status=received.status,
         code=code,
@@ -398,21 +397,21 @@ def _refusal(
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-def _kind(request: Request, status: int, code: str) -> type[Failure]:
+def _kind(request: Request, status: int, code: str) -> Event:
     """What a status means; `code` is Fivetran's, or "" where a proxy or a gateway speaks."""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unavailable if request.repeatable else AnswerLost
+        return Event.UNAVAILABLE if request.repeatable else Event.ANSWER_LOST
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimited
+        return Event.RATE_LIMITED
     if status == HTTPStatus.CONFLICT and not request.repeatable:
-        return Conflict
+        return Event.CONFLICT
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return Refused if code else Unavailable
+        return Event.REFUSED if code else Event.UNAVAILABLE
     if status == HTTPStatus.NOT_FOUND:
         if code == "NotFound":  # there is no such path: a wrong address, unless it was right before
-            return Unavailable if request.known else Rejected
-        return NotFound if code else Unavailable
-    return Rejected
+            return Event.UNAVAILABLE if request.known else Event.REJECTED
+        return Event.NOT_FOUND if code else Event.UNAVAILABLE
+    return Event.REJECTED
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -7,6 +7,7 @@ from inspect import getdoc
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Pure
 from orchestrator.values.events import Event
+from orchestrator.values.exchange import FAILURES
 
 __all__ = ["MEANINGS", "meaning_of", "raised_by"]
 
@@ -55,10 +56,6 @@ MEANINGS: dict[Event, str] = {
 }
 
 _DRIVER = (Event.WAITED, Event.TIMED_OUT, Event.TOO_LATE, Event.GAVE_UP, Event.INTERRUPTED, Event.TERMINATED)
-_CLIENT = (
-    *(Event.RATE_LIMITED, Event.UNAVAILABLE, Event.ANSWER_LOST, Event.CONFLICT),
-    *(Event.REFUSED, Event.NOT_FOUND, Event.REJECTED),
-)
 
 
 def meaning_of(name: str, kind: str | None = None) -> str:
@@ -83,7 +80,7 @@ def raised_by(event: str) -> str:
     """Who raises an event: "effect", "client" or "driver"; "choice" for a value that one branches on."""
     if event in _DRIVER:
         return "driver"
-    if event in _CLIENT:
+    if event in FAILURES:
         return "client"
     return "effect" if event in set(Event) else "choice"
 

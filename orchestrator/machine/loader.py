@@ -13,16 +13,7 @@ from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, TRIGGERS, Ca
 from orchestrator.machine.actions import ACTIONS, FOLDER
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.values.events import SIGNALS, Event
-from orchestrator.values.exchange import (
-    TRANSIENT,
-    AnswerLost,
-    Conflict,
-    NotFound,
-    RateLimited,
-    Refused,
-    Rejected,
-    Unavailable,
-)
+from orchestrator.values.exchange import FAILURES, OF_POSTS, TRANSIENT
 from orchestrator.values.parsing import parse_toml
 
 __all__ = ["ChartError", "load", "packaged_source", "parse", "prove"]
@@ -39,8 +30,6 @@ _GONE = {
     "schedule_kept": "went in this version; `ready` now leads to the choice 'schedule_to_switch', and a running sync "
     "is `busy`: see docs/charts.md",
 }
-_CLIENT_EVENTS = frozenset({failure.event for failure in (RateLimited, Unavailable, Refused, NotFound, Rejected)})
-_POST_EVENTS = frozenset({failure.event for failure in (AnswerLost, Conflict)})
 
 
 class ChartError(ValueError):
@@ -353,7 +342,7 @@ def _possible(chart: Chart, state: State) -> tuple[set[str], set[str]]:
     effect = EFFECTS[state.operand]
     if not isinstance(effect, Call):
         return set(effect.outcomes), set()
-    failures = {*_CLIENT_EVENTS, *(_POST_EVENTS if effect.method == "POST" else ())}
+    failures = FAILURES.keys() - (set() if effect.method == "POST" else OF_POSTS)
     return {*effect.outcomes, *failures, Event.TIMED_OUT}, {Event.GAVE_UP}
 
 

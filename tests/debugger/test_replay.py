@@ -29,7 +29,7 @@ from orchestrator.machine.transition import request_of
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer, Cut, Failure, Request, Unavailable
+from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.outcome import Outcome
 from orchestrator.values.settings import Settings
@@ -138,7 +138,7 @@ def test_signal_in_the_middle_of_a_call_behind_the_conclusion(tmp_path: Path) ->
             signals.append(Event.TERMINATED)
             assert run.deadline == run.now + GRACE_AFTER_SIGNAL  # as whoever shows the run would see it
             clock.sleep(0.75)
-            return Unavailable("a bad moment")
+            return Failure(Event.UNAVAILABLE, "a bad moment")
         assert seconds < 30
         return Answer(data={"paused": True, "schedule_type": "manual"}, date=clock.wall())
 
@@ -217,7 +217,7 @@ class _Moody:
             return Cut.LIMIT
         self.clock.sleep(took)
         if 1 < self.sent <= 1 + self.failing:
-            return Unavailable("a bad moment", retry_after=self.retry_after)
+            return Failure(Event.UNAVAILABLE, "a bad moment", retry_after=self.retry_after)
         state = "syncing" if self.sent > 6 else "scheduled"
         document = {"schedule_type": "auto", "status": {"sync_state": state, "setup_state": "connected"}}
         return Answer(data={} if request.method == "POST" else document, date=self.clock.wall())
