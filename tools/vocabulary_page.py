@@ -40,9 +40,9 @@ def _effects() -> Iterator[str]:
     yield "## Effects\n"
     yield _paragraph(
         "An effect needs an edge for each of its outcomes. One that asks Fivetran needs edges for what can become of "
-        f"its request, too: {_words(requests)} and `{Event.TIMED_OUT}`; for a POST also {_words(sorted(OF_POSTS))}; before "
-        f"the conclusion also {_words(sorted(SIGNALS))}. With an edge `{Event.GAVE_UP}` a state gives up after its "
-        "last attempt, without it never. Only a transient failure "
+        f"its request, too: {_words(requests)} and `{Event.TIMED_OUT}`; for a POST also {_words(sorted(OF_POSTS))}; "
+        f"before the conclusion also {_words(sorted(SIGNALS))}. With an edge `{Event.GAVE_UP}` a state gives up after "
+        "its last attempt, without it never. Only a transient failure "
         f"({_words(event for event in Event if event in TRANSIENT)}) may lead back to its own state, after a counted "
         "back-off."
     )

@@ -123,9 +123,7 @@ class Client:
     ) -> None:
         self._url = url.rstrip("/")
         self._auth = HTTPBasicAuth(key, secret)
-        self._now = now
-        self._hide = hide
-        self._mask = mask
+        self._reader = _Reader(now, hide, mask)
         # A simulator on this machine is not behind the proxy that the environment names.
         loopback = urlsplit(url).hostname in LOOPBACK
         self._proxies = dict.fromkeys(("http", "https", "all"), "") if loopback else {}
@@ -174,7 +172,7 @@ class Client:
         if isinstance(received, Exception):
             return self._translated(request, received)
         try:
-            return _read(request, received, self._now, self._hide, self._mask)
+            return self._reader.read(request, received)
         except Failure as failure:
             if received.status < HTTPStatus.MULTIPLE_CHOICES:
                 session.close()  # its length may be wrong, and its rest is not the next answer
@@ -234,10 +232,10 @@ class Client:
                 )
             return Failure(Event.UNAVAILABLE, f"cannot connect to {way}: the proxy answered {words}")
         said = str(causes[-1]) or type(causes[-1]).__name__  # a part of the answer may be in it
-        return unanswered(request, response_body.words(f"{type(error).__name__}: {said}", self._mask))
+        return unanswered(request, response_body.words(f"{type(error).__name__}: {said}", self._reader.mask))
 
     def _last(self, causes: list[BaseException]) -> str:
-        return response_body.words(reason(causes[-1]), self._mask)
+        return response_body.words(reason(causes[-1]), self._reader.mask)
 
     def _way(self) -> tuple[str, str]:
         """Host and port of the API and of the proxy in between, or "", without credentials.
@@ -329,75 +327,71 @@ def interpret(
     if len(body) > LARGEST:
         raise _too_large(request, status)
     received = _Received(status, responses.get(status, ""), CaseInsensitiveDict(headers), body)
-    return _read(request, received, now, hide, mask)
+    return _Reader(now, hide, mask).read(request, received)
 
 
-def _read(
-    request: Request,
-    received: _Received,
-    now: Callable[[], float],
-    hide: Callable[[str], None],
-    mask: Callable[[str], str],
-) -> Answer:
-    value = response_body.scrubbed(response_body.parse(received.body), hide)
-    body = value if isinstance(value, dict) else {}
-    code = body.get("code")
-    code = (
-        response_body.words(code, mask, response_body.LONGEST_CODE) if isinstance(code, str) else ""
-    )  # Fivetran's is a text
-    message = response_body.words(body.get("message"), mask)
-    request_id = response_body.words(received.headers.get("X-Request-Id", ""), mask, response_body.LONGEST_CODE)
-    if received.status >= HTTPStatus.MULTIPLE_CHOICES:
-        excerpt = "" if message or code else _excerpt(received, value, mask)
-        raise _refusal(request, received, (code, message, excerpt, request_id), now(), mask)
-    data = body.get("data")
-    if not code or (request.wants_data and not isinstance(data, dict)):
-        said = "JSON, but not the documented one" if body else "not JSON from Fivetran"
-        text = f"the answer is {said}: {_excerpt(received, value, mask)}"
-        raise unanswered(request, text, status=received.status)
-    date = _date(received.headers.get("Date", ""))
-    kept, was_cut = response_body.bounded(data, mask) if isinstance(data, dict) else ({}, False)
-    return Answer(
-        status=received.status,
-        code=code,
-        message=message,
-        data=kept,
-        date=now() if date is None else date,
-        dated=date is not None,
-        request_id=request_id,
-        cut=was_cut,
-    )
+class _Reader(NamedTuple):
+    """Reads answers; the members are those of `interpret`."""
 
+    now: Callable[[], float]
+    hide: Callable[[str], None]
+    mask: Callable[[str], str]
 
-def _excerpt(received: _Received, value: Any, mask: Callable[[str], str]) -> str:  # noqa: ANN401  # any JSON
-    return response_body.excerpt(received.body, value, received.headers.get("Content-Type", ""), mask)
+    def read(self, request: Request, received: _Received) -> Answer:
+        value = response_body.scrubbed(response_body.parse(received.body), self.hide)
+        body = value if isinstance(value, dict) else {}
+        code = self.short(body["code"]) if isinstance(body.get("code"), str) else ""  # Fivetran's is a text
+        message = response_body.words(body.get("message"), self.mask)
+        request_id = self.short(received.headers.get("X-Request-Id", ""))
+        if received.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise Failure(
+                _event(request, received.status, code),
+                self._refusal(received, value, code, message),
+                status=received.status,
+                code=code,
+                retry_after=_retry_after(received, self.now(), LONGEST_WAIT if code else LONGEST_WAIT_OF_OTHERS),
+                request_id=request_id,
+            )
+        data = body.get("data")
+        if not code or (request.wants_data and not isinstance(data, dict)):
+            said = "JSON, but not the documented one" if body else "not JSON from Fivetran"
+            text = f"the answer is {said}: {self._excerpt(received, value)}"
+            raise unanswered(request, text, status=received.status)
+        date = _date(received.headers.get("Date", ""))
+        kept, was_cut = response_body.bounded(data, self.mask) if isinstance(data, dict) else ({}, False)
+        return Answer(
+            status=received.status,
+            code=code,
+            message=message,
+            data=kept,
+            date=self.now() if date is None else date,
+            dated=date is not None,
+            request_id=request_id,
+            cut=was_cut,
+        )
 
+    def short(self, text: str) -> str:
+        return response_body.words(text, self.mask, response_body.LONGEST_CODE)
 
-def _refusal(
-    request: Request, received: _Received, told: tuple[str, str, str, str], now: float, mask: Callable[[str], str]
-) -> Failure:
-    """The failure of an answer that is not a success; `told` is its code, message, excerpt and request id."""
-    code, message, excerpt, request_id = told
-    words = message or (f"not Fivetran's answer: {excerpt}" if excerpt else response_body.words(received.reason, mask))
-    if received.status in _REDIRECTS and "Location" in received.headers:
-        target = response_body.words(received.headers["Location"], mask, response_body.LONGEST_CODE)
-        words = f"redirected to {target!r}; redirects are not followed with credentials"
-    elif received.status == HTTPStatus.PAYMENT_REQUIRED and code:
-        words = "the Fivetran account's trial or plan has expired (402)" + (f": {message}" if message else "")
-    return Failure(
-        _kind(request, received.status, code),
-        words,
-        status=received.status,
-        code=code,
-        retry_after=_retry_after(received, now, LONGEST_WAIT if code else LONGEST_WAIT_OF_OTHERS),
-        request_id=request_id,
-    )
+    def _excerpt(self, received: _Received, value: Any) -> str:  # noqa: ANN401  # any JSON
+        return response_body.excerpt(received.body, value, received.headers.get("Content-Type", ""), self.mask)
+
+    def _refusal(self, received: _Received, value: Any, code: str, message: str) -> str:  # noqa: ANN401  # any JSON
+        """Why an answer is not a success."""
+        if received.status in _REDIRECTS and "Location" in received.headers:
+            target = self.short(received.headers["Location"])
+            return f"redirected to {target!r}; redirects are not followed with credentials"
+        if received.status == HTTPStatus.PAYMENT_REQUIRED and code:
+            return "the Fivetran account's trial or plan has expired (402)" + (f": {message}" if message else "")
+        if not message and not code:
+            return f"not Fivetran's answer: {self._excerpt(received, value)}"
+        return message or response_body.words(received.reason, self.mask)
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-def _kind(request: Request, status: int, code: str) -> Event:
+def _event(request: Request, status: int, code: str) -> Event:
     """What a status means; `code` is Fivetran's, or "" where a proxy or a gateway speaks."""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Event.UNAVAILABLE if request.repeatable else Event.ANSWER_LOST

@@ -23,8 +23,7 @@ from typing import Any, Literal
 
 from orchestrator.fivetran import documents
 from orchestrator.values.events import Event
-from orchestrator.values.facts import Facts
-from orchestrator.values.outcome import Outcome
+from orchestrator.values.facts import Facts, Outcome
 
 __all__ = [
     "Progress",

@@ -66,7 +66,7 @@ def parse(text: str, name: str, action: str | None = None) -> Chart:
         document = parse_toml(text)
     except ValueError as error:
         raise ChartError(f"{name}: {error}") from error
-    builder = _Builder(name, action, document, text)
+    builder = _Builder(action, document, text)
     chart = replace(builder.build(), source=text)
     faults = builder.faults or prove(chart)
     if faults:
@@ -86,8 +86,7 @@ def prove(chart: Chart) -> list[str]:
 class _Builder:
     """Turns the document into a chart and collects what is wrong with its form."""
 
-    def __init__(self, name: str, action: str | None, document: Mapping[str, Any], text: str) -> None:
-        self.name = name
+    def __init__(self, action: str | None, document: Mapping[str, Any], text: str) -> None:
         self.document = document
         self.faults: list[str] = []
         self.action = self._action(action)
@@ -116,7 +115,8 @@ class _Builder:
         states = {name: self._state(name, table) for name, table in self.tables.items() if self._is_state(name, table)}
         initial = self.document.get("initial")
         texts = {"title": self.document.get("title", self.action), "about": self.document.get("about", "")}
-        self.faults += [f"{key}: {text!r} is not a text" for key, text in texts.items() if not isinstance(text, str)]
+        for key, text in texts.items():
+            self._is(key, text, str, "a text")
         if initial is None:
             self.faults.append("initial: is missing: name the first state")
         elif not isinstance(initial, str) or initial not in states:
@@ -149,8 +149,7 @@ class _Builder:
             if not several and not packaged and self.action in ACTIONS:
                 self.faults.append(f"{key}: is missing")
             return packaged
-        if several and not isinstance(given, list):
-            self.faults.append(f"{key}: {given!r} is not a list")
+        if several and not self._is(key, given, list, "a list"):
             return ()
         values = tuple(given) if several else (given,)
         unknown = [value for value in values if value not in known]
@@ -169,22 +168,20 @@ class _Builder:
             self.faults.append(f"{name}: unknown key")
         return isinstance(table, dict)
 
-    def _table(self, where: str, value: object) -> Mapping[str, Any]:
+    def _is(self, where: str, value: object, kind: type, words: str) -> bool:
+        """Whether the value is of a kind; else that is a fault."""
+        if not isinstance(value, kind):
+            self.faults.append(f"{where}: {value!r} is not {words}")
+        return isinstance(value, kind)
+
+    def _table(self, where: str, value: Any) -> Mapping[str, Any]:  # noqa: ANN401  # any TOML
         """The value where it is a table; else it is a fault, and empty."""
-        if isinstance(value, dict):
-            return value
-        self.faults.append(f"{where}: {value!r} is not a table")
-        return {}
+        return value if self._is(where, value, dict, "a table") else {}
 
     def _edges(self, where: str, value: object) -> dict[str, str]:
         """Event -> target of those edges that have one."""
-        edges = {}
-        for event, target in self._table(where, value).items():
-            if isinstance(target, str):
-                edges[event] = target
-            else:
-                self.faults.append(f"{where}.{event}: {target!r} is not a state's name")
-        return edges
+        table = self._table(where, value).items()
+        return {key: name for key, name in table if self._is(f"{where}.{key}", name, str, "a state's name")}
 
     def _state(self, name: str, table: Mapping[str, Any]) -> State:
         for key in table:
@@ -221,18 +218,14 @@ class _Builder:
         edges = self._edges(f"{name}: edges", table.get("edges", {}))
         groups: dict[str, str] = {}
         also = table.get("also", [])
-        if not isinstance(also, list):
-            self.faults.append(f"{name}: also: {also!r} is not a list of groups")
-            also = []
-        for group in also:
+        for group in also if self._is(f"{name}: also", also, list, "a list of groups") else []:
             if not isinstance(group, str) or group not in self.groups:
                 self.faults.append(f"{name}: also: unknown group {group!r}")
                 continue
-            for event, target in self.groups[group].items():
-                if event in edges:
-                    self.faults.append(f"{name}: {event} comes from the group {group!r} and from elsewhere")
-                edges[event] = target
-                groups[event] = group
+            twice = [event for event in self.groups[group] if event in edges]
+            self.faults += [f"{name}: {event} comes from the group {group!r} and from elsewhere" for event in twice]
+            edges.update(self.groups[group])
+            groups.update(dict.fromkeys(self.groups[group], group))
         return {event: name if target == SAME else target for event, target in edges.items()}, groups
 
 

@@ -116,10 +116,11 @@ class Answer:
         return self.date - self.took if self.dated else None
 
 
+@dataclass(eq=False)
 class Failure(Exception):  # noqa: N818  # the field calls these outcomes, not errors
     """A request that got no usable answer.
 
-    Args:
+    Attributes:
         event: How it failed; one of `FAILURES`.
         message: What happened, for people: Fivetran's words where there are any.
         status: HTTP status, or None when there was none.
@@ -128,23 +129,12 @@ class Failure(Exception):  # noqa: N818  # the field calls these outcomes, not e
         request_id: Fivetran's id of the request, or "".
     """
 
-    def __init__(
-        self,
-        event: Event,
-        message: str,
-        *,
-        status: int | None = None,
-        code: str = "",
-        retry_after: float | None = None,
-        request_id: str = "",
-    ) -> None:
-        super().__init__(message)
-        self.event = event
-        self.message = message
-        self.status = status
-        self.code = code
-        self.retry_after = retry_after
-        self.request_id = request_id
+    event: Event
+    message: str
+    status: int | None = field(default=None, kw_only=True)
+    code: str = field(default="", kw_only=True)
+    retry_after: float | None = field(default=None, kw_only=True)
+    request_id: str = field(default="", kw_only=True)
 
     def __str__(self) -> str:
         prefix = " ".join(str(part) for part in (self.status, self.code) if part)

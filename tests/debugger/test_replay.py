@@ -30,8 +30,7 @@ from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
-from orchestrator.values.facts import Facts
-from orchestrator.values.outcome import Outcome
+from orchestrator.values.facts import Facts, Outcome
 from orchestrator.values.settings import Settings
 
 Capture = pytest.CaptureFixture[str]

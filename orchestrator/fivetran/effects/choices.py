@@ -3,10 +3,11 @@
 from typing import Literal
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.observing import SWITCHES, history_helps
 from orchestrator.fivetran.effects.registry import CHOICES, Choice, choice, pause
 from orchestrator.fivetran.effects.situation import (
+    SWITCHES,
     has_sync,
+    history_helps,
     resync_failed,
     schedule_may_change,
     schedule_to_restore,

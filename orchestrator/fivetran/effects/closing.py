@@ -3,7 +3,8 @@
 from typing import Literal
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.observing import (
+from orchestrator.fivetran.effects.registry import Tag, call
+from orchestrator.fivetran.effects.situation import (
     attached,
     by_schedule,
     get_sync_history,
@@ -13,13 +14,11 @@ from orchestrator.fivetran.effects.observing import (
     patch,
     patch_schedule,
 )
-from orchestrator.fivetran.effects.registry import Tag, call
 from orchestrator.fivetran.progress import items_since, since
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
-from orchestrator.values.facts import Facts
+from orchestrator.values.facts import Facts, Outcome
 from orchestrator.values.formatting import plain
-from orchestrator.values.outcome import Outcome
 from orchestrator.values.settings import Settings
 
 

@@ -2,21 +2,20 @@
 
 from typing import Literal
 
-from orchestrator.fivetran.effects.observing import (
+from orchestrator.fivetran.effects.registry import Tag, call, pure
+from orchestrator.fivetran.effects.situation import (
     attached,
     get_connection,
     get_sync_history,
     history_helps,
     items,
     observed,
+    resync_asked,
 )
-from orchestrator.fivetran.effects.registry import Tag, call, pure
-from orchestrator.fivetran.effects.situation import resync_asked
 from orchestrator.fivetran.progress import Progress, Recorded, decide, decide_by_history, is_quiet
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer
-from orchestrator.values.facts import Facts
-from orchestrator.values.outcome import Outcome
+from orchestrator.values.facts import Facts, Outcome
 from orchestrator.values.settings import Settings
 
 

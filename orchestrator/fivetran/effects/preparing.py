@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Literal
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.observing import (
+from orchestrator.fivetran.effects.registry import Tag, call, pure
+from orchestrator.fivetran.effects.situation import (
     by_condition,
     by_schedule,
     get_connection,
@@ -16,12 +17,10 @@ from orchestrator.fivetran.effects.observing import (
     patch,
     patch_schedule,
 )
-from orchestrator.fivetran.effects.registry import Tag, call, pure
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
-from orchestrator.values.facts import Facts
+from orchestrator.values.facts import Facts, Outcome
 from orchestrator.values.formatting import iso
-from orchestrator.values.outcome import Outcome
 from orchestrator.values.settings import Settings
 
 

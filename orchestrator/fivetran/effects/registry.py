@@ -11,8 +11,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
-from orchestrator.values.facts import Facts
-from orchestrator.values.outcome import Outcome
+from orchestrator.values.facts import Facts, Outcome
 from orchestrator.values.settings import Settings
 
 

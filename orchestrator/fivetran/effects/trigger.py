@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.observing import get_connection, get_history, items, observed, on_connection
 from orchestrator.fivetran.effects.registry import Tag, call, pure
+from orchestrator.fivetran.effects.situation import get_connection, get_history, items, observed, on_connection
 from orchestrator.fivetran.progress import decide
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
-from orchestrator.values.facts import Facts
-from orchestrator.values.outcome import Outcome
+from orchestrator.values.facts import Facts, Outcome
 from orchestrator.values.settings import Settings
 
 
