@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from textwrap import fill
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Tag, Writing
-from orchestrator.fivetran.vocabulary import MEANINGS, meaning_of, raised_by
+from orchestrator.fivetran.vocabulary import meaning_of, raised_by
 from orchestrator.machine.chart import OTHERWISE
 from orchestrator.machine.promises import PROMISES
 from orchestrator.values.events import SIGNALS, Event
@@ -69,7 +69,7 @@ def _choices() -> Iterator[str]:
 
 def _events() -> Iterator[str]:
     yield "## Events\n"
-    rows = ((f"`{event}`", f"the {raised_by(event)}", meaning) for event, meaning in MEANINGS.items())
+    rows = ((f"`{event}`", f"the {raised_by(event)}", event.meaning) for event in Event)
     yield from _table(("event", "raised by", "means"), rows)
 
 

@@ -125,6 +125,11 @@ class Facts:
             put(copied, name, changes[name] if name in changes else getattr(self, name))
         return copied
 
+    def without(self, *names: str) -> Self:
+        """These facts without some of them, which are as at the beginning of a run."""
+        fresh = type(self)()
+        return self.but(**{name: getattr(fresh, name) for name in names})
+
     def warned(self, *warnings: str) -> tuple[str, ...]:
         """The warnings with these added, each kept once; Fivetran may find ever new words to warn of."""
         return (*self.warnings, *(new for new in warnings if new not in self.warnings))[:MOST_WARNINGS]

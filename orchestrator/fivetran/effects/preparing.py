@@ -8,6 +8,7 @@ from typing import Literal
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.registry import Tag, call, pure
 from orchestrator.fivetran.effects.situation import (
+    OF_OUR_SYNC,
     by_condition,
     by_schedule,
     get_connection,
@@ -81,7 +82,7 @@ def take_baseline(_: Settings, facts: Facts) -> Outcome[Literal[Event.IDLE, Even
         # Another sync has ended: its date may still be on its way, and may lie in the second that
         # Fivetran's `Date` rounds away. It must not pass for the end of ours.
         date += 1
-    facts = facts.but(
+    facts = facts.without(*OF_OUR_SYNC, "started", "waited_for").but(
         baseline={
             "succeeded_at": document.get("succeeded_at"),
             "failed_at": document.get("failed_at"),
@@ -91,17 +92,7 @@ def take_baseline(_: Settings, facts: Facts) -> Outcome[Literal[Event.IDLE, Even
             "date": date,
         },
         unpaused_looks=facts.unpaused_looks if busy else None,
-        triggered=False,
-        triggered_at=None,
-        asked_at=None,
-        started=False,
-        restarted=False,
         syncing_seen=busy,
-        doubt=None,
-        not_started_for=None,
-        waited_for=None,
-        looks=0,
-        looking_since=None,
     )
     bound = (
         "Fivetran's answers had no time"

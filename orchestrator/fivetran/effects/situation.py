@@ -18,6 +18,12 @@ FRESH = 15.0  # seconds: the oldest document on which the schedule is changed at
 # How a run ends that learned the end of its own sync.
 OVER = {Event.SUCCEEDED, Event.SYNC_FAILED, Event.CANCELLED, Event.PAUSED, Event.BROKEN, Event.INCOMPLETE}
 
+# What is known of a sync of ours, until the next one.
+OF_OUR_SYNC = (
+    *("triggered", "triggered_at", "asked_at", "restarted", "syncing_seen", "not_started_for"),
+    *("doubt", "looks", "looking_since"),
+)
+
 
 # --- Requests; any other stands beside its effect ------------------------------------------------
 

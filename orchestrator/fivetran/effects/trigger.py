@@ -5,7 +5,14 @@ from typing import Any, Literal
 
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.registry import Tag, call, pure
-from orchestrator.fivetran.effects.situation import get_connection, get_history, items, observed, on_connection
+from orchestrator.fivetran.effects.situation import (
+    OF_OUR_SYNC,
+    get_connection,
+    get_history,
+    items,
+    observed,
+    on_connection,
+)
 from orchestrator.fivetran.progress import decide
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
@@ -104,19 +111,8 @@ def confirm_start(
 
 
 def _accepted(facts: Facts, answer: Answer) -> Facts:
-    return facts.but(
-        triggered=True,
-        restarted=False,
-        triggered_at=answer.asked_at,
-        asked_at=answer.at - answer.took,
-        lost=0,
-        syncing_seen=False,
-        doubt=None,
-        not_started_for=None,
-        looks=0,
-        looking_since=None,
-        unanswered=None,
-    )
+    facts = facts.without(*OF_OUR_SYNC, "lost", "unanswered")
+    return facts.but(triggered=True, triggered_at=answer.asked_at, asked_at=answer.at - answer.took)
 
 
 def _known_started(facts: Facts, bound: float | None) -> Facts:
