@@ -241,7 +241,7 @@ def _doubtful(facts: Facts, document: Mapping[str, Any], at: float, verdict: Eve
 
 def _ours(facts: Facts, document: Mapping[str, Any], name: str) -> float | None:
     """The date, if it moved since the baseline and is not from before our trigger."""
-    now = documents.time_of(document, name)
+    now = documents.parse_time(document.get(name))
     if now is None or facts.baseline is None or now == documents.parse_time(facts.baseline.get(name)):
         return None
     bound = since(facts)

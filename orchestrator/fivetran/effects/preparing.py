@@ -9,12 +9,12 @@ from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.registry import Tag, call, pure
 from orchestrator.fivetran.effects.situation import (
     OF_OUR_SYNC,
+    asking,
     by_condition,
     by_schedule,
     get_connection,
     left_alone,
     observed,
-    on_connection,
     patch,
     patch_schedule,
 )
@@ -115,8 +115,7 @@ def show_connection(settings: Settings, facts: Facts) -> Outcome[Literal[Event.S
     return Outcome(Event.SHOWN, facts.but(warnings=facts.warned(*notes, *documents.problems(document))))
 
 
-def _post_test(settings: Settings, facts: Facts) -> Request:
-    return on_connection(settings, facts, "POST", "/test", "run the setup tests", body={}, patient=True)
+_post_test = asking("POST", "/test", "run the setup tests", body={}, patient=True)
 
 
 @call("POST", _post_test, Tag.READS, Tag.RUNS_TESTS)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.registry import resyncs
+from orchestrator.fivetran.effects.registry import Ask, resyncs
 from orchestrator.fivetran.progress import since
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
@@ -34,9 +34,12 @@ def on_connection(settings: Settings, facts: Facts, method: str, path: str, purp
     return Request(method, whole, purpose, known=facts.connection is not None, **how)
 
 
-def get_connection(settings: Settings, facts: Facts) -> Request:
-    """The connection's document."""
-    return on_connection(settings, facts, "GET", "", "read the connection")
+def asking(method: str, path: str, purpose: str, **how: Any) -> Ask:  # noqa: ANN401  # any member of a request
+    """A request about the connection that is always the same."""
+    return lambda settings, facts: on_connection(settings, facts, method, path, purpose, **how)
+
+
+get_connection = asking("GET", "", "read the connection")
 
 
 def patch(settings: Settings, facts: Facts, purpose: str, change: Mapping[str, Any]) -> Request:

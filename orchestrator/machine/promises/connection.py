@@ -23,7 +23,7 @@ def _gives_up(_: str, edge: Edge) -> bool:
     is_optional = source.method == "GET" and source.needs is not None
     if not failed or source.behind or is_optional:
         return False
-    return edge.leads_on and not (source.modifies and edge.target.state.kind is Kind.WAITS)
+    return edge.leads_on and not (source.method == "PATCH" and edge.target.state.kind is Kind.WAITS)
 
 
 def _looked(fresh: str, edge: Edge) -> Iterable[str]:
@@ -94,7 +94,7 @@ CONNECTION = (
         "Before the conclusion the connection is changed only straight after a look at it that found no sync running: "
         "a change may stop one.",
         after=_looked,
-        at=lambda fresh, place: place.modifies and not place.behind and not fresh,
+        at=lambda fresh, place: place.method == "PATCH" and not place.behind and not fresh,
     ),
     Promise(
         "the schedule is restored",

@@ -44,11 +44,6 @@ class Place:
         return self.method not in {"", "GET"}
 
     @property
-    def modifies(self) -> bool:
-        """Whether it changes the connection itself: its schedule, or whether it is paused."""
-        return self.method == "PATCH"
-
-    @property
     def takes_time(self) -> bool:
         """Whether it asks or waits."""
         return self.state.kind is Kind.WAITS or bool(self.method)
