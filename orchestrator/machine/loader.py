@@ -4,7 +4,7 @@ What is proved here need not be tested at run time: no edge leads nowhere, no ou
 effect is unhandled, no wait is without a deadline, no loop takes no time.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -25,6 +25,12 @@ _TOP_KEYS = {"action", "title", "about", "initial", "shared", "prints", "green",
 _PRINTS = ("connection", "tests", "result")
 _STATE_KEYS = {*Kind, "also", "edges", "tries", "concludes"}
 _EVENTS = frozenset(Event)
+# What a state of each kind names.
+_NAMED: Mapping[Kind, tuple[Collection[str], str]] = {
+    Kind.DOES: (EFFECTS.keys(), "effect"),
+    Kind.WAITS: (PAUSES.keys(), "pause"),
+    Kind.CHOOSES: (CHOICES.keys(), "choice"),
+}
 # Events that charts of the version before have edges for, and what took their place.
 _GONE = {
     "schedule_kept": "went in this version; `ready` now leads to the choice 'schedule_to_switch', and a running sync "
@@ -278,16 +284,17 @@ def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str
     """The state's edges are just the events that can happen in it."""
     if state.kind is Kind.EXIT:
         return
-    unknown = _unknown_operand(state)
-    if unknown:
-        yield f"{state.name}: {state.kind}: {unknown}"
+    names, what = _NAMED[state.kind]
+    if state.operand not in names:
+        yield f"{state.name}: {state.kind}: unknown {what} {state.operand!r}"
         return
     if state.kind is Kind.DOES and resyncs([state.operand]) and TABLES not in chart.needs:  # it would re-sync all
         yield f"needs: {TABLES} is missing, which {state.name} asks for"
     edges = set(state.edges)
     shielded = is_behind or state.concludes
     required, optional = _possible(chart, state)
-    required |= set() if shielded or not _takes_time(state) else SIGNALS
+    asks = state.kind is Kind.DOES and isinstance(EFFECTS[state.operand], Call)
+    required |= SIGNALS if not shielded and (asks or state.kind is Kind.WAITS) else set()
     if state.kind is Kind.WAITS and len(edges & {Event.TIMED_OUT, Event.TOO_LATE}) != 1:
         yield f"{state.name}: a wait needs exactly one of timed_out and too_late"
     for event in sorted(required - edges):
@@ -303,21 +310,6 @@ def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str
             yield f"{state.name}: edges.{event}: only a transient failure may lead back to its own state"
     if state.tries is not None and Event.GAVE_UP not in edges:
         yield f"{state.name}: tries: without an edge gave_up it never gives up"
-
-
-def _unknown_operand(state: State) -> str:
-    """What is wrong with what a state names, or ""."""
-    known, what = {
-        Kind.DOES: (set(EFFECTS), "effect"),
-        Kind.WAITS: (set(PAUSES), "pause"),
-        Kind.CHOOSES: (set(CHOICES), "choice"),
-    }[state.kind]
-    return "" if state.operand in known else f"unknown {what} {state.operand!r}"
-
-
-def _takes_time(state: State) -> bool:
-    asks = state.kind is Kind.DOES and isinstance(EFFECTS[state.operand], Call)
-    return asks or state.kind is Kind.WAITS
 
 
 def _possible(chart: Chart, state: State) -> tuple[set[str], set[str]]:

@@ -37,18 +37,7 @@ def judge_by_history(settings: Settings, facts: Facts, answer: Answer) -> Outcom
 @call("GET", get_connection, Tag.READS, Tag.JUDGES)
 def recheck_sync(
     settings: Settings, facts: Facts, answer: Answer
-) -> Outcome[
-    Literal[
-        Event.RUNNING,
-        Event.SUCCEEDED,
-        Event.SYNC_FAILED,
-        Event.CANCELLED,
-        Event.PAUSED,
-        Event.BROKEN,
-        Event.RESCHEDULED,
-        Event.DOUBTFUL,
-    ]
-]:
+) -> Outcome[Literal[Progress, Event.SYNC_FAILED, Event.CANCELLED]]:
     """Read the connection again: after enough quiet, what was in doubt is believed."""
     judged = _judged(observed(settings, facts, answer), answer)
     if judged.event is Event.DOUBTFUL and is_quiet(judged.facts) and not history_helps(settings, judged.facts):

@@ -13,10 +13,6 @@ __all__ = ["CONNECTION"]
 HARMLESS = {Tag.RESTORES_SCHEDULE, Tag.SWITCHES_LATE, Tag.RUNS_TESTS}
 
 
-def _read(read: str, edge: Edge) -> Iterable[str]:
-    return ("read" if edge.done(Tag.READS) else read,)
-
-
 def _gives_up(_: str, edge: Edge) -> bool:
     source = edge.source
     failed = source.method and edge.event in {Event.RATE_LIMITED, Event.UNAVAILABLE}
@@ -48,9 +44,8 @@ def _unasked(memory: tuple[str, str, str], place: Place) -> bool:
     return place.needs not in {None, memory[:2]} and not repeated
 
 
-def _said(said: str, edge: Edge) -> Iterable[str]:
-    """What the last reading said that looks at the connection's condition."""
-    return (edge.event if edge.done(Tag.READS) and Event.READY in edge.source.state.edges else said,)
+def _looks_at_condition(edge: Edge) -> bool:
+    return Event.READY in edge.source.state.edges
 
 
 def _owed(owed: str, edge: Edge) -> Iterable[str]:
@@ -66,7 +61,7 @@ CONNECTION = (
     Promise(
         "nothing is changed unread",
         "Before the connection has been read, nothing is changed.",
-        after=_read,
+        after=lambda read, edge: ("read" if edge.done(Tag.READS) else read,),
         at=lambda read, place: place.changes and HARMLESS.isdisjoint(place.tags) and not read,
     ),
     Promise(
@@ -86,7 +81,7 @@ CONNECTION = (
     Promise(
         "only what is paused is un-paused",
         "The last reading of the connection said `paused`.",
-        after=_said,
+        after=lambda said, edge: (edge.event if edge.done(Tag.READS) and _looks_at_condition(edge) else said,),
         at=lambda said, place: Tag.UNPAUSES in place.tags and said != Event.PAUSED,
     ),
     Promise(

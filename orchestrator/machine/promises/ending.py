@@ -11,6 +11,7 @@ from orchestrator.values.exit_codes import BUG, EXIT_CODES, MISCONFIGURED
 __all__ = ["CONCLUSION", "ENDING"]
 
 LATE = {Event.TIMED_OUT, Event.TOO_LATE}
+DOCUMENTED = EXIT_CODES.keys() - {MISCONFIGURED, BUG}
 SCHEDULE = {Tag.RESTORES_SCHEDULE, Tag.SWITCHES_LATE}
 
 
@@ -33,22 +34,6 @@ def _is_late(edge: Edge) -> bool:
     return event not in SIGNALS and edge.leads_on
 
 
-def _struck(struck: str, edge: Edge) -> Iterable[str]:
-    return ("struck" if edge.event in LATE and edge.source.takes_time else struck,)
-
-
-def _goes_on(struck: str, place: Place) -> bool:
-    return bool(struck) and place.takes_time and not place.behind and not place.state.concludes
-
-
-def _written(written: str, edge: Edge) -> Iterable[str]:
-    return ("written" if isinstance(EFFECTS.get(edge.source.state.operand), Writing) else written,)
-
-
-def _is_documented(code: int | None) -> bool:
-    return code in EXIT_CODES.keys() - {MISCONFIGURED, BUG}
-
-
 ENDING = (
     Promise(
         "every run ends",
@@ -60,8 +45,9 @@ ENDING = (
         "the deadline ends it",
         "What the deadline cuts off, or what would come too late, is followed by the conclusion: "
         "nothing more is asked or waited for.",
-        after=_struck,
-        at=_goes_on,
+        after=lambda struck, edge: (struck or (edge.event in LATE and edge.source.takes_time),),
+        at=lambda struck, place: struck and place.takes_time and not place.behind and not place.state.concludes,
+        start=False,
     ),
     Promise(
         "a signal ends it",
@@ -71,13 +57,14 @@ ENDING = (
     Promise(
         "every end is reported",
         "No final state is reached but through the report.",
-        after=_written,
+        after=lambda written, edge: (written or isinstance(EFFECTS.get(edge.source.state.operand), Writing),),
+        start=False,
         at=lambda written, place: place.is_final and not written,
     ),
     Promise(
         "exit codes are documented",
         f"A final state's exit code is a documented one, but {MISCONFIGURED} and {BUG}: those arise outside charts.",
-        at=lambda _, place: place.is_final and not _is_documented(place.state.exit),
+        at=lambda _, place: place.is_final and place.state.exit not in DOCUMENTED,
     ),
     Promise(
         "green is earned",

@@ -39,10 +39,6 @@ def _worth(memory: tuple[str, str], edge: Edge) -> Iterable[tuple[str, str]]:
     return ((document, baseline),)
 
 
-def _beside(memory: tuple[str, str], place: Place) -> bool:
-    return place.triggers and Tag.RESTARTS_SYNC not in place.tags and memory[1] == Event.BUSY
-
-
 # --- What became of the trigger ---------------------------------------------------------------
 
 LOST = {Event.ANSWER_LOST, Event.TIMED_OUT, *SIGNALS}  # it may have been carried out
@@ -115,10 +111,6 @@ def _looks_for_nothing(trigger: str, place: Place) -> bool:
     return Tag.LOOKS in place.tags and trigger != looked_for
 
 
-def _forgets(trigger: str, place: Place) -> bool:
-    return Tag.TAKES_BASELINE in place.tags and trigger not in {"", "lost restart", "lost re-sync"}
-
-
 def _gives_up(trigger: str, edge: Edge) -> bool:
     waiting = trigger in {"lost", *UNDER_WAY} and not edge.source.behind
     return waiting and bool(edge.source.method) and edge.event == Event.GAVE_UP
@@ -162,7 +154,7 @@ TRIGGER = (
         "no trigger beside a running sync",
         "Where the baseline finds a sync running nothing is triggered but a forced restart.",
         after=_worth,
-        at=_beside,
+        at=lambda memory, place: place.triggers and Tag.RESTARTS_SYNC not in place.tags and memory[1] == Event.BUSY,
         start=UNREAD,
     ),
     Promise(
@@ -192,7 +184,7 @@ TRIGGER = (
         "Once a trigger may have been carried out no new baseline is taken: our sync would pass for another. Only a "
         "re-sync, whose sync proves nothing, gets a new one.",
         after=_became,
-        at=_forgets,
+        at=lambda trigger, place: Tag.TAKES_BASELINE in place.tags and trigger not in {"", *KINDS.values()},
     ),
     Promise(
         "a bad hour ends nothing",
