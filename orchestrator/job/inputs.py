@@ -56,19 +56,13 @@ class Inputs:
             if variable.secret or variable.any_value or name == "FIVETRAN_API_URL":
                 self.secrets.append(text)  # nobody needs to read it; of the others the job says what it does with them
         elif "DATAOPS_VAULT(" in text:
-            self.error(
-                name,
-                "holds a DATAOPS_VAULT(...) that is not its whole value or names nothing",
-                "set it to one reference alone, such as DATAOPS_VAULT(A.B.C)",
-            )
+            problem = "holds a DATAOPS_VAULT(...) that is not its whole value or names nothing"
+            self.error(name, problem, "set it to one reference alone, such as DATAOPS_VAULT(A.B.C)")
             text = ""
         elif is_unresolved(text):
             what = "a variable that was not resolved" if variable.secret else f"{text!r}, which was not resolved"
-            self.error(
-                name,
-                f"is {what}",
-                "define that variable; in GitLab a protected one is missing on unprotected branches",
-            )
+            fix = "define that variable; in GitLab a protected one is missing on unprotected branches"
+            self.error(name, f"is {what}", fix)
             text = ""
         else:
             return text or variable.default

@@ -129,8 +129,7 @@ def call(method: str, ask: Ask, *tags: Tag, needs: tuple[str, str] | None = None
     """Register what an answer means as an effect that asks; the arguments are those of `Call`."""
 
     def register(mean: Meaning) -> Meaning:
-        name = mean.__name__
-        EFFECTS[name] = Call(name, _declared(mean), frozenset(tags), needs, method, ask, mean)
+        EFFECTS[mean.__name__] = Call(mean.__name__, _declared(mean), frozenset(tags), needs, method, ask, mean)
         return mean
 
     return register
@@ -140,8 +139,7 @@ def pure(*tags: Tag, needs: tuple[str, str] | None = None) -> Callable[[Conclusi
     """Register an effect that asks nothing; the arguments are those of `Pure`."""
 
     def register(conclude: Conclusion) -> Conclusion:
-        name = conclude.__name__
-        EFFECTS[name] = Pure(name, _declared(conclude), frozenset(tags), needs, conclude)
+        EFFECTS[conclude.__name__] = Pure(conclude.__name__, _declared(conclude), frozenset(tags), needs, conclude)
         return conclude
 
     return register

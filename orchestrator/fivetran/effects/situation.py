@@ -189,12 +189,8 @@ def schedule_to_restore(settings: Settings, facts: Facts) -> bool:
     now = documents.schedule_type(facts.connection)
     if settings.restore_schedule == "auto":
         return now != "auto"
-    changed = not SWITCHES.isdisjoint(facts.attempted)
-    return (
-        changed
-        and facts.schedule_before not in {None, documents.MANUAL}
-        and facts.schedule_after != facts.schedule_before
-    )
+    before, changed = facts.schedule_before, not SWITCHES.isdisjoint(facts.attempted)
+    return changed and before not in {None, documents.MANUAL} and facts.schedule_after != before
 
 
 def schedule_to_switch_late(settings: Settings, facts: Facts) -> bool:
@@ -214,7 +210,7 @@ def still_running(settings: Settings, facts: Facts) -> bool | None:
     syncing = documents.sync_state(facts.connection or {}) == "syncing"
     if facts.verdict in OVER and not syncing:
         return False
-    if _is_old(settings, facts):
+    if (_age(facts) or 0.0) > 2 * settings.poll_interval + 1:  # older than two polls
         return None
     if syncing:
         return None if facts.failure else True  # the last document is not from now
@@ -225,13 +221,14 @@ def still_running(settings: Settings, facts: Facts) -> bool | None:
 
 def schedule_may_change(settings: Settings, facts: Facts) -> bool:
     """Whether the schedule may be changed at the end: a fresh document shows that no sync is running."""
-    if facts.read_at is None or facts.concluded_at is None or facts.unpaused_looks == 0:
+    age = _age(facts)
+    if age is None or facts.unpaused_looks == 0:
         return False  # un-pausing may have started a sync since
-    return still_running(settings, facts) is False and facts.concluded_at - facts.read_at <= FRESH
+    return still_running(settings, facts) is False and age <= FRESH
 
 
-def _is_old(settings: Settings, facts: Facts) -> bool:
-    """Whether the last document is older than two polls."""
+def _age(facts: Facts) -> float | None:
+    """Seconds from the last document to the conclusion; None where there is no such time."""
     if facts.read_at is None or facts.concluded_at is None:
-        return False
-    return facts.concluded_at - facts.read_at > 2 * settings.poll_interval + 1
+        return None
+    return facts.concluded_at - facts.read_at
