@@ -28,13 +28,7 @@ from orchestrator import __version__
 from orchestrator.fivetran import response_body
 from orchestrator.fivetran.sockets import POOLS, Sending, Unconnected, reason
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import (
-    Answer,
-    Cut,
-    Failure,
-    Request,
-    unanswered,
-)
+from orchestrator.values.exchange import Answer, Cut, Failure, Request, unanswered
 from orchestrator.values.settings import LOOPBACK
 
 __all__ = ["Client", "interpret"]

@@ -18,16 +18,7 @@ from typing import Any
 
 from orchestrator.values.events import Event
 
-__all__ = [
-    "FAILURES",
-    "OF_POSTS",
-    "TRANSIENT",
-    "Answer",
-    "Cut",
-    "Failure",
-    "Request",
-    "unanswered",
-]
+__all__ = ["FAILURES", "OF_POSTS", "TRANSIENT", "Answer", "Cut", "Failure", "Request", "unanswered"]
 
 Json = Any  # whatever json.loads returns
 

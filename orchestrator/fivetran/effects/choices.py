@@ -3,7 +3,7 @@
 from typing import Literal
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.registry import CHOICES, Choice, choice, pause
+from orchestrator.fivetran.effects.registry import choice, pause
 from orchestrator.fivetran.effects.situation import (
     SWITCHES,
     has_sync,
@@ -102,12 +102,10 @@ def failure_shown(_: Settings, facts: Facts) -> Literal["no", "yes"]:
     return "yes" if doubted == Event.SYNC_FAILED and not facts.restarted else "no"
 
 
-def _restore_schedule(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
+@choice
+def restore_schedule(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
     """FIVETRAN_RESTORE_SCHEDULE, where there is something to restore and no sync may be running."""
     return "yes" if schedule_to_restore(settings, facts) and schedule_may_change(settings, facts) else "no"
-
-
-CHOICES["restore_schedule"] = Choice("restore_schedule", ("no", "yes"), _restore_schedule)
 
 
 @choice
