@@ -57,7 +57,7 @@ class Event(StrEnum):
     REPORTED = "reported", "the results are written"
     UNWRITABLE = "unwritable", "the results could not be written"
 
-    # How a request failed (raised by the client, one a class of its error tree).
+    # How a request failed (raised by the client; `exchange.FAILURES`).
     RATE_LIMITED = "rate_limited", "429: the limit of calls is used up"
     UNAVAILABLE = "unavailable", "no usable answer, and no harm in asking again"
     ANSWER_LOST = "answer_lost", "a POST that may have been carried out had no answer"
