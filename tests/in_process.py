@@ -85,7 +85,7 @@ def sender(simulator: Simulator, key: str, secret: str) -> Callable[[Client, Vir
                 clock.sleep(until - clock.monotonic())
                 return Cut.LIMIT
             try:
-                return answered(simulator, request, arrival, clock, client._hide, client._mask)
+                return answered(simulator, request, arrival, clock, client._reader.hide, client._reader.mask)
             except Failure as failure:
                 return failure
 

@@ -4,19 +4,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from textwrap import fill
 
-from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Writing
-from orchestrator.fivetran.tags import Tag
-from orchestrator.fivetran.vocabulary import MEANINGS, meaning_of, raised_by
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Choice, Pure, Tag, Writing
+from orchestrator.fivetran.vocabulary import meaning_of, raised_by
 from orchestrator.machine.chart import OTHERWISE
 from orchestrator.machine.promises import PROMISES
 from orchestrator.values.events import SIGNALS, Event
-from orchestrator.values.exchange import TRANSIENT
+from orchestrator.values.exchange import OF_POSTS, TRANSIENT
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
 
 __all__ = ["page"]
-
-POSTS_ONLY = (Event.ANSWER_LOST, Event.CONFLICT)
 
 PREFACE = """\
 # The vocabulary of charts
@@ -39,13 +36,13 @@ def page() -> str:
 
 
 def _effects() -> Iterator[str]:
-    requests = [event for event in Event if raised_by(event) == "client" and event not in POSTS_ONLY]
+    requests = [event for event in Event if raised_by(event) == "client" and event not in OF_POSTS]
     yield "## Effects\n"
     yield _paragraph(
         "An effect needs an edge for each of its outcomes. One that asks Fivetran needs edges for what can become of "
-        f"its request, too: {_words(requests)} and `{Event.TIMED_OUT}`; for a POST also {_words(POSTS_ONLY)}; before "
-        f"the conclusion also {_words(sorted(SIGNALS))}. With an edge `{Event.GAVE_UP}` a state gives up after its "
-        "last attempt, without it never. Only a transient failure "
+        f"its request, too: {_words(requests)} and `{Event.TIMED_OUT}`; for a POST also {_words(sorted(OF_POSTS))}; "
+        f"before the conclusion also {_words(sorted(SIGNALS))}. With an edge `{Event.GAVE_UP}` a state gives up after "
+        "its last attempt, without it never. Only a transient failure "
         f"({_words(event for event in Event if event in TRANSIENT)}) may lead back to its own state, after a counted "
         "back-off."
     )
@@ -72,7 +69,7 @@ def _choices() -> Iterator[str]:
 
 def _events() -> Iterator[str]:
     yield "## Events\n"
-    rows = ((f"`{event}`", f"the {raised_by(event)}", meaning) for event, meaning in MEANINGS.items())
+    rows = ((f"`{event}`", f"the {raised_by(event)}", event.meaning) for event in Event)
     yield from _table(("event", "raised by", "means"), rows)
 
 
@@ -90,9 +87,9 @@ def _effect(effect: Call | Pure | Writing) -> str:
     if isinstance(effect, Call):
         request = effect.ask(Settings("", "CONNECTOR_ID", "", ""), Facts())
         facts.insert(0, f"asks: `{request.method} {request.path.partition('?')[0]}`, to {request.purpose}")
-    if not isinstance(effect, Writing) and effect.tags:
+    if effect.tags:
         facts.append(f"as promises see it: {', '.join(tag for tag in Tag if tag in effect.tags)}")
-    if not isinstance(effect, Writing) and effect.needs:
+    if effect.needs:
         facts.append(f"comes straight after the choice `{effect.needs[0]}` at `{effect.needs[1]}`")
     lines = (f"### {effect.name}", "", meaning_of(effect.name), "", *(f"- {fact}" for fact in facts), "")
     return "\n".join(lines)

@@ -313,4 +313,4 @@ class _Reader:
 def _failure(document: Mapping[str, Any]) -> Failure:
     check_members("failure", document, {"event": str})
     rest = {name: value for name, value in document.items() if name != "event"}
-    return built(FAILURES[document["event"]], "failure", rest)
+    return built(Failure, "failure", rest, event=FAILURES[document["event"]])

@@ -1,6 +1,6 @@
 """The client: one session, one request a call, and nothing decided.
 
-It translates exceptions and statuses into the error tree of `orchestrator.values.exchange`. It does
+It translates exceptions and statuses into the failures of `orchestrator.values.exchange`. It does
 not retry, wait or follow redirects. The one module that imports `requests`. A request may be made on
 another thread, and be cut off there; what it comes to is worked out in the caller's.
 """
@@ -27,20 +27,8 @@ from urllib3.util import parse_url
 from orchestrator import __version__
 from orchestrator.fivetran import response_body
 from orchestrator.fivetran.sockets import POOLS, Sending, Unconnected, reason
-from orchestrator.values.exchange import (
-    Answer,
-    AnswerLost,
-    Conflict,
-    Cut,
-    Failure,
-    NotFound,
-    RateLimited,
-    Refused,
-    Rejected,
-    Request,
-    Unavailable,
-    unanswered,
-)
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import Answer, Cut, Failure, Request, unanswered
 from orchestrator.values.settings import LOOPBACK
 
 __all__ = ["Client", "interpret"]
@@ -129,9 +117,7 @@ class Client:
     ) -> None:
         self._url = url.rstrip("/")
         self._auth = HTTPBasicAuth(key, secret)
-        self._now = now
-        self._hide = hide
-        self._mask = mask
+        self._reader = _Reader(now, hide, mask)
         # A simulator on this machine is not behind the proxy that the environment names.
         loopback = urlsplit(url).hostname in LOOPBACK
         self._proxies = dict.fromkeys(("http", "https", "all"), "") if loopback else {}
@@ -165,7 +151,7 @@ class Client:
                 after which nothing of the request is sent any more.
 
         Returns:
-            The answer; or why there is no usable one: the Failure's class says what that means.
+            The answer; or why there is no usable one: the Failure's event says what that means.
         """
         sending, session = Sending(), self._session
         received: Exchanged = Cut.LIMIT
@@ -180,7 +166,7 @@ class Client:
         if isinstance(received, Exception):
             return self._translated(request, received)
         try:
-            return _read(request, received, self._now, self._hide, self._mask)
+            return self._reader.read(request, received)
         except Failure as failure:
             if received.status < HTTPStatus.MULTIPLE_CHOICES:
                 session.close()  # its length may be wrong, and its rest is not the next answer
@@ -209,37 +195,41 @@ class Client:
         try:
             target, proxy = self._way()
         except ValueError as odd:
-            return Rejected(str(odd))
+            return Failure(Event.REJECTED, str(odd))
         way = f"{target} through the proxy {proxy}" if proxy else target
         causes = list(_causes(error))
         passed = {frame.f_code.co_name for cause in causes for frame, _ in walk_tb(cause.__traceback__)}
         if "cert_verify" in passed or ("ssl_wrap_socket" in passed and "_ssl_wrap_socket_impl" not in passed):
             bundle = "the CA bundle (REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE) cannot be used"
-            return Rejected(f"{bundle}: {self._last(causes)}: name a file of certificates in PEM form")
+            return Failure(Event.REJECTED, f"{bundle}: {self._last(causes)}: name a file of certificates in PEM form")
         if any(isinstance(cause, _ODD_ADDRESS) for cause in causes):
-            return Rejected("FIVETRAN_API_URL is not an address that can be connected to: correct it")
+            return Failure(Event.REJECTED, "FIVETRAN_API_URL is not an address that can be connected to: correct it")
         if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-            return Unavailable(
+            return Failure(
+                Event.UNAVAILABLE,
                 f"the TLS certificate of {way} is not trusted ({self._last(causes)}); behind a proxy that "
-                "inspects TLS, set REQUESTS_CA_BUNDLE to its certificate"
+                "inspects TLS, set REQUESTS_CA_BUNDLE to its certificate",
             )
         for cause in causes:
             if isinstance(cause, Unconnected):
-                return Unavailable(f"cannot connect to {way}: {cause.why}")
+                return Failure(Event.UNAVAILABLE, f"cannot connect to {way}: {cause.why}")
         if "ssl_wrap_socket" in passed:
-            return Unavailable(f"cannot connect to {way}: the TLS handshake failed: {self._last(causes)}")
+            return Failure(
+                Event.UNAVAILABLE, f"cannot connect to {way}: the TLS handshake failed: {self._last(causes)}"
+            )
         if "_tunnel" in passed or any(isinstance(cause, ProxyError) for cause in causes):
             words = self._last(causes).removeprefix("tunnel connection failed: ")
             if words.startswith(str(int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED))):
-                return Rejected(
-                    f"cannot connect to {way}: the proxy answered {words}: it rejected the proxy's credentials"
+                return Failure(
+                    Event.REJECTED,
+                    f"cannot connect to {way}: the proxy answered {words}: it rejected the proxy's credentials",
                 )
-            return Unavailable(f"cannot connect to {way}: the proxy answered {words}")
+            return Failure(Event.UNAVAILABLE, f"cannot connect to {way}: the proxy answered {words}")
         said = str(causes[-1]) or type(causes[-1]).__name__  # a part of the answer may be in it
-        return unanswered(request, response_body.words(f"{type(error).__name__}: {said}", self._mask))
+        return unanswered(request, response_body.words(f"{type(error).__name__}: {said}", self._reader.mask))
 
     def _last(self, causes: list[BaseException]) -> str:
-        return response_body.words(reason(causes[-1]), self._mask)
+        return response_body.words(reason(causes[-1]), self._reader.mask)
 
     def _way(self) -> tuple[str, str]:
         """Host and port of the API and of the proxy in between, or "", without credentials.
@@ -326,93 +316,90 @@ def interpret(
         mask: Takes the secrets out of words from outside, before they are cut.
 
     Raises:
-        Failure: It is no usable answer; the class says what that means.
+        Failure: It is no usable answer; its event says what that means.
     """
     if len(body) > LARGEST:
         raise _too_large(request, status)
     received = _Received(status, responses.get(status, ""), CaseInsensitiveDict(headers), body)
-    return _read(request, received, now, hide, mask)
+    return _Reader(now, hide, mask).read(request, received)
 
 
-def _read(
-    request: Request,
-    received: _Received,
-    now: Callable[[], float],
-    hide: Callable[[str], None],
-    mask: Callable[[str], str],
-) -> Answer:
-    value = response_body.scrubbed(response_body.parse(received.body), hide)
-    body = value if isinstance(value, dict) else {}
-    code = body.get("code")
-    code = (
-        response_body.words(code, mask, response_body.LONGEST_CODE) if isinstance(code, str) else ""
-    )  # Fivetran's is a text
-    message = response_body.words(body.get("message"), mask)
-    request_id = response_body.words(received.headers.get("X-Request-Id", ""), mask, response_body.LONGEST_CODE)
-    if received.status >= HTTPStatus.MULTIPLE_CHOICES:
-        excerpt = "" if message or code else _excerpt(received, value, mask)
-        raise _refusal(request, received, (code, message, excerpt, request_id), now(), mask)
-    data = body.get("data")
-    if not code or (request.wants_data and not isinstance(data, dict)):
-        said = "JSON, but not the documented one" if body else "not JSON from Fivetran"
-        text = f"the answer is {said}: {_excerpt(received, value, mask)}"
-        raise unanswered(request, text, status=received.status)
-    date = _date(received.headers.get("Date", ""))
-    kept, was_cut = response_body.bounded(data, mask) if isinstance(data, dict) else ({}, False)
-    return Answer(
-        status=received.status,
-        code=code,
-        message=message,
-        data=kept,
-        date=now() if date is None else date,
-        dated=date is not None,
-        request_id=request_id,
-        cut=was_cut,
-    )
+class _Reader(NamedTuple):
+    """Reads answers; the members are those of `interpret`."""
 
+    now: Callable[[], float]
+    hide: Callable[[str], None]
+    mask: Callable[[str], str]
 
-def _excerpt(received: _Received, value: Any, mask: Callable[[str], str]) -> str:  # noqa: ANN401  # any JSON
-    return response_body.excerpt(received.body, value, received.headers.get("Content-Type", ""), mask)
+    def read(self, request: Request, received: _Received) -> Answer:
+        value = response_body.scrubbed(response_body.parse(received.body), self.hide)
+        body = value if isinstance(value, dict) else {}
+        code = self.short(body["code"]) if isinstance(body.get("code"), str) else ""  # Fivetran's is a text
+        message = response_body.words(body.get("message"), self.mask)
+        request_id = self.short(received.headers.get("X-Request-Id", ""))
+        if received.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise Failure(
+                _event(request, received.status, code),
+                self._refusal(received, value, code, message),
+                status=received.status,
+                code=code,
+                retry_after=_retry_after(received, self.now(), LONGEST_WAIT if code else LONGEST_WAIT_OF_OTHERS),
+                request_id=request_id,
+            )
+        data = body.get("data")
+        if not code or (request.wants_data and not isinstance(data, dict)):
+            said = "JSON, but not the documented one" if body else "not JSON from Fivetran"
+            text = f"the answer is {said}: {self._excerpt(received, value)}"
+            raise unanswered(request, text, status=received.status)
+        date = _date(received.headers.get("Date", ""))
+        kept, was_cut = response_body.bounded(data, self.mask) if isinstance(data, dict) else ({}, False)
+        return Answer(
+            status=received.status,
+            code=code,
+            message=message,
+            data=kept,
+            date=self.now() if date is None else date,
+            dated=date is not None,
+            request_id=request_id,
+            cut=was_cut,
+        )
 
+    def short(self, text: str) -> str:
+        return response_body.words(text, self.mask, response_body.LONGEST_CODE)
 
-def _refusal(
-    request: Request, received: _Received, told: tuple[str, str, str, str], now: float, mask: Callable[[str], str]
-) -> Failure:
-    """The failure of an answer that is not a success; `told` is its code, message, excerpt and request id."""
-    code, message, excerpt, request_id = told
-    words = message or (f"not Fivetran's answer: {excerpt}" if excerpt else response_body.words(received.reason, mask))
-    if received.status in _REDIRECTS and "Location" in received.headers:
-        target = response_body.words(received.headers["Location"], mask, response_body.LONGEST_CODE)
-        words = f"redirected to {target!r}; redirects are not followed with credentials"
-    elif received.status == HTTPStatus.PAYMENT_REQUIRED and code:
-        words = "the Fivetran account's trial or plan has expired (402)" + (f": {message}" if message else "")
-    return _kind(request, received.status, code)(
-        words,
-        status=received.status,
-        code=code,
-        retry_after=_retry_after(received, now, LONGEST_WAIT if code else LONGEST_WAIT_OF_OTHERS),
-        request_id=request_id,
-    )
+    def _excerpt(self, received: _Received, value: Any) -> str:  # noqa: ANN401  # any JSON
+        return response_body.excerpt(received.body, value, received.headers.get("Content-Type", ""), self.mask)
+
+    def _refusal(self, received: _Received, value: Any, code: str, message: str) -> str:  # noqa: ANN401  # any JSON
+        """Why an answer is not a success."""
+        if received.status in _REDIRECTS and "Location" in received.headers:
+            target = self.short(received.headers["Location"])
+            return f"redirected to {target!r}; redirects are not followed with credentials"
+        if received.status == HTTPStatus.PAYMENT_REQUIRED and code:
+            return "the Fivetran account's trial or plan has expired (402)" + (f": {message}" if message else "")
+        if not message and not code:
+            return f"not Fivetran's answer: {self._excerpt(received, value)}"
+        return message or response_body.words(received.reason, self.mask)
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-def _kind(request: Request, status: int, code: str) -> type[Failure]:
+def _event(request: Request, status: int, code: str) -> Event:
     """What a status means; `code` is Fivetran's, or "" where a proxy or a gateway speaks."""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unavailable if request.repeatable else AnswerLost
+        return Event.UNAVAILABLE if request.repeatable else Event.ANSWER_LOST
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimited
+        return Event.RATE_LIMITED
     if status == HTTPStatus.CONFLICT and not request.repeatable:
-        return Conflict
+        return Event.CONFLICT
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return Refused if code else Unavailable
+        return Event.REFUSED if code else Event.UNAVAILABLE
     if status == HTTPStatus.NOT_FOUND:
         if code == "NotFound":  # there is no such path: a wrong address, unless it was right before
-            return Unavailable if request.known else Rejected
-        return NotFound if code else Unavailable
-    return Rejected
+            return Event.UNAVAILABLE if request.known else Event.REJECTED
+        return Event.NOT_FOUND if code else Event.UNAVAILABLE
+    return Event.REJECTED
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -23,7 +23,6 @@ __all__ = [
     "special_schedule",
     "status",
     "sync_state",
-    "time_of",
     "trimmed",
     "unknown_values",
 ]
@@ -67,11 +66,6 @@ def parse_time(text: object) -> float | None:
         return None
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return seconds if seconds >= 0 else None
-
-
-def time_of(document: Document, name: str) -> float | None:
-    """`succeeded_at` or `failed_at` in seconds since the epoch, or None before the first."""
-    return parse_time(document.get(name))
 
 
 def status(document: Document) -> Mapping[str, Any]:

@@ -23,28 +23,11 @@ from typing import Any, Literal
 
 from orchestrator.fivetran import documents
 from orchestrator.values.events import Event
-from orchestrator.values.facts import Facts
-from orchestrator.values.outcome import Outcome
+from orchestrator.values.facts import Facts, Outcome
 
-__all__ = [
-    "Progress",
-    "Recorded",
-    "decide",
-    "decide_by_history",
-    "is_quiet",
-    "items_since",
-    "quiet_left",
-    "since",
-]
+__all__ = ["Progress", "Recorded", "decide", "decide_by_history", "is_quiet", "items_since", "quiet_left", "since"]
 
-Progress = Literal[
-    Event.RUNNING,
-    Event.SUCCEEDED,
-    Event.PAUSED,
-    Event.BROKEN,
-    Event.RESCHEDULED,
-    Event.DOUBTFUL,
-]
+Progress = Literal[Event.RUNNING, Event.SUCCEEDED, Event.PAUSED, Event.BROKEN, Event.RESCHEDULED, Event.DOUBTFUL]
 Recorded = Literal[
     Event.SUCCEEDED, Event.SYNC_FAILED, Event.CANCELLED, Event.RESCHEDULED, Event.RUNNING, Event.INCONCLUSIVE
 ]
@@ -147,7 +130,8 @@ def _without_dates(facts: Facts, document: Mapping[str, Any], at: float) -> Outc
             return _doubtful(facts, document, at, Event.CANCELLED, "the sync is gone, and neither date moved")
         return Outcome(Event.RUNNING, seen, "this version does not know the sync_state: it decides nothing")
     rule = "neither date moved, and no sync was seen yet: it is not started, or queued"
-    return Outcome(Event.RUNNING, seen.but(not_started_for=_waited(facts, at)), rule)
+    waited = None if facts.asked_at is None else max(0.0, at - facts.asked_at)
+    return Outcome(Event.RUNNING, seen.but(not_started_for=waited), rule)
 
 
 def rescheduled(facts: Facts, until: str) -> Facts:
@@ -188,13 +172,9 @@ def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attac
     if ours:
         until = documents.rescheduled_for(facts.connection or {}) or ""
         return Outcome(Event.RESCHEDULED, rescheduled(facts, until), _recorded(ours[-1]))
-    if bound is None:
-        return Outcome(
-            Event.INCONCLUSIVE,
-            facts,
-            "Fivetran's answers had no time: which sync in the history belongs to this run is not known",
-        )
-    return Outcome(Event.INCONCLUSIVE, facts, "the history has no sync that may belong to this run")
+    timeless = "Fivetran's answers had no time: which sync in the history belongs to this run is not known"
+    rule = timeless if bound is None else "the history has no sync that may belong to this run"
+    return Outcome(Event.INCONCLUSIVE, facts, rule)
 
 
 def _recorded(item: Mapping[str, Any]) -> str:
@@ -242,13 +222,11 @@ def _doubtful(facts: Facts, document: Mapping[str, Any], at: float, verdict: Eve
 
 def _ours(facts: Facts, document: Mapping[str, Any], name: str) -> float | None:
     """The date, if it moved since the baseline and is not from before our trigger."""
-    now = documents.time_of(document, name)
+    now = documents.parse_time(document.get(name))
     if now is None or facts.baseline is None or now == documents.parse_time(facts.baseline.get(name)):
         return None
     bound = since(facts)
-    if bound is not None and now < bound:
-        return None
-    return now
+    return now if bound is None or now >= bound else None
 
 
 def _may_be_anothers(facts: Facts, date: float) -> bool:
@@ -256,11 +234,6 @@ def _may_be_anothers(facts: Facts, date: float) -> bool:
     if facts.restarted:
         return facts.triggered_at is None or date < facts.triggered_at + STOPPING
     return since(facts) is None and facts.ever_syncing and not facts.syncing_seen
-
-
-def _waited(facts: Facts, at: float) -> float | None:
-    """Seconds in which nothing was seen of the sync that Fivetran accepted."""
-    return None if facts.asked_at is None else max(0.0, at - facts.asked_at)
 
 
 def _known_reschedules(facts: Facts) -> set[float | str | None]:

@@ -170,11 +170,8 @@ def _connector(inputs: Inputs) -> str:
     if not text:
         inputs.error(name, "is not set", "set it to the id that the connection's Setup tab shows")
     elif not re.fullmatch(CONNECTOR_ID, text):
-        inputs.error(
-            name,
-            f"{inputs.quoted(name, text)} is not an id",
-            "use the id that the connection's Setup tab shows (such as speak_inexpensive), not its name or address",
-        )
+        fix = "use the id that the connection's Setup tab shows (such as speak_inexpensive), not its name or address"
+        inputs.error(name, f"{inputs.quoted(name, text)} is not an id", fix)
     return text
 
 
@@ -182,11 +179,8 @@ def _policy(inputs: Inputs, chart: Chart, name: str) -> str:
     variable = f"FIVETRAN_{name.upper()}"
     text = inputs.value(variable).lower()
     if text not in chart.values(name):
-        inputs.error(
-            variable,
-            f"{inputs.quoted(variable, text)} is not a valid choice for {POLICIES[name]} in {chart.action}",
-            f"set it to {' or '.join(chart.values(name))}",
-        )
+        problem = f"{inputs.quoted(variable, text)} is not a valid choice for {POLICIES[name]} in {chart.action}"
+        inputs.error(variable, problem, f"set it to {' or '.join(chart.values(name))}")
     return text
 
 

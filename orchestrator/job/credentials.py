@@ -20,7 +20,11 @@ def key_pair(inputs: Inputs) -> tuple[str, str]:
     wants_vault = inputs.flag("SET_FIVETRAN_KEYS_TO_ENV")
     key, secret = (inputs.value(name) for name in names)
     if wants_vault and not key and not secret and inputs.unknown.isdisjoint(names):
-        return _from_vault(inputs)
+        key = inputs.looked_up("SET_FIVETRAN_KEYS_TO_ENV", _VAULT_KEY)
+        secret = inputs.looked_up("SET_FIVETRAN_KEYS_TO_ENV", *_VAULT_SECRETS)
+        inputs.shown[names[0]] = inputs.shown[names[1]] = f"{STARS} (from the vault)"
+        _check(inputs, key, secret)
+        return key, secret
     if not wants_vault and not secret and names[1] not in inputs.unknown and (pair := _decoded(key)):
         inputs.secrets.append(key)
         key, secret = pair
@@ -45,19 +49,8 @@ def _check(inputs: Inputs, key: str, secret: str) -> None:
     if key and key == secret:
         inputs.error("FIVETRAN_API_SECRET", "is the same as FIVETRAN_API_KEY", "set it to the key's secret")
     if _decoded(key):
-        inputs.error(
-            "FIVETRAN_API_KEY",
-            "is Base64 of a key and its secret",
-            "give the key alone, and its secret in FIVETRAN_API_SECRET",
-        )
-
-
-def _from_vault(inputs: Inputs) -> tuple[str, str]:
-    key = inputs.looked_up("SET_FIVETRAN_KEYS_TO_ENV", _VAULT_KEY)
-    secret = inputs.looked_up("SET_FIVETRAN_KEYS_TO_ENV", *_VAULT_SECRETS)
-    inputs.shown["FIVETRAN_API_KEY"] = inputs.shown["FIVETRAN_API_SECRET"] = f"{STARS} (from the vault)"
-    _check(inputs, key, secret)
-    return key, secret
+        fix = "give the key alone, and its secret in FIVETRAN_API_SECRET"
+        inputs.error("FIVETRAN_API_KEY", "is Base64 of a key and its secret", fix)
 
 
 def _decoded(text: str) -> tuple[str, str] | None:

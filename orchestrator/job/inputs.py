@@ -1,8 +1,8 @@
 """Variables read one at a time: their second names, vault references and defaults, and what is wrong with them."""
 
-import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 from orchestrator.job.variables import VARIABLES
 from orchestrator.values.formatting import STARS
@@ -56,19 +56,13 @@ class Inputs:
             if variable.secret or variable.any_value or name == "FIVETRAN_API_URL":
                 self.secrets.append(text)  # nobody needs to read it; of the others the job says what it does with them
         elif "DATAOPS_VAULT(" in text:
-            self.error(
-                name,
-                "holds a DATAOPS_VAULT(...) that is not its whole value or names nothing",
-                "set it to one reference alone, such as DATAOPS_VAULT(A.B.C)",
-            )
+            problem = "holds a DATAOPS_VAULT(...) that is not its whole value or names nothing"
+            self.error(name, problem, "set it to one reference alone, such as DATAOPS_VAULT(A.B.C)")
             text = ""
         elif is_unresolved(text):
             what = "a variable that was not resolved" if variable.secret else f"{text!r}, which was not resolved"
-            self.error(
-                name,
-                f"is {what}",
-                "define that variable; in GitLab a protected one is missing on unprotected branches",
-            )
+            fix = "define that variable; in GitLab a protected one is missing on unprotected branches"
+            self.error(name, f"is {what}", fix)
             text = ""
         else:
             return text or variable.default
@@ -96,30 +90,21 @@ class Inputs:
     def seconds(self, name: str, least: float = LEAST_SECONDS) -> float:
         """A number of seconds, from the least that it may be."""
         text = self.value(name)
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not least <= number <= MOST_SECONDS:  # NaN is neither
-            self.error(
-                name,
-                f"{self.quoted(name, text)} is not a number of seconds from {least:g} to {MOST_SECONDS:.0f}",
-                f"give one, such as {VARIABLES[name].default}",
-            )
-            return float(VARIABLES[name].default)
-        return number
+        with suppress(ValueError):
+            if least <= float(text) <= MOST_SECONDS:  # NaN is not
+                return float(text)
+        problem = f"{self.quoted(name, text)} is not a number of seconds from {least:g} to {MOST_SECONDS:.0f}"
+        self.error(name, problem, f"give one, such as {VARIABLES[name].default}")
+        return float(VARIABLES[name].default)
 
     def count(self, name: str) -> int:
         """A whole number from 1."""
         text = self.value(name)
-        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-            self.error(
-                name,
-                f"{self.quoted(name, text)} is not a count",
-                f"give a whole number from 1, such as {VARIABLES[name].default}",
-            )
-            return 1
-        return int(text)
+        if re.fullmatch(r"[0-9]{1,9}", text) and int(text) >= 1:
+            return int(text)
+        fix = f"give a whole number from 1, such as {VARIABLES[name].default}"
+        self.error(name, f"{self.quoted(name, text)} is not a count", fix)
+        return 1
 
     def one_of(self, name: str, values: tuple[str, ...]) -> str:
         """One of these values, in any case."""
@@ -134,7 +119,9 @@ class Inputs:
 
         if self._vault_failed:
             return ""
-        file = self._vault_file()
+        given = self.environ.get("FIVETRAN_VAULT_FILE", "").strip()
+        file = given or f"{self.environ.get('DATAOPS_SECRETS_DIR', '').strip() or '/secrets'}/vault.yml"
+        self.shown["FIVETRAN_VAULT_FILE"] = file
         try:
             if self._vault is None:
                 self._vault = read_vault(file)
@@ -148,12 +135,6 @@ class Inputs:
                 return found
         self.error(name, f"the vault {file} has no text at {' or '.join(paths)}", "add it there, or correct the name")
         return ""
-
-    def _vault_file(self) -> str:
-        given = self.environ.get("FIVETRAN_VAULT_FILE", "").strip()
-        file = given or f"{self.environ.get('DATAOPS_SECRETS_DIR', '').strip() or '/secrets'}/vault.yml"
-        self.shown["FIVETRAN_VAULT_FILE"] = file
-        return file
 
 
 def is_unresolved(text: str) -> bool:

@@ -12,7 +12,7 @@ import select
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from errno import EPIPE
 from typing import TextIO, cast
 
@@ -219,29 +219,21 @@ def standard() -> Iterator[None]:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
     out, err = output(sys.stdout, waits=True), output(sys.stderr)
     sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
-    with ExitStack() as at_the_end:  # the last one first
-        at_the_end.callback(_restore, *before)
-        at_the_end.callback(_finish, err)
-        at_the_end.callback(_finish_result, out, err)
+    try:
+        yield
+    except KeyboardInterrupt:
+        out.finish(0.0)
+        raise
+    finally:
         try:
-            yield
-        except KeyboardInterrupt:
-            out.finish(0.0)
-            raise
-
-
-def _restore(*before: TextIO) -> None:
-    sys.stdin, sys.stdout, sys.stderr = before
-
-
-def _finish(err: Output) -> None:
-    with suppress(KeyboardInterrupt):
-        err.finish(PATIENCE)
-
-
-def _finish_result(out: Output, err: Output) -> None:
-    if not out.finish(None) and getattr(out.error, "errno", None) != EPIPE:  # `| head` has seen enough
-        err.write(f"stdout: {getattr(out.error, 'strerror', out.error)}: what was printed is not complete\n")
+            if not out.finish(None) and getattr(out.error, "errno", None) != EPIPE:  # `| head` has seen enough
+                err.write(f"stdout: {getattr(out.error, 'strerror', out.error)}: what was printed is not complete\n")
+        finally:
+            try:
+                with suppress(KeyboardInterrupt):
+                    err.finish(PATIENCE)
+            finally:
+                sys.stdin, sys.stdout, sys.stderr = before
 
 
 def _occupy(number: int) -> None:

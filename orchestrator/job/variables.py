@@ -63,11 +63,7 @@ VARIABLES: dict[str, Variable] = {
         Variable("FIVETRAN_TIMEOUT", "seconds for the whole run", "300"),
         Variable("FIVETRAN_POLL_INTERVAL", "seconds between two looks at the sync", "10"),
         Variable("FIVETRAN_HTTP_TIMEOUT", "seconds for one request", "30"),
-        Variable(
-            "FIVETRAN_RETRY_LIMIT",
-            "transient failures in a row before giving up (none after the trigger)",
-            "8",
-        ),
+        Variable("FIVETRAN_RETRY_LIMIT", "transient failures in a row before giving up (none after the trigger)", "8"),
         Variable("FIVETRAN_ON_RUNNING", "a sync is running already: wait, attach, restart or fail", "wait"),
         Variable("FIVETRAN_ON_RESCHEDULE", "Fivetran reschedules the sync: wait or fail", "wait"),
         Variable("FIVETRAN_ON_BROKEN", "the connection is broken: fail, or sync (which often clears it)", "fail"),

@@ -132,14 +132,8 @@ class Chart:
 
     def values(self, choice: str) -> tuple[str, ...]:
         """The values that the chart has an edge for, where it makes that choice; else ()."""
-        return tuple(
-            dict.fromkeys(
-                value
-                for state in self.states.values()
-                if state.kind is Kind.CHOOSES and state.operand == choice
-                for value in state.edges
-            )
-        )
+        choosing = [one for one in self.states.values() if one.kind is Kind.CHOOSES and one.operand == choice]
+        return tuple(dict.fromkeys(value for state in choosing for value in state.edges))
 
     def exit_of(self, verdict: str) -> tuple[str, int]:
         """The final state, and its exit code, that a verdict leads to.

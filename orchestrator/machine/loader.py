@@ -4,26 +4,16 @@ What is proved here need not be tested at run time: no edge leads nowhere, no ou
 effect is unhandled, no wait is without a deadline, no loop takes no time.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Writing, resyncs, tagged
-from orchestrator.fivetran.tags import TRIGGERS
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, TRIGGERS, Call, Writing, resyncs, tagged
 from orchestrator.machine.actions import ACTIONS, FOLDER
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.values.events import SIGNALS, Event
-from orchestrator.values.exchange import (
-    TRANSIENT,
-    AnswerLost,
-    Conflict,
-    NotFound,
-    RateLimited,
-    Refused,
-    Rejected,
-    Unavailable,
-)
+from orchestrator.values.exchange import FAILURES, OF_POSTS, TRANSIENT
 from orchestrator.values.parsing import parse_toml
 
 __all__ = ["ChartError", "load", "packaged_source", "parse", "prove"]
@@ -35,13 +25,17 @@ _TOP_KEYS = {"action", "title", "about", "initial", "shared", "prints", "green",
 _PRINTS = ("connection", "tests", "result")
 _STATE_KEYS = {*Kind, "also", "edges", "tries", "concludes"}
 _EVENTS = frozenset(Event)
+# What a state of each kind names.
+_NAMED: Mapping[Kind, tuple[Collection[str], str]] = {
+    Kind.DOES: (EFFECTS.keys(), "effect"),
+    Kind.WAITS: (PAUSES.keys(), "pause"),
+    Kind.CHOOSES: (CHOICES.keys(), "choice"),
+}
 # Events that charts of the version before have edges for, and what took their place.
 _GONE = {
     "schedule_kept": "went in this version; `ready` now leads to the choice 'schedule_to_switch', and a running sync "
     "is `busy`: see docs/charts.md",
 }
-_CLIENT_EVENTS = frozenset({failure.event for failure in (RateLimited, Unavailable, Refused, NotFound, Rejected)})
-_POST_EVENTS = frozenset({failure.event for failure in (AnswerLost, Conflict)})
 
 
 class ChartError(ValueError):
@@ -78,7 +72,7 @@ def parse(text: str, name: str, action: str | None = None) -> Chart:
         document = parse_toml(text)
     except ValueError as error:
         raise ChartError(f"{name}: {error}") from error
-    builder = _Builder(name, action, document, text)
+    builder = _Builder(action, document, text)
     chart = replace(builder.build(), source=text)
     faults = builder.faults or prove(chart)
     if faults:
@@ -98,8 +92,7 @@ def prove(chart: Chart) -> list[str]:
 class _Builder:
     """Turns the document into a chart and collects what is wrong with its form."""
 
-    def __init__(self, name: str, action: str | None, document: Mapping[str, Any], text: str) -> None:
-        self.name = name
+    def __init__(self, action: str | None, document: Mapping[str, Any], text: str) -> None:
         self.document = document
         self.faults: list[str] = []
         self.action = self._action(action)
@@ -128,7 +121,8 @@ class _Builder:
         states = {name: self._state(name, table) for name, table in self.tables.items() if self._is_state(name, table)}
         initial = self.document.get("initial")
         texts = {"title": self.document.get("title", self.action), "about": self.document.get("about", "")}
-        self.faults += [f"{key}: {text!r} is not a text" for key, text in texts.items() if not isinstance(text, str)]
+        for key, text in texts.items():
+            self._is(key, text, str, "a text")
         if initial is None:
             self.faults.append("initial: is missing: name the first state")
         elif not isinstance(initial, str) or initial not in states:
@@ -161,8 +155,7 @@ class _Builder:
             if not several and not packaged and self.action in ACTIONS:
                 self.faults.append(f"{key}: is missing")
             return packaged
-        if several and not isinstance(given, list):
-            self.faults.append(f"{key}: {given!r} is not a list")
+        if several and not self._is(key, given, list, "a list"):
             return ()
         values = tuple(given) if several else (given,)
         unknown = [value for value in values if value not in known]
@@ -181,22 +174,20 @@ class _Builder:
             self.faults.append(f"{name}: unknown key")
         return isinstance(table, dict)
 
-    def _table(self, where: str, value: object) -> Mapping[str, Any]:
+    def _is(self, where: str, value: object, kind: type, words: str) -> bool:
+        """Whether the value is of a kind; else that is a fault."""
+        if not isinstance(value, kind):
+            self.faults.append(f"{where}: {value!r} is not {words}")
+        return isinstance(value, kind)
+
+    def _table(self, where: str, value: Any) -> Mapping[str, Any]:  # noqa: ANN401  # any TOML
         """The value where it is a table; else it is a fault, and empty."""
-        if isinstance(value, dict):
-            return value
-        self.faults.append(f"{where}: {value!r} is not a table")
-        return {}
+        return value if self._is(where, value, dict, "a table") else {}
 
     def _edges(self, where: str, value: object) -> dict[str, str]:
         """Event -> target of those edges that have one."""
-        edges = {}
-        for event, target in self._table(where, value).items():
-            if isinstance(target, str):
-                edges[event] = target
-            else:
-                self.faults.append(f"{where}.{event}: {target!r} is not a state's name")
-        return edges
+        table = self._table(where, value).items()
+        return {key: name for key, name in table if self._is(f"{where}.{key}", name, str, "a state's name")}
 
     def _state(self, name: str, table: Mapping[str, Any]) -> State:
         for key in table:
@@ -233,18 +224,14 @@ class _Builder:
         edges = self._edges(f"{name}: edges", table.get("edges", {}))
         groups: dict[str, str] = {}
         also = table.get("also", [])
-        if not isinstance(also, list):
-            self.faults.append(f"{name}: also: {also!r} is not a list of groups")
-            also = []
-        for group in also:
+        for group in also if self._is(f"{name}: also", also, list, "a list of groups") else []:
             if not isinstance(group, str) or group not in self.groups:
                 self.faults.append(f"{name}: also: unknown group {group!r}")
                 continue
-            for event, target in self.groups[group].items():
-                if event in edges:
-                    self.faults.append(f"{name}: {event} comes from the group {group!r} and from elsewhere")
-                edges[event] = target
-                groups[event] = group
+            twice = [event for event in self.groups[group] if event in edges]
+            self.faults += [f"{name}: {event} comes from the group {group!r} and from elsewhere" for event in twice]
+            edges.update(self.groups[group])
+            groups.update(dict.fromkeys(self.groups[group], group))
         return {event: name if target == SAME else target for event, target in edges.items()}, groups
 
 
@@ -297,16 +284,17 @@ def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str
     """The state's edges are just the events that can happen in it."""
     if state.kind is Kind.EXIT:
         return
-    unknown = _unknown_operand(state)
-    if unknown:
-        yield f"{state.name}: {state.kind}: {unknown}"
+    names, what = _NAMED[state.kind]
+    if state.operand not in names:
+        yield f"{state.name}: {state.kind}: unknown {what} {state.operand!r}"
         return
     if state.kind is Kind.DOES and resyncs([state.operand]) and TABLES not in chart.needs:  # it would re-sync all
         yield f"needs: {TABLES} is missing, which {state.name} asks for"
     edges = set(state.edges)
     shielded = is_behind or state.concludes
     required, optional = _possible(chart, state)
-    required |= set() if shielded or not _takes_time(state) else SIGNALS
+    asks = state.kind is Kind.DOES and isinstance(EFFECTS[state.operand], Call)
+    required |= SIGNALS if not shielded and (asks or state.kind is Kind.WAITS) else set()
     if state.kind is Kind.WAITS and len(edges & {Event.TIMED_OUT, Event.TOO_LATE}) != 1:
         yield f"{state.name}: a wait needs exactly one of timed_out and too_late"
     for event in sorted(required - edges):
@@ -324,21 +312,6 @@ def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str
         yield f"{state.name}: tries: without an edge gave_up it never gives up"
 
 
-def _unknown_operand(state: State) -> str:
-    """What is wrong with what a state names, or ""."""
-    known, what = {
-        Kind.DOES: (set(EFFECTS), "effect"),
-        Kind.WAITS: (set(PAUSES), "pause"),
-        Kind.CHOOSES: (set(CHOICES), "choice"),
-    }[state.kind]
-    return "" if state.operand in known else f"unknown {what} {state.operand!r}"
-
-
-def _takes_time(state: State) -> bool:
-    asks = state.kind is Kind.DOES and isinstance(EFFECTS[state.operand], Call)
-    return asks or state.kind is Kind.WAITS
-
-
 def _possible(chart: Chart, state: State) -> tuple[set[str], set[str]]:
     """The events that need an edge, signals aside, and those that may have one."""
     edges = set(state.edges)
@@ -354,7 +327,7 @@ def _possible(chart: Chart, state: State) -> tuple[set[str], set[str]]:
     effect = EFFECTS[state.operand]
     if not isinstance(effect, Call):
         return set(effect.outcomes), set()
-    failures = {*_CLIENT_EVENTS, *(_POST_EVENTS if effect.method == "POST" else ())}
+    failures = FAILURES.keys() - (set() if effect.method == "POST" else OF_POSTS)
     return {*effect.outcomes, *failures, Event.TIMED_OUT}, {Event.GAVE_UP}
 
 

@@ -19,9 +19,8 @@ the same moments make the same run again.
 
 from typing import NamedTuple
 
-from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Pure, Writing
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, TRIGGERS, Call, Pure, Writing
 from orchestrator.fivetran.effects.situation import trigger_unanswered
-from orchestrator.fivetran.tags import TRIGGERS
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.machine.position import follow
 from orchestrator.machine.standing import GRACE, GRACE_AFTER_SIGNAL, Standing

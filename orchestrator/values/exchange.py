@@ -1,40 +1,24 @@
 """What is asked of Fivetran, and the two ways it ends: an Answer or a Failure.
 
-The error tree. Each class is one event, and each event one edge of a chart:
+A failure is one of these events, and each of them an edge of a chart:
 
-    Failure
-    ├── RateLimited    429; Fivetran says when to come again
-    ├── Unavailable    surely not carried out, or a GET or PATCH that may be repeated
-    ├── AnswerLost     a POST that may have been carried out
-    ├── Conflict       409 to a POST
-    ├── Refused        401 or 403, in Fivetran's own words
-    ├── NotFound       404, in Fivetran's own words
-    └── Rejected       any other 3xx or 4xx
+    rate_limited    429; Fivetran says when to come again
+    unavailable     surely not carried out, or a GET or PATCH that may be repeated
+    answer_lost     a POST that may have been carried out
+    conflict        409 to a POST: something is running that it cannot be reconciled with
+    refused         401 or 403, in Fivetran's own words: the key is wrong or lacks a permission
+    not_found       404, in Fivetran's own words: no such connection, schema or table
+    rejected        any other 3xx or 4xx: asking again would not help
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
-from typing import Any, ClassVar
+from typing import Any
 
 from orchestrator.values.events import Event
 
-__all__ = [
-    "FAILURES",
-    "TRANSIENT",
-    "Answer",
-    "AnswerLost",
-    "Conflict",
-    "Cut",
-    "Failure",
-    "NotFound",
-    "RateLimited",
-    "Refused",
-    "Rejected",
-    "Request",
-    "Unavailable",
-    "unanswered",
-]
+__all__ = ["FAILURES", "OF_POSTS", "TRANSIENT", "Answer", "Cut", "Failure", "Request", "unanswered"]
 
 Json = Any  # whatever json.loads returns
 
@@ -123,10 +107,12 @@ class Answer:
         return self.date - self.took if self.dated else None
 
 
+@dataclass(eq=False)
 class Failure(Exception):  # noqa: N818  # the field calls these outcomes, not errors
     """A request that got no usable answer.
 
-    Args:
+    Attributes:
+        event: How it failed; one of `FAILURES`.
         message: What happened, for people: Fivetran's words where there are any.
         status: HTTP status, or None when there was none.
         code: Fivetran's code, or "".
@@ -134,23 +120,12 @@ class Failure(Exception):  # noqa: N818  # the field calls these outcomes, not e
         request_id: Fivetran's id of the request, or "".
     """
 
-    event: ClassVar[Event]
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        code: str = "",
-        retry_after: float | None = None,
-        request_id: str = "",
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-        self.code = code
-        self.retry_after = retry_after
-        self.request_id = request_id
+    event: Event
+    message: str
+    status: int | None = field(default=None, kw_only=True)
+    code: str = field(default="", kw_only=True)
+    retry_after: float | None = field(default=None, kw_only=True)
+    request_id: str = field(default="", kw_only=True)
 
     def __str__(self) -> str:
         prefix = " ".join(str(part) for part in (self.status, self.code) if part)
@@ -171,48 +146,6 @@ class Failure(Exception):  # noqa: N818  # the field calls these outcomes, not e
         }
 
 
-class RateLimited(Failure):
-    """429: the account's hourly limit of calls is used up."""
-
-    event = Event.RATE_LIMITED
-
-
-class Unavailable(Failure):
-    """No usable answer, and no harm in asking again."""
-
-    event = Event.UNAVAILABLE
-
-
-class AnswerLost(Failure):
-    """A POST whose answer never came: it may have been carried out."""
-
-    event = Event.ANSWER_LOST
-
-
-class Conflict(Failure):
-    """409 to a POST: something is running that it cannot be reconciled with."""
-
-    event = Event.CONFLICT
-
-
-class Refused(Failure):
-    """401 or 403 from Fivetran: the key is wrong or lacks a permission."""
-
-    event = Event.REFUSED
-
-
-class NotFound(Failure):
-    """404 from Fivetran: it knows no such connection, schema or table."""
-
-    event = Event.NOT_FOUND
-
-
-class Rejected(Failure):
-    """Any other 3xx or 4xx: asking again would not help."""
-
-    event = Event.REJECTED
-
-
 @unique
 class Cut(StrEnum):
     """What ended a request before an answer or a failure did."""
@@ -221,13 +154,12 @@ class Cut(StrEnum):
     SIGNAL = "signal"
 
 
-# Event -> the failure that it is of.
-FAILURES = {kind.event: kind for kind in (RateLimited, Unavailable, AnswerLost, Conflict, Refused, NotFound, Rejected)}
 # Events of failures that another attempt may get over; they are counted.
 TRANSIENT = frozenset({Event.RATE_LIMITED, Event.UNAVAILABLE, Event.ANSWER_LOST, Event.CONFLICT})
+FAILURES = {str(event): event for event in (*sorted(TRANSIENT), Event.REFUSED, Event.NOT_FOUND, Event.REJECTED)}
+OF_POSTS = frozenset({Event.ANSWER_LOST, Event.CONFLICT})  # no other request can fail so
 
 
 def unanswered(request: Request, message: str, *, status: int | None = None) -> Failure:
     """The failure of a request that may have been carried out without our learning of it."""
-    kind = Unavailable if request.repeatable else AnswerLost
-    return kind(message, status=status)
+    return Failure(Event.UNAVAILABLE if request.repeatable else Event.ANSWER_LOST, message, status=status)

@@ -7,9 +7,11 @@ a count: finite, and 0 or more.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
-__all__ = ["Facts"]
+from orchestrator.values.events import Event
+
+__all__ = ["Facts", "Outcome"]
 
 # What is relied on inside facts that are objects: of a failure all of it, of a baseline what there is.
 _INSIDE: Mapping[str, Mapping[str, Any]] = {
@@ -123,6 +125,11 @@ class Facts:
             put(copied, name, changes[name] if name in changes else getattr(self, name))
         return copied
 
+    def without(self, *names: str) -> Self:
+        """These facts without some of them, which are as at the beginning of a run."""
+        fresh = type(self)()
+        return self.but(**{name: getattr(fresh, name) for name in names})
+
     def warned(self, *warnings: str) -> tuple[str, ...]:
         """The warnings with these added, each kept once; Fivetran may find ever new words to warn of."""
         return (*self.warnings, *(new for new in warnings if new not in self.warnings))[:MOST_WARNINGS]
@@ -163,3 +170,20 @@ class Facts:
         """The facts that are others than before, by name."""
         now = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: value for name, value in now if value != getattr(before, name)}
+
+
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+
+class Outcome(NamedTuple, Generic[E_co]):
+    """What an effect came to.
+
+    Attributes:
+        event: Which edge is to be taken.
+        facts: What is known after it.
+        rule: The rule that decided, in words, without a full stop; "" where the event says it all.
+    """
+
+    event: E_co
+    facts: Facts
+    rule: str = ""

@@ -29,9 +29,8 @@ from orchestrator.machine.transition import request_of
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer, Cut, Failure, Request, Unavailable
-from orchestrator.values.facts import Facts
-from orchestrator.values.outcome import Outcome
+from orchestrator.values.exchange import Answer, Cut, Failure, Request
+from orchestrator.values.facts import Facts, Outcome
 from orchestrator.values.settings import Settings
 
 Capture = pytest.CaptureFixture[str]
@@ -138,7 +137,7 @@ def test_signal_in_the_middle_of_a_call_behind_the_conclusion(tmp_path: Path) ->
             signals.append(Event.TERMINATED)
             assert run.deadline == run.now + GRACE_AFTER_SIGNAL  # as whoever shows the run would see it
             clock.sleep(0.75)
-            return Unavailable("a bad moment")
+            return Failure(Event.UNAVAILABLE, "a bad moment")
         assert seconds < 30
         return Answer(data={"paused": True, "schedule_type": "manual"}, date=clock.wall())
 
@@ -217,7 +216,7 @@ class _Moody:
             return Cut.LIMIT
         self.clock.sleep(took)
         if 1 < self.sent <= 1 + self.failing:
-            return Unavailable("a bad moment", retry_after=self.retry_after)
+            return Failure(Event.UNAVAILABLE, "a bad moment", retry_after=self.retry_after)
         state = "syncing" if self.sent > 6 else "scheduled"
         document = {"schedule_type": "auto", "status": {"sync_state": state, "setup_state": "connected"}}
         return Answer(data={} if request.method == "POST" else document, date=self.clock.wall())
@@ -383,7 +382,7 @@ def test_changed_request_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def forced(settings: Settings, _: Facts) -> Request:
         return Request("POST", f"/v1/connections/{settings.connector_id}/sync", "start a sync", {"force": True})
 
-    monkeypatch.setitem(effects.EFFECTS, "trigger_sync", _trigger()._replace(ask=forced))
+    monkeypatch.setitem(effects.EFFECTS, "trigger_sync", replace(_trigger(), ask=forced))
 
     divergence = _divergence("start-succeeds")
 
@@ -528,7 +527,7 @@ def _at(journal: Journal, position: int) -> Journal:
 def test_outcome_without_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     """An effect whose outcome has no edge in the chart is told, and no traceback."""
     monkeypatch.setitem(
-        effects.EFFECTS, "trigger_sync", _trigger()._replace(mean=lambda _, facts, __: Outcome(Event.UNCLEAR, facts))
+        effects.EFFECTS, "trigger_sync", replace(_trigger(), mean=lambda _, facts, __: Outcome(Event.UNCLEAR, facts))
     )
 
     assert _differences("start-succeeds") == [

@@ -27,18 +27,8 @@ from orchestrator.fivetran.client import Client, interpret
 from orchestrator.job.masking import Mask
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario
-from orchestrator.values.exchange import (
-    Answer,
-    AnswerLost,
-    Conflict,
-    Failure,
-    NotFound,
-    RateLimited,
-    Refused,
-    Rejected,
-    Request,
-    Unavailable,
-)
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import Answer, Failure, Request
 
 PATH = f"/v1/connections/{CONNECTOR}"
 GET = Request("GET", PATH, "read the connection")
@@ -51,7 +41,7 @@ DATE = 1_800_000_000.0
 OUR_NOW = 1_700_000_000.0
 
 # What a failure means that leaves open whether the request was carried out.
-OPEN = [(GET, Unavailable), (PATCH, Unavailable), (SYNC, AnswerLost), (TEST, AnswerLost)]
+OPEN = [(GET, Event.UNAVAILABLE), (PATCH, Event.UNAVAILABLE), (SYNC, Event.ANSWER_LOST), (TEST, Event.ANSWER_LOST)]
 
 Make = Callable[..., Client]
 
@@ -145,7 +135,7 @@ def test_refused_connection_is_unavailable(make: Make, request_: Request) -> Non
 
     failure = failed(make(f"http://127.0.0.1:{port}"), request_)
 
-    assert type(failure) is Unavailable
+    assert failure.event is Event.UNAVAILABLE
     assert failure.status is None
     assert failure.message == f"cannot connect to 127.0.0.1:{port}: connection refused"
     assert "0x" not in str(failure), "object addresses are no words for people"
@@ -162,7 +152,7 @@ def test_unknown_host_is_unavailable(make: Make, monkeypatch: pytest.MonkeyPatch
 
     failure = failed(make("http://api.fivetran.invalid"), request_)
 
-    assert type(failure) is Unavailable
+    assert failure.event is Event.UNAVAILABLE
     host = "api.fivetran.invalid"
     assert failure.message == (
         f"cannot connect to {host}:80: the name {host} cannot be looked up: name or service not known"
@@ -183,7 +173,7 @@ def test_unanswered_connecting_is_unavailable(make: Make, request_: Request) -> 
 
         for filler in fillers:
             filler.close()
-    assert type(failure) is Unavailable
+    assert failure.event is Event.UNAVAILABLE
     assert failure.message == f"cannot connect to 127.0.0.1:{address[1]}: no answer within 0.05 s"
 
 
@@ -199,7 +189,7 @@ def test_refusing_proxy_is_unavailable(
 
     failure = failed(make("https://api.fivetran.invalid"), request_)
 
-    assert type(failure) is Unavailable
+    assert failure.event is Event.UNAVAILABLE
     assert failure.message == (
         f"cannot connect to api.fivetran.invalid:443 through the proxy 127.0.0.1:{port}: connection refused"
     )
@@ -225,7 +215,7 @@ def test_unusable_proxy_is_rejected(make: Make, monkeypatch: pytest.MonkeyPatch,
 
     failure = failed(make("https://api.fivetran.invalid"), request_)
 
-    assert type(failure) is Rejected
+    assert failure.event is Event.REJECTED
     assert failure.message.startswith("the proxy's address (HTTPS_PROXY or ALL_PROXY) ")
     assert [part for part in ("127.0.0.1", "word", "user") if part in failure.message] == []
 
@@ -250,7 +240,7 @@ def test_unusable_address_is_rejected(monkeypatch: pytest.MonkeyPatch, url: str)
 
     failure = failed(client, SYNC)
 
-    assert type(failure) is Rejected
+    assert failure.event is Event.REJECTED
     assert failure.message == "FIVETRAN_API_URL is not an address that can be connected to: correct it"
 
 
@@ -284,16 +274,16 @@ def tunnel(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
     [
         (
             "407 Proxy Authentication Required",
-            Rejected,
+            Event.REJECTED,
             "407 Proxy Authentication Required: it rejected the proxy's credentials",
         ),
-        ("403 Forbidden", Unavailable, "403 Forbidden"),
-        ("502 Bad Gateway", Unavailable, "502 Bad Gateway"),
+        ("403 Forbidden", Event.UNAVAILABLE, "403 Forbidden"),
+        ("502 Bad Gateway", Event.UNAVAILABLE, "502 Bad Gateway"),
     ],
 )
 @pytest.mark.parametrize("before", ["", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"], ids=["", "hints"])
 def test_proxy_that_opens_no_tunnel(
-    make: Make, monkeypatch: pytest.MonkeyPatch, answer: str, expected: type[Failure], words: str, before: str
+    make: Make, monkeypatch: pytest.MonkeyPatch, answer: str, expected: Event, words: str, before: str
 ) -> None:
     """A proxy that will not let the request through is named with what it said, and nothing was sent through it."""
     with tunnel(f"{before}HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode()) as (proxy, asked):
@@ -301,7 +291,7 @@ def test_proxy_that_opens_no_tunnel(
         failure = failed(make("https://api.fivetran.invalid"), SYNC)
 
     way = f"cannot connect to api.fivetran.invalid:443 through the proxy {proxy}"
-    assert (type(failure), failure.message) == (expected, f"{way}: the proxy answered {words}")
+    assert (failure.event, failure.message) == (expected, f"{way}: the proxy answered {words}")
     assert asked[0].startswith(b"CONNECT api.fivetran.invalid:443 ")
     assert b"\r\nProxy-Authorization: Basic dXNlcjpwYXNzLXdvcmQ=\r\n" in asked[0]
 
@@ -353,7 +343,7 @@ def test_limit_of_an_address_is_its_own(make: Make, monkeypatch: pytest.MonkeyPa
         resolved(monkeypatch, first, second)
         failure = failed(make("https://api.fivetran.invalid"), TEST, seconds=86_400.0)
 
-    assert type(failure) is Unavailable
+    assert failure.event is Event.UNAVAILABLE
     assert failure.message == ("cannot connect to api.fivetran.invalid:443: no answer within 0.05 s (127.0.0.1)")
 
 
@@ -363,7 +353,7 @@ def test_address_of_a_family_that_is_not_there(make: Make, monkeypatch: pytest.M
 
     failure = failed(make("https://api.fivetran.invalid"), SYNC)
 
-    assert type(failure) is Unavailable
+    assert failure.event is Event.UNAVAILABLE
     assert failure.message.startswith("cannot connect to api.fivetran.invalid:443: address family not supported")
 
 
@@ -385,7 +375,7 @@ def test_untrusted_certificate_is_unavailable(make: Make, https_server: HTTPServ
     """A certificate that is not trusted ends it before anything is sent, and the message says what to set."""
     failure = failed(make(https_server.url_for("")), request_)
 
-    assert type(failure) is Unavailable
+    assert failure.event is Event.UNAVAILABLE
     assert "The TLS certificate of 127.0.0.1:" in f"T{str(failure)[1:]}"
     assert "is not trusted" in str(failure)
     assert "REQUESTS_CA_BUNDLE" in str(failure)
@@ -431,7 +421,7 @@ def test_unusable_bundle_is_rejected(
 
     failure = failed(make(https_server.url_for("")), SYNC)
 
-    assert type(failure) is Rejected
+    assert failure.event is Event.REJECTED
     assert failure.message.startswith("the CA bundle (REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE) cannot be used: ")
     assert expected in failure.message
 
@@ -441,7 +431,7 @@ def test_server_without_tls_is_unavailable(make: Make, http_server: HTTPServer, 
     """A handshake that fails had nothing sent, a POST neither."""
     failure = failed(make(f"https://127.0.0.1:{http_server.port}"), request_)
 
-    assert type(failure) is Unavailable
+    assert failure.event is Event.UNAVAILABLE
     assert failure.message.startswith(f"cannot connect to 127.0.0.1:{http_server.port}: the TLS handshake failed: [SSL")
 
 
@@ -450,7 +440,7 @@ def test_reset_in_the_handshake_is_unavailable(make: Make) -> None:
     with raw(b"", reset=True) as address:
         failure = failed(make(f"https://{address}"), SYNC)
 
-    assert type(failure) is Unavailable
+    assert failure.event is Event.UNAVAILABLE
     assert failure.message == f"cannot connect to {address}: the TLS handshake failed: connection reset by peer"
 
 
@@ -464,7 +454,7 @@ def test_fault_is_sent_once_and_named_by_method(
     simulate: Simulate,
     make: Make,
     request_: Request,
-    expected: type[Failure],
+    expected: Event,
     does: str,
     acts: bool,  # noqa: FBT001
 ) -> None:
@@ -474,7 +464,7 @@ def test_fault_is_sent_once_and_named_by_method(
 
     failure = failed(client, request_)
 
-    assert type(failure) is expected
+    assert failure.event is expected
     assert len(job.requests) == 1
     assert answered(client).status == 200
 
@@ -482,22 +472,22 @@ def test_fault_is_sent_once_and_named_by_method(
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
 @pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
 def test_server_error_is_named_by_method(
-    answering: Callable[..., Client], request_: Request, expected: type[Failure], status: int
+    answering: Callable[..., Client], request_: Request, expected: Event, status: int
 ) -> None:
     """A 5xx to a POST may have been carried out; anything else may be repeated."""
     failure = failed(answering(HTML, status, Content_Type="text/html"), request_)
 
-    assert (expected, status) == (type(failure), failure.status)
+    assert (expected, status) == (failure.event, failure.status)
 
 
 @pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
-def test_silence_is_named_by_method(simulate: Simulate, make: Make, request_: Request, expected: type[Failure]) -> None:
+def test_silence_is_named_by_method(simulate: Simulate, make: Make, request_: Request, expected: Event) -> None:
     """A read that times out says nothing of what became of the request."""
     job = simulate(Scenario(faults=(Fault(does="hang"),)))
 
     failure = failed(make(job.url), request_, seconds=0.05)
 
-    assert type(failure) is expected
+    assert failure.event is expected
     assert failure.message == "ReadTimeout: timed out"
 
 
@@ -517,14 +507,16 @@ def test_silence_is_named_by_method(simulate: Simulate, make: Make, request_: Re
         pytest.param('{"code": "Success", "data": []}', id="data a list"),
     ],
 )
-@pytest.mark.parametrize(("request_", "expected"), [(GET, Unavailable), (PATCH, Unavailable), (TEST, AnswerLost)])
+@pytest.mark.parametrize(
+    ("request_", "expected"), [(GET, Event.UNAVAILABLE), (PATCH, Event.UNAVAILABLE), (TEST, Event.ANSWER_LOST)]
+)
 def test_undocumented_success_is_no_answer(
-    answering: Callable[..., Client], request_: Request, expected: type[Failure], body: str | bytes
+    answering: Callable[..., Client], request_: Request, expected: Event, body: str | bytes
 ) -> None:
     """Status 200 with anything but the documented JSON is no answer."""
     failure = failed(answering(body, Content_Type="text/html"), request_)
 
-    assert type(failure) is expected
+    assert failure.event is expected
     assert failure.status == 200
     assert "the answer is" in failure.message
 
@@ -559,12 +551,12 @@ def test_excerpt_is_short_and_one_line(answering: Callable[..., Client]) -> None
     ],
     ids=["nothing", "not HTTP", "no chunk", "no gzip"],
 )
-def test_malformed_answer_is_no_answer(make: Make, request_: Request, expected: type[Failure], answer: bytes) -> None:
+def test_malformed_answer_is_no_answer(make: Make, request_: Request, expected: Event, answer: bytes) -> None:
     """What the HTTP library stumbles over leaves as a failure, not as an exception of its own."""
     with raw(answer) as address:
         failure = failed(make(f"http://{address}"), request_)
 
-    assert type(failure) is expected
+    assert failure.event is expected
 
 
 def answer_of(body: bytes, *headers: str, status: str = "200 OK", before: str = "") -> bytes:
@@ -594,7 +586,7 @@ def test_what_is_said_before_the_answer_is_skipped(make: Make, before: str) -> N
 @pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
 @pytest.mark.parametrize("status", [200, 302, 429])
 def test_body_that_is_too_large_is_no_answer(
-    make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request, expected: type[Failure], status: int
+    make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request, expected: Event, status: int
 ) -> None:
     """A body is read up to a limit, whatever its status, and what is larger is no answer."""
     monkeypatch.setattr(client_module, "LARGEST", 1_000_000)
@@ -602,12 +594,12 @@ def test_body_that_is_too_large_is_no_answer(
     with raw(answer_of(body, "Location: /elsewhere", status=f"{status} Odd")) as address:
         failure = failed(make(f"http://{address}"), request_)
 
-    assert (type(failure), failure.status) == (expected, status)
+    assert (failure.event, failure.status) == (expected, status)
     assert failure.message == "the answer is too large: more than 1 MB"
 
 
 @pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
-def test_packed_body_is_counted_unpacked(make: Make, request_: Request, expected: type[Failure]) -> None:
+def test_packed_body_is_counted_unpacked(make: Make, request_: Request, expected: Event) -> None:
     """A body that is small on the wire and huge when it is unpacked is too large, and is not unpacked to its end."""
     bomb = gzip.compress(bytes(200_000_000))
     with raw(answer_of(bomb, "Content-Encoding: gzip"), patient=True) as address:
@@ -616,7 +608,7 @@ def test_packed_body_is_counted_unpacked(make: Make, request_: Request, expected
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
 
-    assert type(failure) is expected
+    assert failure.event is expected
     assert failure.message == "the answer is too large: more than 16 MB"
     assert most < 100_000_000
 
@@ -636,20 +628,18 @@ def test_body_that_is_packed_otherwise_is_no_answer(make: Make, packing: str) ->
     with raw(answer_of(success().encode(), f"Content-Encoding: {packing}")) as address:
         failure = failed(make(f"http://{address}"), GET)
 
-    assert type(failure) is Unavailable
+    assert failure.event is Event.UNAVAILABLE
     assert failure.message == "the answer has a Content-Encoding that was not requested"
 
 
 @pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
 @pytest.mark.parametrize("headers", [["X: y"] * 1_000, ["X: " + "y" * 100_000]], ids=["many headers", "long header"])
-def test_flood_of_headers_is_no_answer(
-    make: Make, request_: Request, expected: type[Failure], headers: list[str]
-) -> None:
+def test_flood_of_headers_is_no_answer(make: Make, request_: Request, expected: Event, headers: list[str]) -> None:
     """More headers than anybody sends, or longer ones, are no answer, and nothing of them is repeated."""
     with raw(answer_of(b"{}", *headers), patient=True) as address:
         failure = failed(make(f"http://{address}"), request_)
 
-    assert type(failure) is expected
+    assert failure.event is expected
     assert len(failure.message) < 200
 
 
@@ -669,7 +659,7 @@ def test_flood_of_headers_is_no_answer(
     ids=repr,
 )
 def test_any_exception_is_a_failure(
-    make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request, expected: type[Failure], error: Exception
+    make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request, expected: Event, error: Exception
 ) -> None:
     """Whatever the libraries stumble over while a request is under way leaves as a failure."""
 
@@ -680,7 +670,7 @@ def test_any_exception_is_a_failure(
         monkeypatch.setattr(sockets._Response, "begin", stumble)
         failure = failed(make(f"http://{address}"), request_)
 
-    assert type(failure) is expected
+    assert failure.event is expected
     assert "odd" in failure.message
 
 
@@ -690,33 +680,37 @@ def test_any_exception_is_a_failure(
 @pytest.mark.parametrize(
     ("request_", "status", "code", "expected"),
     [
-        *((request, 429, code, RateLimited) for request in (GET, PATCH, SYNC) for code in ("TooManyRequests", "")),
-        *((request, 401, "Unauthorized", Refused) for request in (GET, PATCH, SYNC)),
-        *((request, 403, "Forbidden", Refused) for request in (GET, PATCH, SYNC)),
-        *((request, status, "", Unavailable) for request in (GET, PATCH, SYNC) for status in (401, 403, 404)),
-        *((request, 404, "NotFound_Connection", NotFound) for request in (GET, PATCH, SYNC)),
-        (SYNC, 404, "NotFound_Table", NotFound),
-        *((request, 404, "NotFound", Rejected) for request in (GET, PATCH, SYNC)),
-        *((replace(request, known=True), 404, "NotFound", Unavailable) for request in (GET, PATCH, SYNC)),
-        *((replace(request, known=True), 404, "NotFound_Table", NotFound) for request in (GET, PATCH, SYNC)),
-        (SYNC, 409, "Conflict", Conflict),
-        (SYNC, 409, "", Conflict),
-        (PATCH, 409, "Conflict", Rejected),
-        (GET, 409, "Conflict", Rejected),
-        *((request, 400, "InvalidInput", Rejected) for request in (GET, PATCH, SYNC)),
-        *((SYNC, status, "Illegal", Rejected) for status in (300, 304, 402, 405, 406, 410, 415, 422, 451)),
-        (GET, 407, "", Rejected),
+        *(
+            (request, 429, code, Event.RATE_LIMITED)
+            for request in (GET, PATCH, SYNC)
+            for code in ("TooManyRequests", "")
+        ),
+        *((request, 401, "Unauthorized", Event.REFUSED) for request in (GET, PATCH, SYNC)),
+        *((request, 403, "Forbidden", Event.REFUSED) for request in (GET, PATCH, SYNC)),
+        *((request, status, "", Event.UNAVAILABLE) for request in (GET, PATCH, SYNC) for status in (401, 403, 404)),
+        *((request, 404, "NotFound_Connection", Event.NOT_FOUND) for request in (GET, PATCH, SYNC)),
+        (SYNC, 404, "NotFound_Table", Event.NOT_FOUND),
+        *((request, 404, "NotFound", Event.REJECTED) for request in (GET, PATCH, SYNC)),
+        *((replace(request, known=True), 404, "NotFound", Event.UNAVAILABLE) for request in (GET, PATCH, SYNC)),
+        *((replace(request, known=True), 404, "NotFound_Table", Event.NOT_FOUND) for request in (GET, PATCH, SYNC)),
+        (SYNC, 409, "Conflict", Event.CONFLICT),
+        (SYNC, 409, "", Event.CONFLICT),
+        (PATCH, 409, "Conflict", Event.REJECTED),
+        (GET, 409, "Conflict", Event.REJECTED),
+        *((request, 400, "InvalidInput", Event.REJECTED) for request in (GET, PATCH, SYNC)),
+        *((SYNC, status, "Illegal", Event.REJECTED) for status in (300, 304, 402, 405, 406, 410, 415, 422, 451)),
+        (GET, 407, "", Event.REJECTED),
     ],
 )
 def test_status_and_code_give_the_class(
-    answering: Callable[..., Client], request_: Request, status: int, code: str, expected: type[Failure]
+    answering: Callable[..., Client], request_: Request, status: int, code: str, expected: Event
 ) -> None:
     """Each status has one meaning, and 401, 403 and 404 have it in Fivetran's own words only."""
     body = json.dumps({"code": code, "message": "Because"}) if code else HTML
 
     failure = failed(answering(body, status), request_)
 
-    assert (expected, status) == (type(failure), failure.status)
+    assert (expected, status) == (failure.event, failure.status)
 
 
 def test_refusal_carries_the_words_of_fivetran(answering: Callable[..., Client]) -> None:
@@ -762,7 +756,7 @@ def test_expired_account_has_words_of_its_own(
     """A trial or plan that has expired is called that, and never retried."""
     failure = failed(answering(json.dumps({"code": "PaymentRequired", "message": said}), 402), request_)
 
-    assert type(failure) is Rejected
+    assert failure.event is Event.REJECTED
     assert failure.message == f"the Fivetran account's trial or plan has expired (402){more}"
 
 
@@ -828,7 +822,7 @@ def test_redirect_is_not_followed(
 
         failure = failed(client, request_)
 
-        assert type(failure) is Rejected
+        assert failure.event is Event.REJECTED
         assert f"redirected to '{url}'; redirects are not followed" in failure.message
         assert len(http_server.log) == 1
         with pytest.raises(BlockingIOError):  # nobody has come
@@ -1127,27 +1121,29 @@ def test_answer_from_elsewhere_may_be_too_large(monkeypatch: pytest.MonkeyPatch)
     """A body from elsewhere has the same limit."""
     monkeypatch.setattr(client_module, "LARGEST", 1_000_000)
 
-    with pytest.raises(AnswerLost, match="the answer is too large: more than 1 MB"):
+    with pytest.raises(Failure, match="the answer is too large: more than 1 MB") as raised:
         interpret(SYNC, 200, {}, bytes(1_000_001))
+
+    assert raised.value.event is Event.ANSWER_LOST
 
 
 @pytest.mark.parametrize(
     ("request_", "status", "headers", "body", "expected"),
     [
-        (GET, 429, {"Retry-After": "7"}, b"{}", RateLimited),
-        (SYNC, 503, {}, b"<html>", AnswerLost),
-        (GET, 200, {}, b"<html>", Unavailable),
-        (GET, 302, {"Location": "https://elsewhere"}, b"", Rejected),
-        (GET, 401, {}, b'{"code": "Unauthorized"}', Refused),
+        (GET, 429, {"Retry-After": "7"}, b"{}", Event.RATE_LIMITED),
+        (SYNC, 503, {}, b"<html>", Event.ANSWER_LOST),
+        (GET, 200, {}, b"<html>", Event.UNAVAILABLE),
+        (GET, 302, {"Location": "https://elsewhere"}, b"", Event.REJECTED),
+        (GET, 401, {}, b'{"code": "Unauthorized"}', Event.REFUSED),
     ],
 )
 def test_failure_from_elsewhere_is_read_by_the_same_rules(
-    request_: Request, status: int, headers: dict[str, str], body: bytes, expected: type[Failure]
+    request_: Request, status: int, headers: dict[str, str], body: bytes, expected: Event
 ) -> None:
-    """A refusal that came over no connection has the class, the words and the wait that it would have had."""
-    with pytest.raises(expected) as raised:
+    """A refusal that came over no connection has the event, the words and the wait that it would have had."""
+    with pytest.raises(Failure) as raised:
         interpret(request_, status, headers, body)
 
-    assert (type(raised.value), raised.value.status) == (expected, status)
+    assert (raised.value.event, raised.value.status) == (expected, status)
     assert raised.value.retry_after == (7.0 if status == 429 else None)
     assert str(raised.value)

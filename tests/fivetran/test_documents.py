@@ -42,14 +42,6 @@ def test_time_is_read(text: object, expected: float | None) -> None:
     assert documents.parse_time(text) == expected
 
 
-def test_date_is_read_by_name() -> None:
-    """A date of the document is read by its name, and is None where it is missing."""
-    document = {"succeeded_at": "2023-11-14T22:13:20Z"}
-
-    assert documents.time_of(document, "succeeded_at") == 1_700_000_000.0
-    assert documents.time_of(document, "failed_at") is None
-
-
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize(
     "name",

@@ -12,7 +12,8 @@ from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Pure
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
-from orchestrator.values.exchange import Answer, NotFound, Request
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import Answer, Failure, Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
 
@@ -41,7 +42,9 @@ RICH = Facts(
     waited_for="2027-01-15T08:00:00Z",
     looks=2,
     attempted=("disable_schedule",),
-    failure=NotFound("").as_fact(Request("POST", "/v1/connections/x/schemas/tables/resync", "re-sync"), 1),
+    failure=Failure(Event.NOT_FOUND, "").as_fact(
+        Request("POST", "/v1/connections/x/schemas/tables/resync", "re-sync"), 1
+    ),
     verdict="not_found",
 )
 ODD: list[Mapping[str, Any]] = [
@@ -154,7 +157,7 @@ def test_unpausing_keeps_the_schedule_when_told(simulate: Simulate) -> None:
         (Scenario(), {}, ["manual", "auto"]),
         (Scenario(connection={"schedule_type": "manual"}), {}, []),
         (Scenario(), {"FIVETRAN_DONT_DISABLE_SYNC": "1"}, []),
-        # Refused, and read again as it was: there is nothing to put back.
+        # Event.REFUSED, and read again as it was: there is nothing to put back.
         (Scenario(faults=(Fault(on="patch", status=403, code="Forbidden"),)), {}, ["manual"]),
     ],
 )

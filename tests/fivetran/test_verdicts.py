@@ -10,7 +10,7 @@ from orchestrator.fivetran.verdicts import HEADLINES, Explanation, explain
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Conflict, NotFound, RateLimited, Refused, Rejected, Request, Unavailable
+from orchestrator.values.exchange import Failure, Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
 
@@ -93,7 +93,7 @@ def test_advice_fits_the_action(action: str, verdict: str) -> None:
         (
             "not_found",
             "FORCE_RESYNC",
-            {"failure": NotFound("?", status=404).as_fact(RESYNC, 1), "given_up": ("resync_table",)},
+            {"failure": Failure(Event.NOT_FOUND, "?", status=404).as_fact(RESYNC, 1), "given_up": ("resync_table",)},
             "Fivetran does not know the schema or the table",
         ),
     ],
@@ -107,12 +107,15 @@ def test_headline(verdict: str, action: str, facts: dict[str, Any], expected: st
     ("facts", "expected"),
     [
         ({}, "time ran out"),
-        ({"failure": Unavailable("?").as_fact(READ, 1)}, "time ran out while Fivetran did not answer"),
+        ({"failure": Failure(Event.UNAVAILABLE, "?").as_fact(READ, 1)}, "time ran out while Fivetran did not answer"),
         (
-            {"failure": Conflict("?").as_fact(RESYNC, 1)},
+            {"failure": Failure(Event.CONFLICT, "?").as_fact(RESYNC, 1)},
             "time ran out: something else on the connection stood in the way",
         ),
-        ({"failure": RateLimited("?").as_fact(READ, 1)}, "time ran out: Fivetran's limit of calls is used up"),
+        (
+            {"failure": Failure(Event.RATE_LIMITED, "?").as_fact(READ, 1)},
+            "time ran out: Fivetran's limit of calls is used up",
+        ),
         (
             {"doubt": {"since": 1.0}},
             "time ran out: the sync is gone, and Fivetran shows neither a success nor a failure yet",
@@ -300,17 +303,17 @@ ILL = document(tasks=[{"code": "reconnect", "message": "Reconnect it"}])
 REASONS = {
     "failure": (
         "gave_up",
-        {"failure": Unavailable("bad gateway", status=502, request_id="r1").as_fact(READ, 8)},
+        {"failure": Failure(Event.UNAVAILABLE, "bad gateway", status=502, request_id="r1").as_fact(READ, 8)},
         [f"{READ} (read the connection): 502: bad gateway (8 attempts) (request id r1)"],
     ),
     "failure without an answer": (
         "gave_up",
-        {"failure": Unavailable("connection reset").as_fact(READ, 1)},
+        {"failure": Failure(Event.UNAVAILABLE, "connection reset").as_fact(READ, 1)},
         [f"{READ} (read the connection): connection reset"],
     ),
     "failure in Fivetran's words": (
         "refused",
-        {"failure": Refused("No such key", status=401, code="Unauthorized").as_fact(READ, 1)},
+        {"failure": Failure(Event.REFUSED, "No such key", status=401, code="Unauthorized").as_fact(READ, 1)},
         [f"{READ} (read the connection): 401 Unauthorized: No such key"],
     ),
     "sync failed, with a task": ("sync_failed", {"connection": ILL}, ["task reconnect: Reconnect it"]),
@@ -373,25 +376,35 @@ def test_reasons(verdict: str, facts: dict[str, Any], expected: list[str]) -> No
 # --- Advice ---------------------------------------------------------------------------------------
 
 ADVICE = {
-    "wrong key": ("refused", "START", {"failure": Refused("?", status=401).as_fact(READ, 1)}, "FIVETRAN_API_SECRET"),
-    "no permission": ("refused", "START", {"failure": Refused("?", status=403).as_fact(READ, 1)}, "permission"),
+    "wrong key": (
+        "refused",
+        "START",
+        {"failure": Failure(Event.REFUSED, "?", status=401).as_fact(READ, 1)},
+        "FIVETRAN_API_SECRET",
+    ),
+    "no permission": (
+        "refused",
+        "START",
+        {"failure": Failure(Event.REFUSED, "?", status=403).as_fact(READ, 1)},
+        "permission",
+    ),
     "unknown connector": ("not_found", "START", {}, "CONNECTOR_ID (speak_inexpensive)"),
     "unknown table": (
         "not_found",
         "FORCE_RESYNC",
-        {"failure": NotFound("?", status=404).as_fact(RESYNC, 1), "given_up": ("resync_table",)},
+        {"failure": Failure(Event.NOT_FOUND, "?", status=404).as_fact(RESYNC, 1), "given_up": ("resync_table",)},
         "SCHEMA=public TABLE=order",
     ),
     "wrong path": (
         "rejected",
         "START",
-        {"failure": Rejected("?", status=404, code="NotFound").as_fact(READ, 1)},
+        {"failure": Failure(Event.REJECTED, "?", status=404, code="NotFound").as_fact(READ, 1)},
         "FIVETRAN_API_URL (https://api.fivetran.com)",
     ),
     "no re-sync of tables": (
         "rejected",
         "FORCE_RESYNC",
-        {"failure": Rejected("?", status=400).as_fact(RESYNC, 1), "given_up": ("resync_table",)},
+        {"failure": Failure(Event.REJECTED, "?", status=400).as_fact(RESYNC, 1), "given_up": ("resync_table",)},
         "no re-sync of single tables",
     ),
     "rejected": ("rejected", "START", {}, "Fivetran's message above"),
@@ -409,19 +422,19 @@ ADVICE = {
     "rate limited": (
         "gave_up",
         "START",
-        {"failure": RateLimited("?", status=429, retry_after=90.0).as_fact(READ, 1)},
+        {"failure": Failure(Event.RATE_LIMITED, "?", status=429, retry_after=90.0).as_fact(READ, 1)},
         "in 90 s (Retry-After)",
     ),
     "rate limited, until when is not said": (
         "gave_up",
         "START",
-        {"failure": RateLimited("?", status=429).as_fact(READ, 1)},
+        {"failure": Failure(Event.RATE_LIMITED, "?", status=429).as_fact(READ, 1)},
         "start the job again later: the limit is the account's",
     ),
     "in the way": (
         "gave_up",
         "START",
-        {"failure": Conflict("?", status=409).as_fact(READ, 1)},
+        {"failure": Failure(Event.CONFLICT, "?", status=409).as_fact(READ, 1)},
         "look on the connection's page what is running there",
     ),
     "tests failed": ("tests_failed", "TEST", {}, "/dashboard/connections/speak_inexpensive/setup"),

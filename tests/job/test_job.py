@@ -53,7 +53,7 @@ def bug(monkeypatch: pytest.MonkeyPatch) -> None:
 
     effect = effects.EFFECTS["trigger_sync"]
     assert isinstance(effect, Call)
-    monkeypatch.setitem(effects.EFFECTS, "trigger_sync", effect._replace(ask=ask))
+    monkeypatch.setitem(effects.EFFECTS, "trigger_sync", replace(effect, ask=ask))
 
 
 # --- A bug of ours ------------------------------------------------------------------------------

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.fivetran.documents import MANUAL
-from orchestrator.fivetran.effects import CHOICES, EFFECTS, Call, Pure
+from orchestrator.fivetran.effects import CHOICES, EFFECTS, TRIGGERS, Call, Pure, Tag
 from orchestrator.fivetran.effects.situation import trigger_unanswered
-from orchestrator.fivetran.tags import TRIGGERS, Tag
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load, parse, prove
 from orchestrator.machine.promises import PROMISES, broken

@@ -13,17 +13,8 @@ from orchestrator.machine.step import Step
 from orchestrator.machine.transition import NotDue, start, take
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
-from orchestrator.values.exchange import (
-    Answer,
-    AnswerLost,
-    Conflict,
-    Cut,
-    Failure,
-    RateLimited,
-    Refused,
-    Request,
-    Unavailable,
-)
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
 
@@ -91,7 +82,7 @@ def _failing(failure: Failure | Cut) -> Callable[[Request], Answer | Cut]:
 
 def test_back_off_doubles_up_to_a_minute() -> None:
     """Without Retry-After the pauses are 1, 2, 4 … 60 seconds."""
-    bench = Bench(_failing(Unavailable("gone")), timeout=10_000.0, retry_limit=10)
+    bench = Bench(_failing(Failure(Event.UNAVAILABLE, "gone")), timeout=10_000.0, retry_limit=10)
 
     pauses = [step.pause for step in bench.play() if step.pause]
 
@@ -100,7 +91,7 @@ def test_back_off_doubles_up_to_a_minute() -> None:
 
 def test_back_off_is_spread() -> None:
     """Up to half of a back-off is taken off at random, and the step records what came of it."""
-    bench = Bench(_failing(Unavailable("gone")), jitter=0.5, retry_limit=4)
+    bench = Bench(_failing(Failure(Event.UNAVAILABLE, "gone")), jitter=0.5, retry_limit=4)
 
     pauses = [step.pause for step in bench.play() if step.pause]
 
@@ -109,7 +100,7 @@ def test_back_off_is_spread() -> None:
 
 def test_retry_after_is_kept_to_the_second() -> None:
     """A wait that Fivetran asks for is neither spread nor doubled."""
-    bench = Bench(_failing(RateLimited("slow down", retry_after=17.0)), jitter=0.9, retry_limit=3)
+    bench = Bench(_failing(Failure(Event.RATE_LIMITED, "slow down", retry_after=17.0)), jitter=0.9, retry_limit=3)
 
     pauses = [step.pause for step in bench.play() if step.pause]
 
@@ -118,7 +109,7 @@ def test_retry_after_is_kept_to_the_second() -> None:
 
 def test_a_wait_known_to_end_too_late_is_not_sat_through() -> None:
     """A Retry-After behind the deadline ends the run at once."""
-    bench = Bench(_failing(RateLimited("slow down", retry_after=2400.0)))
+    bench = Bench(_failing(Failure(Event.RATE_LIMITED, "slow down", retry_after=2400.0)))
 
     steps = bench.play()
 
@@ -128,7 +119,7 @@ def test_a_wait_known_to_end_too_late_is_not_sat_through() -> None:
 
 def test_deadline_after_a_failed_try_is_unavailability() -> None:
     """Where Fivetran never answered, the deadline is exit code 6, and not a time-out."""
-    bench = Bench(_failing(Unavailable("gone")), timeout=20.0, retry_limit=100)
+    bench = Bench(_failing(Failure(Event.UNAVAILABLE, "gone")), timeout=20.0, retry_limit=100)
 
     steps = bench.play()
 
@@ -308,7 +299,7 @@ def test_a_back_off_before_a_change_is_not_sat_through_in_vain() -> None:
 
     def answer(request: Request) -> Answer:
         if request.changes:
-            raise RateLimited("slow down")
+            raise Failure(Event.RATE_LIMITED, "slow down")
         return Answer(data=calm)
 
     bench = Bench(answer, timeout=2.0)
@@ -352,7 +343,7 @@ def _world(document: dict[str, Any], **operations: Failure) -> Callable[[Request
 
 def test_conflicts_do_not_count() -> None:
     """A conflict leads to a look of its own: however many there are, the run goes on to its deadline."""
-    bench = Bench(_world(_connection(), sync=Conflict("busy", status=409)), timeout=200.0, retry_limit=2)
+    bench = Bench(_world(_connection(), sync=Failure(Event.CONFLICT, "busy", status=409)), timeout=200.0, retry_limit=2)
 
     bench.play()
 
@@ -362,7 +353,7 @@ def test_conflicts_do_not_count() -> None:
 
 def test_three_lost_answers_are_looked_for_to_the_deadline() -> None:
     """After three triggers whose answer was lost START only looks, and does not give up."""
-    bench = Bench(_world(_connection(), sync=AnswerLost("reset")), timeout=300.0, retry_limit=1)
+    bench = Bench(_world(_connection(), sync=Failure(Event.ANSWER_LOST, "reset")), timeout=300.0, retry_limit=1)
 
     bench.play()
 
@@ -373,7 +364,9 @@ def test_three_lost_answers_are_looked_for_to_the_deadline() -> None:
 
 def test_three_lost_resyncs_are_unconfirmed() -> None:
     """After three re-syncs whose answer was lost FORCE_RESYNC ends at once: waiting would not tell."""
-    bench = Bench(_world(_connection(), resync=AnswerLost("reset")), action="FORCE_RESYNC", schema="a", table="b")
+    bench = Bench(
+        _world(_connection(), resync=Failure(Event.ANSWER_LOST, "reset")), action="FORCE_RESYNC", schema="a", table="b"
+    )
 
     bench.play()
 
@@ -383,7 +376,7 @@ def test_three_lost_resyncs_are_unconfirmed() -> None:
 
 def test_when_the_first_lost_trigger_was_sent_is_kept() -> None:
     """A sign is looked for from the first trigger on whose answer was lost."""
-    bench = Bench(_world(_connection(), sync=AnswerLost("reset")), timeout=100.0)
+    bench = Bench(_world(_connection(), sync=Failure(Event.ANSWER_LOST, "reset")), timeout=100.0)
     bench.clock.sleep(4)
 
     bench.play()
@@ -394,7 +387,9 @@ def test_when_the_first_lost_trigger_was_sent_is_kept() -> None:
 @pytest.mark.parametrize(("lost", "exit_code"), [(False, 6), (True, 5)])
 def test_giving_up_on_the_trigger(lost: bool, exit_code: int) -> None:  # noqa: FBT001  # parametrized
     """A trigger that Fivetran does not take ends the run as unavailable, unless an earlier one may have been taken."""
-    failures: list[Failure] = [AnswerLost("reset")] * lost + [Unavailable("down", status=503)] * 90
+    failures: list[Failure] = [Failure(Event.ANSWER_LOST, "reset")] * lost + [
+        Failure(Event.UNAVAILABLE, "down", status=503)
+    ] * 90
 
     def answer(request: Request) -> Answer:
         if request.method == "POST":
@@ -416,9 +411,9 @@ def test_nothing_gives_up_while_a_trigger_is_unanswered() -> None:
     def answer(request: Request) -> Answer:
         if request.method == "POST":
             outage.append(True)
-            raise AnswerLost("reset")
+            raise Failure(Event.ANSWER_LOST, "reset")
         if outage:
-            raise Unavailable("down", status=503)
+            raise Failure(Event.UNAVAILABLE, "down", status=503)
         return Answer(data=_connection(), date=1_800_000_000.0)
 
     bench = Bench(answer, action="FORCE_RESYNC", schema="a", table="b", timeout=100.0, retry_limit=2)
@@ -434,7 +429,7 @@ def test_nothing_gives_up_while_a_trigger_is_unanswered() -> None:
 
 def test_a_failed_switch_is_followed_by_a_look() -> None:
     """A PATCH that fails is tried three times, each straight after a look, and never fails the job."""
-    bench = Bench(_world(_connection(schedule="auto"), patch=Unavailable("down", status=503)))
+    bench = Bench(_world(_connection(schedule="auto"), patch=Failure(Event.UNAVAILABLE, "down", status=503)))
 
     steps = bench.until("triggering")
 
@@ -446,7 +441,9 @@ def test_a_failed_switch_is_followed_by_a_look() -> None:
 @pytest.mark.parametrize(("asked", "lasts"), [(4.0, 10), (45.0, 45)])
 def test_retry_after_of_a_change_is_waited_for(asked: float, lasts: float) -> None:
     """The pause before the fresh look is at least as long as Fivetran asks for."""
-    bench = Bench(_world(_connection(schedule="auto"), patch=RateLimited("slow down", retry_after=asked)))
+    bench = Bench(
+        _world(_connection(schedule="auto"), patch=Failure(Event.RATE_LIMITED, "slow down", retry_after=asked))
+    )
     bench.until("awaiting_idle")
 
     assert bench.run.wake - bench.run.now == lasts
@@ -456,7 +453,7 @@ def test_retry_after_of_a_change_is_waited_for(asked: float, lasts: float) -> No
 def test_retry_after_of_a_change_that_is_too_long(schedule: str, paused: bool, exit_code: int) -> None:  # noqa: FBT001
     """A change refused until after the deadline is given up: a switch goes without, an un-pausing ends the run."""
     document = _connection(schedule=schedule, paused=paused)
-    bench = Bench(_world(document, patch=RateLimited("slow down", retry_after=2400.0)), unpause=True)
+    bench = Bench(_world(document, patch=Failure(Event.RATE_LIMITED, "slow down", retry_after=2400.0)), unpause=True)
 
     bench.play()
 
@@ -472,9 +469,9 @@ def test_a_refusal_until_after_the_deadline_where_nothing_may_be_given_up() -> N
     def answer(request: Request) -> Answer:
         asked.append(request.method)
         if request.method == "POST":
-            raise AnswerLost("reset")
+            raise Failure(Event.ANSWER_LOST, "reset")
         if request.method == "PATCH":
-            raise RateLimited("slow down", retry_after=2400.0)
+            raise Failure(Event.RATE_LIMITED, "slow down", retry_after=2400.0)
         return Answer(data=_connection(paused="POST" in asked), date=1_800_000_000.0)
 
     bench = Bench(answer, action="FORCE_RESYNC", schema="a", table="b", unpause=True)
@@ -506,7 +503,7 @@ def test_retry_after_of_a_poll_is_cut_at_the_deadline() -> None:
     def answer(request: Request) -> Answer:
         asked.append(request.method)
         if asked.count("POST") and request.method == "GET":
-            raise RateLimited("slow down", retry_after=2400.0)
+            raise Failure(Event.RATE_LIMITED, "slow down", retry_after=2400.0)
         return Answer(data=_connection(), date=1_800_000_000.0)
 
     bench = Bench(answer)
@@ -539,7 +536,9 @@ def _failing_sync(history: Failure | Cut | None) -> Callable[[Request], Answer |
 
 
 @pytest.mark.parametrize(
-    "history", [Unavailable("down", status=503), Refused("not yours", status=403), Cut.LIMIT], ids=str
+    "history",
+    [Failure(Event.UNAVAILABLE, "down", status=503), Failure(Event.REFUSED, "not yours", status=403), Cut.LIMIT],
+    ids=str,
 )
 def test_optional_calls_explain_no_verdict(history: Failure | Cut) -> None:
     """A history that does not answer is asked once, and is neither the verdict's reason nor a warning."""
@@ -624,7 +623,9 @@ def test_history_cut_off_by_the_deadline_is_not_asked_again() -> None:
 # --- The late switch -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("failure", [Unavailable("down", status=503), Refused("no", status=403)], ids=str)
+@pytest.mark.parametrize(
+    "failure", [Failure(Event.UNAVAILABLE, "down", status=503), Failure(Event.REFUSED, "no", status=403)], ids=str
+)
 def test_a_late_switch_that_fails_is_a_warning(failure: Failure) -> None:
     """After a sync that was attached to the switch is tried once; what came of it is said, and the verdict stays."""
     asked: list[str] = []

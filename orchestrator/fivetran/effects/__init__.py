@@ -6,17 +6,19 @@ with any fact missing. The machine's driver sends; nothing here waits, repeats o
 """
 
 # Imported, they register theirs.
-from orchestrator.fivetran.effects import choices, closing, judging, pauses, preparing, trigger  # noqa: F401
+from orchestrator.fivetran.effects import choices, closing, judging, preparing, trigger  # noqa: F401
 from orchestrator.fivetran.effects.registry import (
     CHOICES,
     EFFECTS,
     PAUSES,
+    TRIGGERS,
     Call,
     Choice,
     Pure,
+    Tag,
     Writing,
     resyncs,
     tagged,
 )
 
-__all__ = ["CHOICES", "EFFECTS", "PAUSES", "Call", "Choice", "Pure", "Writing", "resyncs", "tagged"]
+__all__ = ["CHOICES", "EFFECTS", "PAUSES", "TRIGGERS", "Call", "Choice", "Pure", "Tag", "Writing", "resyncs", "tagged"]

@@ -1,19 +1,20 @@
-"""Choices: what a `chooses` state branches on, from settings and facts."""
+"""Choices, what a `chooses` state branches on, and pauses, how long a `waits` state waits: from settings and facts."""
 
 from typing import Literal
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.observing import SWITCHES, history_helps
-from orchestrator.fivetran.effects.registry import CHOICES, Choice, choice
+from orchestrator.fivetran.effects.registry import choice, pause
 from orchestrator.fivetran.effects.situation import (
+    SWITCHES,
     has_sync,
+    history_helps,
     resync_failed,
     schedule_may_change,
     schedule_to_restore,
     schedule_to_switch_late,
     trigger_unanswered,
 )
-from orchestrator.fivetran.progress import since
+from orchestrator.fivetran.progress import quiet_left, since
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
@@ -101,12 +102,10 @@ def failure_shown(_: Settings, facts: Facts) -> Literal["no", "yes"]:
     return "yes" if doubted == Event.SYNC_FAILED and not facts.restarted else "no"
 
 
-def _restore_schedule(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
+@choice
+def restore_schedule(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
     """FIVETRAN_RESTORE_SCHEDULE, where there is something to restore and no sync may be running."""
     return "yes" if schedule_to_restore(settings, facts) and schedule_may_change(settings, facts) else "no"
-
-
-CHOICES["restore_schedule"] = Choice("restore_schedule", ("no", "yes"), _restore_schedule)
 
 
 @choice
@@ -167,3 +166,30 @@ def may_ask_more(settings: Settings, facts: Facts) -> bool:
     hopeless = {Event.REFUSED, Event.GAVE_UP, *SIGNALS}
     wanted = settings.evidence == "1" or (settings.evidence == "red" and facts.verdict not in _GREEN)
     return wanted and facts.failure is None and facts.verdict not in hopeless
+
+
+# --- Pauses ---------------------------------------------------------------------------------------
+
+# After un-pausing an overdue sync starts within seconds or not at all: a coarse poll interval would only cost time.
+FIRST_LOOK = 10.0
+
+
+@pause
+def next_poll(settings: Settings, facts: Facts, _: float) -> float:
+    """Until FIVETRAN_POLL_INTERVAL has passed; at most 10 s before the first look after un-pausing."""
+    return min(settings.poll_interval, FIRST_LOOK) if facts.unpaused_looks == 0 else settings.poll_interval
+
+
+@pause
+def quiet(settings: Settings, facts: Facts, now: float) -> float:
+    """Until FIVETRAN_POLL_INTERVAL has passed, or the quiet is over after which a doubt is believed."""
+    return settings.poll_interval if facts.doubt is None else min(settings.poll_interval, quiet_left(facts, now))
+
+
+@pause
+def rescheduled_for(settings: Settings, facts: Facts, _: float) -> float:
+    """Until the time for which Fivetran rescheduled the sync, by Fivetran's clock."""
+    until = documents.parse_time(facts.waited_for)
+    if until is None or facts.connection_date is None:
+        return settings.poll_interval
+    return max(0.0, until - facts.connection_date)

@@ -3,16 +3,22 @@
 from typing import Literal
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.observing import attached, by_schedule, items, observed
-from orchestrator.fivetran.effects.registry import call
-from orchestrator.fivetran.effects.requests import get_sync_history, on_connection, patch, patch_schedule
+from orchestrator.fivetran.effects.registry import Tag, call
+from orchestrator.fivetran.effects.situation import (
+    asking,
+    attached,
+    by_schedule,
+    get_sync_history,
+    items,
+    observed,
+    patch,
+    patch_schedule,
+)
 from orchestrator.fivetran.progress import items_since, since
-from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
-from orchestrator.values.facts import Facts
+from orchestrator.values.facts import Facts, Outcome
 from orchestrator.values.formatting import plain
-from orchestrator.values.outcome import Outcome
 from orchestrator.values.settings import Settings
 
 
@@ -41,11 +47,7 @@ def switch_schedule_late(settings: Settings, facts: Facts, answer: Answer) -> Ou
     return Outcome(Event.DISABLED, observed(settings, facts, answer), by_schedule(answer.data))
 
 
-def _get_schemas(settings: Settings, facts: Facts) -> Request:
-    return on_connection(settings, facts, "GET", "/schemas", "look for names like the one given")
-
-
-@call("GET", _get_schemas, needs=("names_to_compare", "yes"))
+@call("GET", asking("GET", "/schemas", "look for names like the one given"), needs=("names_to_compare", "yes"))
 def find_near_matches(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.COMPARED]]:
     """Keep the names at the source that are close to the ones given."""
     from orchestrator.fivetran.near_matches import near_matches  # noqa: PLC0415  # difflib: only after a typo
@@ -60,9 +62,8 @@ def find_sync(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Liter
     return Outcome(Event.LOOKED_UP, facts.but(sync=found[-1] if found else None))
 
 
-def _get_errors(settings: Settings, facts: Facts) -> Request:
-    # https://fivetran.com/docs/rest-api/api-reference/connections/connection-errors (private preview)
-    return on_connection(settings, facts, "GET", "/errors", "list the connection's active errors", optional=True)
+# https://fivetran.com/docs/rest-api/api-reference/connections/connection-errors (private preview)
+_get_errors = asking("GET", "/errors", "list the connection's active errors", optional=True)
 
 
 @call("GET", _get_errors, needs=("errors_to_list", "yes"))
@@ -71,9 +72,8 @@ def list_errors(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Ev
     return Outcome(Event.LOOKED_UP, facts.but(errors=items(answer)))
 
 
-def _get_warnings(settings: Settings, facts: Facts) -> Request:
-    # https://fivetran.com/docs/rest-api/api-reference/connections/connection-warnings
-    return on_connection(settings, facts, "GET", "/warnings", "list the connection's warnings", optional=True)
+# https://fivetran.com/docs/rest-api/api-reference/connections/connection-warnings
+_get_warnings = asking("GET", "/warnings", "list the connection's warnings", optional=True)
 
 
 @call("GET", _get_warnings, needs=("warnings_to_list", "yes"))

@@ -2,16 +2,20 @@
 
 from typing import Literal
 
-from orchestrator.fivetran.effects.observing import attached, history_helps, items, observed
-from orchestrator.fivetran.effects.registry import call, pure
-from orchestrator.fivetran.effects.requests import get_connection, get_sync_history
-from orchestrator.fivetran.effects.situation import resync_asked
+from orchestrator.fivetran.effects.registry import Tag, call, pure
+from orchestrator.fivetran.effects.situation import (
+    attached,
+    get_connection,
+    get_sync_history,
+    history_helps,
+    items,
+    observed,
+    resync_asked,
+)
 from orchestrator.fivetran.progress import Progress, Recorded, decide, decide_by_history, is_quiet
-from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer
-from orchestrator.values.facts import Facts
-from orchestrator.values.outcome import Outcome
+from orchestrator.values.facts import Facts, Outcome
 from orchestrator.values.settings import Settings
 
 
@@ -33,18 +37,7 @@ def judge_by_history(settings: Settings, facts: Facts, answer: Answer) -> Outcom
 @call("GET", get_connection, Tag.READS, Tag.JUDGES)
 def recheck_sync(
     settings: Settings, facts: Facts, answer: Answer
-) -> Outcome[
-    Literal[
-        Event.RUNNING,
-        Event.SUCCEEDED,
-        Event.SYNC_FAILED,
-        Event.CANCELLED,
-        Event.PAUSED,
-        Event.BROKEN,
-        Event.RESCHEDULED,
-        Event.DOUBTFUL,
-    ]
-]:
+) -> Outcome[Literal[Progress, Event.SYNC_FAILED, Event.CANCELLED]]:
     """Read the connection again: after enough quiet, what was in doubt is believed."""
     judged = _judged(observed(settings, facts, answer), answer)
     if judged.event is Event.DOUBTFUL and is_quiet(judged.facts) and not history_helps(settings, judged.facts):

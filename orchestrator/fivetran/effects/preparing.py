@@ -6,15 +6,22 @@ from dataclasses import replace
 from typing import Literal
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.observing import by_condition, by_schedule, left_alone, observed
-from orchestrator.fivetran.effects.registry import call, pure
-from orchestrator.fivetran.effects.requests import get_connection, on_connection, patch, patch_schedule
-from orchestrator.fivetran.tags import Tag
+from orchestrator.fivetran.effects.registry import Tag, call, pure
+from orchestrator.fivetran.effects.situation import (
+    OF_OUR_SYNC,
+    asking,
+    by_condition,
+    by_schedule,
+    get_connection,
+    left_alone,
+    observed,
+    patch,
+    patch_schedule,
+)
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
-from orchestrator.values.facts import Facts
+from orchestrator.values.facts import Facts, Outcome
 from orchestrator.values.formatting import iso
-from orchestrator.values.outcome import Outcome
 from orchestrator.values.settings import Settings
 
 
@@ -75,7 +82,7 @@ def take_baseline(_: Settings, facts: Facts) -> Outcome[Literal[Event.IDLE, Even
         # Another sync has ended: its date may still be on its way, and may lie in the second that
         # Fivetran's `Date` rounds away. It must not pass for the end of ours.
         date += 1
-    facts = facts.but(
+    facts = facts.without(*OF_OUR_SYNC, "started", "waited_for").but(
         baseline={
             "succeeded_at": document.get("succeeded_at"),
             "failed_at": document.get("failed_at"),
@@ -85,17 +92,7 @@ def take_baseline(_: Settings, facts: Facts) -> Outcome[Literal[Event.IDLE, Even
             "date": date,
         },
         unpaused_looks=facts.unpaused_looks if busy else None,
-        triggered=False,
-        triggered_at=None,
-        asked_at=None,
-        started=False,
-        restarted=False,
         syncing_seen=busy,
-        doubt=None,
-        not_started_for=None,
-        waited_for=None,
-        looks=0,
-        looking_since=None,
     )
     bound = (
         "Fivetran's answers had no time"
@@ -118,8 +115,7 @@ def show_connection(settings: Settings, facts: Facts) -> Outcome[Literal[Event.S
     return Outcome(Event.SHOWN, facts.but(warnings=facts.warned(*notes, *documents.problems(document))))
 
 
-def _post_test(settings: Settings, facts: Facts) -> Request:
-    return on_connection(settings, facts, "POST", "/test", "run the setup tests", body={}, patient=True)
+_post_test = asking("POST", "/test", "run the setup tests", body={}, patient=True)
 
 
 @call("POST", _post_test, Tag.READS, Tag.RUNS_TESTS)

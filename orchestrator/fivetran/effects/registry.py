@@ -5,14 +5,35 @@ else, and the loader compares the declaration with the chart's edges in both dir
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum, unique
 from typing import Any, NamedTuple, get_args, get_type_hints
 
-from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
-from orchestrator.values.facts import Facts
-from orchestrator.values.outcome import Outcome
+from orchestrator.values.facts import Facts, Outcome
 from orchestrator.values.settings import Settings
+
+
+@unique
+class Tag(StrEnum):
+    """What an effect does at Fivetran, or learns from it, in words for people."""
+
+    READS = "reads the connection"
+    TAKES_BASELINE = "takes the baseline"
+    STARTS_SYNC = "starts a sync"
+    RESTARTS_SYNC = "stops the running sync and starts one"
+    STARTS_RESYNC = "starts a re-sync"
+    LOOKS = "looks for a sign of a sync whose trigger had no answer"
+    JUDGES = "judges what became of the sync"
+    UNPAUSES = "un-pauses the connection"
+    CHANGES_SCHEDULE = "switches the connection to a manual schedule"
+    SWITCHES_LATE = "switches the schedule after the sync has ended"
+    RESTORES_SCHEDULE = "puts the schedule back"
+    RUNS_TESTS = "runs the setup tests"
+
+
+TRIGGERS = frozenset({Tag.STARTS_SYNC, Tag.RESTARTS_SYNC, Tag.STARTS_RESYNC})
 
 Ask = Callable[[Settings, Facts], Request]
 Meaning = Callable[[Settings, Facts, Answer], Outcome[Any]]
@@ -21,60 +42,51 @@ Conclusion = Callable[[Settings, Facts], Outcome[Any]]
 Lasting = Callable[[Settings, Facts, float], float]
 
 
-class Call(NamedTuple):
-    """An effect that asks Fivetran.
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a `does` state does.
 
     Attributes:
         name: As the charts have it.
-        outcomes: Events that an answer may mean.
-        method: HTTP method of the request.
-        ask: Makes the request.
-        mean: Says what the answer means.
+        outcomes: Events that it, or an answer, may mean.
         tags: What promises about charts speak of.
         needs: The choice that it must come straight after, and the value that tells it to; or None.
     """
 
     name: str
     outcomes: tuple[Event, ...]
+    tags: frozenset[Tag]
+    needs: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Effect):
+    """An effect that asks Fivetran.
+
+    Attributes:
+        method: HTTP method of the request.
+        ask: Makes the request.
+        mean: Says what the answer means.
+    """
+
     method: str
     ask: Ask
     mean: Meaning
-    tags: frozenset[Tag] = frozenset()
-    needs: tuple[str, str] | None = None
 
 
-class Pure(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Pure(Effect):
     """An effect that follows from the facts alone, in no time.
 
     Attributes:
-        name: As the charts have it.
-        outcomes: Events that it may have.
-        conclude: Says which, and the new facts.
-        tags: What promises about charts speak of.
-        needs: As for a call.
+        conclude: Says which event, and the new facts.
     """
 
-    name: str
-    outcomes: tuple[Event, ...]
     conclude: Conclusion
-    tags: frozenset[Tag] = frozenset()
-    needs: tuple[str, str] | None = None
 
 
-class Writing(NamedTuple):
-    """An effect that has the result written: `reported`, or `unwritable`.
-
-    Attributes:
-        name: As the charts have it.
-        outcomes: Events that it may have.
-        tags: None.
-        needs: Nothing.
-    """
-
-    name: str
-    outcomes: tuple[Event, ...] = (Event.REPORTED, Event.UNWRITABLE)
-    tags: frozenset[Tag] = frozenset()
-    needs: None = None
+class Writing(Effect):
+    """An effect that has the result written."""
 
 
 class Choice(NamedTuple):
@@ -91,7 +103,8 @@ class Choice(NamedTuple):
     of: Callable[[Settings, Facts], str]
 
 
-EFFECTS: dict[str, Call | Pure | Writing] = {"write_report": Writing("write_report")}
+_WRITING = Writing("write_report", (Event.REPORTED, Event.UNWRITABLE), frozenset(), None)
+EFFECTS: dict[str, Call | Pure | Writing] = {_WRITING.name: _WRITING}
 CHOICES: dict[str, Choice] = {}
 PAUSES: dict[str, Lasting] = {}
 
@@ -116,8 +129,7 @@ def call(method: str, ask: Ask, *tags: Tag, needs: tuple[str, str] | None = None
     """Register what an answer means as an effect that asks; the arguments are those of `Call`."""
 
     def register(mean: Meaning) -> Meaning:
-        name = mean.__name__
-        EFFECTS[name] = Call(name, _declared(mean), method, ask, mean, frozenset(tags), needs)
+        EFFECTS[mean.__name__] = Call(mean.__name__, _declared(mean), frozenset(tags), needs, method, ask, mean)
         return mean
 
     return register
@@ -127,8 +139,7 @@ def pure(*tags: Tag, needs: tuple[str, str] | None = None) -> Callable[[Conclusi
     """Register an effect that asks nothing; the arguments are those of `Pure`."""
 
     def register(conclude: Conclusion) -> Conclusion:
-        name = conclude.__name__
-        EFFECTS[name] = Pure(name, _declared(conclude), conclude, frozenset(tags), needs)
+        EFFECTS[conclude.__name__] = Pure(conclude.__name__, _declared(conclude), frozenset(tags), needs, conclude)
         return conclude
 
     return register

@@ -1,16 +1,159 @@
-"""What the facts say about the run's own sync and about the schedule, as choices and verdicts ask for it."""
+"""What several effects share: requests, the document that was read, and what the facts say about the run's own sync."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.observing import SWITCHES
-from orchestrator.fivetran.effects.registry import resyncs
+from orchestrator.fivetran.effects.registry import Ask, resyncs
+from orchestrator.fivetran.progress import since
 from orchestrator.values.events import Event
+from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts
+from orchestrator.values.formatting import iso
 from orchestrator.values.settings import Settings
 
+SWITCHES = {"disable_schedule", "unpause_connection"}  # what may have made the schedule manual
 FRESH = 15.0  # seconds: the oldest document on which the schedule is changed at the end
 
 # How a run ends that learned the end of its own sync.
 OVER = {Event.SUCCEEDED, Event.SYNC_FAILED, Event.CANCELLED, Event.PAUSED, Event.BROKEN, Event.INCOMPLETE}
+
+# What is known of a sync of ours, until the next one.
+OF_OUR_SYNC = (
+    *("triggered", "triggered_at", "asked_at", "restarted", "syncing_seen", "not_started_for"),
+    *("doubt", "looks", "looking_since"),
+)
+
+
+# --- Requests; any other stands beside its effect ------------------------------------------------
+
+
+def on_connection(settings: Settings, facts: Facts, method: str, path: str, purpose: str, **how: Any) -> Request:  # noqa: ANN401  # any member of a request
+    """A request about the connection."""
+    whole = f"/v1/connections/{settings.connector_id}{path}"
+    return Request(method, whole, purpose, known=facts.connection is not None, **how)
+
+
+def asking(method: str, path: str, purpose: str, **how: Any) -> Ask:  # noqa: ANN401  # any member of a request
+    """A request about the connection that is always the same."""
+    return lambda settings, facts: on_connection(settings, facts, method, path, purpose, **how)
+
+
+get_connection = asking("GET", "", "read the connection")
+
+
+def patch(settings: Settings, facts: Facts, purpose: str, change: Mapping[str, Any]) -> Request:
+    """A change of the connection."""
+    # `run_setup_tests` is true by default and would run them for minutes.
+    return on_connection(settings, facts, "PATCH", "", purpose, body={**change, "run_setup_tests": False})
+
+
+def patch_schedule(settings: Settings, facts: Facts) -> Request:
+    """The manual schedule."""
+    return patch(settings, facts, "switch the connection to a manual schedule", {"schedule_type": documents.MANUAL})
+
+
+# An hour earlier than what is looked for, since it is not documented whether a sync's start or
+# its end must lie in the window; a window of more than seven days is refused.
+HISTORY_MARGIN, HISTORY_MOST = 3600.0, 7 * 86_400.0
+
+
+def get_sync_history(settings: Settings, facts: Facts) -> Request:
+    """The history, up to the last document."""
+    until = facts.connection_date or 0.0
+    return get_history(settings, facts, until + 1)
+
+
+def get_history(settings: Settings, facts: Facts, end: float | None) -> Request:
+    """The history of at most seven days."""
+    # https://fivetran.com/docs/rest-api/api-reference/connections/retrieve-connection-sync-history
+    until = facts.connection_date or 0.0
+    bound = since(facts)
+    start = max((until if bound is None else bound) - HISTORY_MARGIN, until - HISTORY_MOST + 1)
+    window = f"start_time={iso(start)}&end_time={iso(start + HISTORY_MOST - 1 if end is None else end)}"
+    return on_connection(
+        settings, facts, "GET", f"/sync-history?{window}", "find the sync in the history", optional=True
+    )
+
+
+# --- Documents ------------------------------------------------------------------------------------
+
+
+def observed(settings: Settings, facts: Facts, answer: Answer) -> Facts:
+    """The facts with the freshest document."""
+    document = answer.data
+    known = documents.schedule_type(document)
+    warnings = documents.unknown_values(document)
+    if not answer.dated:
+        warnings.append(
+            "Fivetran's answer had no Date header: nothing tells when its dates are, so a sync that ended just before "
+            "this run's may pass for this run's"
+        )
+    tried = not SWITCHES.isdisjoint(facts.attempted)
+    special = documents.special_schedule(document)
+    if special and not tried and facts.schedule_object is None and not settings.keep_schedule:
+        warnings.append(
+            f"the connection has a {special} schedule; note it, or set FIVETRAN_DONT_DISABLE_SYNC: "
+            "FIVETRAN_RESTORE_SCHEDULE restores it as far as Fivetran's API allows"
+        )
+    if known is None and not tried and settings.restore_schedule == "before" and not settings.keep_schedule:
+        warnings.append("Fivetran does not say what the schedule is: FIVETRAN_RESTORE_SCHEDULE cannot restore it")
+    return facts.but(
+        connection=document,
+        connection_date=answer.date,
+        dated=answer.dated,
+        read_at=answer.at,
+        ever_syncing=facts.ever_syncing or documents.sync_state(document) == "syncing",
+        schedule_before=facts.schedule_before if tried else facts.schedule_before or known,
+        schedule_object=document.get("schedule") if special and not tried else facts.schedule_object,
+        schedule_after=known if tried else None,
+        warnings=facts.warned(*warnings),
+    )
+
+
+def left_alone(settings: Settings, facts: Facts) -> Iterator[str]:
+    """That the schedule was not switched, since that might have stopped a sync."""
+    document = facts.connection or {}
+    automatic = documents.schedule_type(document) != documents.MANUAL and not settings.keep_schedule
+    if automatic and documents.sync_state(document) == "syncing":
+        yield "a sync is running: the schedule was left as it is, since a change might stop the sync"
+
+
+def history_helps(settings: Settings, facts: Facts) -> bool:
+    """Whether the history may dispel the present doubt: asked at first, and once more when the quiet is over."""
+    doubt = facts.doubt or {}
+    asked = doubt.get("asked", 0)
+    due = asked == 0 or (asked == 1 and bool(doubt.get("over")))
+    wanted = settings.evidence == "1" or (settings.evidence == "red" and doubt.get("verdict") != Event.SUCCEEDED)
+    return wanted and due and since(facts) is not None and "judge_by_history" not in facts.given_up
+
+
+def attached(settings: Settings, facts: Facts) -> bool:
+    """Whether the sync that is followed ran before this run came to it."""
+    busy = bool((facts.baseline or {}).get("busy"))
+    return busy and not facts.triggered and not facts.started and dict(settings.policies).get("on_running") == "attach"
+
+
+def items(answer: Answer) -> tuple[Mapping[str, Any], ...]:
+    """The objects of an answer that is a list."""
+    items = answer.data.get("items")
+    return tuple(item for item in (items if isinstance(items, list) else []) if isinstance(item, Mapping))
+
+
+def by_schedule(document: Mapping[str, Any]) -> str:
+    """The rule of what the schedule decides; "" where the document does not show it."""
+    schedule = documents.schedule_type(document)
+    return f"schedule_type is {schedule}" if schedule else ""
+
+
+def by_condition(document: Mapping[str, Any], *, schedule: bool = False) -> str:
+    """The rule of what the connection's condition decides, and its schedule if so."""
+    state, setup = documents.sync_state(document), documents.setup_state(document)
+    condition = f"sync_state is {state}, setup_state is {setup}" if state or setup else ""
+    return ", ".join(filter(None, (condition, by_schedule(document) if schedule else "")))
+
+
+# --- The run's own sync, and the schedule ---------------------------------------------------------
 
 
 def triggered(facts: Facts) -> bool:
@@ -46,12 +189,8 @@ def schedule_to_restore(settings: Settings, facts: Facts) -> bool:
     now = documents.schedule_type(facts.connection)
     if settings.restore_schedule == "auto":
         return now != "auto"
-    changed = not SWITCHES.isdisjoint(facts.attempted)
-    return (
-        changed
-        and facts.schedule_before not in {None, documents.MANUAL}
-        and facts.schedule_after != facts.schedule_before
-    )
+    before, changed = facts.schedule_before, not SWITCHES.isdisjoint(facts.attempted)
+    return changed and before not in {None, documents.MANUAL} and facts.schedule_after != before
 
 
 def schedule_to_switch_late(settings: Settings, facts: Facts) -> bool:
@@ -71,7 +210,7 @@ def still_running(settings: Settings, facts: Facts) -> bool | None:
     syncing = documents.sync_state(facts.connection or {}) == "syncing"
     if facts.verdict in OVER and not syncing:
         return False
-    if _is_old(settings, facts):
+    if (_age(facts) or 0.0) > 2 * settings.poll_interval + 1:  # older than two polls
         return None
     if syncing:
         return None if facts.failure else True  # the last document is not from now
@@ -82,13 +221,14 @@ def still_running(settings: Settings, facts: Facts) -> bool | None:
 
 def schedule_may_change(settings: Settings, facts: Facts) -> bool:
     """Whether the schedule may be changed at the end: a fresh document shows that no sync is running."""
-    if facts.read_at is None or facts.concluded_at is None or facts.unpaused_looks == 0:
+    age = _age(facts)
+    if age is None or facts.unpaused_looks == 0:
         return False  # un-pausing may have started a sync since
-    return still_running(settings, facts) is False and facts.concluded_at - facts.read_at <= FRESH
+    return still_running(settings, facts) is False and age <= FRESH
 
 
-def _is_old(settings: Settings, facts: Facts) -> bool:
-    """Whether the last document is older than two polls."""
+def _age(facts: Facts) -> float | None:
+    """Seconds from the last document to the conclusion; None where there is no such time."""
     if facts.read_at is None or facts.concluded_at is None:
-        return False
-    return facts.concluded_at - facts.read_at > 2 * settings.poll_interval + 1
+        return None
+    return facts.concluded_at - facts.read_at

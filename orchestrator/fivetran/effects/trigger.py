@@ -1,27 +1,25 @@
 """The trigger, and what became of one whose answer was lost."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.observing import items, observed
-from orchestrator.fivetran.effects.registry import call, pure
-from orchestrator.fivetran.effects.requests import get_connection, get_history, on_connection
+from orchestrator.fivetran.effects.registry import Tag, call, pure
+from orchestrator.fivetran.effects.situation import (
+    OF_OUR_SYNC,
+    asking,
+    get_connection,
+    get_history,
+    items,
+    observed,
+    on_connection,
+)
 from orchestrator.fivetran.progress import decide
-from orchestrator.fivetran.tags import Tag
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
-from orchestrator.values.facts import Facts
-from orchestrator.values.outcome import Outcome
+from orchestrator.values.facts import Facts, Outcome
 from orchestrator.values.settings import Settings
 
-
-def _post(settings: Settings, facts: Facts, path: str, purpose: str, body: Mapping[str, Any]) -> Request:
-    return on_connection(settings, facts, "POST", path, purpose, body=body, wants_data=False)
-
-
-def _post_sync(settings: Settings, facts: Facts) -> Request:
-    return _post(settings, facts, "/sync", "start a sync", {"force": False})
+_post_sync = asking("POST", "/sync", "start a sync", body={"force": False}, wants_data=False)
 
 
 @call("POST", _post_sync, Tag.STARTS_SYNC)
@@ -30,8 +28,9 @@ def trigger_sync(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[E
     return Outcome(Event.TRIGGERED, _accepted(facts, answer))
 
 
-def _post_forced_sync(settings: Settings, facts: Facts) -> Request:
-    return _post(settings, facts, "/sync", "stop the running sync and start one", {"force": True})
+_post_forced_sync = asking(
+    "POST", "/sync", "stop the running sync and start one", body={"force": True}, wants_data=False
+)
 
 
 @call("POST", _post_forced_sync, Tag.RESTARTS_SYNC, needs=("on_running", "restart"))
@@ -42,7 +41,8 @@ def restart_sync(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[E
 
 def _post_resync(settings: Settings, facts: Facts) -> Request:
     purpose = f"start a historical re-sync of the {'tables' if settings.tables else 'table'}"
-    return _post(settings, facts, "/schemas/tables/resync", purpose, settings.scope)
+    path, body = "/schemas/tables/resync", settings.scope
+    return on_connection(settings, facts, "POST", path, purpose, body=body, wants_data=False)
 
 
 @call("POST", _post_resync, Tag.STARTS_RESYNC)
@@ -107,19 +107,8 @@ def confirm_start(
 
 
 def _accepted(facts: Facts, answer: Answer) -> Facts:
-    return facts.but(
-        triggered=True,
-        restarted=False,
-        triggered_at=answer.asked_at,
-        asked_at=answer.at - answer.took,
-        lost=0,
-        syncing_seen=False,
-        doubt=None,
-        not_started_for=None,
-        looks=0,
-        looking_since=None,
-        unanswered=None,
-    )
+    facts = facts.without(*OF_OUR_SYNC, "lost", "unanswered")
+    return facts.but(triggered=True, triggered_at=answer.asked_at, asked_at=answer.at - answer.took)
 
 
 def _known_started(facts: Facts, bound: float | None) -> Facts:

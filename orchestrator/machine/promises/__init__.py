@@ -6,9 +6,8 @@ state's name, so they hold for a chart of somebody's own as for the four that co
 """
 
 from orchestrator.machine.chart import Chart
-from orchestrator.machine.promises.conclusion import CONCLUSION
 from orchestrator.machine.promises.connection import CONNECTION
-from orchestrator.machine.promises.ending import ENDING
+from orchestrator.machine.promises.ending import CONCLUSION, ENDING
 from orchestrator.machine.promises.paths import Path, Promise
 from orchestrator.machine.promises.trigger import TRIGGER
 

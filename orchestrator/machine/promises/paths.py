@@ -4,22 +4,81 @@ A promise about all paths is a search: the states of a chart times a small memor
 there. Both are finite, so the search ends, and what it does not find cannot happen.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+from orchestrator.fivetran.effects import EFFECTS, TRIGGERS, Call, Tag
 from orchestrator.machine.chart import Chart, Kind, State
 
-__all__ = ["Edge", "Path", "Promise", "nothing", "shortest"]
+__all__ = ["Edge", "Path", "Place", "Promise"]
 
-Memory = TypeVar("Memory", bound=Hashable)
+Memory = Any  # hashable, and of a promise's own kind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A state of a chart, as the promises speak of it.
+
+    Attributes:
+        chart: The chart.
+        state: The state.
+        behind: It lies after the conclusion.
+        tags: What its effect does.
+        outcomes: The events that its effect itself may have.
+        method: The HTTP method of its request, or "".
+        needs: The choice, and its value, that it must come straight after; or None.
+    """
+
+    chart: Chart
+    state: State
+    behind: bool
+    tags: frozenset[Tag]
+    outcomes: tuple[str, ...]
+    method: str
+    needs: tuple[str, str] | None
+
+    @property
+    def changes(self) -> bool:
+        """Whether its request may change something at Fivetran."""
+        return self.method not in {"", "GET"}
+
+    @property
+    def takes_time(self) -> bool:
+        """Whether it asks or waits."""
+        return self.state.kind is Kind.WAITS or bool(self.method)
+
+    @property
+    def triggers(self) -> bool:
+        """Whether it has Fivetran start something."""
+        return not TRIGGERS.isdisjoint(self.tags)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run ends there."""
+        return self.state.kind is Kind.EXIT
 
 
 class Edge(NamedTuple):
     """One edge: `source` is left by `event`, `target` is entered."""
 
-    source: State
+    source: Place
     event: str
-    target: State
+    target: Place
+
+    @property
+    def leads_on(self) -> bool:
+        """Whether it leads to another state."""
+        return self.target is not self.source
+
+    def done(self, tag: Tag) -> bool:
+        """Whether it says that a tag was done: its event is one of the effect's own outcomes."""
+        return tag in self.source.tags and self.event in self.source.outcomes
+
+    def chosen(self, choice: str) -> str:
+        """The value that a choice has on it, or ""."""
+        state = self.source.state
+        return self.event if state.kind is Kind.CHOOSES and state.operand == choice else ""
 
 
 class Path(NamedTuple):
@@ -43,20 +102,58 @@ class Promise(NamedTuple):
     Attributes:
         name: A few words.
         statement: What is promised, in one sentence.
-        counterexample: The shortest path that breaks it, or None where it holds.
+        at: Whether it is broken by being in a state, from what is remembered there.
+        along: Whether it is broken by taking an edge, from what is remembered before it.
+        after: What may be remembered after an edge; nothing, where the search goes no further.
+        start: What is remembered at the initial state.
     """
 
     name: str
     statement: str
-    counterexample: Callable[[Chart], Path | None]
+    at: Callable[[Memory, Place], bool] = lambda _, __: False
+    along: Callable[[Memory, Edge], bool] = lambda _, __: False
+    after: Callable[[Memory, Edge], Iterable[Memory]] = lambda memory, _: (memory,)
+    start: Memory = ""
+
+    def counterexample(self, chart: Chart) -> Path | None:
+        """The shortest path that breaks it, or None where it holds.
+
+        Args:
+            chart: A chart that the loader has proved.
+        """
+        places = _places(chart)
+        # Verdicts multiply the spots, and hardly a promise needs to tell them apart to hold.
+        if self._search(places, chart.initial, tell_verdicts=False) is None:
+            return None
+        return self._search(places, chart.initial, tell_verdicts=True)
+
+    def _search(self, places: Mapping[str, Place], initial: str, *, tell_verdicts: bool) -> Path | None:
+        if self.at(self.start, places[initial]):
+            return Path(initial)
+        edges = {
+            name: [Edge(place, event, places[target]) for event, target in place.state.edges.items()]
+            for name, place in places.items()
+        }
+        came: dict[_Spot, tuple[_Spot, Edge] | None] = {_Spot(initial, "", self.start): None}
+        todo = [*came]
+        for here in todo:  # grows while it is gone through: breadth first
+            for edge in edges[here.state]:
+                if tell_verdicts and edge.source.state.operand == "verdict" and edge.event != here.said:
+                    continue  # the choice that leads to the final states takes the edge of the verdict
+                if self.along(here.memory, edge):
+                    return _path(came, here, edge)
+                said = _said(here.said, edge) if tell_verdicts else ""
+                for then in self.after(here.memory, edge):
+                    if self.at(then, edge.target):
+                        return _path(came, here, edge)
+                    there = _Spot(edge.target.state.name, said, then)
+                    if there not in came:
+                        came[there] = (here, edge)
+                        todo.append(there)
+        return None
 
 
-def nothing(_: str, __: Edge) -> tuple[str]:
-    """What a promise remembers that needs no memory."""
-    return ("",)
-
-
-class _Place(NamedTuple, Generic[Memory]):
+class _Spot(NamedTuple):
     """Where a search stands.
 
     Attributes:
@@ -71,76 +168,28 @@ class _Place(NamedTuple, Generic[Memory]):
     memory: Memory
 
 
-def shortest(
-    chart: Chart,
-    memory: Memory,
-    after: Callable[[Memory, Edge], Iterable[Memory]],
-    *,
-    at: Callable[[Memory, State], bool] = lambda _, __: False,
-    along: Callable[[Memory, Edge], bool] = lambda _, __: False,
-) -> Path | None:
-    """The shortest path that breaks a promise, or None where none does.
-
-    Args:
-        chart: A chart that the loader has proved.
-        memory: What is remembered at the initial state.
-        after: What may be remembered after an edge; nothing, where the search goes no further.
-        at: Whether it is broken by being in a state.
-        along: Whether it is broken by taking an edge.
-    """
-    # Verdicts multiply the places, and hardly a promise needs to tell them apart to hold.
-    if _search(chart, memory, after, at, along, tell_verdicts=False) is None:
-        return None
-    return _search(chart, memory, after, at, along, tell_verdicts=True)
-
-
-def _search(
-    chart: Chart,
-    memory: Memory,
-    after: Callable[[Memory, Edge], Iterable[Memory]],
-    at: Callable[[Memory, State], bool],
-    along: Callable[[Memory, Edge], bool],
-    *,
-    tell_verdicts: bool,
-) -> Path | None:
-    first = chart.states[chart.initial]
-    if at(memory, first):
-        return Path(first.name)
+def _places(chart: Chart) -> dict[str, Place]:
     behind = chart.behind()
-    edges = {
-        name: [Edge(state, event, chart.states[target]) for event, target in state.edges.items()]
-        for name, state in chart.states.items()
-    }
-    came: dict[_Place[Memory], tuple[_Place[Memory], Edge] | None] = {_Place(first.name, "", memory): None}
-    todo = [*came]
-    for here in todo:  # grows while it is gone through: breadth first
-        for edge in edges[here.state]:
-            if tell_verdicts and edge.source.operand == "verdict" and edge.event != here.said:
-                continue  # the choice that leads to the final states takes the edge of the verdict
-            if along(here.memory, edge):
-                return _path(came, here, edge)
-            said = _said(here.said, edge, behind) if tell_verdicts else ""
-            for then in after(here.memory, edge):
-                if at(then, edge.target):
-                    return _path(came, here, edge)
-                there = _Place(edge.target.name, said, then)
-                if there not in came:
-                    came[there] = (here, edge)
-                    todo.append(there)
-    return None
+    places = {}
+    for name, state in chart.states.items():
+        effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
+        tags, outcomes, needs = (effect.tags, effect.outcomes, effect.needs) if effect else (frozenset(), (), None)
+        method = effect.method if isinstance(effect, Call) else ""
+        places[name] = Place(chart, state, name in behind, tags, outcomes, method, needs)
+    return places
 
 
-def _said(said: str, edge: Edge, behind: set[str]) -> str:
+def _said(said: str, edge: Edge) -> str:
     """What was said last, in the state that an edge leads to."""
-    if edge.target.name in behind or edge.source.kind is Kind.CHOOSES or edge.target is edge.source:
+    if edge.target.behind or edge.source.state.kind is Kind.CHOOSES or not edge.leads_on:
         return said
-    return edge.event if edge.target.kind is Kind.CHOOSES or edge.target.concludes else ""
+    return edge.event if edge.target.state.kind is Kind.CHOOSES or edge.target.state.concludes else ""
 
 
-def _path(came: Mapping[_Place[Memory], tuple[_Place[Memory], Edge] | None], here: _Place[Memory], last: Edge) -> Path:
+def _path(came: Mapping[_Spot, tuple[_Spot, Edge] | None], here: _Spot, last: Edge) -> Path:
     """The way that led here, and the edge that follows."""
     edges = [last]
     while before := came[here]:
         here = before[0]
         edges.append(before[1])
-    return Path(here.state, tuple((edge.event, edge.target.name) for edge in reversed(edges)))
+    return Path(here.state, tuple((edge.event, edge.target.state.name) for edge in reversed(edges)))
