@@ -174,6 +174,6 @@ def rehearsed(scenario: Scenario) -> Iterator[Rehearsal]:
     def arrived(seen: Arrival) -> None:
         arrivals.put(seen.operation)
 
-    simulator = Simulator(scenario, SystemClock(), watch=arrived)
+    simulator = Simulator(scenario, SystemClock(), on_arrival=arrived)
     with served(simulator) as url:
         yield Rehearsal(url, simulator, arrivals)

@@ -59,7 +59,7 @@ class SimulatedJob:
 
     def __post_init__(self) -> None:
         self.on_request: Callable[[Arrival], None] = lambda _: None
-        self.simulator = Simulator(self.scenario, self.clock, watch=self._arrived)
+        self.simulator = Simulator(self.scenario, self.clock, on_arrival=self._arrived)
 
     def _arrived(self, seen: Arrival) -> None:
         self.on_request(seen)

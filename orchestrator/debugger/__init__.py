@@ -5,8 +5,7 @@
     ports           a run that is debugged, and what it needs from outside
     session         what it went through, and which moment of that is looked at
     sources         where a session begins
-    screen          how it looks
-    console         where it is shown
+    screen          how it looks, and where it is shown
     arguments       what stands after a command's name
     files           what is saved
     views, moves    the commands that look, and those that move

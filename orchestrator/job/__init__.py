@@ -1,4 +1,15 @@
 """One connection in a pipeline: from its variables to its exit code, its log and its files.
 
+    job                                where the parts are put together
+    configuration, variables           settings from variables; what the variables are
+    inputs, credentials, vault         one value; key and secret; the DataOps vault
+    address, network_variables         FIVETRAN_API_URL; CA bundles and proxies
+    tables, own_chart                  TABLES; FIVETRAN_CHART
+    masking, limits                    secrets taken out; time limits and signals
+    log, run_log, streams              the log's form; what it says of a run; who reads it
+    trace, result, stdout              the steps kept; the result as a document; what is printed
+    report_folder, report              what goes into FIVETRAN_REPORT_DIR; what is drawn for it
+    journal, state_file, files         a run written down, to be replayed or taken up; files, safely
+
 Imports drawing/, machine/, fivetran/ and values/.
 """

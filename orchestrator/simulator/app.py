@@ -111,18 +111,18 @@ class Simulator:
     Args:
         scenario: What happens to each connection.
         clock: The time.
-        watch: Told each request.
+        on_arrival: Told each request.
     """
 
     def __init__(
-        self, scenario: Scenario, clock: SystemClock, *, watch: Callable[[Arrival], None] = lambda _: None
+        self, scenario: Scenario, clock: SystemClock, *, on_arrival: Callable[[Arrival], None] = lambda _: None
     ) -> None:
         self.scenario = scenario
         self.clock = Ahead(clock, scenario.ahead) if scenario.ahead else clock
         self.seen: list[Arrival] = []
         self.connections: dict[str, Connection] = {}
         self.armed = [_Armed(fault) for fault in scenario.faults]
-        self._watch = watch
+        self._on_arrival = on_arrival
         self._late: list[Arrival] = []
         self._lock = threading.RLock()
 
@@ -194,7 +194,7 @@ class Simulator:
             else:
                 self._carry_out(arrival)
             self.seen.append(arrival)
-            self._watch(arrival)
+            self._on_arrival(arrival)
             if connection is not None and arrival.reply is not None:
                 connection.after(operation)
         return arrival

@@ -100,7 +100,7 @@ def simulate(name: str, speed: float, port: int) -> int:
     """
     scenario = load_scenario(name)
     try:
-        server = bind(Simulator(scenario.faster(speed), SystemClock(), watch=_tell), port)
+        server = bind(Simulator(scenario.faster(speed), SystemClock(), on_arrival=_tell), port)
     except (OSError, OverflowError) as error:
         return refuse(f"port {port}: {error}: name another one, or 0 for any")
     url = f"http://127.0.0.1:{server.port}"

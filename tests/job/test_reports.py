@@ -141,7 +141,7 @@ loaded = []
 def arrived(_):
     loaded.append([name for name in late if name in sys.modules])
 
-simulator = Simulator(Scenario(), SystemClock(), watch=arrived)
+simulator = Simulator(Scenario(), SystemClock(), on_arrival=arrived)
 with served(simulator) as url:
     environ = {**variables(Scenario(), url), "FIVETRAN_ACTION": "STATUS", "FIVETRAN_REPORT_DIR": sys.argv[1]}
     Job(environ, stdout=io.StringIO(), stderr=io.StringIO()).run()
