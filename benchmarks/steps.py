@@ -247,11 +247,12 @@ def main() -> int:
     print(f"the bare cursor: {cursor:,.0f} a second; the driver takes {cursor / ours:.1f}x")
     # Likewise: what the same number of moves costs the bare cursor.
     small = memory <= MOST_MEMORY and (seconds <= MOST_SECONDS or seconds * cursor / steps <= MOST_TIMES)
-    print(f"{RUNS:,} STARTs at once, {steps:.0f} steps each: {memory:.1f} MiB (at most {MOST_MEMORY:g}), ", end="")
+    print(f"{RUNS:,} STARTs at once, {steps:.0f} steps each: {memory:.1f} MiB (at most {MOST_MEMORY:g}),")
     print(
-        f"{1000 * seconds:.2f} ms of processor time each (at most {1000 * MOST_SECONDS:g}, or {MOST_TIMES:g}x the cursor:"
+        f"{1000 * seconds:.2f} ms of processor time each (at most {1000 * MOST_SECONDS:g}, or {MOST_TIMES:g} times",
+        end=" ",
     )
-    print(f"it is {seconds * cursor / steps:.1f}x)")
+    print(f"what the bare cursor takes for as many moves: it is {seconds * cursor / steps:.1f}x)")
     if given.against:
         before = older(given.against, given.steps)
         print(f"{given.against}: {before:,.0f} a second; now {ours / before:.2f} times that")
