@@ -685,6 +685,8 @@ def test_no_change_is_chosen_while_syncing(evidence: str, facts: Facts) -> None:
         ("quiet", 10.0, {"doubt": {"since": 90.0}}, 10),
         ("quiet", 10.0, {"doubt": {"since": 84.0}}, 4),
         ("quiet", 10.0, {"doubt": {"since": 50.0}}, 0),
+        ("quiet", 10.0, {**STARTED, "doubt": {**DOUBT, "asked": 2, "over": True}}, 0),
+        ("quiet", 10.0, {**STARTED, "doubt": {**DOUBT, "asked": 1, "over": True}}, 10),
         ("quiet", 30.0, {"doubt": {"since": 84.0}, "restarted": True}, 30),
         ("quiet", 10.0, {}, 10),
         ("rescheduled_for", 10.0, {"waited_for": "1970-01-01T00:02:00Z", "connection_date": 50.0}, 70),
