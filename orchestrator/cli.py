@@ -71,8 +71,9 @@ def _job(environ: Mapping[str, str]) -> int:
     import gc  # noqa: PLC0415
 
     gc.disable()  # what is imported stays: collecting meanwhile costs a tenth of the start
-    # structlog imports it for loggers that are awaited, which none is here: another tenth.
-    sys.modules.setdefault("asyncio", _Deferred("asyncio"))
+    # structlog imports them for loggers that are awaited or of one thread, which none is here: another tenth.
+    for name in ("asyncio", "uuid"):
+        sys.modules.setdefault(name, _Deferred(name))
     from orchestrator.job.job import Job  # noqa: PLC0415  # the job's imports, for the job alone
 
     gc.freeze()
