@@ -7,6 +7,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl
 
 from orchestrator.fivetran.client import Client, interpret
+from orchestrator.machine.run import Send
 from orchestrator.machine.standing import GRACE_AFTER_SIGNAL
 from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
@@ -16,8 +17,6 @@ from orchestrator.values.exchange import Answer, Cut, Failure, Request, unanswer
 __all__ = ["answered", "arrived", "sender", "takes"]
 
 _ENDLESS = {"hang", "trickle"}
-
-Send = Callable[[Request, float, bool], Answer | Failure | Cut]
 
 
 class Noting(Protocol):

@@ -24,11 +24,10 @@ from orchestrator.debugger.ports import Refusal
 from orchestrator.debugger.screen import Console
 from orchestrator.debugger.session import Session
 from orchestrator.debugger.views import look
-from orchestrator.fivetran.effects import EFFECTS, Call
 from orchestrator.fivetran.verdicts import explain
 from orchestrator.job.limits import Limits
 from orchestrator.job.log import LiveLine, steerable
-from orchestrator.machine.transition import unknown
+from orchestrator.machine.transition import call_of, unknown
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Request
@@ -181,8 +180,8 @@ def _say_what_goes_on(console: Console) -> None:
     if session.ports is None or not session.live or session.ports.run.ended:
         return
     run, cut_off = session.ports.run, session.ports.interrupted
-    facts, effect = run.facts, EFFECTS.get(run.state.operand)
-    if cut_off is not None and isinstance(effect, Call):
+    facts, effect = run.facts, call_of(run.state)
+    if cut_off is not None and effect is not None:
         facts = unknown(facts, effect, cut_off, session.moments[-1].now)
     said = explain(run.settings, facts.but(verdict=str(Event.INTERRUPTED)), run.chart)
     console.say("the run is left before its end. At Fivetran, as far as the run knows:")

@@ -23,7 +23,7 @@ from orchestrator.job.state_file import StateFileError, compose_state_file, read
 from orchestrator.job.stdout import render
 from orchestrator.job.streams import PATIENCE, output
 from orchestrator.job.trace import Trace
-from orchestrator.machine.run import Ports, Run, drive
+from orchestrator.machine.run import Ports, Run, Send, drive
 from orchestrator.machine.standing import GRACE, GRACE_AFTER_SIGNAL, Standing, resumed
 from orchestrator.machine.step import Step
 from orchestrator.values.clock import SystemClock
@@ -39,9 +39,6 @@ NOTHING_SENT = "no request was sent to Fivetran"
 MAY_RUN = "a sync that was triggered may still run"
 NO_THREAD = "can't start new thread"  # what Python's RuntimeError says
 LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
-
-
-Send = Callable[[Request, float, bool], Answer | Failure | Cut]
 
 
 def bounded(client: Client, clock: SystemClock, limits: Limits) -> Send:
@@ -225,7 +222,7 @@ class Job:
         remove_leftovers(path, named=True)
         warned = False
 
-        def keep(step: Step | None) -> None:
+        def keep(_: Step | None = None) -> None:
             nonlocal warned
             if not run.can_be_resumed_here:
                 return
@@ -233,14 +230,14 @@ class Job:
                 # It holds all that the run has learned, and a run is taken up from it.
                 write_atomically(path, compose_state_file(run, self.trace, self.mask), named=True, mode=PRIVATE)
             except OSError as error:
-                if step is None and run.standing.number == 0:
+                if run.standing.number == 0:
                     problem = f"cannot be written ({error.strerror})"
                     raise StateFileError(str(path), problem, "name a file that can") from error
                 if not warned:
                     self.log.warning(f"FIVETRAN_STATE_FILE: {path} could not be written: {error}")
                 warned = True
 
-        keep(None)
+        keep()
         return keep
 
     def _tick(self, run: Run) -> None:

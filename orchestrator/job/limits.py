@@ -75,7 +75,7 @@ class Limits:
             signal.signal(number, handler)
 
     def call(self, function: Callable[[], T], seconds: float, *, interruptible: bool) -> T | Cut:
-        """Call a function on another thread, and wait for it for at most so many seconds.
+        """Call a function on another thread, and wait for its result within a limit.
 
         Where no thread can be started it is called in this one: then nothing but the function itself ends it.
 
@@ -112,7 +112,7 @@ class Limits:
         self._fresh = False
 
     def begin(self, seconds: float, *, interruptible: bool) -> None:
-        """Begin something that may take so many seconds: what does it asks `goes_on`."""
+        """Set the limit, in seconds, for work in this thread that asks `goes_on` whether it may continue."""
         self._interruptible = interruptible
         self._until = self._clock.monotonic() + seconds
 

@@ -3,17 +3,19 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
-from orchestrator.fivetran.effects import EFFECTS, Call
 from orchestrator.machine.chart import Chart, Kind, State
 from orchestrator.machine.standing import Standing
 from orchestrator.machine.step import Signal, Step
-from orchestrator.machine.transition import begin, due, heeded, request_of, settle, start
+from orchestrator.machine.transition import begin, call_of, due, heeded, request_of, settle, start
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
 
-__all__ = ["Clock", "Ports", "Run", "drive"]
+__all__ = ["Clock", "Ports", "Run", "Send", "drive"]
+
+# A request, its limit in seconds, and whether a signal may cut it off: what came of it.
+Send = Callable[[Request, float, bool], Answer | Failure | Cut]
 
 
 class Clock(Protocol):
@@ -33,14 +35,14 @@ class Ports(NamedTuple):
 
     Attributes:
         clock: The time.
-        send: Sends a request within so many seconds; the last argument says whether a signal may cut it off.
+        send: Sends a request.
         write: Writes the results of a run that stands there. Raises OSError.
         jitter: A number in [0, 1), for back-offs.
         signal: The signal that has arrived, as its event, or None.
     """
 
     clock: Clock
-    send: Callable[[Request, float, bool], Answer | Failure | Cut]
+    send: Send
     write: Callable[[Standing], None]
     jitter: Callable[[], float]
     signal: Callable[[], Event | None] = lambda: None
@@ -53,7 +55,6 @@ class Run:
         chart: A chart that the loader has proved.
         settings: What to do.
         ports: Clock, network, disk, signals.
-        facts: What is known already.
         standing: Where it goes on, instead of at the beginning.
         elapsed: Seconds since the run began, then.
     """
@@ -63,7 +64,6 @@ class Run:
         chart: Chart,
         settings: Settings,
         ports: Ports,
-        facts: Facts | None = None,
         *,
         standing: Standing | None = None,
         elapsed: float = 0.0,
@@ -71,7 +71,7 @@ class Run:
         self.chart = chart
         self.settings = settings
         self.ports = ports
-        self.standing = standing or start(chart, settings, ports.clock.wall(), facts)
+        self.standing = standing or start(chart, settings, ports.clock.wall())
         self.began = ports.clock.monotonic() - elapsed  # on the clock
         self._signal: Signal | None = None
 
@@ -97,8 +97,7 @@ class Run:
         Before the verdict, what takes no time is repeated from the state before it that asked or waited: so no
         baseline is older than its trigger.
         """
-        asks = self.state.kind is Kind.DOES and isinstance(EFFECTS[self.state.operand], Call)
-        return self.standing.concluded or asks or self.state.kind is Kind.WAITS
+        return self.standing.concluded or self.state.kind is Kind.WAITS or call_of(self.state) is not None
 
     @property
     def now(self) -> float:

@@ -35,6 +35,7 @@ __all__ = [
     "NotDue",
     "Pending",
     "begin",
+    "call_of",
     "due",
     "heeded",
     "request_of",
@@ -86,23 +87,27 @@ def heeded(standing: Standing, signal: Signal | None) -> Standing:
     return standing._replace(hurried=True, deadline=min(standing.deadline, signal.at + GRACE_AFTER_SIGNAL))
 
 
+def call_of(state: State) -> Call | None:
+    """The effect of a state that asks Fivetran; None for any other."""
+    effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
+    return effect if isinstance(effect, Call) else None
+
+
 def request_of(chart: Chart, settings: Settings, standing: Standing) -> Request | None:
     """The very request that the next step will send, or None if it sends none."""
-    state = chart.states[standing.state]
-    effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
-    return effect.ask(settings, standing.facts) if isinstance(effect, Call) else None
+    call = call_of(chart.states[standing.state])
+    return None if call is None else call.ask(settings, standing.facts)
 
 
-def start(chart: Chart, settings: Settings, started_at: float, facts: Facts | None = None) -> Standing:
+def start(chart: Chart, settings: Settings, started_at: float) -> Standing:
     """Where a run stands at its beginning, in the chart's first state.
 
     Args:
         chart: A chart that the loader has proved.
         settings: What to do.
         started_at: When it begins, in seconds since the epoch.
-        facts: What is known already.
     """
-    standing = Standing(chart.initial, facts or Facts(), settings.timeout, started_at=started_at)
+    standing = Standing(chart.initial, Facts(), settings.timeout, started_at=started_at)
     turn = _Turn(chart, settings, standing, 0.0, 0.0, None, 0.0)
     wake, hopeless = turn.due_at(turn.state, standing.facts, standing.deadline, _Result("", standing.facts))
     return standing._replace(wake=wake, hopeless=hopeless)
@@ -130,11 +135,11 @@ def begin(
     Raises:
         NotDue: It is too early, or the run has ended.
     """
-    turn = _Turn(chart, settings, heeded(standing, signal), now, now, signal, jitter)
-    state, facts = turn.state, standing.facts
-    if state.kind is Kind.EXIT or due(chart, standing, signal) > now:
+    standing = heeded(standing, signal)
+    turn = _Turn(chart, settings, standing, now, now, signal, jitter)
+    state, facts, event = turn.state, standing.facts, _signalled(turn.state, signal)
+    if state.kind is Kind.EXIT or (event is None and standing.due > now):
         raise NotDue(f"{state.name}: not before {standing.due - now:.3f} s from now")
-    event = _signalled(state, signal)
     if event is not None:
         return turn.move(_Result(event, facts))
     if state.kind is Kind.CHOOSES:
@@ -146,7 +151,7 @@ def begin(
     if isinstance(effect, Pure):
         return turn.move(_Result(*effect.conclude(settings, facts)))
     if isinstance(effect, Writing):
-        return Pending(turn.standing, now)
+        return Pending(standing, now)
     return turn.ask(effect)
 
 

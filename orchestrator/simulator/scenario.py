@@ -110,7 +110,7 @@ class Scenario:
     skew: float = 0.0  # seconds by which `Date` is ahead of the connection's own dates
     ahead: float = 0.0  # seconds by which all of Fivetran's clock is ahead of the job's
     latency: float = 0.0  # seconds that every answer takes
-    running: SyncPlan | None = None  # a sync of somebody else's, running at the beginning
+    running: SyncPlan | None = None  # another sync, already running at the start
     others: tuple[Other, ...] = ()  # other syncs, which start later
     # The syncs in the order in which they are started; the last one repeats
     syncs: tuple[SyncPlan, ...] = (SyncPlan(),)

@@ -301,7 +301,7 @@ def test_hanging_look_up_is_cut_off(monkeypatch: pytest.MonkeyPatch, proxy: str)
 
 
 def test_error_while_it_is_waited_for_cuts_it_off(simulate: Simulate) -> None:
-    """What goes wrong on the waiter's side is no failure of the request, and does not leave it under way."""
+    """An error while waiting is raised as it is, not reported as a failed request, and the request is cut off."""
     job, clock = simulate(Scenario(faults=(Fault(does="hang"),))), SystemClock()
     client = Client(job.url, KEY, SECRET)
 

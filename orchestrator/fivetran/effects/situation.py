@@ -131,13 +131,13 @@ def history_helps(settings: Settings, facts: Facts) -> bool:
 def attached(settings: Settings, facts: Facts) -> bool:
     """Whether the sync that is followed ran before this run came to it."""
     busy = bool((facts.baseline or {}).get("busy"))
-    return busy and not facts.triggered and not facts.started and dict(settings.policies).get("on_running") == "attach"
+    return busy and not triggered(facts) and dict(settings.policies).get("on_running") == "attach"
 
 
 def items(answer: Answer) -> tuple[Mapping[str, Any], ...]:
     """The objects of an answer that is a list."""
-    items = answer.data.get("items")
-    return tuple(item for item in (items if isinstance(items, list) else []) if isinstance(item, Mapping))
+    listed = answer.data.get("items")
+    return tuple(item for item in (listed if isinstance(listed, list) else []) if isinstance(item, Mapping))
 
 
 def by_schedule(document: Mapping[str, Any]) -> str:
@@ -178,8 +178,7 @@ def resync_failed(facts: Facts) -> bool:
 
 def has_sync(settings: Settings, facts: Facts) -> bool:
     """Whether a sync of this run was accepted, seen after a lost answer, or attached to."""
-    attached = (facts.baseline or {}).get("busy") and dict(settings.policies).get("on_running") == "attach"
-    return triggered(facts) or bool(attached)
+    return triggered(facts) or attached(settings, facts)
 
 
 def schedule_to_restore(settings: Settings, facts: Facts) -> bool:

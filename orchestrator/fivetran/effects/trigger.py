@@ -113,7 +113,8 @@ def _accepted(facts: Facts, answer: Answer) -> Facts:
 
 def _known_started(facts: Facts, bound: float | None) -> Facts:
     """The facts once a trigger whose answer was lost is known to have been carried out."""
-    return facts.but(started=True, triggered_at=bound, lost=0, doubt=None, looks=0, looking_since=None, unanswered=None)
+    facts = facts.without("doubt", "looks", "looking_since", "lost", "unanswered")
+    return facts.but(started=True, triggered_at=bound)
 
 
 def _asked_for(facts: Facts, answer: Answer) -> float | None:

@@ -52,7 +52,7 @@ def _became(trigger: str, edge: Edge) -> Iterable[str]:
     "": none was accepted yet. accepted: or attached to. lost: it may have been carried out; so may a lost restart,
     which may be repeated, and a lost re-sync, which may be once the connection is idle. maybe: it was given up, and
     the choice that follows tells whether one before was lost. put off: Fivetran rescheduled it, and due: until now.
-    again: there is no sign of it, or nobody resumes it.
+    again: no sign of it was found, or it was rescheduled and Fivetran will not resume it.
     """
     source, event = edge.source, edge.event
     if source.triggers:
