@@ -5,23 +5,34 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-__all__ = ["STARS", "clipped", "duration", "few", "iso", "listed", "plain"]
+__all__ = ["STARS", "ago", "clipped", "duration", "few", "iso", "listed", "plain"]
 
 STARS = "***"  # in place of a secret
 LONGEST_LINE = 2_000  # characters of a line with words from outside
 MOST_LINES = 50  # of which there may be as many as somebody likes
 
+MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds
+
 EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0  # the years 1 and 9999: what a date can say
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: `45 s`, `2 min 05 s`, `3 h 20 min`."""
+    """Seconds for people: `45 s`, `1 min 30 s`, `5 min`, `3 h 20 min`, `2 d 4 h`."""
     whole = max(0, round(seconds))
-    if whole < 100:  # noqa: PLR2004
-        return f"{whole} s"
-    if whole < 6000:  # noqa: PLR2004
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    for unit, name, smaller, its_name in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1, "s")):
+        if whole >= unit:
+            rest = whole % unit // smaller
+            return f"{whole // unit} {name} {rest} {its_name}" if rest else f"{whole // unit} {name}"
+    return f"{whole} s"
+
+
+def ago(seconds: float) -> str:
+    """How long ago that was, as people say it: `just now`, `45 s ago`, `6 h ago`, `1 d ago`; or `in 6 h`."""
+    words = duration(abs(seconds))
+    largest = " ".join(words.split()[:2])
+    if largest == "0 s":
+        return "just now"
+    return f"{largest} ago" if seconds > 0 else f"in {largest}"
 
 
 def iso(seconds: float) -> str:

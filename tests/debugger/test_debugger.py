@@ -45,7 +45,7 @@ def test_screen_tells_where_we_are_and_what_comes(debug: Debugger) -> None:
     assert shown.row("next") == (
         'PATCH /v1/connections/speak_inexpensive {"schedule_type": "manual", "run_setup_tests": false}'
     )
-    assert shown.row("deadline") == "in 5 min 00 s; 0 s since the beginning"
+    assert shown.row("deadline") == "in 5 min; 0 s since the beginning"
     assert "disabled -> taking_baseline the connection's schedule is manual" in shown.row("edges")
     assert "rate_limited, unavailable -> awaiting_idle" in shown.row("edges")
 
@@ -314,7 +314,7 @@ def test_inject_takes_an_edge_without_the_call(debug: Debugger) -> None:
     assert transcript.of("inject answer_lost").row("next") == "in 10 s: the pause ends"
     assert transcript.of("last").line == "triggering asked nothing"
     assert transcript.of("why").text.endswith("Injected: a POST that may have been carried out had no answer.")
-    assert transcript.of("i waited").row("deadline") == "in 5 min 00 s; 0 s since the beginning"
+    assert transcript.of("i waited").row("deadline") == "in 5 min; 0 s since the beginning"
     assert transcript.last.state == "considering_repeat"  # the simulated Fivetran never heard of it
 
 
@@ -408,7 +408,7 @@ def test_wait_is_skipped(debug: Debugger) -> None:
     assert transcript.of("w skip").row("next") == "the pause ends"
     assert transcript.of("w skip").text.endswith("\n10 s skipped")
     assert transcript.last.row("came by") == "waiting --waited--> polling (not waited for)"
-    assert transcript.last.row("deadline") == "in 5 min 00 s; 0 s since the beginning"
+    assert transcript.last.row("deadline") == "in 5 min; 0 s since the beginning"
 
 
 def test_back_off_is_skipped(debug: Debugger) -> None:
@@ -416,7 +416,7 @@ def test_back_off_is_skipped(debug: Debugger) -> None:
     transcript = debug("START", "answer 503", "wait skip", "step")
 
     assert transcript.of("wait skip").row("next").startswith("GET ")
-    assert transcript.last.row("deadline") == "in 5 min 00 s; 0 s since the beginning"
+    assert transcript.last.row("deadline") == "in 5 min; 0 s since the beginning"
 
 
 def test_call_that_hangs_is_cut_off(debug: Debugger, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_chart_that_changed_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: C
 
     differs, *_, last = capsys.readouterr().out.splitlines()
     assert code == 1
-    assert differs.endswith("start-lost-answer.jsonl: START of speak_inexpensive, 25 steps in 60 s, done (0): DIFFERS")
+    assert differs.endswith("start-lost-answer.jsonl: START of speak_inexpensive, 25 steps in 1 min, done (0): DIFFERS")
     assert last.endswith("unable_to_sync (7): repeats; the chart has changed, but not on this way")
 
 
@@ -322,7 +322,7 @@ def test_redirected_edge_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Captur
     assert (
         capsys.readouterr().out
         == f"""\
-{file}: START of speak_inexpensive, 25 steps in 60 s, done (0): DIFFERS
+{file}: START of speak_inexpensive, 25 steps in 1 min, done (0): DIFFERS
   step 7, 10 s after the start, differs
     asked:    GET /v1/connections/speak_inexpensive -> 200 Success
     document: sync_state syncing, setup_state connected, succeeded_at 2027-01-15T02:00:00.000000Z, \

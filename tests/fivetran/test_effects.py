@@ -484,7 +484,7 @@ def test_a_used_up_limit_says_when_to_come_again(simulate: Simulate) -> None:
     played = simulate("rate_limited_too_long").play()
 
     assert played.code == 6
-    assert "in 40 min 00 s (Retry-After)" in played.stderr
+    assert "in 40 min (Retry-After)" in played.stderr
 
 
 def test_unknown_schedule_is_not_guessed(simulate: Simulate) -> None:

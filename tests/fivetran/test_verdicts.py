@@ -423,7 +423,7 @@ ADVICE = {
         "gave_up",
         "START",
         {"failure": Failure(Event.RATE_LIMITED, "?", status=429, retry_after=90.0).as_fact(READ, 1)},
-        "in 90 s (Retry-After)",
+        "in 1 min 30 s (Retry-After)",
     ),
     "rate limited, until when is not said": (
         "gave_up",
@@ -445,7 +445,7 @@ ADVICE = {
         "too_late",
         "START",
         {"waited_for": LATER, "connection_date": 1_700_000_000.0},
-        "or give it time to wait: that was 60 min 00 s ahead, FIVETRAN_TIMEOUT is 300 s",
+        "or give it time to wait: that was 1 h ahead, FIVETRAN_TIMEOUT is 300 s",
     ),
     "put off, but until when": ("too_late", "START", {"waited_for": ""}, "raise FIVETRAN_TIMEOUT"),
     "put off, but from when": ("too_late", "START", {"waited_for": LATER}, "raise FIVETRAN_TIMEOUT"),

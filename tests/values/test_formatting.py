@@ -1,6 +1,6 @@
 import pytest
 
-from orchestrator.values.formatting import clipped, few
+from orchestrator.values.formatting import ago, clipped, duration, few
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,41 @@ def test_many_lines_are_counted() -> None:
         "two",
         "… and 2 more",
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-1, "0 s"),
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (90, "1 min 30 s"),
+        (300, "5 min"),
+        (3_599, "59 min 59 s"),
+        (3_601, "1 h"),
+        (12_000, "3 h 20 min"),
+        (86_400, "1 d"),
+        (187_300, "2 d 4 h"),
+    ],
+)
+def test_duration(seconds: float, expected: str) -> None:
+    """A duration has two units at most, and none that is nothing."""
+    assert expected == duration(seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.2, "just now"),
+        (45, "45 s ago"),
+        (90, "1 min ago"),
+        (6.7 * 3_600, "6 h ago"),
+        (90_000, "1 d ago"),
+        (-3_700, "in 1 h"),
+        (-0.2, "just now"),
+    ],
+)
+def test_ago(seconds: float, expected: str) -> None:
+    """How long ago something was is told in its largest unit alone."""
+    assert expected == ago(seconds)
