@@ -16,7 +16,7 @@ from orchestrator.fivetran.progress import decide
 from orchestrator.job.masking import Mask
 from orchestrator.job.report import gitlab, page
 from orchestrator.job.result import result
-from orchestrator.job.run_log import _learned
+from orchestrator.job.run_log import last_document
 from orchestrator.job.stdout import render
 from orchestrator.job.trace import Trace
 from orchestrator.machine.actions import ACTIONS
@@ -103,7 +103,7 @@ SETTINGS = {
 }
 
 
-def _learned_from(settings: Settings, data: Mapping[str, Any], date: float) -> Facts:
+def last_document_from(settings: Settings, data: Mapping[str, Any], date: float) -> Facts:
     """What a run knows that has had this answer to everything it can ask."""
     facts = Facts()
     for name, effect in EFFECTS.items():
@@ -124,7 +124,7 @@ def test_any_value_in_any_place(path: Path) -> None:
     for number, value in enumerate(HOSTILE):
         action = ACTIONS[number % len(ACTIONS)]
         chart, settings = CHARTS[action], SETTINGS[action]
-        facts = _learned_from(settings, _with(path, value), DATES[number % len(DATES)])
+        facts = last_document_from(settings, _with(path, value), DATES[number % len(DATES)])
         facts = facts.but(verdict=next(ends[action]))
 
         chosen = [choice.of(settings, facts) for choice in CHOICES.values()]
@@ -133,7 +133,7 @@ def test_any_value_in_any_place(path: Path) -> None:
         files = [draw(document) for draw in (gitlab.junit, gitlab.dotenv)]
         drawn = [*files, gitlab.annotations(document, None), page.draw(document, [], 0, None)]
         shown = render(chart.prints, facts, told, Mask())
-        learned = _learned(facts, facts.connection or {})
+        learned = last_document(facts, facts.connection or {})
         read_back = Facts.from_json(json.loads(json.dumps(facts.as_json())))
 
         assert all(isinstance(choice, str) for choice in chosen)

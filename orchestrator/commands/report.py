@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.debugger.journal_reader import Journal, JournalError, read_journal
-from orchestrator.fivetran.verdicts import Explanation
+from orchestrator.fivetran.verdicts import outside
 from orchestrator.job.masking import Mask
 from orchestrator.job.report_folder import Reporter
 from orchestrator.job.result import result, result_outside, subject
@@ -58,12 +58,11 @@ def _write(journal: Journal, directory: str) -> None:
     if last.exit is not None:
         reporter.write(result(settings, chart, last.after, trace, ended), trace, chart)
         return
-    killed = Explanation(
-        headline="the run has no end",
-        reasons=("its journal ends before the run did: the job was killed, or runs still",),
-        at_fivetran=("a sync that was triggered may still run",),
-        still_running=None,
-        advice=("look at the end of the job's log", "start the job again"),
+    killed = outside(
+        "the run has no end",
+        ("its journal ends before the run did: the job was killed, or is still running",),
+        "a sync that was triggered MAY STILL BE RUNNING",
+        "see the end of the job's log, and start the job again",
     )
     document = result_outside(None, None, killed, subject(settings), last.after, ended, chart, trace)
     reporter.write(document, trace, chart)

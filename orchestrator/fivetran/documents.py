@@ -3,17 +3,19 @@
 Facts about the document: https://fivetran.com/docs/rest-api/api-reference/connections/connection-details
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.values.formatting import clipped, few
+from orchestrator.values.formatting import ago, clipped, few
 
 __all__ = [
     "MANUAL",
     "SETUP_TEST_FAILURES",
     "SETUP_TEST_RESULTS",
     "decisive",
+    "moment",
     "parse_time",
     "problems",
     "rescheduled_for",
@@ -22,7 +24,9 @@ __all__ = [
     "setup_state",
     "special_schedule",
     "status",
+    "summary",
     "sync_state",
+    "tests_summary",
     "trimmed",
     "unknown_values",
 ]
@@ -66,6 +70,12 @@ def parse_time(text: object) -> float | None:
         return None
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return seconds if seconds >= 0 else None
+
+
+def moment(text: object) -> str:
+    """One of Fivetran's times for people, in UTC; "" where it is none."""
+    seconds = parse_time(text)
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def status(document: Document) -> Mapping[str, Any]:
@@ -120,6 +130,48 @@ def decisive(document: Document) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
+_CONDITIONS = {"scheduled": "idle", "rescheduled": "rescheduled by Fivetran"}
+
+
+def summary(document: Document, now: float | None) -> str:
+    """The connection in a line, without its id: service, condition, dates, schedule; "" where nothing is known.
+
+    Args:
+        document: The connection document.
+        now: Fivetran's now when it was read, in seconds since the epoch; None where that is not known.
+    """
+    if not document:
+        return ""
+    service, state = _text(document.get("service")), sync_state(document)
+    parts = [setup_state(document), _CONDITIONS.get(state, state)]
+    for name, words in (("succeeded_at", "success"), ("failed_at", "failure")):
+        date = parse_time(document.get(name))
+        if date is None:
+            parts += [f"no {words} yet"] if name in document else []
+        else:
+            parts.append(f"last {words} {moment(document[name]) if now is None else ago(now - date)}")
+    parts.append(f"schedule {schedule_type(document) or 'not known'}")
+    return f"{f' ({service})' if service else ''}: {', '.join(filter(None, parts))}"
+
+
+def tests_summary(tests: Sequence[Mapping[str, Any]]) -> str:
+    """The setup tests in a line: how many failed, could not run, warned or were skipped."""
+    if not tests:
+        return "the connection has no setup tests"
+    words = {"FAILED": "failed", "JOB_FAILED": "could not run", "WARNING": "warned", "SKIPPED": "skipped"}
+    counts = Counter(words.get(str(test.get("status")), "") for test in tests if test.get("status") != "PASSED")
+    found = [(counts[said], said) for said in words.values() if counts[said]]
+    found += [(counts[""], "ended otherwise")] if counts[""] else []
+    number = len(tests)
+    if not found:
+        return "the setup test passed" if number == 1 else f"all {number} setup tests passed"
+    if not {"failed", "could not run"} & {said for _, said in found}:
+        found = [(number - sum(count for count, _ in found), "passed"), *found]
+    (first, said), *rest = found
+    of = f"of {number} setup test{'' if number == 1 else 's'}"
+    return ", ".join((f"{first} {of} {said}", *(f"{count} {said}" for count, said in rest)))
+
+
 def special_schedule(document: Document) -> str | None:
     """The newer `schedule` object's type where `schedule_type` alone cannot bring it back."""
     kind = _newer_schedule(document)
@@ -152,12 +204,11 @@ def problems(document: Document) -> list[str]:
         entries = status(document).get(kind)
         for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, Mapping):
-                code, message = entry.get("code", ""), entry.get("message", "")
-                details = entry.get("details")
-                line = f"{kind[:-1]} {code}: {message}" if code else f"{kind[:-1]}: {message}"
-                found.append(f"{line} ({details})" if details else line)
+                code = f" {entry['code']}" if entry.get("code") else ""
+                words = ": ".join(str(entry[name]) for name in ("message", "details") if entry.get(name))
+                found.append(f"{words} ({kind[:-1]}{code})".strip())
             else:
-                found.append(f"{kind[:-1]}: {entry}")
+                found.append(f"{entry} ({kind[:-1]})")
     return list(few(found))
 
 

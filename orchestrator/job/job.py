@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from orchestrator import __version__
 from orchestrator.fivetran.client import Client
-from orchestrator.fivetran.verdicts import Explanation
+from orchestrator.fivetran.verdicts import Explanation, explain, outside
 from orchestrator.job.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
 from orchestrator.job.files import PRIVATE, remove_leftovers, write_atomically
 from orchestrator.job.limits import Limits
@@ -30,13 +30,14 @@ from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
 from orchestrator.values.facts import Facts
-from orchestrator.values.formatting import iso
+from orchestrator.values.formatting import iso, listed
 
 __all__ = ["Job", "bounded"]
 
 MARGIN = 1.0  # seconds by which the client's own limit is the longer one: that of `Limits` decides
 NOTHING_SENT = "no request was sent to Fivetran"
-MAY_RUN = "a sync that was triggered may still run"
+MAY_RUN = "a sync that was triggered MAY STILL BE RUNNING"
+MOST_NAMES = 8  # of variables in one line
 NO_THREAD = "can't start new thread"  # what Python's RuntimeError says
 LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
 
@@ -61,6 +62,7 @@ class Job:
         stdout: Where the result goes; sys.stdout when None.
         stderr: Where the log goes; sys.stderr when None.
         must_resume: There must be a run to take up (`run --resume`).
+        json: The result is printed as JSON on a terminal, too (`run --json`).
         observe: Shown the run before its first step (with None) and after each step.
 
     Attributes:
@@ -77,6 +79,7 @@ class Job:
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         must_resume: bool = False,
+        json: bool = False,
         observe: Callable[[Run, Step | None], None] = lambda _, __: None,
     ) -> None:
         self.environ = environ
@@ -85,6 +88,7 @@ class Job:
         self.stdout = output(stdout or sys.stdout, waits=True)
         self.stderr = output(stderr or sys.stderr)
         self.must_resume = must_resume
+        self.json = json
         self.observe = observe
         self.verdict: str | None = None
         given = (environ.get(f"FIVETRAN_API_{part}", "").strip() for part in ("KEY", "SECRET"))
@@ -95,10 +99,19 @@ class Job:
         debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
         json_lines = environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json"
         colours = coloured(environ, self.stderr)
-        self.log = make_log(self.mask, json_lines=json_lines, debug=debug, colours=colours, live=self.live)
+        self.context: dict[str, str] = {}  # of each JSON line
+        self.log = make_log(
+            self.mask,
+            json_lines=json_lines,
+            debug=debug,
+            colours=colours,
+            live=self.live,
+            wall=self.clock.wall,
+            context=self.context,
+        )
         in_gitlab = bool(environ.get("GITLAB_CI")) and not json_lines
         self.sections = Sections(self.stderr, self.clock.wall, shown=in_gitlab)
-        self.run_log = RunLog(self.log, self.live, self.sections, debug=debug)
+        self.run_log = RunLog(self.log, self.live, self.sections, debug=debug, json_lines=json_lines)
         self.started_at = self.clock.wall()
         self.reporter = Reporter(report_dir(environ), self.mask, self.log.warning, environ)
         self.trace = Trace()
@@ -132,12 +145,16 @@ class Job:
             return self._runner_failed(error) if lacking else self._bug(error)
 
     def _run(self, limits: Limits) -> int:
+        self.context["connection_id"] = subject_of(self.environ)["connector_id"]
         configured = configure(self.environ, self.clock.wall)
-        settings = configured.settings
+        settings, chart = configured.settings, configured.chart
+        self.context["connection_id"] = settings.connector_id
         self.reporter.directory = settings.report_dir
         key, secret = settings.api_key, settings.api_secret
         self.mask.add(key, secret, f"{key}:{secret}", *configured.secrets)
-        self.run_log.inputs(configured.inputs, configured.warnings, __version__)
+        self.run_log.inputs(settings, chart, configured.inputs, __version__)
+        for warning in configured.warnings:
+            self.log.warning(warning)
         hide, mask = self.mask.learn, self.mask.block
         client = Client(settings.api_url, key, secret, now=self.clock.wall, hide=hide, mask=mask)
         send = bounded(client, self.clock, limits)
@@ -147,7 +164,12 @@ class Job:
         # The journal first: it knows of all that the state file knows of.
         journal = self._journal(run, snapshot)
         keeper = self._keeper(run)
-        consumers: list[Callable[[Step], None]] = [self.run_log.add, self.trace.add, journal, keeper]
+        consumers: list[Callable[[Step], None]] = [
+            lambda step: self.run_log.add(step, settings, run.chart),
+            self.trace.add,
+            journal,
+            keeper,
+        ]
         self.run_so_far = run
         if not run.standing.resumed:
             self.reporter.clear()
@@ -160,9 +182,12 @@ class Job:
         self.verdict = run.facts.verdict
         ended = self.ended_at or self.clock.wall()  # stdout tells the same end, however long the writing took
         document = result(settings, run.chart, run.standing, self.trace, ended)
-        self._print(render(run.chart.prints, run.facts, document, self.mask), limits, settings.timeout - run.now)
+        as_json = self.json or not self.stdout.isatty()
+        text = render(run.chart.prints, run.facts, document, self.mask, as_json=as_json)
+        self._print(text, limits, settings.timeout - run.now)
         # Last: it is what somebody looks for at the end of a job's log.
-        self.run_log.verdict(settings, run, self.reporter.place)
+        told = explain(settings, run.facts, run.chart)
+        self.run_log.verdict(told, self.mask.value(document), run.facts, self.reporter.place)
         return run.state.exit or 0
 
     def _write(self, standing: Standing) -> None:
@@ -211,7 +236,7 @@ class Job:
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             problem = f"is damaged ({type(error).__name__}: {error})"
             raise StateFileError(file, problem, "remove it to start afresh") from error
-        self.log.info("taken up again", state_file=file, state=standing.state, since=iso(standing.started_at))
+        self.run_log.resumed(standing, iso(standing.started_at), file)
         return Run(chart, settings, ports, standing=standing, elapsed=elapsed), snapshot
 
     def _keeper(self, run: Run) -> Callable[[Step], None]:
@@ -288,65 +313,50 @@ class Job:
     def _misconfigured(self, error: ConfigurationError) -> int:
         for warning in error.warnings:
             self.log.warning(warning)
-        for problem in error.errors:
-            self.log.error(problem)
-        count = len(error.errors)
-        told = Explanation(
-            headline="the job's variables are wrong",
-            reasons=tuple(error.errors),
-            at_fivetran=(NOTHING_SENT,),
-            still_running=None,
-            advice=("fix what is named above, and start the job again",),
+        count, names = len(error.errors), dict.fromkeys(problem.partition(":")[0] for problem in error.errors)
+        told = outside(
+            f"{count} problem{'' if count == 1 else 's'} to fix",
+            tuple(error.errors),
+            NOTHING_SENT,
+            f"fix {listed([*names], MOST_NAMES)}, and start the job again",
         )
-        words = f"{count} problem{'s' if count > 1 else ''} to fix; {NOTHING_SENT}"
-        return self._end("misconfigured", MISCONFIGURED, words, told, tuple(error.warnings))
+        return self._end("misconfigured", MISCONFIGURED, told, tuple(error.warnings))
 
     def _runner_failed(self, error: Exception) -> int:
         """The machine has not got what a job needs: descriptors, threads, a disk that can be read."""
-        self._tell_traceback(error, self.log.debug)
+        self._log_traceback(error, self.log.debug)
         begun = self.run_so_far is not None
-        left = MAY_RUN if begun else NOTHING_SENT
-        told = Explanation(
-            headline="the runner failed",
-            reasons=(str(error),),
-            at_fivetran=(left,),
-            still_running=None,
-            advice=("look at the runner's disk and limits (`ulimit -a`), and start the job again",),
-        )
-        words = f"the runner failed: {error}; {left}"
-        return self._end("runner_failed", UNAVAILABLE if begun else MISCONFIGURED, words, told)
+        advice = "check the runner's disk and limits (`ulimit -a`), and start the job again"
+        told = outside("the runner failed", (str(error),), MAY_RUN if begun else NOTHING_SENT, advice)
+        return self._end("runner_failed", UNAVAILABLE if begun else MISCONFIGURED, told)
 
     def _bug(self, error: Exception) -> int:
-        self._tell_traceback(error, self.log.error)
-        told = Explanation(
-            headline="a bug of fivetran-orchestrator",
-            reasons=(f"{type(error).__name__}: {error}",),
-            at_fivetran=(MAY_RUN,),
-            still_running=None,
-            advice=("report it, with the last lines of the job's log", "look on the connection's page what is running"),
+        self._log_traceback(error, self.log.error)
+        told = outside(
+            "this is a bug of fivetran-orchestrator, not of your pipeline",
+            (f"{type(error).__name__}: {error}",),
+            MAY_RUN,
+            "see on the connection's page what is running; please report the bug, with the lines above",
         )
-        words = "this is a bug of fivetran-orchestrator, not of your pipeline: please report it with the lines above"
-        return self._end("bug", BUG, f"{words}; {MAY_RUN}", told)
+        return self._end("bug", BUG, told)
 
-    def _tell_traceback(self, error: Exception, say: Callable[[str], object]) -> None:
+    def _log_traceback(self, error: Exception, say: Callable[[str], object]) -> None:
         for text in traceback.format_exception(error):
             for line in text.rstrip().splitlines():
                 say(line)
 
-    def _end(self, verdict: str, code: int, words: str, told: Explanation, notes: tuple[str, ...] = ()) -> int:
-        """End outside any chart: say so in the log, write the report, and return the exit code."""
-        self.log.error(words, exit_code=code)
+    def _end(self, verdict: str, code: int, told: Explanation, notes: tuple[str, ...] = ()) -> int:
+        """End outside any chart: write the report, say so in the log, and return the exit code."""
         run, now = self.run_so_far, self.clock.wall()
         standing = run.standing if run else Standing("", Facts(warnings=notes), 0.0, started_at=self.started_at)
         chart = run.chart if run else None
+        subject = subject_of(self.environ)
+        document = result_outside(verdict, code, told, subject, standing, now, chart, self.trace)
         try:
             if run is None:
                 self.reporter.clear()
-            subject = subject_of(self.environ)
-            document = result_outside(verdict, code, told, subject, standing, now, chart, self.trace)
             self.reporter.write(document, self.trace, chart)
-            if self.reporter.place:
-                self.log.info(f"report: {self.reporter.place}")
         except Exception as error:  # noqa: BLE001  # nothing outranks the exit code that is told here
             self.log.warning(f"the report could not be written: {type(error).__name__}: {error}")
+        self.run_log.verdict(told, self.mask.value(document), standing.facts, self.reporter.place)
         return code

@@ -1,8 +1,10 @@
 """The log, on stderr: structlog, for people or as JSON, masked in every part."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
@@ -10,7 +12,7 @@ import structlog
 from orchestrator.job.masking import Mask
 from orchestrator.job.streams import Output, output
 
-__all__ = ["LiveLine", "Sections", "coloured", "make_log", "steerable"]
+__all__ = ["Console", "LiveLine", "Sections", "coloured", "make_log", "steerable"]
 
 
 def steerable(environ: Mapping[str, str]) -> bool:
@@ -21,6 +23,37 @@ def steerable(environ: Mapping[str, str]) -> bool:
 def coloured(environ: Mapping[str, str], stream: TextIO | Output) -> bool:
     """Whether the log is shown in colour: by a terminal or by GitLab."""
     return steerable(environ) and (bool(environ.get("GITLAB_CI")) or stream.isatty())
+
+
+class Console:
+    """A line of the log for people: time, what kind of line it is, the text; of a debug line also its values.
+
+    Args:
+        colours: Colour the kind.
+    """
+
+    _WORDS: Mapping[str, str] = {"debug": "debug", "warning": "WARNING", "error": "ERROR"}
+    _COLOURS: Mapping[str, str] = {"OK": "32;1", "FAILED": "31;1", "ERROR": "31;1", "debug": "2"}
+    INDENT = " " * 10  # as wide as the time
+
+    def __init__(self, *, colours: bool) -> None:
+        self._colours = colours
+
+    def __call__(self, _: object, __: str, event: Mapping[str, Any]) -> str:
+        """The line, or the block."""
+        level, text = event["level"], event["event"]
+        word = event.get("outcome") or self._WORDS.get(level, "")
+        if word:
+            code = self._COLOURS.get(word, "33;1")
+            text = f"\x1b[{code}m{word}\x1b[0m: {text}" if self._colours else f"{word}: {text}"
+        if level == "debug":
+            shown = {name: value for name, value in event.items() if name not in {"timestamp", "level", "event"}}
+            text = " ".join((text, *(f"{name}={_plain(value)}" for name, value in shown.items())))
+        return "\n".join((f"{event['timestamp']} {text}", *(f"{self.INDENT}{line}" for line in event.get("lines", ()))))
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) and value and not set(value) & set(" \t=\"'") else repr(value)
 
 
 class LiveLine:
@@ -79,12 +112,15 @@ class Sections:
         stream: Where the log goes.
         wall: The time, in seconds since the epoch.
         shown: Whether GitLab shows it, and to people.
+
+    Attributes:
+        shown: Likewise.
     """
 
     def __init__(self, stream: TextIO | Output, wall: Callable[[], float], *, shown: bool) -> None:
         self._stream = output(stream)
         self._wall = wall
-        self._shown = shown
+        self.shown = shown
 
     @contextmanager
     def section(self, name: str, title: str, *, collapsed: bool = True) -> Iterator[None]:
@@ -102,7 +138,7 @@ class Sections:
             self._mark("end", name)
 
     def _mark(self, kind: str, name: str, title: str = "") -> None:
-        if self._shown:
+        if self.shown:
             line_end = "\n" if title else ""
             self._stream.write(f"\x1b[0Ksection_{kind}:{self._wall():.0f}:{name}\r\x1b[0K{title}{line_end}")
             self._stream.drain()
@@ -115,6 +151,8 @@ def make_log(
     debug: bool = False,
     colours: bool = False,
     live: LiveLine | None = None,
+    wall: Callable[[], float] = time.time,
+    context: Mapping[str, str] | None = None,
 ) -> structlog.typing.FilteringBoundLogger:
     """A logger.
 
@@ -124,21 +162,20 @@ def make_log(
         debug: Let debug lines through.
         colours: Colour the text.
         live: Where it goes; stderr when None.
+        wall: The time, in seconds since the epoch.
+        context: What stands in each JSON line; it may change.
     """
     live = live or LiveLine(sys.stderr)
 
-    def masked(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {name: mask.value(value) for name, value in event.items()}
+    form = "%Y-%m-%dT%H:%M:%S.%fZ" if json_lines else "%H:%M:%SZ"
 
-    processors: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso" if json_lines else "%H:%M:%SZ", utc=True),
-        masked,
-    ]
-    if json_lines:
-        processors.append(structlog.processors.JSONRenderer(ensure_ascii=False, default=str))
-    else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=colours, sort_keys=False, pad_level=False))
+    def complete(_: object, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        head = {"timestamp": f"{datetime.fromtimestamp(wall(), UTC):{form}}", "level": level}
+        return {**head, **{name: mask.value(value) for name, value in ({**(context or {}), **event}).items()}}
+
+    for_people = Console(colours=colours)
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False, default=str) if json_lines else for_people
+    processors: list[Any] = [complete, renderer]
 
     def logger(to: object) -> Any:  # noqa: ANN401  # as structlog has it
         return structlog.wrap_logger(

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator import __version__
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.verdicts import Explanation, explain
+from orchestrator.fivetran.verdicts import Explanation, exit_meanings, explain
 from orchestrator.job.trace import Trace
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.standing import Standing
@@ -92,7 +92,7 @@ def result_outside(
         "verdict": verdict,
         "state": None,
         "exit_code": code,
-        "exit_meaning": None if code is None else EXIT_CODES.get(code, "a code of the chart's own"),
+        "exit_meaning": None if code is None else {**EXIT_CODES, **(exit_meanings(chart) if chart else {})}[code],
         **told._asdict(),
         "notes": facts.warnings,
         "page": page_of(connector) if re.fullmatch(CONNECTOR_ID, connector) else None,

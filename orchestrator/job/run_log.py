@@ -1,6 +1,6 @@
 """What the log says of a run: a line where something changes, one a minute otherwise, the verdict at the end.
 
-A wait of hours is thousands of steps that are all the same: those are lines to debug.
+Which states a run went through is for DATAOPS_DEBUG and the journal.
 """
 
 import json
@@ -10,182 +10,229 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.progress import quiet_left
-from orchestrator.fivetran.verdicts import explain
+from orchestrator.fivetran.verdicts import Explanation
 from orchestrator.job.log import LiveLine, Sections
+from orchestrator.job.messages import message
+from orchestrator.job.result import Document
 from orchestrator.job.variables import VARIABLES
+from orchestrator.job.verdict_block import first_line, other_lines
+from orchestrator.machine.chart import Chart
 from orchestrator.machine.run import Run
 from orchestrator.machine.standing import Standing
 from orchestrator.machine.step import Step
-from orchestrator.values.events import Event
 from orchestrator.values.facts import Facts
-from orchestrator.values.formatting import duration
+from orchestrator.values.formatting import duration, listed
 from orchestrator.values.settings import Settings
 
-__all__ = ["RunLog"]
+__all__ = ["RunLog", "last_document"]
 
-HEARTBEAT = 60.0  # seconds without news
+HEARTBEAT = 60.0  # seconds without a line
 SLOW_START = 60.0  # seconds after which an accepted sync that does not start is worth a warning
+SLOW_ANSWER = 5.0  # seconds after which a request is what goes on
+MOST_TABLES = 5  # that are named
+
+# What the first line says, and what every job has.
+_ON_THE_FIRST_LINE = {
+    *("FIVETRAN_ACTION", "CONNECTOR_ID", "FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "FIVETRAN_TIMEOUT"),
+    *("FIVETRAN_POLL_INTERVAL", "SCHEMA", "TABLE", "TABLES", "FIVETRAN_LOG_FORMAT", "DATAOPS_DEBUG"),
+}
+# What a verdict's JSON line has of the result.
+_FIELDS = (
+    *("action", "verdict", "state", "exit_code", "exit_meaning", "outcome", "headline", "reasons", "running"),
+    *("still_running", "at_fivetran", "schedule", "advice", "elapsed_seconds", "succeeded_at", "failed_at", "page"),
+)
 
 
 class RunLog:
-    """Tells a run.
+    """Says how a run goes.
 
     Args:
         log: Where to.
         live: The terminal's last line.
         sections: What GitLab folds away.
-        debug: Tell each request and answer in detail.
+        debug: Each request and answer in detail.
+        json_lines: The log is JSON, for programs.
     """
 
-    def __init__(self, log: FilteringBoundLogger, live: LiveLine, sections: Sections, *, debug: bool = False) -> None:
+    def __init__(
+        self,
+        log: FilteringBoundLogger,
+        live: LiveLine,
+        sections: Sections,
+        *,
+        debug: bool = False,
+        json_lines: bool = False,
+    ) -> None:
         self._log = log
         self._live = live
         self._sections = sections
         self._debug = debug
-        self._said: set[object] = set()  # what is said once
-        self._news: dict[str, object] = {}  # state -> what was said when it was left last
+        self._json = json_lines
+        self._said: set[str] = set()  # what is said once
+        self._last = ("", "")  # what was said last, and when it is tried again
+        self._doing, self._since = "", 0.0  # what goes on, and since when
         self._last_line = 0.0  # when something was said
-        self._about_busy = ""
 
-    def inputs(self, inputs: Mapping[str, str], warnings: tuple[str, ...], version: str) -> None:
-        """The effective inputs: those that were given, and then what holds by default."""
-        given = {name: value for name, value in inputs.items() if value and value != VARIABLES[name].default}
-        default = {name: value for name, value in inputs.items() if value and name not in given}
-        if "FIVETRAN_ON_RUNNING" in inputs:
-            self._about_busy = " (FIVETRAN_ON_RUNNING says what to do about it)"
-        with self._sections.section("fivetran_inputs", f"fivetran-orchestrator {version}: inputs"):
-            self._log.info(f"fivetran-orchestrator {version}", **given)
-            self._log.info("by default", **default)
-        for warning in warnings:
-            self._log.warning(warning)
+    def inputs(self, settings: Settings, chart: Chart, inputs: Mapping[str, str], version: str) -> None:
+        """What the job is about to do, and with which variables.
 
-    def add(self, step: Step) -> None:
-        """Tell one state change."""
-        told: dict[str, object] = {}
-        facts = step.facts
-        if step.request is not None:
-            told["asked"] = str(step.request)
-            told["answered"] = step.outcome
-            if self._debug:  # else a document would be made a text at each poll, for nobody
-                self._exchange(step, told)
-            if step.answer and step.answer.data and facts.connection is not None:
-                told["sync_state"] = documents.sync_state(facts.connection)
-            told["took"] = f"{step.took:.2f} s"
-        if step.pause:
-            told["again_in"] = f"{step.pause:.1f} s"
-        elif step.after.due > step.at:
-            told["next_in"] = duration(step.after.due - step.at)
-        self._tell(step, told)
-        info, warn = self._log.info, self._log.warning
-        if step.event == Event.BUSY:
-            self._once(info, f"another sync is running already{self._about_busy}")
-        if step.event == Event.DOUBTFUL and facts.doubt:
-            since = facts.doubt["since"]
-            most = quiet_left(facts, since)
-            self._once(info, f"the sync is gone; waiting up to {most:.0f} s for Fivetran's dates", ("doubt", since))
-        for warning in facts.warnings:
-            self._once(warn, warning)
-        waited = facts.not_started_for or 0.0
+        Args:
+            settings: The job's settings.
+            chart: Its chart.
+            inputs: The effective value of each variable.
+            version: Ours.
+        """
+        shown = {name: value for name, value in inputs.items() if value}
+        given = {name: value for name, value in shown.items() if value != VARIABLES[name].default}
+        if self._json:
+            self._log.info("inputs", version=version, **shown)
+        elif self._sections.shown:
+            with self._sections.section("fivetran_inputs", f"fivetran-orchestrator {version}: inputs"):
+                for name, value in shown.items():
+                    self._log.info(f"{name}={value}{'' if name in given else ' (default)'}")
+        else:
+            self._log.debug(f"fivetran-orchestrator {version}", **shown)
+        self._log.info(_opening(settings, chart))
+        others = [f"{name}={value}" for name, value in given.items() if name not in _ON_THE_FIRST_LINE]
+        if others and not self._json and not self._sections.shown:
+            self._log.info(f"with {' '.join(others)}")
+
+    def resumed(self, standing: Standing, since: str, file: str) -> None:
+        """That the run was taken up again."""
+        self._log.info(f"resumed the run of {since} from {file}")
+        self._log.debug("resumed", state=standing.state)
+
+    def add(self, step: Step, settings: Settings, chart: Chart) -> None:
+        """Say what a step changed."""
+        self._log.debug(f"{step.source} -> {step.target}", on=step.event, **self._details(step))
+        said = message(step, settings, chart)
+        if said.doing and said.doing != self._doing:
+            self._doing, self._since = said.doing, step.at
+        if said.text and (said.text, said.pause) != self._last:
+            text = "failed the same way again" if said.pause and said.text == self._last[0] else said.text
+            say = self._log.warning if said.warns else self._log.info
+            self._say(say, "; ".join(filter(None, (text, said.pause))), step.at)
+        if said.text:
+            self._last = (said.text, said.pause)
+        for warning in step.facts.warnings:
+            self._once(warning)
+        waited = step.facts.not_started_for or 0.0
         if waited < SLOW_START:
             self._said.discard("slow start")
-        else:
-            text = f"Fivetran accepted the sync {duration(waited)} ago and has not started it: it may be queued"
-            self._once(warn, text, "slow start")
-
-    def _tell(self, step: Step, told: Mapping[str, object]) -> None:
-        """The line of a step; where it brings no news, one to debug."""
-        optional = step.request is not None and step.request.optional  # evidence: nobody misses it
-        say = self._log.warning if step.failure and not optional else self._log.info
-        news = _news(step)
-        again = self._news.get(step.source) == news
-        self._news[step.source] = news
-        if again or step.event == Event.WAITED:  # that a wait would be over now was said when it began
-            say = self._log.debug
-        else:
-            self._last_line = step.at
-        say(f"{step.source} -> {step.target}", on=step.event, **told)
-        if again and step.after.due > step.at:
-            self._beat(step.after, step.at, step.after.due, step.after.deadline)
+        elif "slow start" not in self._said:
+            self._said.add("slow start")
+            self._log.warning(
+                f"Fivetran accepted the sync {duration(waited)} ago and has not started it: is it queued?"
+            )
         if step.answer and step.answer.cut:
-            self._once(self._log.warning, "Fivetran's answer has texts or lists beyond measure: they are shown cut")
+            self._once("Fivetran's answer has very long texts or lists: they are shown cut")
+        if not step.after.concluded:
+            self._beat(self._now(step.at, step.after.deadline), step.at, step.after)
 
-    def _once(self, say: Callable[[str], object], text: str, subject: object = None) -> None:
-        """Say it, unless that, or something on the same subject, was said before."""
-        if (subject or text) not in self._said:
-            self._said.add(subject or text)
-            say(text)
+    def _details(self, step: Step) -> dict[str, object]:
+        """What debug shows of a step."""
+        details: dict[str, object] = {}
+        if step.request is not None:
+            details |= {"asked": str(step.request), "answered": step.outcome, "seconds": round(step.took, 3)}
+            if self._debug:  # else a document would be made a text at each poll, for nobody
+                self._exchange(step)
+            if step.answer and step.answer.data and step.facts.connection is not None:
+                details["sync_state"] = documents.sync_state(step.facts.connection)
+        if step.pause:
+            details["again_in_seconds"] = round(step.pause, 3)
+        elif step.after.due > step.at:
+            details["next_in_seconds"] = round(step.after.due - step.at, 3)
+        return details
 
-    def _beat(self, standing: Standing, now: float, wake: float, deadline: float, asking: str = "") -> None:
-        """Say how things stand, where nothing was said for a while; a terminal shows it anyway."""
-        if not self._live.live and now - self._last_line >= HEARTBEAT:
-            self._last_line = now
-            self._log.info(_said(standing, now, wake, deadline, asking))
-
-    def _exchange(self, step: Step, told: Mapping[str, object]) -> None:
+    def _exchange(self, step: Step) -> None:
         """Request and answer in detail."""
         answer, came = step.answer, step.answer or step.failure
         self._log.debug(
             "exchange",
-            asked=told["asked"],
+            asked=str(step.request),
             body=json.dumps(step.request and step.request.body),
-            answered=told["answered"],
+            answered=step.outcome,
             message=answer.message if answer else "",
             data=json.dumps(answer.data) if answer else None,
             request_id=came.request_id if came else "",
         )
 
+    def _say(self, say: Callable[..., object], text: str, at: float, **fields: object) -> None:
+        self._last_line = at
+        say(text, elapsed_seconds=round(at, 1), **fields)
+
+    def _once(self, warning: str) -> None:
+        """Warn, unless that was said before."""
+        if warning not in self._said:
+            self._said.add(warning)
+            self._log.warning(warning)
+
+    def _now(self, now: float, deadline: float, slow: str = "") -> str:
+        """What goes on, for how long already, and how much time is left."""
+        doing = slow or self._doing or "starting"
+        left = f"{duration(deadline - now)} left"
+        return f"{doing} for {duration(now - self._since)}, {left}" if not slow else f"{doing}, {left}"
+
+    def _beat(self, text: str, now: float, standing: Standing) -> None:
+        """Say how things stand, where nothing was said for a minute; a terminal shows it anyway."""
+        if not self._live.live and now - self._last_line >= HEARTBEAT:
+            state = documents.sync_state(standing.facts.connection or {})
+            left = round(max(0.0, standing.deadline - now), 1)
+            self._say(self._log.info, text, now, left_seconds=left, sync_state=state)
+
     def tick(self, run: Run) -> None:
         """While a pause or a call is under way."""
-        request = run.request
-        stands = run.standing, run.now, run.wake, run.deadline, str(request or "")
+        request, asking = run.request, run.now - run.wake
+        slow = ""
+        if request is not None and asking >= SLOW_ANSWER:
+            slow = f"waiting {duration(asking)} for Fivetran to {request.purpose}"
+        text = self._now(run.now, run.deadline, slow)
         if self._live.live:
-            self._live.show(_said(*stands))
-        self._beat(*stands)
+            self._live.show(text)
+        self._beat(text, run.now, run.standing)
 
-    def verdict(self, settings: Settings, run: Run, report: str) -> None:
-        """How it ended, why, what goes on at Fivetran, what to do.
+    def verdict(self, told: Explanation, document: Document, facts: Facts, report: str) -> None:
+        """How it ended, why, what is still running, what to do.
 
         Args:
-            settings: The job's settings.
-            run: The run at its end.
+            told: The verdict in words.
+            document: The result.
+            facts: The facts at the end.
             report: Where there is more to read, or "".
         """
-        if document := run.facts.connection:
-            with self._sections.section("fivetran_facts", "What was learned"):
-                self._log.info("what was learned", **_learned(run.facts, document))
-        told = explain(settings, run.facts, run.chart)
-        code = run.state.exit or 0
+        if facts.connection is not None:
+            self._last_document(last_document(facts, facts.connection))
+        code = document["exit_code"] or 0
         say = self._log.error if code else self._log.info
-        say(told.headline, verdict=run.facts.verdict, state=run.state.name, exit_code=code, after=duration(run.now))
-        for reason in told.reasons:
-            say(f"why: {reason}")
-        for line in told.at_fivetran:
-            self._log.info(f"at Fivetran: {line}")
-        for line in told.advice:
-            self._log.info(f"what to do: {line}")
-        if report:
-            self._log.info(f"report: {report}")
-        self._log.info(f"page: {settings.page}")
+        if self._json:
+            if told.schedule_left:
+                self._log.warning(f"schedule: {told.schedule}")
+            say("verdict", **{name: document[name] for name in _FIELDS}, report=report or None)
+            return
+        lines = other_lines(told, report, document["page"] or "")
+        say(first_line(told, code), outcome=told.outcome, lines=lines)
+
+    def _last_document(self, found: Mapping[str, object]) -> None:
+        """Folded away in GitLab, else for debug."""
+        if self._sections.shown:
+            with self._sections.section("fivetran_facts", "The connection at the end"):
+                for name, value in found.items():
+                    self._log.info(f"{name}={value}")
+        else:
+            self._log.debug("connection at the end", **found)
 
 
-def _said(standing: Standing, now: float, wake: float, deadline: float, asking: str) -> str:
-    """How things stand, in a line; times in seconds since the run began."""
-    doing = f"{standing.state}, next step in {duration(wake - now)}" if wake > now else standing.state
-    if standing.facts.connection is not None:
-        doing += f", sync_state {documents.sync_state(standing.facts.connection)}"
-    if asking and wake <= now:
-        doing += f", waiting for the answer to {asking}"
-    return f"{duration(now)}: {doing}; deadline in {duration(deadline - now)}"
-
-
-def _learned(facts: Facts, document: Mapping[str, Any]) -> dict[str, object]:
-    """What the last document said, and what the dates were before."""
+def last_document(facts: Facts, document: Mapping[str, Any]) -> dict[str, object]:
+    """What decides in the last document, and what its dates were before the sync."""
     before = {f"{name}_before": (facts.baseline or {}).get(name) for name in ("succeeded_at", "failed_at")}
     return documents.decisive(document) | {name: value for name, value in before.items() if value}
 
 
-def _news(step: Step) -> object:
-    """What of a step is news, where the step before it from the same state had another."""
-    failed = (str(step.failure), step.pause) if step.failure else None  # back-offs grow, and are few
-    return (step.event, step.target, failed, documents.decisive(step.facts.connection or {}))
+def _opening(settings: Settings, chart: Chart) -> str:
+    """What the job is about to do."""
+    tables = [f"{schema}.{table}" for schema, names in settings.scope.items() for table in names]
+    about = f" of {listed(tables, MOST_TABLES)}" if tables else ""
+    interval = settings.poll_interval
+    every = f"{interval:g} s" if interval < HEARTBEAT else duration(interval)
+    polls = f", polling every {every}" if chart.triggers else ""
+    return f"{chart.action} {settings.connector_id}{about}: up to {duration(settings.timeout)}{polls}"
