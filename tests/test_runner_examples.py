@@ -110,7 +110,7 @@ def test_github_tries_again_after_6_alone(tmp_path: Path, code: int) -> None:
     script = START["steps"][0]["run"].replace("/dataops", str(job))
     env = environment(PATH=f"{tmp_path}:/usr/bin:/bin")
 
-    done = subprocess.run(("sh", "-e", "-c", script), env=env, timeout=60, check=False)
+    done = subprocess.run(("/bin/sh", "-e", "-c", script), env=env, timeout=60, check=False)
 
     assert done.returncode == code
     assert len(runs.read_text("utf-8").splitlines()) == (3 if code == UNAVAILABLE else 1)
