@@ -17,7 +17,7 @@ from orchestrator.values.exit_codes import EXIT_CODES
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 ARISE_OUTSIDE = {2, 70}
-DRAWING = re.compile(r"<!-- diagram START -->\n.*?<!-- end of diagram START -->\n", re.DOTALL)
+DRAWING = re.compile(r"<!-- diagram START\b[^\n]*-->\n.*?<!-- end of diagram START\b[^\n]*-->\n", re.DOTALL)
 # Pages that people write; what is generated is checked where it is made.
 PAGES = ["README.md", "CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("docs/**/*.md")))]
 
