@@ -16,7 +16,7 @@ from orchestrator.machine.actions import ACTIONS
 from orchestrator.values.exit_codes import EXIT_CODES
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "examples").glob("*.yml"))}
+EXAMPLES = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "examples").glob("*.gitlab-ci.yml"))}
 DOCUMENTS = ("README.md", "docs/pipeline.md")
 RUNNERS_FLAG = "FF_USE_NEW_BASH_EVAL_STRATEGY"  # GitLab's; without it every failure is a 1
 KILLED = 137
@@ -73,22 +73,27 @@ def test_the_schema_refuses_a_typo(tmp_path: Path) -> None:
     assert "ressource_group" in done.stdout
 
 
-def test_documents_show_the_examples_themselves() -> None:
-    """docs/pipeline.md has the text of each example that it introduces, and no other YAML."""
-    text = (ROOT / "docs" / "pipeline.md").read_text("utf-8")
+@pytest.mark.parametrize(("document", "folder"), [("pipeline.md", "examples"), ("runners.md", "examples/runners")])
+def test_documents_show_the_examples_themselves(document: str, folder: str) -> None:
+    """A document has the text of each example that it introduces, and no other YAML."""
+    text = (ROOT / "docs" / document).read_text("utf-8")
 
-    shown = re.findall(r"\(\.\./examples/([a-z-]+\.gitlab-ci\.yml)\):\n\n```yaml\n(.*?)```", text, re.DOTALL)
+    shown = re.findall(rf"\(\.\./{folder}/([a-z.-]+\.yml)\):\n\n```yaml\n(.*?)```", text, re.DOTALL)
 
-    assert [block for _, block in shown] == _blocks("docs/pipeline.md")
+    assert shown
+    assert [block for _, block in shown] == _blocks(f"docs/{document}")
     for name, block in shown:
-        assert block == EXAMPLES[name], f"docs/pipeline.md: copy examples/{name} into it"
+        example = (ROOT / folder / name).read_text("utf-8")
+        assert block == example, f"docs/{document}: copy {folder}/{name} into it"
 
 
 def test_every_example_is_introduced() -> None:
-    """docs/pipeline.md leads to every example."""
-    text = (ROOT / "docs" / "pipeline.md").read_text("utf-8")
+    """docs/pipeline.md leads to every example for GitLab, docs/runners.md to every other one."""
+    pages = "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("pipeline.md", "runners.md"))
 
-    assert set(re.findall(r"\(\.\./examples/([^)]+)\)", text)) == set(EXAMPLES)
+    files = {str(path.relative_to(ROOT / "examples")) for path in ROOT.glob("examples/**/*.yml")}
+
+    assert set(re.findall(r"\(\.\./examples/([^)]+)\)", pages)) == files
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -181,3 +186,14 @@ def test_example_declares_its_stages(name: str) -> None:
 def test_there_is_an_example_for_each_action() -> None:
     """Every action has a job to copy."""
     assert {job["variables"]["FIVETRAN_ACTION"] for job in JOBS.values()} == set(ACTIONS)
+
+
+def test_polling_arithmetic() -> None:
+    """docs/pipeline.md says how many jobs may wait at once, for the default interval too."""
+    text = (ROOT / "docs" / "pipeline.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+)(?: \(the default\))? \| (\d+) \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+
+    table = [tuple(map(int, row)) for row in rows]
+
+    assert table == [(each, 3600 // each, 20_000 * each // 3600, 500 * each // 3600) for each, *_ in table]
+    assert f"| {VARIABLES['FIVETRAN_POLL_INTERVAL'].default} (the default) | {table[0][1]} |" in text

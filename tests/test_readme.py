@@ -17,30 +17,55 @@ from orchestrator.values.exit_codes import EXIT_CODES
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 ARISE_OUTSIDE = {2, 70}
+DRAWING = re.compile(r"<!-- diagram START\b[^\n]*-->\n.*?<!-- end of diagram START\b[^\n]*-->\n", re.DOTALL)
+# Pages that people write; what is generated is checked where it is made.
+PAGES = ["README.md", "CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("docs/**/*.md")))]
 
 
 def _section(title: str) -> str:
     return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
+def _rows(text: str) -> list[str]:
+    return [row for row in text.splitlines() if row.startswith("| `")]
+
+
+def _names(row: str) -> list[str]:
+    """The variables and aliases of a row."""
+    return re.findall(r"`([A-Z_]+)`", row.split("|")[1])
+
+
+VARIABLE_ROWS = _rows((ROOT / "docs" / "variables.md").read_text("utf-8"))
+
+
+def test_readme_is_short() -> None:
+    """What there is to read in the README is under 150 lines; the drawing comes on top of that."""
+    assert len(DRAWING.sub("", README).splitlines()) < 150
+    assert len(DRAWING.findall(README)) == 1
+
+
 def test_every_variable_is_in_the_table() -> None:
-    """The README's table names every variable and alias that the job reads, and no other."""
-    known = {*VARIABLES, *(variable.alias for variable in VARIABLES.values() if variable.alias)}
+    """docs/variables.md names every variable and alias that the job reads, once, and no other."""
+    known = [*VARIABLES, *(variable.alias for variable in VARIABLES.values() if variable.alias)]
 
-    names = {
-        name
-        for row in _section("Variables").splitlines()
-        if row.startswith("| `")
-        for name in re.findall(r"`([A-Z_]+)`", row.split("|")[1])
-    }
+    names = [name for row in VARIABLE_ROWS for name in _names(row)]
 
-    assert names == known
+    assert sorted(names) == sorted(known)
+
+
+def test_readme_has_the_variables_that_most_jobs_set() -> None:
+    """The README's rows are those of docs/variables.md, and every variable that a job needs is among them."""
+    rows = _rows(_section("Variables"))
+
+    assert [row for row in rows if row not in VARIABLE_ROWS] == []
+    names = {name for row in rows for name in _names(row)}
+    assert {name for name, variable in VARIABLES.items() if "required" in variable.meaning} <= names
 
 
 @pytest.mark.parametrize("name", [name for name, variable in VARIABLES.items() if variable.default])
 def test_defaults_in_the_table(name: str) -> None:
-    """The README's table gives the default that holds."""
-    row = next(row for row in _section("Variables").splitlines() if row.startswith(f"| `{name}`"))
+    """docs/variables.md gives the default that holds."""
+    row = next(row for row in VARIABLE_ROWS if row.startswith(f"| `{name}`"))
 
     assert row.split("|")[2].strip().strip("`") == VARIABLES[name].default
 
@@ -53,6 +78,40 @@ def test_exit_codes_agree_with_the_charts() -> None:
 
     assert readme == charts | ARISE_OUTSIDE
     assert set(EXIT_CODES) == readme
+
+
+def test_every_command_is_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """The README's table has every command of `--help`."""
+    with pytest.raises(SystemExit):
+        main(["--help"], {})
+    commands = set(re.findall(r"^    ([a-z]+)  ", capsys.readouterr().out, re.MULTILINE))
+
+    named = {word for row in _rows(_section("Commands")) for word in re.findall(r"`([a-z]+)[ `]", row.split("|")[1])}
+
+    assert len(commands) > 5
+    assert commands <= named
+
+
+def _heading_ids(text: str) -> set[str]:
+    """What `#` in a link may name, as GitHub makes it of the headings."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """Each link between files of the repository leads to one that is there, and to a heading of it."""
+    path = ROOT / page
+    prose = re.sub(r"```.*?```|`[^`\n]+`", "", path.read_text("utf-8"), flags=re.DOTALL)
+    broken = []
+
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", prose):
+        name, _, heading = link.partition("#")
+        target = path.parent / name if name else path
+        if not target.exists() or (heading and heading not in _heading_ids(target.read_text("utf-8"))):
+            broken.append(link)
+
+    assert broken == []
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,24 @@
-"""Write the transcripts of docs/debugging.md anew: each command that it names is run, and prints its own.
+"""Write the transcripts of docs/debugging.md and docs/debugging/*.md again: run each command, replace its output.
 
-The page goes to stdout; `make documents` puts it in its place.
+With `--check` nothing is written; the exit code is 1 if a page is out of date.
 """
 
+import difflib
 import io
 import os
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
 from orchestrator.cli import main
 
+__all__ = ["PAGES", "TRANSCRIPT", "outdated"]
+
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "debugging.md"
+PAGES = [Path("docs/debugging.md"), *(path.relative_to(ROOT) for path in sorted(ROOT.glob("docs/debugging/*.md")))]
 TRANSCRIPT = re.compile(r"(```\n\$ fivetran-orchestrator (debug .+)\n)(?:.*\n)*?```\n")
 
 
@@ -27,6 +31,24 @@ def _run(match: re.Match[str]) -> str:
     return f"{match[1]}{out.getvalue()}```\n"
 
 
+def outdated() -> Iterator[tuple[Path, str, str]]:
+    """Yield each page whose transcripts are out of date: its path, its text, and the text as it should be."""
+    os.chdir(ROOT)  # the commands name files of the repository
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        fresh = TRANSCRIPT.sub(_run, text)
+        if fresh != text:
+            yield page, text, fresh
+
+
 if __name__ == "__main__":
-    os.chdir(ROOT)
-    sys.stdout.write(TRANSCRIPT.sub(_run, PAGE.read_text("utf-8")))
+    stale = list(outdated())
+    if sys.argv[1:] == ["--check"]:
+        for page, text, fresh in stale:
+            sys.stdout.writelines(
+                difflib.unified_diff(text.splitlines(keepends=True), fresh.splitlines(keepends=True), str(page))
+            )
+            print(f"{page} is out of date: make documents", file=sys.stderr)
+        sys.exit(bool(stale))
+    for page, _, fresh in stale:
+        page.write_text(fresh, "utf-8")

@@ -214,14 +214,23 @@ def test_console_is_clean() -> None:
 
 
 def test_transcripts_are_up_to_date() -> None:
-    """`docs/debugging.md` is what `make documents` would write."""
-    command = [sys.executable, str(ROOT / "tools" / "transcripts.py")]
+    """`docs/debugging.md` and the pages in `docs/debugging/` are what `make documents` would write."""
+    command = [sys.executable, str(ROOT / "tools" / "transcripts.py"), "--check"]
 
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False)
 
-    assert done.stderr == ""
-    assert done.stdout == (ROOT / "docs" / "debugging.md").read_text("utf-8")
-    assert done.stdout.count("\n$ fivetran-orchestrator debug ") == 3
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize("page", ["debugging.md", "debugging/rescheduled.md", "debugging/revoked-key.md"])
+def test_a_page_has_one_transcript(page: str) -> None:
+    """Each page about the debugger shows the transcript of one command, with its output."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+
+    transcripts = re.findall(r"```\n\$ fivetran-orchestrator debug [^\n]+\n(.*?)```\n", text, re.DOTALL)
+
+    assert len(transcripts) == 1
+    assert transcripts[0].startswith("START speak_inexpensive (")
 
 
 # --- The real Fivetran ----------------------------------------------------------------------------
