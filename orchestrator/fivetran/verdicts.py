@@ -240,7 +240,7 @@ class _End:
 
     def about_success(self) -> str:
         what = "the re-sync was accepted, and a sync succeeded" if self.resyncs else "the sync succeeded"
-        if not triggered(self.facts):
+        if not self.resyncs and not triggered(self.facts):
             what = "the sync that was already running succeeded"
         took, detours, whole = self.lasted("succeeded_at"), self.detours(), self.facts.concluded_at
         if detours:
@@ -350,10 +350,9 @@ class _End:
             yield from problems
         if verdict in {Event.INCOMPLETE, Event.BROKEN} and not problems:
             yield f"its setup_state is {documents.setup_state(self.document)}; Fivetran's API gives no task for it"
-        if verdict == Event.SYNC_FAILED and not problems and not (facts.sync or {}).get("reason"):
-            yield "Fivetran's API gives no reason; the connection's page has the sync's log"
-        elif verdict == Event.SYNC_FAILED and not problems:
-            yield str((facts.sync or {})["reason"])
+        if verdict == Event.SYNC_FAILED and not problems:
+            of_history = (facts.sync or {}).get("reason")
+            yield str(of_history or "Fivetran's API gives no reason; the connection's page has the sync's log")
         if verdict == Event.UNCONFIRMED:
             yield f"{facts.lost} trigger{'' if facts.lost == 1 else 's'} had no answer"
         if verdict == Event.TIMED_OUT and facts.not_started_for is not None:

@@ -59,8 +59,8 @@ def message(step: Step, settings: Settings, chart: Chart) -> Message:
 
 
 def _failed(step: Step) -> Message:
-    if step.after.concluded and not step.before.concluded:
-        return NOTHING  # the verdict says it
+    if (step.after.concluded and not step.before.concluded) or step.facts.warnings != step.before.facts.warnings:
+        return NOTHING  # the verdict, or a warning, says it
     assert step.request is not None  # noqa: S101  # what failed was asked
     purpose, failure = step.request.purpose, step.failure
     if step.event == Event.ANSWER_LOST:

@@ -42,7 +42,7 @@ def summary(document: Document) -> str:
     succeeded = parse_time(document["succeeded_at"])
     if succeeded is not None:
         lines.append(f"data as of {moment(document['succeeded_at'])}, {ago(ended - succeeded)}")
-    return "\n".join((about, *lines, "all of it as JSON: with --json")) + "\n"
+    return "\n".join((about, *lines, "--json prints all of it")) + "\n"
 
 
 def table(tests: Sequence[Mapping[str, Any]]) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.situation import schedule_to_restore, schedule_to_switch_late
-from orchestrator.fivetran.verdicts import HEADLINES, Explanation, explain
+from orchestrator.fivetran.verdicts import HEADLINES, Explanation, exit_meanings, explain
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
 from orchestrator.values.events import Event
@@ -55,8 +56,8 @@ def test_every_fact_may_be_missing(action: str, verdict: str | None) -> None:
     """Each verdict is explained when nothing else is known."""
     explanation = told(verdict, action)
 
-    unknown = f"the chart ends the run on {verdict}" if verdict else ""
-    assert explanation.headline == HEADLINES.get(verdict or "", unknown) or verdict == Event.SUCCEEDED
+    unknown = f"the chart ended the run with {verdict}" if verdict else ""
+    assert explanation.headline == unknown or (verdict in HEADLINES and explanation.headline)
     assert "None" not in text(explanation)
 
 
@@ -84,17 +85,97 @@ def test_advice_fits_the_action(action: str, verdict: str) -> None:
     ("verdict", "action", "facts", "expected"),
     [
         ("succeeded", "START", {"triggered": True}, "the sync succeeded"),
-        ("succeeded", "START", {"started": True}, "the sync succeeded"),
-        ("succeeded", "START", {}, "the sync that was running already succeeded"),
-        ("succeeded", "FORCE_RESYNC", {}, "the re-sync was accepted, and a sync has succeeded since"),
+        ("succeeded", "START", {"started": True}, "the sync succeeded after a lost answer to its trigger"),
+        ("succeeded", "START", {}, "the sync that was already running succeeded"),
+        (
+            "succeeded",
+            "START",
+            {"triggered": True, "concluded_at": 95.0, "asked_at": 5.0},
+            "the sync succeeded after 1 min 30 s",
+        ),
+        (
+            "succeeded",
+            "START",
+            {
+                "triggered": True,
+                "triggered_at": 1_700_000_000.0,
+                "concluded_at": 4_000.0,
+                "connection": {"succeeded_at": LATER},
+                "answered": ("unpause_connection",),
+                "restarted": True,
+                "reschedules": 3,
+            },
+            (
+                "the sync succeeded after being un-paused, stopping the sync that was running "
+                "and being rescheduled 3 times (1 h 6 min in all)"
+            ),
+        ),
+        (
+            "succeeded",
+            "START",
+            {"triggered": True, "triggered_at": 1_700_000_000.0, "connection": {"succeeded_at": LATER}},
+            "the sync succeeded after 1 h",
+        ),
+        (
+            "sync_failed",
+            "START",
+            {"triggered": True, "reschedules": 1, "concluded_at": 60.0},
+            "the sync failed after 1 min, after being rescheduled once",
+        ),
+        ("sync_failed", "START", {"triggered": True}, "the sync failed"),
+        (
+            "refused",
+            "START",
+            {"failure": Failure(Event.REFUSED, "?", status=401).as_fact(READ, 1)},
+            "Fivetran rejected the API key (401)",
+        ),
+        (
+            "refused",
+            "START",
+            {"failure": Failure(Event.REFUSED, "?", status=403).as_fact(READ, 1)},
+            "the API key lacks the permission to read the connection (403)",
+        ),
+        (
+            "rejected",
+            "START",
+            {"failure": Failure(Event.REJECTED, "?", status=400).as_fact(READ, 1)},
+            "Fivetran rejected the request to read the connection (400)",
+        ),
+        ("rejected", "START", {}, "Fivetran rejected the request"),
+        ("gave_up", "START", {}, "Fivetran's API was unavailable"),
+        (
+            "gave_up",
+            "START",
+            {"failure": Failure(Event.UNAVAILABLE, "?", status=502).as_fact(READ, 1)},
+            "Fivetran's API was unavailable",
+        ),
+        (
+            "gave_up",
+            "START",
+            {"failure": Failure(Event.UNAVAILABLE, "?").as_fact(READ, 1)},
+            "Fivetran could not be reached",
+        ),
+        (
+            "too_late",
+            "START",
+            {"waited_for": LATER},
+            "Fivetran rescheduled the sync to 2023-11-14 23:13:20 UTC, after the job's deadline",
+        ),
+        ("too_late", "START", {}, "Fivetran rescheduled the sync to a time after the deadline"),
+        ("rescheduled", "START", {}, "Fivetran rescheduled the sync to a time that it does not say"),
+        ("unconfirmed", "FORCE_RESYNC", {}, "Fivetran did not confirm that it accepted the re-sync"),
+        ("shown", "STATUS", {}, "the connection was read"),
+        ("tests_failed", "TEST", {}, "setup tests failed"),
+        ("passed", "TEST", {"setup_tests": ()}, "the connection has no setup tests"),
+        ("succeeded", "FORCE_RESYNC", {}, "the re-sync was accepted, and a sync succeeded"),
         ("paused", "START", {}, "the connection is paused"),
         ("paused", "START", {"triggered": True}, "the connection was paused before the sync ended"),
-        ("not_found", "FORCE_RESYNC", {}, "Fivetran does not know the connection"),
+        ("not_found", "FORCE_RESYNC", {}, "Fivetran has no connection speak_inexpensive"),
         (
             "not_found",
             "FORCE_RESYNC",
             {"failure": Failure(Event.NOT_FOUND, "?", status=404).as_fact(RESYNC, 1), "given_up": ("resync_table",)},
-            "Fivetran does not know the schema or the table",
+            "Fivetran does not know the schema or the table (404)",
         ),
     ],
 )
@@ -106,23 +187,31 @@ def test_headline(verdict: str, action: str, facts: dict[str, Any], expected: st
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        ({}, "time ran out"),
-        ({"failure": Failure(Event.UNAVAILABLE, "?").as_fact(READ, 1)}, "time ran out while Fivetran did not answer"),
+        ({}, "timed out after 5 min"),
         (
-            {"failure": Failure(Event.CONFLICT, "?").as_fact(RESYNC, 1)},
-            "time ran out: something else on the connection stood in the way",
+            {"failure": Failure(Event.UNAVAILABLE, "?").as_fact(READ, 1)},
+            "timed out after 5 min while Fivetran did not answer",
+        ),
+        (
+            {"failure": Failure(Event.CONFLICT, "?").as_fact(RESYNC, 1), "reschedules": 2},
+            (
+                "timed out after 5 min, after being rescheduled twice: "
+                "something else on the connection stood in the way (409)"
+            ),
         ),
         (
             {"failure": Failure(Event.RATE_LIMITED, "?").as_fact(READ, 1)},
-            "time ran out: Fivetran's limit of calls is used up",
+            "timed out after 5 min: the account's limit of API calls is used up (429)",
         ),
         (
             {"doubt": {"since": 1.0}},
-            "time ran out: the sync is gone, and Fivetran shows neither a success nor a failure yet",
+            "the sync is gone, and Fivetran showed neither a success nor a failure within 5 min",
         ),
+        ({"triggered": True}, "the sync did not end within 5 min"),
+        ({"connection": document("syncing")}, "another sync did not end within 5 min, so none was started"),
     ],
 )
-def test_what_time_ran_out_of(facts: dict[str, Any], expected: str) -> None:
+def test_what_the_run_was_at_when_it_timed_out(facts: dict[str, Any], expected: str) -> None:
     """A time-out says what the run was at."""
     assert told("timed_out", **facts).headline == expected
 
@@ -194,17 +283,17 @@ AT_FIVETRAN = {
     "trigger without an answer": (
         "interrupted",
         {"lost": 1, "unanswered": SYNC},
-        [f"{SYNC} had no answer: it may have been carried out"],
+        ["a sync MAY BE RUNNING: the answer to its trigger was lost"],
     ),
     "running": (
         "timed_out",
         {"connection": document("syncing"), "triggered": True, **SWITCHED},
-        ["the sync is still running"],
+        ["the sync is STILL RUNNING at Fivetran"],
     ),
     "somebody else's is running": (
         "timed_out",
         {"connection": document("syncing")},
-        ["another sync is running; this job did not start it"],
+        ["another sync is STILL RUNNING, which this job did not start"],
     ),
     "was running, and then Fivetran did not answer": (
         "timed_out",
@@ -214,44 +303,44 @@ AT_FIVETRAN = {
             "failure": FAILURE,
             **SWITCHED,
         },
-        ["a sync was running when Fivetran last answered; it may have ended since"],
+        ["a sync MAY STILL BE RUNNING: it was when Fivetran last answered"],
     ),
     "triggered": (
         "timed_out",
         {"triggered": True, **SWITCHED},
-        ["the sync was triggered and may still be running; it was left alone"],
+        ["the sync was triggered and MAY STILL BE RUNNING"],
     ),
     "put off on a manual schedule": (
         "too_late",
         {"connection": document("rescheduled", "manual")},
-        ["the sync is waiting; on a manual schedule Fivetran will not resume it by itself"],
+        ["nothing is running; Fivetran will not resume it by itself on a manual schedule"],
     ),
     "put off on Fivetran's schedule": (
         "rescheduled",
         {"connection": document("rescheduled", "auto")},
-        ["the sync is waiting; Fivetran will resume it by itself"],
+        ["nothing is running; Fivetran will resume it by itself"],
     ),
-    "none": ("refused", {}, ["no sync of this run is running"]),
+    "none": ("refused", {}, ["no sync was started"]),
     "success": ("succeeded", {"triggered": True, **SWITCHED}, []),
     "success, and another one runs": (
         "succeeded",
         {"connection": document("syncing"), "triggered": True, **SWITCHED},
-        ["another sync is running; this job did not start it"],
+        ["another sync is running now; this job did not start it"],
     ),
     "restarted, and still running on its own schedule": (
         "timed_out",
         {"connection": document("syncing"), "triggered": True},
         [
-            "the sync is still running",
-            "the schedule was left as it is (auto), since a sync may be running, which a change might stop",
+            "the sync is STILL RUNNING at Fivetran",
+            "schedule: auto, not switched to manual: a sync may be running, which a change might stop",
         ],
     ),
     "restarted, on a schedule that is not known": (
         "timed_out",
         {"connection": document("syncing", None), "triggered": True},
         [
-            "the sync is still running",
-            "the schedule was left as it is (not known), since a sync may be running, which a change might stop",
+            "the sync is STILL RUNNING at Fivetran",
+            "schedule: not known, not switched to manual: a sync may be running, which a change might stop",
         ],
     ),
     "its history": (
@@ -260,23 +349,18 @@ AT_FIVETRAN = {
             "connection": document(),
             "sync": {"sync_id": "s1", "start": "A", "end": "B", "status": "FAILURE", "reason": "R"},
         },
-        ["no sync of this run is running", "its history has this sync as s1, from A to B: FAILURE (R)"],
+        ["no sync was started", "in the sync history: s1, from A to B: FAILURE"],
     ),
     "its history, of one that has not ended": (
         "sync_failed",
         {"connection": document(), "sync": {"sync_id": "s1", "start": "A"}},
-        ["no sync of this run is running", "its history has this sync as s1, from A and not ended"],
+        ["no sync was started", "in the sync history: s1, from A and not ended"],
     ),
     "shown": ("shown", {}, []),
     "schedule taken off": (
         "succeeded",
         {"schedule_before": "auto", "connection": document(schedule="manual")},
-        [
-            (
-                "the schedule is now manual (it was auto): syncs happen only when a job starts one; "
-                "FIVETRAN_RESTORE_SCHEDULE=1 restores it at a job's end"
-            )
-        ],
+        ["schedule: manual, was auto; FIVETRAN_RESTORE_SCHEDULE=1 puts it back at the end of a job"],
     ),
     "schedule manual before": (
         "succeeded",
@@ -304,41 +388,41 @@ REASONS = {
     "failure": (
         "gave_up",
         {"failure": Failure(Event.UNAVAILABLE, "bad gateway", status=502, request_id="r1").as_fact(READ, 8)},
-        [f"{READ} (read the connection): 502: bad gateway (8 attempts) (request id r1)"],
+        ["502: bad gateway", f"the request: {READ} (to read the connection, 8 attempts, request id r1)"],
     ),
     "failure without an answer": (
         "gave_up",
         {"failure": Failure(Event.UNAVAILABLE, "connection reset").as_fact(READ, 1)},
-        [f"{READ} (read the connection): connection reset"],
+        ["connection reset", f"the request: {READ} (to read the connection)"],
     ),
     "failure in Fivetran's words": (
         "refused",
         {"failure": Failure(Event.REFUSED, "No such key", status=401, code="Unauthorized").as_fact(READ, 1)},
-        [f"{READ} (read the connection): 401 Unauthorized: No such key"],
+        ["Unauthorized: No such key", f"the request: {READ} (to read the connection)"],
     ),
-    "sync failed, with a task": ("sync_failed", {"connection": ILL}, ["task reconnect: Reconnect it"]),
+    "sync failed, with a task": ("sync_failed", {"connection": ILL}, ["Reconnect it (task reconnect)"]),
     "sync failed, without one": (
         "sync_failed",
         {"connection": document()},
         ["Fivetran's API gives no reason; the connection's page has the sync's log"],
     ),
     "success in spite of a task": ("succeeded", {"connection": ILL}, []),
-    "put off": ("too_late", {"waited_for": LATER}, [f"rescheduled for {LATER}"]),
-    "put off, but until when": (
-        "rescheduled",
-        {"waited_for": ""},
-        ["rescheduled for a time that Fivetran does not say"],
+    "a request without an answer": (
+        "interrupted",
+        {"lost": 1, "unanswered": SYNC},
+        [f"{SYNC} had no answer: it may have been carried out"],
     ),
-    "out of time": ("timed_out", {}, ["the run had 300 s (FIVETRAN_TIMEOUT)"]),
+    "sync failed, and the history says why": ("sync_failed", {"sync": {"reason": "R"}}, ["R"]),
+    "put off": ("too_late", {"waited_for": LATER}, []),
+    "out of time": ("timed_out", {}, []),
     "out of time, never started": (
         "timed_out",
         {"not_started_for": 240.4},
         [
-            "the run had 300 s (FIVETRAN_TIMEOUT)",
             (
-                "Fivetran accepted the sync, but nothing of it was seen in 240 s: it is queued "
-                "(with integrated or smart transformations a sync waits for them), or was dropped"
-            ),
+                "Fivetran accepted the sync and had not started it after 4 min: "
+                "it is queued (with integrated or smart transformations a sync waits for them), or was dropped"
+            )
         ],
     ),
     "ill, and Fivetran gives no task": (
@@ -388,7 +472,7 @@ ADVICE = {
         {"failure": Failure(Event.REFUSED, "?", status=403).as_fact(READ, 1)},
         "permission",
     ),
-    "unknown connector": ("not_found", "START", {}, "CONNECTOR_ID (speak_inexpensive)"),
+    "unknown connector": ("not_found", "START", {}, "check CONNECTOR_ID"),
     "unknown table": (
         "not_found",
         "FORCE_RESYNC",
@@ -405,12 +489,12 @@ ADVICE = {
         "rejected",
         "FORCE_RESYNC",
         {"failure": Failure(Event.REJECTED, "?", status=400).as_fact(RESYNC, 1), "given_up": ("resync_table",)},
-        "no re-sync of single tables",
+        "may not support re-syncing single tables",
     ),
-    "rejected": ("rejected", "START", {}, "Fivetran's message above"),
-    "out of time": ("timed_out", "START", {}, "raise FIVETRAN_TIMEOUT (now 300 s), and the job's own timeout"),
+    "rejected": ("rejected", "START", {}, "fix what Fivetran's message names"),
+    "out of time": ("timed_out", "START", {}, "raise FIVETRAN_TIMEOUT (now 5 min) and the job's own timeout"),
     "out of time in the middle": ("timed_out", "START", {"triggered": True}, "FIVETRAN_ON_RUNNING=attach"),
-    "out of time for the status": ("timed_out", "STATUS", {}, "raise FIVETRAN_TIMEOUT (now 300 s)"),
+    "out of time for the status": ("timed_out", "STATUS", {}, "raise FIVETRAN_TIMEOUT (now 5 min)"),
     "unavailable": ("gave_up", "START", {}, "https://status.fivetran.com"),
     "unavailable, retried": ("gave_up", "START", {}, "exit_codes: [6]"),
     "paused": ("paused", "START", {}, "FIVETRAN_UNPAUSE"),
@@ -435,7 +519,7 @@ ADVICE = {
         "gave_up",
         "START",
         {"failure": Failure(Event.CONFLICT, "?", status=409).as_fact(READ, 1)},
-        "look on the connection's page what is running there",
+        "see on the connection's page what is running there",
     ),
     "tests failed": ("tests_failed", "TEST", {}, "/dashboard/connections/speak_inexpensive/setup"),
     "busy": ("busy", "START", {}, "FIVETRAN_ON_RUNNING to wait or attach"),
@@ -445,7 +529,7 @@ ADVICE = {
         "too_late",
         "START",
         {"waited_for": LATER, "connection_date": 1_700_000_000.0},
-        "or give it time to wait: that was 1 h ahead, FIVETRAN_TIMEOUT is 300 s",
+        "or with a longer FIVETRAN_TIMEOUT: that time was 1 h ahead, and FIVETRAN_TIMEOUT is 5 min",
     ),
     "put off, but until when": ("too_late", "START", {"waited_for": ""}, "raise FIVETRAN_TIMEOUT"),
     "put off, but from when": ("too_late", "START", {"waited_for": LATER}, "raise FIVETRAN_TIMEOUT"),
@@ -470,7 +554,7 @@ SET_ALREADY = {
     "timed out after attaching": (
         {"policies": (("on_running", "attach"),)},
         {"verdict": "timed_out", "triggered": True},
-        "start the job again as it is: FIVETRAN_ON_RUNNING is attach",
+        "start the job again as it is (FIVETRAN_ON_RUNNING is attach)",
         "FIVETRAN_ON_RUNNING=attach",
     ),
     "interrupted after attaching": (
@@ -495,8 +579,8 @@ SET_ALREADY = {
     "schedule not put back": (
         {"restore_schedule": "before"},
         {"verdict": "sync_failed", "schedule_before": "auto", "connection": {"schedule_type": "manual"}},
-        "FIVETRAN_RESTORE_SCHEDULE is set, and did not restore it",
-        "restores it at",
+        "FIVETRAN_RESTORE_SCHEDULE is set, but the schedule could not be set back",
+        "puts it back",
     ),
 }
 
@@ -597,7 +681,7 @@ def test_schedule_to_switch_late(given: dict[str, Any], facts: dict[str, Any], e
 
 
 TO_AUTO = (
-    "the schedule was not restored, since a sync may be running, which a change might stop: it is manual; "
+    "manual, not set back to auto: a sync may be running, which a change might stop; "
     "FIVETRAN_RESTORE_SCHEDULE=auto in a later job sets it to auto"
 )
 
@@ -610,7 +694,7 @@ TO_AUTO = (
         (
             "before",
             "lunar",
-            "the schedule was not restored to lunar, since a sync may be running, which a change might stop",
+            "manual, not set back to lunar: a sync may be running, which a change might stop",
         ),
     ],
 )
@@ -622,7 +706,7 @@ def test_a_schedule_that_was_not_restored_is_told(wanted: str, before: str, word
         schedule_before=before,
     )
 
-    assert explain(settings(restore_schedule=wanted), facts, load("START")).at_fivetran[-1] == words
+    assert explain(settings(restore_schedule=wanted), facts, load("START")).schedule == words
 
 
 def test_historical_sync_of_a_resync() -> None:
@@ -634,3 +718,74 @@ def test_historical_sync_of_a_resync() -> None:
 
     expected = "a historical sync is under way (status.is_historical_sync)"
     assert [action for action, said in lines.items() if expected in said] == ["FORCE_RESYNC"]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_exit_codes_mean_what_the_chart_leads_to(action: str) -> None:
+    """Each exit code of an action is explained by the verdicts that lead to it there, and by no other."""
+    chart = load(action)
+
+    meanings = exit_meanings(chart)
+
+    assert meanings.keys() == chart.exits().keys()
+    assert ("sync succeeded" in meanings[0]) == bool(chart.triggers)
+    assert ("the schema or the table" in meanings[4]) == (action == "FORCE_RESYNC")
+    assert meanings[5].endswith("the sync may still be running") == bool(chart.triggers)
+
+
+def test_remedies_do_not_repeat_the_reason() -> None:
+    """Of Fivetran's advice on an error, what the reasons say already is left out."""
+    errors = (
+        {"title": "Sync failure", "message": "Too many clients. Close some."},
+        {"type": "sync_failure", "reason": "Too many clients."},
+    )
+    ill = document(tasks=[{"code": "sync_failure", "message": "Too many clients"}])
+
+    advice = told("sync_failed", connection=ill, errors=errors).advice
+
+    assert advice[0] == "Fivetran advises on Sync failure: Close some"
+    assert advice[1].startswith("read the sync's log")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        (["PASSED"], "the setup test passed"),
+        (["PASSED", "PASSED"], "all 2 setup tests passed"),
+        (["PASSED", "SKIPPED", "WARNING"], "1 of 3 setup tests passed, 1 warned, 1 skipped"),
+        (["PASSED", "FAILED", "JOB_FAILED", "SKIPPED"], "1 of 4 setup tests failed, 1 could not run, 1 skipped"),
+        (["JOB_FAILED"], "1 of 1 setup test could not run"),
+        (["PASSED", "INVENTED"], "1 of 2 setup tests passed, 1 ended otherwise"),
+    ],
+)
+def test_setup_tests_in_a_line(statuses: list[str], expected: str) -> None:
+    """What came of the setup tests is counted, what went wrong first."""
+    assert expected == documents.tests_summary([{"status": status} for status in statuses])
+
+
+@pytest.mark.parametrize(
+    ("given", "now", "expected"),
+    [
+        ({}, 0.0, ""),
+        (
+            {
+                "service": "postgres",
+                "succeeded_at": LATER,
+                "failed_at": None,
+                "schedule_type": "manual",
+                "status": {"sync_state": "scheduled", "setup_state": "connected"},
+            },
+            1_700_000_000.0 + 7 * 3_600,
+            " (postgres): connected, idle, last success 6 h ago, no failure yet, schedule manual",
+        ),
+        (
+            {"succeeded_at": LATER, "status": {"sync_state": "rescheduled"}},
+            None,
+            ": rescheduled by Fivetran, last success 2023-11-14 23:13:20 UTC, schedule not known",
+        ),
+        ({"paused": True}, 0.0, ": paused, schedule not known"),
+    ],
+)
+def test_connection_in_a_line(given: dict[str, Any], now: float | None, expected: str) -> None:
+    """A connection is told in a line, whatever of it is missing."""
+    assert expected == documents.summary(given, now)

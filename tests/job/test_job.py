@@ -74,7 +74,7 @@ def test_bug_ends_with_70(simulate: Simulate) -> None:
         "connector_id": CONNECTOR,
         "verdict": "bug",
         "exit_code": 70,
-        "headline": "a bug of fivetran-orchestrator",
+        "headline": "this is a bug of fivetran-orchestrator, not of your pipeline",
         "reasons": ["ZeroDivisionError: *** *** *** *** *** ***"],
     }
     assert played.stdout == ""
@@ -156,7 +156,8 @@ def test_wrong_variables_get_a_report(simulate: Simulate, name: str) -> None:
 
     assert (played.code, played.requests, played.stdout) == (2, [], "")
     assert "FIVETRAN_UNPAUSE is 'false'" in played.stderr
-    assert "2 problems to fix; no request was sent to Fivetran" in played.stderr
+    assert "FAILED: 2 problems to fix: FIVETRAN_TIMEOUT: 'soon'" in played.stderr
+    assert "no request was sent to Fivetran (exit 2)" in played.stderr
     assert played.report is not None
     assert [reason.split(":")[0] for reason in played.report["reasons"]] == ["FIVETRAN_TIMEOUT", "FIVETRAN_RETRY_LIMIT"]
     assert {name: played.report[name] for name in ("verdict", "exit_code", "action", "connector_id")} == {
@@ -281,7 +282,7 @@ def test_run_is_taken_up_again(simulate: Simulate, tmp_path: Path) -> None:
     played = job.play(must_resume=True, FIVETRAN_STATE_FILE=file)
 
     assert (played.code, len(job.syncs)) == (0, 1)
-    assert f"taken up again                 state_file={file} state=polling" in played.stderr
+    assert f"resumed the run of 2027-01-15T08:00:00.000Z from {file}" in played.stderr
     assert played.report is not None
     assert played.report["resumed"] is True
 

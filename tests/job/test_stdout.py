@@ -38,7 +38,7 @@ FAILED      Login: Refused
               Is the password right?
 JOB_FAILED  Job: Crashed
               {"exit": 1}
-6 setup tests: 2 PASSED, 1 SKIPPED, 1 WARNING, 1 FAILED, 1 JOB_FAILED
+1 of 6 setup tests failed, 1 could not run, 1 warned, 1 skipped
 """
 
     assert expected == table(TESTS)
@@ -47,9 +47,9 @@ JOB_FAILED  Job: Crashed
 @pytest.mark.parametrize(
     ("tests", "expected"),
     [
-        ([], "0 setup tests: 0 PASSED, 0 SKIPPED, 0 WARNING, 0 FAILED, 0 JOB_FAILED\n"),
-        ([{}], "  \n1 setup tests: 0 PASSED, 0 SKIPPED, 0 WARNING, 0 FAILED, 0 JOB_FAILED\n"),
-        ([{"status": 7}], "7  \n1 setup tests: 0 PASSED, 0 SKIPPED, 0 WARNING, 0 FAILED, 0 JOB_FAILED\n"),
+        ([], "the connection has no setup tests\n"),
+        ([{}], "  \n0 of 1 setup test passed, 1 ended otherwise\n"),
+        ([{"status": 7}], "7  \n0 of 1 setup test passed, 1 ended otherwise\n"),
     ],
 )
 def test_odd_table(tests: list[dict[str, Any]], expected: str) -> None:
