@@ -57,10 +57,10 @@ class Explanation(NamedTuple):
         headline: What happened, in one line.
         reasons: Why, in Fivetran's words where it has any; the first one goes with the headline.
         running: What is running at Fivetran now, in one line; "" where nothing needs to be said.
-        at_fivetran: All that goes on there now, that line and the schedule among it.
         schedule: What became of the connection's schedule; "" where nothing did.
         schedule_left: This run switched the schedule to manual and left it so, and the job is not green or was
             not about a sync: worth a warning.
+        at_fivetran: All that goes on there now, what is running and the schedule among it.
         still_running: Whether a sync runs there now; None if that is not known.
         advice: What to do now; the first one is the most urgent.
     """
@@ -69,9 +69,9 @@ class Explanation(NamedTuple):
     headline: str
     reasons: tuple[str, ...]
     running: str
-    at_fivetran: tuple[str, ...]
     schedule: str
     schedule_left: bool
+    at_fivetran: tuple[str, ...]
     still_running: bool | None
     advice: tuple[str, ...]
 
