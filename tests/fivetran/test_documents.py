@@ -146,10 +146,10 @@ def test_problems_are_lines() -> None:
     }
 
     assert documents.problems(document) == [
-        "task reconnect: Reconnect",
-        "task: Look",
-        "task: as text",
-        "warning slow: It is slow (very)",
+        "Reconnect (task reconnect)",
+        "Look (task)",
+        "as text (task)",
+        "It is slow: very (warning slow)",
     ]
 
 

@@ -333,7 +333,8 @@ def test_everything_wrong_is_reported_at_once(simulate: Simulate) -> None:
 
     named = [name for name in wrong if f" {name}: " in played.stderr]
     assert [name for name in wrong if name != "FIVETRAN_ACTION"] == named
-    assert f"{len(named)} problems to fix; no request was sent to Fivetran" in played.stderr
+    assert f"FAILED: {len(named)} problems to fix: " in played.stderr
+    assert "no request was sent to Fivetran (exit 2)" in played.stderr
     assert (played.code, played.requests) == (2, [])
 
 
@@ -726,10 +727,11 @@ def test_pair_comes_from_the_vault_when_told_so(simulate: Simulate, tmp_path: Pa
         FIVETRAN_API_SECRET="",
         SET_FIVETRAN_KEYS_TO_ENV="1",
         DATAOPS_SECRETS_DIR=str(tmp_path),
+        GITLAB_CI="true",
     )
 
     assert played.code == 0, played.stderr
-    assert "FIVETRAN_API_SECRET='*** (from the vault)'" in played.stderr
+    assert "FIVETRAN_API_SECRET=*** (from the vault)" in played.stderr
     assert KEY not in played.stderr
     assert SECRET not in played.stderr
 

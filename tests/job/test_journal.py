@@ -388,7 +388,7 @@ def test_document_nested_beyond_measure(simulate: Simulate) -> None:
         played = job.play(action, FIVETRAN_STATE_FILE=state)
 
         assert played.code == 0, played.stderr
-        assert "[warning" not in played.stderr
+        assert "Z WARNING: " not in played.stderr
         assert played.report is not None
         replay(read_journal(_file(job)))
 

@@ -241,7 +241,7 @@ def test_run_goes_on_in_its_own_chart_only(simulate: Simulate, tmp_path: Path) -
     again = job.play("START", **variables)
 
     assert (again.code, len(job.syncs)) == (0, 1)
-    assert "taken up again" in again.stderr
+    assert "resumed the run of" in again.stderr
 
 
 # --- docs/charts.md -----------------------------------------------------------------------------

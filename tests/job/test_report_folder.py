@@ -159,7 +159,7 @@ def test_folder_of_other_things(simulate: Simulate, folder: Path, monkeypatch: p
     played = simulate(BRIEF).play(FIVETRAN_REPORT_DIR=".")
 
     assert "./index.html is not a file of this job, and is left as it is" in played.stderr
-    assert "report: " not in played.stderr
+    assert "report    " not in played.stderr
     assert names(folder) == {*NAMES, "README.md"}
 
 

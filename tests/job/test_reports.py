@@ -83,7 +83,7 @@ def test_wrong_variables_have_a_valid_result(simulate: Simulate, variables: dict
 
     assert report(job.folder).keys() == FILES - {"journal.jsonl"}
     assert_result(played.report)
-    assert f"report: {job.folder}/report/index.html" in played.stderr
+    assert f"report    {job.folder}/report/index.html" in played.stderr
 
 
 def test_bug_has_a_valid_result(simulate: Simulate) -> None:
@@ -194,7 +194,7 @@ def test_exit_code_of_ones_own(simulate: Simulate) -> None:
 
     document = result(settings, own, Standing("", Facts(verdict="sync_failed"), 0.0), Trace(), 1.0)
 
-    assert (document["exit_code"], document["exit_meaning"]) == (9, "a code of the chart's own")
+    assert (document["exit_code"], document["exit_meaning"]) == (9, "the sync failed, or it was cancelled")
 
 
 def test_place_of_a_drawing_is_taken(simulate: Simulate) -> None:
@@ -219,7 +219,7 @@ def test_unwritable_result_is_said_once(simulate: Simulate) -> None:
     assert played.code == 0
     assert "the report could not be written" in played.stderr
     assert [path.name for path in (job.folder / "report").iterdir()] == [RESULT]
-    assert "report: " not in played.stderr
+    assert "report    " not in played.stderr
 
 
 def test_reports_can_be_unwanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +292,7 @@ def test_page_that_was_not_drawn_is_not_named(simulate: Simulate, monkeypatch: p
     played = job.play(CI_JOB_URL="https://g/j/7", CI_PROJECT_DIR=str(job.folder))
 
     assert "index.html could not be written" in played.stderr
-    assert "report: " not in played.stderr
+    assert "report    " not in played.stderr
     assert "index.html" not in report(job.folder)["annotations.json"]
 
 
@@ -334,7 +334,7 @@ def test_log_names_the_report(simulate: Simulate) -> None:
 
     played = job.play(CI_JOB_URL="https://gitlab.example/-/jobs/7", CI_PROJECT_DIR=str(job.folder))
 
-    assert "report: https://gitlab.example/-/jobs/7/artifacts/file/report/index.html" in played.stderr
+    assert "report    https://gitlab.example/-/jobs/7/artifacts/file/report/index.html" in played.stderr
 
 
 # --- From a journal -----------------------------------------------------------------------------
@@ -377,7 +377,7 @@ def test_report_of_a_run_that_was_killed(simulate: Simulate, tmp_path: Path) -> 
     document = _drawn(job.folder / "report" / "journal.jsonl", tmp_path / "again")
 
     assert (document["verdict"], document["exit_code"], document["state"]) == (None, None, None)
-    assert document["reasons"] == ["its journal ends before the run did: the job was killed, or runs still"]
+    assert document["reasons"] == ["its journal ends before the run did: the job was killed, or is still running"]
     assert document["steps"][-1]["event"] == "waited"
     again = (tmp_path / "again" / "index.html").read_text("utf-8")
     assert "Not finished: " in again

@@ -72,7 +72,7 @@ def test_killed_between_any_two_steps(simulate: Simulate, name: str, tmp_path: P
 
         assert played.code == job.scenario.exit_code, played.stderr
         assert len(job.syncs) == len(whole.syncs), (number, played.stderr)
-        assert "taken up again" in played.stderr
+        assert "resumed the run of" in played.stderr
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -47,7 +47,7 @@ def test_signal_ends_a_pause(tmp_path: Path, number: int, code: int, verdict: st
     result = _result(tmp_path)
     assert (ended.code, result["verdict"]) == (code, verdict), ended.stderr
     assert ended.at - sent < AT_ONCE
-    assert result["at_fivetran"][0] == "the sync was triggered and may still be running; it was left alone"
+    assert result["running"] == "the sync was triggered and MAY STILL BE RUNNING"
     assert {"index.html", "junit.xml", "fivetran.env", "annotations.json"} < {path.name for path in tmp_path.iterdir()}
     assert json.loads(ended.stdout)["verdict"] == verdict
 
@@ -64,7 +64,7 @@ def test_signal_ends_a_hanging_look(tmp_path: Path) -> None:
     result = _result(tmp_path)
     assert (ended.code, result["verdict"]) == (143, "terminated"), ended.stderr
     assert ended.at - sent < AT_ONCE
-    assert result["at_fivetran"] == ["no sync of this run is running"]
+    assert result["at_fivetran"] == ["no sync was started"]
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -106,8 +106,8 @@ def test_signal_ends_a_hanging_trigger(tmp_path: Path) -> None:
     lost = "POST /v1/connections/speak_inexpensive/sync had no answer: it may have been carried out"
     assert (ended.code, result["verdict"]) == (130, "interrupted"), ended.stderr
     assert ended.at - sent < AT_ONCE
-    assert result["at_fivetran"][0] == lost
-    assert f"at Fivetran: {lost}" in ended.stderr
+    assert result["reasons"][0] == lost
+    assert f"(Ctrl-C): {lost}; a sync MAY BE RUNNING" in ended.stderr
 
 
 def test_signal_behind_the_conclusion_leaves_the_verdict(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_tables_are_asked_for_in_one_request(simulate: Simulate) -> None:
     played = several(job, LINES)
 
     assert (played.code, bodies(job)) == (0, [BOTH])
-    assert "TABLES=public.orders, public.customers" in played.stderr.replace("'", "")
+    assert "FORCE_RESYNC speak_inexpensive of public.orders, public.customers: up to" in played.stderr
     assert played.report is not None
     assert_result(played.report)
     assert (played.report["schema"], played.report["table"], played.report["tables"]) == (None, None, BOTH)
@@ -205,7 +205,7 @@ def test_unknown_one_is_named_with_its_like(simulate: Simulate) -> None:
     played = several(job, "public.orders\npublic.Customers")
 
     report = played.report or {}
-    assert (played.code, report["headline"]) == (4, "Fivetran does not know one of the tables")
+    assert (played.code, report["headline"]) == (4, "Fivetran does not know one of the tables (404)")
     assert any("Cannot find table 'Customers' in schema 'public'" in reason for reason in report["reasons"])
     assert "names like public.orders, public.Customers at the source: public.customers" in report["reasons"]
     assert report["near_matches"] == ["public.customers"]
