@@ -390,7 +390,7 @@ def test_status_shows_what_stands_in_the_way(simulate: Simulate) -> None:
     assert json.loads(played.stdout)["status"]["setup_state"] == "broken"
     assert "is paused" in played.stderr
     assert "setup is broken" in played.stderr
-    assert "Reconnect it (task reconnect)" in played.stderr
+    assert "Reconnect (task reconnect)" in played.stderr
 
 
 def test_special_schedule_is_warned_of_once(simulate: Simulate) -> None:
