@@ -61,6 +61,7 @@ class Job:
         stdout: Where the result goes; sys.stdout when None.
         stderr: Where the log goes; sys.stderr when None.
         must_resume: There must be a run to take up (`run --resume`).
+        json: The result is its JSON document, on a terminal too (`--json`).
         observe: Shown the run before its first step (with None) and after each step.
 
     Attributes:
@@ -77,6 +78,7 @@ class Job:
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         must_resume: bool = False,
+        json: bool = False,
         observe: Callable[[Run, Step | None], None] = lambda _, __: None,
     ) -> None:
         self.environ = environ
@@ -85,6 +87,7 @@ class Job:
         self.stdout = output(stdout or sys.stdout, waits=True)
         self.stderr = output(stderr or sys.stderr)
         self.must_resume = must_resume
+        self.json = json
         self.observe = observe
         self.verdict: str | None = None
         given = (environ.get(f"FIVETRAN_API_{part}", "").strip() for part in ("KEY", "SECRET"))
