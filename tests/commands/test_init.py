@@ -1,0 +1,139 @@
+"""`init`: jobs to copy are valid, carry what was chosen, and overwrite nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from process import environment
+
+from orchestrator.cli import main
+from orchestrator.commands.init import NEEDED, TEMPLATES
+from orchestrator.job.variables import VARIABLES
+from orchestrator.machine.actions import ACTIONS
+from orchestrator.machine.loader import load
+
+Capture = pytest.CaptureFixture[str]
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+RUNNERS_FLAG = "FF_USE_NEW_BASH_EVAL_STRATEGY"
+
+
+def _printed(capsys: Capture, *arguments: str) -> str:
+    assert main(["init", *arguments], {}) == 0
+    return capsys.readouterr().out
+
+
+def _job(text: str) -> dict[str, Any]:
+    [job] = [value for key, value in yaml.safe_load(text).items() if key != "stages"]
+    assert isinstance(job, dict)
+    return job
+
+
+def test_there_is_one_source() -> None:
+    """The templates are the examples themselves: there is a link for each action, and nothing else."""
+    links = sorted(Path(str(TEMPLATES)).iterdir())
+    names = {f"{action.lower().replace('_', '-')}.gitlab-ci.yml" for action in ACTIONS}
+
+    assert {link.name for link in links} == names
+    assert [link for link in links if not link.is_symlink() or link.resolve() != EXAMPLES / link.name] == []
+
+
+def test_jobs_follow_gitlabs_schema(tmp_path: Path, capsys: Capture) -> None:
+    """Each job, for each kind of pipeline, is valid for GitLab; `icon` alone is DataOps.live's."""
+    written = []
+    for kind in NEEDED:
+        for action in ACTIONS:
+            text = _printed(capsys, action, "speak_inexpensive", "--for", kind).replace(
+                "  icon: ${FIVETRAN_ICON}\n", ""
+            )
+            written.append(tmp_path / f"{kind}-{action}.yml")
+            written[-1].write_text(text, "utf-8")
+    schema = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", "--regex-variant", "nonunicode")
+    command = (sys.executable, "-m", "check_jsonschema", *schema, *map(str, written))
+
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", NEEDED)
+@pytest.mark.parametrize("action", ACTIONS)
+def test_job_does_what_was_chosen(capsys: Capture, action: str, kind: str) -> None:
+    """A job has the action and the connection that were named, and says in its first lines what to set."""
+    text = _printed(capsys, action.lower().replace("_", "-"), "--for", kind, "--connector-id", "null")
+
+    job, (first, *_) = _job(text), text.splitlines()
+    needed = {"SCHEMA", "TABLE"} if load(action).needs else set()
+    assert first == f"# {load(action).title}"
+    assert (job["variables"]["FIVETRAN_ACTION"], job["variables"]["CONNECTOR_ID"]) == (action, "null")
+    assert set(job["variables"]) <= {*VARIABLES, RUNNERS_FLAG}
+    assert {name for name, value in job["variables"].items() if value == ""} == needed
+    assert ("# In the job below, set SCHEMA and TABLE.\n" in text) == bool(needed)
+    assert [line for line in job["script"] if "/dataops" in line] != []
+
+
+def test_job_without_a_connection(capsys: Capture) -> None:
+    """Where no connection is named, START's job has none, so that it says so if it is forgotten."""
+    text = _printed(capsys)
+
+    assert _job(text)["variables"]["CONNECTOR_ID"] == ""
+    assert "# In the job below, set CONNECTOR_ID.\n" in text
+    assert '    CONNECTOR_ID: ""  # the id that the connection\'s Setup tab shows\n' in text
+
+
+def test_dataops_job_is_the_example(capsys: Capture) -> None:
+    """For DataOps.live START's job is that of the example, with its own policy beside."""
+    example = _job((EXAMPLES / "dataops.gitlab-ci.yml").read_text("utf-8"))
+
+    job = _job(_printed(capsys, "START", "speak_inexpensive", "--for", "dataops"))
+
+    assert job["variables"].pop("FIVETRAN_ON_RUNNING") == "wait"
+    assert job == example
+
+
+@pytest.mark.parametrize("arguments", [["mine"], ["mine", "--connector-id", "mine"], ["--connector-id", "mine"]])
+def test_connection_is_named_either_way(capsys: Capture, arguments: list[str]) -> None:
+    """The connection is named like `run` names it."""
+    assert _job(_printed(capsys, "TEST", *arguments))["variables"]["CONNECTOR_ID"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["START", "mine", "--connector-id", "yours"], "mine contradicts --connector-id yours: give one of the two\n"),
+        (["START", "My Shop"], "CONNECTOR_ID: 'My Shop' is not an id: give the id that the connection's Setup tab "),
+        (
+            ["START", "-o", "/dev/null/job.yml"],
+            "/dev/null/job.yml: cannot be written: File exists: name another file\n",
+        ),
+    ],
+)
+def test_job_that_cannot_be_made(capsys: Capture, arguments: list[str], problem: str) -> None:
+    """What is contradictory, no id or cannot be written is refused in one line, with exit code 2."""
+    code = main(["init", *arguments], {})
+
+    told = capsys.readouterr()
+    assert (code, told.out) == (2, "")
+    assert told.err.startswith(problem)
+
+
+def test_file_is_written_once(tmp_path: Path, capsys: Capture) -> None:
+    """A file is written where there is none; one that exists is overwritten only with --force."""
+    path = tmp_path / "jobs" / "fivetran.yml"
+    arguments = ("TEST", "mine", "-o", str(path))
+
+    assert _printed(capsys, *arguments) == ""
+    assert path.read_text("utf-8") == _printed(capsys, "TEST", "mine")
+
+    path.write_text("theirs\n", "utf-8")
+    code = main(["init", *arguments], {})
+
+    told = capsys.readouterr().err
+    assert (code, path.read_text("utf-8")) == (2, "theirs\n")
+    assert told == f"{path}: exists, and is left as it is: name another file, or overwrite it with --force\n"
+
+    assert _printed(capsys, *arguments, "--force") == ""
+    assert path.read_text("utf-8") == _printed(capsys, "TEST", "mine")
