@@ -1,11 +1,9 @@
 """The command line. Without arguments: the container's job, from its variables alone."""
 
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import NoReturn
 
 from orchestrator.job.network_variables import prepare
 from orchestrator.job.streams import standard
@@ -50,8 +48,6 @@ COMMANDS = {
     "replay": "replay recorded runs with today's code and charts",
     "report": "write the report of a run from its journal",
 }
-
-_FLAG = re.compile("--[a-z][a-z-]*|-[a-z]")  # what a flag looks like, and hardly a secret
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -100,48 +96,20 @@ class _Deferred(ModuleType):
 
 
 def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    import argparse  # noqa: PLC0415  # the container's job needs none
-    import itertools  # noqa: PLC0415
-    from importlib import import_module  # noqa: PLC0415
+    from importlib import import_module  # noqa: PLC0415  # the container's job needs none of it
 
     from orchestrator import __version__  # noqa: PLC0415
-    from orchestrator.job.masking import Mask  # noqa: PLC0415
+    from orchestrator.commands.parser import Parser  # noqa: PLC0415
     from orchestrator.machine.actions import ACTIONS  # noqa: PLC0415
     from orchestrator.values.exit_codes import EXIT_CODES  # noqa: PLC0415
     from orchestrator.values.formatting import either  # noqa: PLC0415
     from orchestrator.values.suggestions import near, sentence  # noqa: PLC0415
 
-    class Parser(argparse.ArgumentParser):
-        """argparse's own; what is given for a flag that it does not know may be a secret, and is not repeated."""
-
-        def error(self, message: str) -> NoReturn:
-            message = re.sub(r"invalid choice: .* \(choose", "invalid choice (choose", message, flags=re.DOTALL)
-            super().error(Mask().line(message))  # it may repeat what stands in a variable of the pipeline
-
-        def parsed(self, given: Sequence[str]) -> argparse.Namespace:
-            """What the arguments say; flags may stand anywhere among them."""
-            names = (text.partition("=")[0] for text in itertools.takewhile(lambda text: text != "--", given))
-            known = self._option_string_actions
-            unknown = [name for name in names if _FLAG.fullmatch(name) and name not in known]
-            if unknown:  # before the value that follows one is taken for something else
-                longs = [name.removeprefix("--") for name in known if name.startswith("--")]
-                meant = "".join(f"did you mean --{name}?" for name in near(unknown[0].lstrip("-"), longs))
-                self.error(f"unknown flag {unknown[0]}{sentence(meant)}")
-            namespace, rest = self.parse_known_intermixed_args(given)
-            if rest:
-                self.error("an argument too many: a value that belongs to no flag")
-            return namespace
-
     codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())
     commands = "\n".join(f"  {name:9} {purpose}" for name, purpose in COMMANDS.items())
-    parser = Parser(
-        "fivetran-orchestrator",
-        usage="%(prog)s [COMMAND] [ARGUMENTS]",
-        description=DESCRIPTION,
-        epilog=EPILOG.format(commands=commands, codes=codes),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("fivetran-orchestrator")
+    parser.usage, parser.description = "%(prog)s [COMMAND] [ARGUMENTS]", DESCRIPTION
+    parser.epilog = EPILOG.format(commands=commands, codes=codes)
     parser.add_argument("--version", action="version", version=f"fivetran-orchestrator {__version__}")
     before = next((number for number, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
     parser.parsed(arguments[:before])
@@ -151,7 +119,7 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         meant = "".join(f"did you mean {words[word]}?" for word in near(name, words))
         what = "unknown command" if name else "no command"
         parser.error(f"{what}{sentence(meant) or f': give {either(COMMANDS)}'}")
-    command = Parser(f"{parser.prog} {name}", formatter_class=parser.formatter_class, allow_abbrev=False)
+    command = Parser(f"{parser.prog} {name}")
     module = import_module(f"orchestrator.commands.{name}")
     module.add_to(command)
     return int(module.execute(command.parsed(arguments[before + 1 :]), environ))

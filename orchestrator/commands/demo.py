@@ -60,6 +60,7 @@ def rehearse(arguments: Namespace, command: Callable[[Any], int]) -> int:
         return refuse("the simulator needs werkzeug: pip install werkzeug, or this package with its extra demo")
     if arguments.list:
         say(rehearsal.scenarios())
+        say("\n--scenario NAME runs one of them", error=True)
         return 0
     if not SLOWEST <= arguments.speed <= FASTEST:
         return refuse(f"--speed: {arguments.speed:g} is not a valid speed: give one from {SLOWEST:g} to {FASTEST:g}")

@@ -14,6 +14,7 @@ from orchestrator.commands.words import add_action, add_connector
 from orchestrator.job.files import write_atomically
 from orchestrator.job.streams import refuse, say
 from orchestrator.machine.loader import load
+from orchestrator.values.parsing import parse_duration
 from orchestrator.values.settings import CONNECTOR_ID
 
 __all__ = ["add_to", "execute"]
@@ -33,7 +34,38 @@ NEEDED = {
 # has key and secret at FIVETRAN.DEFAULT.API_KEY and FIVETRAN.DEFAULT.API_SECRET. .agent_tag, the stage
 # and the icon are those of your project. Save it as pipelines/includes/local_includes/fivetran_jobs/{file}.
 """,
+    "github": """\
+# In the repository, set the variable FIVETRAN_ORCHESTRATOR_IMAGE: where you have pushed the image; and
+# the secrets FIVETRAN_API_KEY and FIVETRAN_API_SECRET. Save it as .github/workflows/fivetran-{file}.
+""",
 }
+GITHUB = """\
+name: Fivetran {name}
+on:
+  workflow_dispatch:
+jobs:
+  fivetran-{name}:
+    runs-on: ubuntu-latest
+    # Longer than FIVETRAN_TIMEOUT, so that the job ends by itself and says how.
+    timeout-minutes: {minutes:.0f}
+    # One job a connection at a time: the next one waits for its turn.
+    concurrency: fivetran-{connector}
+    container:
+      image: ${{{{ vars.FIVETRAN_ORCHESTRATOR_IMAGE }}}}
+      options: --user root  # the image's own user may not write to the runner's directories
+    env:
+{variables}
+      FIVETRAN_API_KEY: ${{{{ secrets.FIVETRAN_API_KEY }}}}
+      FIVETRAN_API_SECRET: ${{{{ secrets.FIVETRAN_API_SECRET }}}}
+    steps:
+      - run: |
+{script}
+      - uses: actions/upload-artifact@v4
+        if: always()
+        with:
+          name: fivetran-{name}
+          path: dataops/report/fivetran/
+"""
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -81,6 +113,8 @@ def _job(action: str, connector: str, kind: str) -> str:
         text = _set(text, part, "", f"the {part.lower()}'s name at the source, case-sensitive")
     if kind == "dataops":
         text = _for_dataops(text)
+    elif kind == "github":
+        text = _for_github(text, name, connector)
     chart = load(action)
     missing = [*([] if connector else ["CONNECTOR_ID"]), *(["SCHEMA and TABLE"] if chart.needs else [])]
     below = f"# In the job below, set {', '.join(missing)}.\n" if missing else ""
@@ -106,3 +140,16 @@ def _for_dataops(text: str) -> str:
     ):
         text = re.sub(rf"(?m){pattern}", new, text)
     return text
+
+
+def _for_github(text: str, name: str, connector: str) -> str:
+    """A GitLab job as a workflow of GitHub Actions, with the same variables and script."""
+    blocks = dict(re.findall(r"(?m)^  (variables|script|timeout):(.*\n(?:    .*\n)*)", text))
+    variables = [f"  {line}" for line in blocks["variables"].split("\n") if re.match(r"    (?!FF_)[A-Z]", line)]
+    return GITHUB.format(
+        name=name,
+        connector=connector or "CONNECTOR_ID",
+        minutes=parse_duration(blocks["timeout"]) / 60,
+        variables="\n".join(variables),
+        script=blocks["script"].strip("\n").replace("    - ", " " * 10),
+    )

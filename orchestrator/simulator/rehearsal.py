@@ -92,7 +92,7 @@ def scenarios() -> str:
     listed = [load_scenario(name) for name in names()]
     width = max(len(scenario.name) for scenario in listed)
     return "\n".join(
-        f"  {scenario.name:{width}}  {scenario.title} -> {scenario.verdict} ({scenario.exit_code})"
+        f"  {scenario.name:{width}}  {scenario.title} -> {scenario.verdict} (exit {scenario.exit_code})"
         for scenario in listed
     )
 

@@ -97,7 +97,7 @@ def test_scenarios_are_listed(capsys: Capture, command: str) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert (code, [line.split()[0] for line in lines]) == (0, names())
     assert lines[names().index("paused")].endswith(
-        "the connection is paused, and the job may not un-pause it -> paused (7)"
+        "the connection is paused, and the job may not un-pause it -> paused (exit 7)"
     )
 
 
@@ -122,6 +122,12 @@ def test_scenarios_are_listed(capsys: Capture, command: str) -> None:
         (["run", "START", "mine", "too"], "error: an argument too many: a value that belongs to no flag\n"),
         (["run", "--restore-schedule", "START"], "argument --restore-schedule: put START before it, as in: run START "),
         (["diagram", "strat"], "argument ACTION: unknown action; did you mean START?\n"),
+        (["diagram", "--format", "svgg"], "argument --format: unknown value. Did you mean svg?\n"),
+        (
+            ["diagram", "--format", "hunter2"],
+            "argument --format: unknown value: give mermaid, dot, svg, png, table or ",
+        ),
+        (["init", "--for", "githb"], "argument --for: unknown value. Did you mean github?\n"),
         (["debug", "STATS"], "argument ACTION: unknown action; did you mean STATUS?\n"),
         (["run", "--action"], "argument --action: expected one argument"),
         (["demo", "--speed", "fast"], "argument --speed: invalid float value: 'fast'"),
@@ -145,6 +151,7 @@ def test_unknown_arguments(capsys: Capture, arguments: list[str], problem: str) 
         ["run", "--apikey", "hunter2!"],
         ["run", "--api-secrt=hunter2!"],
         ["run", "--apikey", "-hunter2!"],
+        ["run", "--api-key", "--hunter2!"],
         ["run", "START", "--apikey", "hunter2!"],
         ["run", "START", "mine", "hunter2!"],
         ["run", "START", "--", "mine", "--hunter2!"],
@@ -154,6 +161,7 @@ def test_unknown_arguments(capsys: Capture, arguments: list[str], problem: str) 
         ["debug", "--apikey", "hunter2!"],
         ["debug", "--apikey", "hunter2!", "START"],
         ["demo", "--apikey", "hunter2!"],
+        ["diagram", "--format", "hunter2! (choose from svg)"],
     ],
 )
 def test_value_of_an_unknown_flag_is_not_repeated(capsys: Capture, arguments: list[str]) -> None:
@@ -299,6 +307,26 @@ def test_json_is_handed_on(monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 
     assert main(["run", *arguments], {}) == 0
     assert asked == [json]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [([], None), (["--restore-schedule"], "1"), (["--restore-schedule", "auto"], "auto"), (["--timeout", "5m"], None)],
+)
+def test_flag_with_and_without_a_value(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], value: str | None
+) -> None:
+    """`--restore-schedule` stands by itself or with the one value that says more."""
+    given: list[str | None] = []
+
+    def run(job: Job) -> int:
+        given.append(job.environ.get("FIVETRAN_RESTORE_SCHEDULE"))
+        return 0
+
+    monkeypatch.setattr(Job, "run", run)
+
+    assert main(["run", "START", "mine", *arguments], {}) == 0
+    assert given == [value]
 
 
 def test_each_variable_has_one_group() -> None:
@@ -491,6 +519,25 @@ def test_simulate_serves_until_interrupted(tmp_path: Path, capsys: Capture) -> N
     assert (ended.code, ended.stdout) == (0, "")
     assert "POST /v1/connections/speak_inexpensive/sync {'force': False} -> 200\n" in ended.stderr
     assert ended.stderr.endswith("ended\n")
+
+
+# --- debug ----------------------------------------------------------------------------------------
+
+
+def test_connection_of_a_simulation(capsys: Capture) -> None:
+    """`debug START mine` is refused against a simulated Fivetran, which has a connection of its own."""
+    code = main(["debug", "START", "mine"], {})
+
+    assert code == 2
+    assert capsys.readouterr().err.startswith("CONNECTOR_ID is for --live only: ")
+
+
+def test_connection_to_debug(capsys: Capture) -> None:
+    """`debug START mine --live` debugs that connection, whatever the variables say."""
+    code = main(["debug", "START", "My Shop", "--live"], {"FIVETRAN_CONNECTOR_ID": "theirs"})
+
+    assert code == 2
+    assert "CONNECTOR_ID: 'My Shop' is not an id: " in capsys.readouterr().err
 
 
 # --- python -m orchestrator ---------------------------------------------------------------------

@@ -14,6 +14,7 @@ from orchestrator.commands.init import NEEDED, TEMPLATES
 from orchestrator.job.variables import VARIABLES
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
+from orchestrator.values.parsing import parse_duration
 
 Capture = pytest.CaptureFixture[str]
 
@@ -27,7 +28,12 @@ def _printed(capsys: Capture, *arguments: str) -> str:
 
 
 def _job(text: str) -> dict[str, Any]:
-    [job] = [value for key, value in yaml.safe_load(text).items() if key != "stages"]
+    """The job of a pipeline; of a workflow, its variables and script under GitLab's names."""
+    document = yaml.safe_load(text)
+    if "jobs" in document:
+        [workflow] = document["jobs"].values()
+        return {"variables": workflow["env"], "script": workflow["steps"][0]["run"].splitlines()}
+    [job] = [value for key, value in document.items() if key != "stages"]
     assert isinstance(job, dict)
     return job
 
@@ -41,22 +47,39 @@ def test_there_is_one_source() -> None:
     assert [link for link in links if not link.is_symlink() or link.resolve() != EXAMPLES / link.name] == []
 
 
-def test_jobs_follow_gitlabs_schema(tmp_path: Path, capsys: Capture) -> None:
-    """Each job, for each kind of pipeline, is valid for GitLab; `icon` alone is DataOps.live's."""
-    written = []
-    for kind in NEEDED:
-        for action in ACTIONS:
-            text = _printed(capsys, action, "speak_inexpensive", "--for", kind).replace(
-                "  icon: ${FIVETRAN_ICON}\n", ""
-            )
-            written.append(tmp_path / f"{kind}-{action}.yml")
-            written[-1].write_text(text, "utf-8")
-    schema = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", "--regex-variant", "nonunicode")
-    command = (sys.executable, "-m", "check_jsonschema", *schema, *map(str, written))
+GITLAB = ("vendor.gitlab-ci", "--data-transform", "gitlab-ci", "--regex-variant", "nonunicode")
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema"), [("gitlab", GITLAB), ("dataops", GITLAB), ("github", ("vendor.github-workflows",))]
+)
+def test_jobs_follow_the_schema(tmp_path: Path, capsys: Capture, kind: str, schema: tuple[str, ...]) -> None:
+    """Each job is valid for what is to run it; `icon` alone is DataOps.live's."""
+    written = [tmp_path / f"{action}.yml" for action in ACTIONS]
+    for path in written:
+        text = _printed(capsys, path.stem, "speak_inexpensive", "--for", kind)
+        path.write_text(text.replace("  icon: ${FIVETRAN_ICON}\n", ""), "utf-8")
+    command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", *schema, *map(str, written))
 
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_workflow_is_the_example(capsys: Capture, action: str) -> None:
+    """A workflow for GitHub has the script, the variables and the time limit of the example, and the pair's secrets."""
+    example = _job((TEMPLATES / f"{action.lower().replace('_', '-')}.gitlab-ci.yml").read_text("utf-8"))
+    del example["variables"][RUNNERS_FLAG]
+    pair = {name: f"${{{{ secrets.{name} }}}}" for name in ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET")}
+    empty = dict.fromkeys(load(action).needs and ("SCHEMA", "TABLE"), "")
+
+    text = _printed(capsys, action, "speak_inexpensive", "--for", "github")
+
+    job = _job(text)
+    assert job["script"] == example["script"]
+    assert job["variables"] == {**example["variables"], **empty, **pair}
+    assert f"    timeout-minutes: {parse_duration(example['timeout']) / 60:.0f}\n" in text
 
 
 @pytest.mark.parametrize("kind", NEEDED)
@@ -107,7 +130,7 @@ def test_connection_is_named_either_way(capsys: Capture, arguments: list[str]) -
         (["START", "My Shop"], "CONNECTOR_ID: 'My Shop' is not an id: give the id that the connection's Setup tab "),
         (
             ["START", "-o", "/dev/null/job.yml"],
-            "/dev/null/job.yml: cannot be written: File exists: name another file\n",
+            "/dev/null/job.yml: cannot be written: File exists: name ",
         ),
     ],
 )
