@@ -106,7 +106,7 @@ def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     from orchestrator.values.suggestions import near, sentence  # noqa: PLC0415
 
     codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())
-    commands = "\n".join(f"  {name:9} {purpose}" for name, purpose in COMMANDS.items())
+    commands = "\n".join(f"    {name:9} {purpose}" for name, purpose in COMMANDS.items())
     parser = Parser("fivetran-orchestrator")
     parser.usage, parser.description = "%(prog)s [COMMAND] [ARGUMENTS]", DESCRIPTION
     parser.epilog = EPILOG.format(commands=commands, codes=codes)

@@ -15,24 +15,24 @@ EXAMPLES = """\
 examples:
   fivetran-orchestrator debug START --scenario lost-answer     a simulated Fivetran: no account, no waiting
   fivetran-orchestrator debug --replay journal.jsonl           a recorded run, on any machine
-  fivetran-orchestrator debug START speak_inexpensive --live   the real Fivetran; asks before it changes anything
+  fivetran-orchestrator debug START speak_inexpensive --live   the real Fivetran; asks before changing anything
 
 exit codes: 0; 2 for wrong usage, or if a command from a file or a pipe was refused (the others are
-still carried out); 143 for SIGTERM
-history: what you type is kept in $XDG_STATE_HOME/fivetran-orchestrator/debug-history (in
-~/.local/state if XDG_STATE_HOME is not set)
+still executed); 143 for SIGTERM
+history: commands are kept in $XDG_STATE_HOME/fivetran-orchestrator/debug-history (by default under
+~/.local/state)
 """
 
 
 class _Refused(Exception):  # noqa: N818
-    """The commands cannot be read; the message says why."""
+    """There is nothing to debug, or nothing to read; the message says why."""
 
 
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
-    parser.description = "Step through a run: see each request before it is sent, and why the run went on as it did."
+    parser.description = "Step through a run: see each request before it is sent, and why the run took each edge."
     parser.epilog = EXAMPLES
-    add_action(parser, "; a journal says it itself")
+    add_action(parser, "; not needed with --replay")
     add_connector(parser, "the connection, for --live; in place of the variable CONNECTOR_ID")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -41,8 +41,8 @@ def add_to(parser: ArgumentParser) -> None:
         help="how the simulated Fivetran behaves (default: succeeds); `demo --list` lists all",
     )
     where.add_argument("--live", action="store_true", help="the real Fivetran, with the job's variables")
-    where.add_argument("--replay", metavar="FILE", help="a journal; needs no account and no action")
-    parser.add_argument("--commands", metavar="FILE", help="read the commands from a file and print the transcript")
+    where.add_argument("--replay", metavar="FILE", help="a journal; requires neither an account nor an action")
+    parser.add_argument("--commands", metavar="FILE", help="read commands from a file, and print a transcript")
 
 
 def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:

@@ -44,28 +44,40 @@ name: Fivetran {name}
 on:
   workflow_dispatch:
 jobs:
-  fivetran-{name}:
+  {name}:
     runs-on: ubuntu-latest
-    # Longer than FIVETRAN_TIMEOUT, so that the job ends by itself and says how.
+    # Longer than FIVETRAN_TIMEOUT and two attempts that ended with 6, so that the job ends by itself.
     timeout-minutes: {minutes:.0f}
-    # One job a connection at a time: the next one waits for its turn.
-    concurrency: fivetran-{connector}
+    # One job for a connection at a time. A newer run waits; it does not cancel this one.
+    concurrency:
+      group: fivetran-{connector}
+      cancel-in-progress: false
     container:
       image: ${{{{ vars.FIVETRAN_ORCHESTRATOR_IMAGE }}}}
-      options: --user root  # the image's own user may not write to the runner's directories
+      # The user who owns the workspace on GitHub's runners; the image runs as any user.
+      options: --user 1001
     env:
 {variables}
       FIVETRAN_API_KEY: ${{{{ secrets.FIVETRAN_API_KEY }}}}
       FIVETRAN_API_SECRET: ${{{{ secrets.FIVETRAN_API_SECRET }}}}
     steps:
-      - run: |
-{script}
-      - uses: actions/upload-artifact@v4
+      - name: {action}
+        # Only 6, Fivetran unavailable, is worth another attempt.
+        run: |
+{before}          for attempt in 1 2 3; do
+            code=0
+            {command} || code=$?
+            if [ "$code" -ne 6 ] || [ "$attempt" -eq 3 ]; then exit "$code"; fi
+            sleep 60
+          done
+      - name: Keep the report
         if: always()
+        uses: actions/upload-artifact@v4
         with:
-          name: fivetran-{name}
+          name: fivetran-{connector}
           path: dataops/report/fivetran/
 """
+ATTEMPTS = 15  # more minutes, for two attempts that ended with 6 and the pauses after them
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -105,8 +117,7 @@ def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
 
 def _job(action: str, connector: str, kind: str) -> str:
     """The job of an action for a connection ("" for none yet), as YAML."""
-    name = action.lower().replace("_", "-")
-    text = (TEMPLATES / f"{name}.gitlab-ci.yml").read_text("utf-8")
+    text = (TEMPLATES / f"{_name(action)}.gitlab-ci.yml").read_text("utf-8")
     text = re.sub(r"\A(?:#.*\n)+", "", text)
     text = _set(text, "CONNECTOR_ID", connector, SETUP_TAB)
     for part in ("SCHEMA", "TABLE"):
@@ -114,11 +125,16 @@ def _job(action: str, connector: str, kind: str) -> str:
     if kind == "dataops":
         text = _for_dataops(text)
     elif kind == "github":
-        text = _for_github(text, name, connector)
+        text = _for_github(text, action, connector)
     chart = load(action)
     missing = [*([] if connector else ["CONNECTOR_ID"]), *(["SCHEMA and TABLE"] if chart.needs else [])]
     below = f"# In the job below, set {', '.join(missing)}.\n" if missing else ""
-    return f"# {chart.title}\n#\n{NEEDED[kind].format(file=f'{name}.yml')}{below}{text}"
+    return f"# {chart.title}\n#\n{NEEDED[kind].format(file=f'{_name(action)}.yml')}{below}{text}"
+
+
+def _name(action: str) -> str:
+    """An action in the names of files and jobs."""
+    return action.lower().replace("_", "-")
 
 
 def _set(text: str, name: str, value: str, what: str) -> str:
@@ -142,14 +158,17 @@ def _for_dataops(text: str) -> str:
     return text
 
 
-def _for_github(text: str, name: str, connector: str) -> str:
+def _for_github(text: str, action: str, connector: str) -> str:
     """A GitLab job as a workflow of GitHub Actions, with the same variables and script."""
     blocks = dict(re.findall(r"(?m)^  (variables|script|timeout):(.*\n(?:    .*\n)*)", text))
-    variables = [f"  {line}" for line in blocks["variables"].split("\n") if re.match(r"    (?!FF_)[A-Z]", line)]
+    variables = re.findall(r"(?m)^    ((?!FF_)[A-Z].*)$", blocks["variables"])
+    *before, command = re.findall(r"(?m)^    - (.*)$", blocks["script"])
     return GITHUB.format(
-        name=name,
+        action=action,
+        name=_name(action),
         connector=connector or "CONNECTOR_ID",
-        minutes=parse_duration(blocks["timeout"]) / 60,
-        variables="\n".join(variables),
-        script=blocks["script"].strip("\n").replace("    - ", " " * 10),
+        minutes=parse_duration(blocks["timeout"]) / 60 + ATTEMPTS,
+        variables="\n".join(f"      {line}" for line in variables),
+        before="".join(f"          {line}\n" for line in before),
+        command=command,
     )

@@ -99,7 +99,7 @@ class Inputs:
             if least <= seconds <= MOST_SECONDS:  # NaN is not
                 return seconds
             problem = f"{self.quoted(name, text)} is not between {least:g} s and {duration(MOST_SECONDS)}"
-        usual = VARIABLES[name].default or "3600"
+        usual = VARIABLES[name].default or "86400"
         self.error(name, problem, f"give seconds, such as {usual}, or a duration, such as 90s, 5m or 1h30m")
         return least
 

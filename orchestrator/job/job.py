@@ -61,7 +61,7 @@ class Job:
         stdout: Where the result goes; sys.stdout when None.
         stderr: Where the log goes; sys.stderr when None.
         must_resume: There must be a run to take up (`run --resume`).
-        json: The result is its JSON document, on a terminal too (`--json`).
+        json: The result is printed as JSON on a terminal, too (`run --json`).
         observe: Shown the run before its first step (with None) and after each step.
 
     Attributes:

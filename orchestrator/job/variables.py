@@ -109,7 +109,7 @@ VARIABLES: dict[str, Variable] = {
     )
 }
 
-# How `--help` divides them; what is in no group is advanced.
+# How `run --help` groups them; what is in none of the groups is advanced.
 GROUPS: dict[str, tuple[str, ...]] = {
     "what to do": ("FIVETRAN_ACTION", "CONNECTOR_ID", "SCHEMA", "TABLE", "TABLES"),
     "credentials": ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "SET_FIVETRAN_KEYS_TO_ENV", "FIVETRAN_VAULT_FILE"),
@@ -129,5 +129,5 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "DATAOPS_DEBUG",
         "NO_COLOR",
     ),
-    "advanced": ("FIVETRAN_EVIDENCE", "FIVETRAN_CHART", "FIVETRAN_STATE_FILE", "FIVETRAN_API_URL"),
+    "advanced": (),
 }

@@ -75,7 +75,7 @@ def demo(name: str, speed: float, environ: Mapping[str, str], *, action: str | N
         return code
     if (job.verdict, code) == (scenario.verdict, scenario.exit_code):
         return 0
-    say(f"\nthe job ended as {job.verdict}, exit code {code}; the scenario says {expected}", error=True)
+    say(f"\nthe job ended as {job.verdict}, exit code {code}; this scenario expects {expected}", error=True)
     return 70
 
 
