@@ -13,6 +13,7 @@ FROM ${BASE} AS build
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY orchestrator/ orchestrator/
+COPY examples/ examples/
 COPY statecharts/ statecharts/
 
 # With `vault`, since a job may need it at any time; without `demo`: a rehearsal is for a desk,

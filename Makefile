@@ -21,16 +21,26 @@ help: ## show this list
 	@echo
 	@echo "  make demo SCENARIO=rescheduled-twice     PYTHON=python3.13 names another Python"
 
-$(STAMP): pyproject.toml
+# install EXTRA,PURPOSE: into one environment, which two kinds of target share. pip says nothing meanwhile.
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 	  { echo "Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(PIP) install --editable '.[dev]'
+	@echo "installing what $(2) into $(VENV), once ..."
+	@$(BIN)/python $(PIP) --version > /dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(PIP) install --editable '.[$(1)]'
 	@touch $@
+endef
 
-demo: $(STAMP) ## a START job against a simulated Fivetran, in seconds (SCENARIO=NAME)
+$(STAMP): pyproject.toml
+	$(call install,dev,developing needs)
+
+# Where all of it is installed already, the demonstration needs nothing more.
+$(VENV)/.installed-demo: pyproject.toml
+	$(call install,demo,the demo needs)
+
+demo: $(if $(wildcard $(STAMP)),$(STAMP),$(VENV)/.installed-demo) ## a START job against a simulated Fivetran, in seconds (SCENARIO=NAME)
 	@$(BIN)/fivetran-orchestrator demo --scenario $(SCENARIO)
 
 test: $(STAMP) ## the tests; Python is all that they need
@@ -104,6 +114,7 @@ wheel: $(STAMP) ## build the wheel; install it elsewhere, without the sources, a
 	cd "$$elsewhere"; \
 	venv/bin/fivetran-orchestrator --version; \
 	venv/bin/fivetran-orchestrator demo; \
+	venv/bin/fivetran-orchestrator init START > /dev/null; \
 	echo; echo "$$wheel runs without its sources"
 
 image: ## build the container image (with Docker, or buildah)

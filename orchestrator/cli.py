@@ -1,11 +1,9 @@
 """The command line. Without arguments: the container's job, from its variables alone."""
 
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import NoReturn
 
 from orchestrator.job.network_variables import prepare
 from orchestrator.job.streams import standard
@@ -15,18 +13,24 @@ __all__ = ["main"]
 DESCRIPTION = """\
 Run a Fivetran sync from a data pipeline, and end green only when the data is really there.
 
-Without arguments it is the container's job: it reads its variables, does FIVETRAN_ACTION on
+Without arguments this is the container's job: it reads its variables, runs FIVETRAN_ACTION on
 CONNECTOR_ID and ends with an exit code. The result goes to stdout, the log to stderr.
 """
 
-EXAMPLES = """\
+EPILOG = """\
+commands (COMMAND --help says more):
+{commands}
+
 start here, no account needed:
   fivetran-orchestrator demo
   fivetran-orchestrator demo --scenario rescheduled_twice
 
 a real sync:
   export FIVETRAN_API_KEY=... FIVETRAN_API_SECRET=...
-  fivetran-orchestrator run --action START --connector-id speak_inexpensive
+  fivetran-orchestrator run START speak_inexpensive
+
+a job for your pipeline:
+  fivetran-orchestrator init START --connector-id speak_inexpensive
 
 exit codes:
 {codes}
@@ -34,17 +38,16 @@ exit codes:
 
 # Modules of orchestrator.commands, and what they are for.
 COMMANDS = {
-    "run": "the job, from variables and flags; flags win",
-    "demo": "START against a simulated Fivetran, in seconds",
+    "run": "run a job, from variables and flags; flags win",
+    "init": "print a pipeline job for an action, to copy",
+    "demo": "run a job against a simulated Fivetran, in seconds",
     "simulate": "serve a simulated Fivetran, to rehearse a pipeline",
     "diagram": "draw the charts: Mermaid, DOT, svg, png, or a table",
-    "check": "prove charts: the loader's laws, and the promises about all their paths",
+    "check": "check charts: structure, and safety guarantees over every path",
     "debug": "step through a run, forwards and backwards",
-    "replay": "do recorded runs again, with the code and charts of today",
-    "report": "draw the report of a run from its journal",
+    "replay": "replay recorded runs with today's code and charts",
+    "report": "write the report of a run from its journal",
 }
-
-_FLAG = re.compile("--[a-z][a-z-]*|-[a-z]")  # what a flag looks like, and hardly a secret
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -93,38 +96,30 @@ class _Deferred(ModuleType):
 
 
 def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    import argparse  # noqa: PLC0415  # the container's job needs none
-    from importlib import import_module  # noqa: PLC0415
+    from importlib import import_module  # noqa: PLC0415  # the container's job needs none of it
 
     from orchestrator import __version__  # noqa: PLC0415
-    from orchestrator.job.masking import Mask  # noqa: PLC0415
+    from orchestrator.commands.parser import Parser  # noqa: PLC0415
+    from orchestrator.machine.actions import ACTIONS  # noqa: PLC0415
     from orchestrator.values.exit_codes import EXIT_CODES  # noqa: PLC0415
-
-    class Parser(argparse.ArgumentParser):
-        """argparse's own; what is given for a flag that it does not know may be a secret, and is not repeated."""
-
-        def error(self, message: str) -> NoReturn:
-            message = re.sub(r"invalid choice: .* \(choose", "invalid choice (choose", message, flags=re.DOTALL)
-            super().error(Mask().line(message))  # it may repeat what stands in a variable of the pipeline
+    from orchestrator.values.formatting import either  # noqa: PLC0415
+    from orchestrator.values.suggestions import near, sentence  # noqa: PLC0415
 
     codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())
-    parser = Parser(
-        "fivetran-orchestrator",
-        description=DESCRIPTION,
-        epilog=EXAMPLES.format(codes=codes),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    commands = "\n".join(f"    {name:9} {purpose}" for name, purpose in COMMANDS.items())
+    parser = Parser("fivetran-orchestrator")
+    parser.usage, parser.description = "%(prog)s [COMMAND] [ARGUMENTS]", DESCRIPTION
+    parser.epilog = EPILOG.format(commands=commands, codes=codes)
     parser.add_argument("--version", action="version", version=f"fivetran-orchestrator {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, purpose in COMMANDS.items():
-        command = commands.add_parser(name, help=purpose, allow_abbrev=False, formatter_class=parser.formatter_class)
-        if name in arguments:  # the others' modules need not be imported
-            module = import_module(f"orchestrator.commands.{name}")
-            command.set_defaults(execute=module.execute)
-            module.add_to(command)
-    given, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        flags = [name for name in (text.partition("=")[0] for text in unknown) if _FLAG.fullmatch(name)]
-        parser.error(f"unrecognized arguments: {' '.join(flags) or 'a value that belongs to no flag'}")
-    return int(given.execute(given, environ))
+    before = next((number for number, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
+    parser.parsed(arguments[:before])
+    name = "".join(arguments[before : before + 1])
+    if name not in COMMANDS:
+        words = {**{word: word for word in COMMANDS}, **{action.lower(): f"run {action}" for action in ACTIONS}}
+        meant = "".join(f"did you mean {words[word]}?" for word in near(name, words))
+        what = "unknown command" if name else "no command"
+        parser.error(f"{what}{sentence(meant) or f': give {either(COMMANDS)}'}")
+    command = Parser(f"{parser.prog} {name}")
+    module = import_module(f"orchestrator.commands.{name}")
+    module.add_to(command)
+    return int(module.execute(command.parsed(arguments[before + 1 :]), environ))

@@ -4,22 +4,23 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Mapping
 
+from orchestrator.commands.words import add_action, add_connector
 from orchestrator.job.files import read_text
 from orchestrator.job.streams import lines, refuse
-from orchestrator.machine.actions import ACTIONS
+from orchestrator.job.variables import VARIABLES
 
 __all__ = ["add_to", "execute"]
 
 EXAMPLES = """\
 examples:
   fivetran-orchestrator debug START --scenario lost-answer     a simulated Fivetran: no account, no waiting
-  fivetran-orchestrator debug --replay journal.jsonl           a run that was, on any machine
-  fivetran-orchestrator debug START --live                     the real one; asks before it changes something
+  fivetran-orchestrator debug --replay journal.jsonl           a recorded run, on any machine
+  fivetran-orchestrator debug START speak_inexpensive --live   the real Fivetran; asks before changing anything
 
-exit codes: 0; 2 for wrong usage, and where a command of a file or a pipe was refused (the others
-are done all the same); 143 for SIGTERM
-history: what was typed is kept in $XDG_STATE_HOME/fivetran-orchestrator/debug-history, under
-~/.local/state where XDG_STATE_HOME is not set
+exit codes: 0; 2 for wrong usage, or if a command from a file or a pipe was refused (the others are
+still executed); 143 for SIGTERM
+history: commands are kept in $XDG_STATE_HOME/fivetran-orchestrator/debug-history (by default under
+~/.local/state)
 """
 
 
@@ -29,26 +30,19 @@ class _Refused(Exception):  # noqa: N818
 
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
-    parser.description = "Walk through a run step by step: see the request before it is sent, and why it went on so."
+    parser.description = "Step through a run: see each request before it is sent, and why the run took each edge."
     parser.epilog = EXAMPLES
-    parser.add_argument(
-        "action",
-        nargs="?",
-        type=_action,
-        choices=ACTIONS,
-        help="what is debugged; a journal says it itself",
-    )
+    add_action(parser, "; not needed with --replay")
+    add_connector(parser, "the connection, for --live; in place of the variable CONNECTOR_ID")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--scenario", metavar="NAME", help="how the simulated Fivetran behaves (default: succeeds); `demo --list` lists"
+        "--scenario",
+        metavar="NAME",
+        help="how the simulated Fivetran behaves (default: succeeds); `demo --list` lists all",
     )
-    where.add_argument("--live", action="store_true", help="the real Fivetran, with the variables of the job")
-    where.add_argument("--replay", metavar="FILE", help="a journal; needs neither an account nor an action")
-    parser.add_argument("--commands", metavar="FILE", help="take the commands from a file, and print the transcript")
-
-
-def _action(text: str) -> str:
-    return text.upper().replace("-", "_")
+    where.add_argument("--live", action="store_true", help="the real Fivetran, with the job's variables")
+    where.add_argument("--replay", metavar="FILE", help="a journal; requires neither an account nor an action")
+    parser.add_argument("--commands", metavar="FILE", help="read commands from a file, and print a transcript")
 
 
 def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
@@ -63,6 +57,11 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
         if error.name not in {"prompt_toolkit", "rich", "werkzeug"}:
             raise
         return refuse(f"the debugger needs its extra debug ({error.name} is missing): pip install '.[debug]'")
+    if arguments.connector_id is not None:
+        if not arguments.live:
+            return refuse("CONNECTOR_ID is for --live only: a simulated Fivetran has a connection of its own")
+        environ = {name: value for name, value in environ.items() if name != VARIABLES["CONNECTOR_ID"].alias}
+        environ["CONNECTOR_ID"] = arguments.connector_id
     try:
         given = _commands(arguments.commands)
         session = sources.opened(arguments.action, arguments.scenario, arguments.replay, environ, live=arguments.live)

@@ -1,9 +1,10 @@
-"""`demo`: START against a simulated Fivetran, in seconds; and what `simulate` has in common with it."""
+"""`demo`: a job against a simulated Fivetran, in seconds; and what `simulate` has in common with it."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from orchestrator.commands.words import add_action, add_json
 from orchestrator.job.streams import refuse, say
 from orchestrator.simulator.scenario import ScenarioError
 
@@ -14,13 +15,16 @@ SLOWEST, FASTEST = 0.1, 1000.0  # far beyond them clocks overflow
 
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
-    parser.description = "Run START against a simulated Fivetran: no account, no network."
+    parser.description = "Run a job against a simulated Fivetran: no account, no network."
+    add_action(parser, " (default: START)")
     add_scenario(parser, 20.0)
+    add_json(parser)
 
 
 def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
-    """Run the scenario; 0 if it ended as that says."""
-    return rehearse(arguments, lambda there: there.demo(arguments.scenario, arguments.speed, environ))
+    """Run the scenario; 0 if START ended as that says, and of another action, the job's own exit code."""
+    name, speed, how = arguments.scenario, arguments.speed, {"action": arguments.action, "json": arguments.json}
+    return rehearse(arguments, lambda there: there.demo(name, speed, environ, **how))
 
 
 def add_scenario(parser: ArgumentParser, speed: float) -> None:
@@ -29,11 +33,15 @@ def add_scenario(parser: ArgumentParser, speed: float) -> None:
         "--scenario",
         default="succeeds",
         metavar="NAME",
-        help="what happens (default: succeeds); a .toml file is one, too",
+        help="what happens at Fivetran (default: succeeds): one of --list, or a .toml file of your own",
     )
-    parser.add_argument("--list", action="store_true", help="list the scenarios and how START ends in each")
+    parser.add_argument("--list", action="store_true", help="list the scenarios, and how START ends in each")
     parser.add_argument(
-        "--speed", type=float, default=speed, metavar="N", help=f"how much faster than told (default {speed:g})"
+        "--speed",
+        type=float,
+        default=speed,
+        metavar="N",
+        help=f"how many times faster than real time (default {speed:g})",
     )
 
 
@@ -49,9 +57,10 @@ def rehearse(arguments: Namespace, command: Callable[[Any], int]) -> int:
     except ModuleNotFoundError as error:
         if error.name != "werkzeug":
             raise
-        return refuse("the simulator needs werkzeug: pip install werkzeug, or this with its extra demo")
+        return refuse("the simulator needs werkzeug: pip install werkzeug, or this package with its extra demo")
     if arguments.list:
         say(rehearsal.scenarios())
+        say("\n--scenario NAME runs one of them", error=True)
         return 0
     if not SLOWEST <= arguments.speed <= FASTEST:
         return refuse(f"--speed: {arguments.speed:g} is not a valid speed: give one from {SLOWEST:g} to {FASTEST:g}")

@@ -3,12 +3,12 @@
 import re
 import shlex
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
+from orchestrator.commands import words
 from orchestrator.drawing.formats import GraphvizError, draw
 from orchestrator.drawing.page import fenced
 from orchestrator.job.files import read_bytes, read_text, write_atomically
@@ -17,6 +17,7 @@ from orchestrator.job.streams import refuse, say, write_bytes
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import ChartError, load
+from orchestrator.values.suggestions import did_you_mean
 
 __all__ = ["add_to", "execute"]
 
@@ -39,7 +40,7 @@ def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description = "Draw the charts of actions, or of all of them where none is named."
     parser.epilog = EPILOG
-    parser.add_argument("actions", nargs="*", type=_action, metavar="ACTION", help=", ".join(ACTIONS))
+    parser.add_argument("actions", nargs="*", type=words.action, metavar="ACTION", help=", ".join(ACTIONS))
     parser.add_argument(
         "--format", choices=SUFFIXES, help="default: what the name after -o says, else mermaid (several: page)"
     )
@@ -56,12 +57,6 @@ def add_to(parser: ArgumentParser) -> None:
         help="write into a Markdown file, between its lines <!-- diagram ACTION --> and <!-- end of diagram ACTION -->",
     )
     parser.add_argument("--check", action="store_true", help="write nothing; end with 1 if the file is out of date")
-
-
-def _action(text: str) -> str:
-    if text.upper() not in ACTIONS:
-        raise ArgumentTypeError(f"{text!r} is none of {', '.join(ACTIONS)}")
-    return text.upper()
 
 
 def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
@@ -146,10 +141,9 @@ def _check_highlight(charts: Sequence[Chart], name: str) -> None:
     known = list(dict.fromkeys(state for chart in charts for state in chart.states))
     if not name or name in known:
         return
-    near = get_close_matches(name, known, 1)
     one = len(charts) == 1
     where = f"the chart of {charts[0].action} has no such state" if one else "no chart has such a state"
-    hint = f"did you mean {near[0]}?" if near else f"{'it has' if one else 'they have'} {', '.join(known)}"
+    hint = did_you_mean(name, known) or f"{'it has' if one else 'they have'} {', '.join(known)}"
     raise UsageError(f"--highlight {name}: {where}; {hint}")
 
 
@@ -202,10 +196,10 @@ def _inserted(path: Path, drawings: dict[str, str], form: str) -> bytes:
 
 def _command(arguments: Namespace) -> str:
     """The command that writes what is checked."""
-    words = ["fivetran-orchestrator", "diagram", *arguments.actions]
+    command = ["fivetran-orchestrator", "diagram", *arguments.actions]
     for flag in ("format", "highlight", "chart", "output", "into"):
         if value := getattr(arguments, flag):
-            words += [f"--{flag}", value]
+            command += [f"--{flag}", value]
     if arguments.view != "main":
-        words += ["--view", arguments.view]
-    return shlex.join(words)
+        command += ["--view", arguments.view]
+    return shlex.join(command)

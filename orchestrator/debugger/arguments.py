@@ -1,14 +1,15 @@
 """What stands after a command's name: how it is read, and how it is completed."""
 
-import difflib
 from collections.abc import Iterable
 from glob import glob
 from pathlib import Path
 
 from orchestrator.debugger.ports import Refusal
 from orchestrator.debugger.session import Session
+from orchestrator.values.formatting import either
+from orchestrator.values.suggestions import near
 
-__all__ = ["count", "either", "known", "paths", "statuses"]
+__all__ = ["count", "known", "paths", "statuses"]
 
 LIKE = 0.7  # how like a name must be to be what was meant, of 1
 
@@ -32,16 +33,10 @@ def known(name: str, names: Iterable[str], what: str, otherwise: str) -> str:
     """
     lower, names = name.lower(), list(names)
     if lower not in names:
-        near = difflib.get_close_matches(lower, names, 2, LIKE)
-        hint = f"did you mean {either(near)}? " if near else ""
+        meant = near(lower, names, 2, LIKE)
+        hint = f"did you mean {either(meant)}? " if meant else ""
         raise Refusal(f"no {what} is called {name!r}: {hint}{otherwise}")
     return lower
-
-
-def either(words: Iterable[str]) -> str:
-    """Words, the last one after "or"."""
-    *rest, last = words
-    return f"{', '.join(rest)} or {last}" if rest else last
 
 
 def paths(_: Session, word: str) -> Iterable[str]:

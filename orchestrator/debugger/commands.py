@@ -12,6 +12,7 @@ from orchestrator.debugger.ports import Refusal
 from orchestrator.debugger.screen import Console
 from orchestrator.debugger.session import Session
 from orchestrator.simulator.scenario import ScenarioError, names
+from orchestrator.values.formatting import either
 
 __all__ = ["COMMANDS", "Command", "complete", "perform"]
 
@@ -81,7 +82,7 @@ def _find(word: str) -> Command:
             return command
     found = [name for name in COMMANDS if word and name.startswith(word.lower())]
     if len(found) > 1:
-        raise Refusal(f"{word!r} may be {arguments.either(found)}: write more of it")
+        raise Refusal(f"{word!r} may be {either(found)}: write more of it")
     return COMMANDS[found[0] if found else arguments.known(word, COMMANDS, "command", "`help` lists them")]
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from orchestrator.debugger import screen
-from orchestrator.debugger.arguments import count, either, known
+from orchestrator.debugger.arguments import count, known
 from orchestrator.debugger.journal_reader import ANSWERED, INJECTED
 from orchestrator.debugger.ports import Refusal
 from orchestrator.debugger.screen import Console
@@ -15,7 +15,7 @@ from orchestrator.debugger.views import look
 from orchestrator.job.files import read_bytes
 from orchestrator.machine.position import IllegalMove
 from orchestrator.machine.transition import take
-from orchestrator.values.formatting import duration
+from orchestrator.values.formatting import duration, either
 
 __all__ = ["answer", "back", "break_", "delete", "fork", "forward", "go", "inject", "step", "unfork", "until", "wait"]
 

@@ -15,7 +15,7 @@ from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import ChartError
 from orchestrator.simulator.app import KEY, SECRET, Simulator
 from orchestrator.simulator.clock import Ahead, VirtualClock
-from orchestrator.simulator.rehearsal import variables
+from orchestrator.simulator.rehearsal import TABLE, variables
 from orchestrator.simulator.scenario import ScenarioError, load_scenario
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.facts import Facts
@@ -23,7 +23,6 @@ from orchestrator.values.facts import Facts
 __all__ = ["CannotOpen", "forked", "opened", "recorded"]
 
 USUAL = "succeeds"  # the scenario where none is named
-TABLE = {"SCHEMA": "public", "TABLE": "orders"}  # the simulator has it; most actions do not look
 
 
 class CannotOpen(Exception):  # noqa: N818

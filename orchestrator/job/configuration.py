@@ -16,7 +16,9 @@ from orchestrator.job.variables import RESULTS, VARIABLES
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import ChartError, load
+from orchestrator.values.formatting import either
 from orchestrator.values.settings import CONNECTOR_ID, Settings
+from orchestrator.values.suggestions import did_you_mean, near, sentence
 
 __all__ = ["ConfigurationError", "Configured", "configure", "report_dir", "subject_of"]
 
@@ -121,14 +123,14 @@ def configure(environ: Mapping[str, str], now: Callable[[], float] = time.time) 
         policies=tuple((name, _policy(inputs, chart, name)) for name in POLICIES if chart and chart.values(name)),
         unpause=inputs.flag("FIVETRAN_UNPAUSE"),
         restore_schedule=_restore_schedule(inputs),
-        evidence=inputs.one_of("FIVETRAN_EVIDENCE", ("1", "red", "0")),
-        journal=inputs.one_of("FIVETRAN_JOURNAL", ("1", "0")) == "1",
+        evidence=inputs.one_of("FIVETRAN_EVIDENCE"),
+        journal=inputs.one_of("FIVETRAN_JOURNAL") == "1",
         state_file=inputs.value("FIVETRAN_STATE_FILE"),
         api_url=api_url(inputs),
         report_dir=_report_dir(inputs),
         pipeline=inputs.environ.get("CI_PIPELINE_ID", "").strip(),
     )
-    inputs.one_of("FIVETRAN_LOG_FORMAT", ("console", "json"))  # the log is there before the settings are
+    inputs.one_of("FIVETRAN_LOG_FORMAT")  # the log is there before the settings are
     inputs.flag("DATAOPS_DEBUG")
     _look_for_typos(inputs)
     if inputs.errors or chart is None:
@@ -142,7 +144,8 @@ def _chart(inputs: Inputs) -> Chart | None:
     action = text.upper().replace("-", "_")
     if action not in ACTIONS:
         problem = f"{inputs.quoted(name, text)} is not an action" if text else "is not set"
-        inputs.error(name, problem, f"set it to one of {', '.join(ACTIONS)}")
+        meant = did_you_mean(action, ACTIONS)
+        inputs.error(name, problem, f"{meant} Set it to {either(ACTIONS)}" if meant else f"set it to {either(ACTIONS)}")
         return None
     inputs.shown[name] = action
     own = inputs.value("FIVETRAN_CHART")
@@ -168,7 +171,9 @@ def _connector(inputs: Inputs) -> str:
     name = "CONNECTOR_ID"
     text = inputs.value(name)
     if not text:
-        inputs.error(name, "is not set", "set it to the id that the connection's Setup tab shows")
+        others = (one for one, value in inputs.environ.items() if value.strip())
+        problem = "".join(["is not set", *(f", but {one} is" for one in near(name, others, cutoff=0.85))])
+        inputs.error(name, problem, "set it to the id that the connection's Setup tab shows")
     elif not re.fullmatch(CONNECTOR_ID, text):
         fix = "use the id that the connection's Setup tab shows (such as speak_inexpensive), not its name or address"
         inputs.error(name, f"{inputs.quoted(name, text)} is not an id", fix)
@@ -176,12 +181,8 @@ def _connector(inputs: Inputs) -> str:
 
 
 def _policy(inputs: Inputs, chart: Chart, name: str) -> str:
-    variable = f"FIVETRAN_{name.upper()}"
-    text = inputs.value(variable).lower()
-    if text not in chart.values(name):
-        problem = f"{inputs.quoted(variable, text)} is not a valid choice for {POLICIES[name]} in {chart.action}"
-        inputs.error(variable, problem, f"set it to {' or '.join(chart.values(name))}")
-    return text
+    what = f"a valid choice for {POLICIES[name]} in {chart.action}"
+    return inputs.one_of(f"FIVETRAN_{name.upper()}", chart.values(name), what)
 
 
 def _restore_schedule(inputs: Inputs) -> str:
@@ -221,8 +222,6 @@ def _look_for_typos(inputs: Inputs) -> None:
     known = {*VARIABLES, *(variable.alias for variable in VARIABLES.values())}
     for name in sorted(set(inputs.environ) - known - RESULTS):
         if name.startswith("FIVETRAN_"):
-            import difflib  # noqa: PLC0415  # only after a typo
-
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-            if close:
-                inputs.warnings.append(f"{name} is not a variable of this job: did you mean {close[0]}?")
+            meant = did_you_mean(name, known, 0.8)
+            if meant:
+                inputs.warnings.append(f"unknown variable {name}{sentence(meant)}")

@@ -1,11 +1,12 @@
 """Variables read one at a time: their second names, vault references and defaults, and what is wrong with them."""
 
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 
 from orchestrator.job.variables import VARIABLES
-from orchestrator.values.formatting import STARS
+from orchestrator.values.formatting import STARS, duration, either
+from orchestrator.values.parsing import parse_duration
+from orchestrator.values.suggestions import did_you_mean
 
 __all__ = ["LEAST_SECONDS", "MOST_SECONDS", "Inputs", "is_unresolved"]
 
@@ -88,14 +89,19 @@ class Inputs:
         return bool(text)
 
     def seconds(self, name: str, least: float = LEAST_SECONDS) -> float:
-        """A number of seconds, from the least that it may be."""
+        """A duration in seconds, from the least that it may be."""
         text = self.value(name)
-        with suppress(ValueError):
-            if least <= float(text) <= MOST_SECONDS:  # NaN is not
-                return float(text)
-        problem = f"{self.quoted(name, text)} is not a number of seconds from {least:g} to {MOST_SECONDS:.0f}"
-        self.error(name, problem, f"give one, such as {VARIABLES[name].default}")
-        return float(VARIABLES[name].default)
+        try:
+            seconds = parse_duration(text)
+        except ValueError:
+            problem = f"{self.quoted(name, text)} is not a duration"
+        else:
+            if least <= seconds <= MOST_SECONDS:  # NaN is not
+                return seconds
+            problem = f"{self.quoted(name, text)} is not between {least:g} s and {duration(MOST_SECONDS)}"
+        usual = VARIABLES[name].default or "86400"
+        self.error(name, problem, f"give seconds, such as {usual}, or a duration, such as 90s, 5m or 1h30m")
+        return least
 
     def count(self, name: str) -> int:
         """A whole number from 1."""
@@ -106,11 +112,20 @@ class Inputs:
         self.error(name, f"{self.quoted(name, text)} is not a count", fix)
         return 1
 
-    def one_of(self, name: str, values: tuple[str, ...]) -> str:
-        """One of these values, in any case."""
+    def one_of(self, name: str, values: Sequence[str] = (), what: str = "one of its values") -> str:
+        """One of some values, in any case; of the variable's own where none are given.
+
+        Args:
+            name: The variable.
+            values: What it may be.
+            what: What these values are, for the message.
+        """
+        values = values or VARIABLES[name].values
         text = self.value(name).lower()
         if text not in values:
-            self.error(name, f"{self.quoted(name, text)} is not one of its values", f"set it to {' or '.join(values)}")
+            meant = did_you_mean(text, values)
+            fix = f"{meant} Set it to {either(values)}" if meant else f"set it to {either(values)}"
+            self.error(name, f"{self.quoted(name, text)} is not {what}", fix)
         return text
 
     def looked_up(self, name: str, *paths: str) -> str:

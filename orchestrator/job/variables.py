@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from orchestrator.machine.actions import ACTIONS
 
-__all__ = ["RESULTS", "VARIABLES", "Variable"]
+__all__ = ["GROUPS", "RESULTS", "VARIABLES", "Variable"]
 
 # What the `fivetran.env` of an earlier job may have set: no setting, and no typing error either.
 RESULTS = frozenset(
@@ -28,6 +28,8 @@ class Variable(NamedTuple):
         any_value: Any value counts as yes, "false" too.
         special: The one value of such a variable that says more than yes.
         secret: Its value is never shown.
+        takes: What its value is, in capitals.
+        values: The only values that it may have, where no chart says which these are.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Variable(NamedTuple):
     any_value: bool = False
     special: str = ""
     secret: bool = False
+    takes: str = "VALUE"
+    values: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
@@ -47,8 +51,10 @@ class Variable(NamedTuple):
 VARIABLES: dict[str, Variable] = {
     variable.name: variable
     for variable in (
-        Variable("FIVETRAN_ACTION", f"{', '.join(ACTIONS)} (required)"),
-        Variable("CONNECTOR_ID", "Fivetran's id of the connection (required)", alias="FIVETRAN_CONNECTOR_ID"),
+        Variable("FIVETRAN_ACTION", "the action (required)", values=ACTIONS),
+        Variable(
+            "CONNECTOR_ID", "Fivetran's id of the connection (required)", alias="FIVETRAN_CONNECTOR_ID", takes="ID"
+        ),
         Variable("FIVETRAN_API_KEY", "key of the Fivetran API", secret=True),
         Variable("FIVETRAN_API_SECRET", "its secret", secret=True),
         Variable("SET_FIVETRAN_KEYS_TO_ENV", "take key and secret from the DataOps vault", any_value=True),
@@ -60,13 +66,18 @@ VARIABLES: dict[str, Variable] = {
             alias="FIVETRAN_TABLES",
         ),
         Variable("FIVETRAN_DONT_DISABLE_SYNC", "leave the connection's schedule alone", any_value=True),
-        Variable("FIVETRAN_TIMEOUT", "seconds for the whole run", "300"),
-        Variable("FIVETRAN_POLL_INTERVAL", "seconds between two looks at the sync", "10"),
-        Variable("FIVETRAN_HTTP_TIMEOUT", "seconds for one request", "30"),
-        Variable("FIVETRAN_RETRY_LIMIT", "transient failures in a row before giving up (none after the trigger)", "8"),
-        Variable("FIVETRAN_ON_RUNNING", "a sync is running already: wait, attach, restart or fail", "wait"),
-        Variable("FIVETRAN_ON_RESCHEDULE", "Fivetran reschedules the sync: wait or fail", "wait"),
-        Variable("FIVETRAN_ON_BROKEN", "the connection is broken: fail, or sync (which often clears it)", "fail"),
+        Variable("FIVETRAN_TIMEOUT", "how long the whole run may take", "300", takes="DURATION"),
+        Variable("FIVETRAN_POLL_INTERVAL", "time between two polls of the sync", "10", takes="DURATION"),
+        Variable("FIVETRAN_HTTP_TIMEOUT", "how long one request may take", "30", takes="DURATION"),
+        Variable(
+            "FIVETRAN_RETRY_LIMIT",
+            "transient failures in a row before giving up (none after the trigger)",
+            "8",
+            takes="N",
+        ),
+        Variable("FIVETRAN_ON_RUNNING", "what to do if a sync is already running", "wait"),
+        Variable("FIVETRAN_ON_RESCHEDULE", "what to do if Fivetran reschedules the sync", "wait"),
+        Variable("FIVETRAN_ON_BROKEN", "what to do if the connection is broken (a sync often clears that)", "fail"),
         Variable("FIVETRAN_UNPAUSE", "un-pause a paused connection", any_value=True),
         Variable(
             "FIVETRAN_RESTORE_SCHEDULE",
@@ -78,15 +89,45 @@ VARIABLES: dict[str, Variable] = {
             "FIVETRAN_EVIDENCE",
             "optional requests (history, errors): 1 always, red only for a red verdict, 0 never",
             "1",
+            values=("1", "red", "0"),
         ),
-        Variable("FIVETRAN_JOURNAL", "0: no journal of the run where results go", "1"),
-        Variable("FIVETRAN_CHART", "a chart of your own for FIVETRAN_ACTION, a TOML file"),
-        Variable("FIVETRAN_STATE_FILE", "the run is written there, and taken up again from there"),
-        Variable("FIVETRAN_API_URL", "base of the API", "https://api.fivetran.com"),
-        Variable("FIVETRAN_VAULT_FILE", "the DataOps vault", "${DATAOPS_SECRETS_DIR:-/secrets}/vault.yml"),
-        Variable("FIVETRAN_REPORT_DIR", "where results go (in CI: dataops/report/fivetran; empty: nowhere)"),
-        Variable("FIVETRAN_LOG_FORMAT", "console or json", "console"),
+        Variable("FIVETRAN_JOURNAL", "0: no journal of the run where results go", "1", values=("1", "0")),
+        Variable("FIVETRAN_CHART", "a chart of your own for FIVETRAN_ACTION, a TOML file", takes="FILE"),
+        Variable("FIVETRAN_STATE_FILE", "where the run is saved, to be resumed by a later job", takes="FILE"),
+        Variable("FIVETRAN_API_URL", "base of the API", "https://api.fivetran.com", takes="URL"),
+        Variable(
+            "FIVETRAN_VAULT_FILE", "the DataOps vault", "${DATAOPS_SECRETS_DIR:-/secrets}/vault.yml", takes="FILE"
+        ),
+        Variable(
+            "FIVETRAN_REPORT_DIR",
+            "where results go (in CI: dataops/report/fivetran; empty: nowhere)",
+            takes="DIR",
+        ),
+        Variable("FIVETRAN_LOG_FORMAT", "how the log is written", "console", values=("console", "json")),
         Variable("DATAOPS_DEBUG", "debug detail, masked", any_value=True),
         Variable("NO_COLOR", "no colours", any_value=True),
     )
+}
+
+# How `run --help` groups them; what is in none of the groups is advanced.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "what to do": ("FIVETRAN_ACTION", "CONNECTOR_ID", "SCHEMA", "TABLE", "TABLES"),
+    "credentials": ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "SET_FIVETRAN_KEYS_TO_ENV", "FIVETRAN_VAULT_FILE"),
+    "schedule and policies": (
+        "FIVETRAN_DONT_DISABLE_SYNC",
+        "FIVETRAN_RESTORE_SCHEDULE",
+        "FIVETRAN_ON_RUNNING",
+        "FIVETRAN_ON_RESCHEDULE",
+        "FIVETRAN_ON_BROKEN",
+        "FIVETRAN_UNPAUSE",
+    ),
+    "time": ("FIVETRAN_TIMEOUT", "FIVETRAN_POLL_INTERVAL", "FIVETRAN_HTTP_TIMEOUT", "FIVETRAN_RETRY_LIMIT"),
+    "results and log": (
+        "FIVETRAN_REPORT_DIR",
+        "FIVETRAN_JOURNAL",
+        "FIVETRAN_LOG_FORMAT",
+        "DATAOPS_DEBUG",
+        "NO_COLOR",
+    ),
+    "advanced": (),
 }

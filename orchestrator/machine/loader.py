@@ -15,6 +15,7 @@ from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.exchange import FAILURES, OF_POSTS, TRANSIENT
 from orchestrator.values.parsing import parse_toml
+from orchestrator.values.suggestions import unknown
 
 __all__ = ["ChartError", "load", "packaged_source", "parse", "prove"]
 
@@ -117,7 +118,7 @@ class _Builder:
         for group, edges in self.groups.items():
             for event in edges:
                 if event not in _EVENTS:
-                    self.faults.append(f"shared.{group}: unknown event {event!r}")
+                    self.faults.append(f"shared.{group}: {unknown('event', event, _EVENTS)}")
         states = {name: self._state(name, table) for name, table in self.tables.items() if self._is_state(name, table)}
         initial = self.document.get("initial")
         texts = {"title": self.document.get("title", self.action), "about": self.document.get("about", "")}
@@ -133,7 +134,7 @@ class _Builder:
                 self.faults.append(f"{state.name}: a state cannot be named like an event, a value or {SAME!r}")
             for event, target in state.edges.items():
                 if target not in states:
-                    self.faults.append(f"{state.name}: edges.{event}: unknown target {target!r}")
+                    self.faults.append(f"{state.name}: edges.{event}: {unknown('target', target, states)}")
         return Chart(
             self.action,
             str(texts["title"]),
@@ -171,7 +172,7 @@ class _Builder:
 
     def _is_state(self, name: str, table: object) -> bool:
         if not isinstance(table, dict):
-            self.faults.append(f"{name}: unknown key")
+            self.faults.append(unknown("key", name, _TOP_KEYS))
         return isinstance(table, dict)
 
     def _is(self, where: str, value: object, kind: type, words: str) -> bool:
@@ -192,7 +193,7 @@ class _Builder:
     def _state(self, name: str, table: Mapping[str, Any]) -> State:
         for key in table:
             if key not in _STATE_KEYS:
-                self.faults.append(f"{name}: unknown key {key!r}")
+                self.faults.append(f"{name}: {unknown('key', key, _STATE_KEYS)}")
         kinds = [kind for kind in Kind if kind in table]
         if len(kinds) != 1:
             self.faults.append(f"{name}: needs exactly one of {', '.join(Kind)}; it has {', '.join(kinds) or 'none'}")
@@ -226,7 +227,7 @@ class _Builder:
         also = table.get("also", [])
         for group in also if self._is(f"{name}: also", also, list, "a list of groups") else []:
             if not isinstance(group, str) or group not in self.groups:
-                self.faults.append(f"{name}: also: unknown group {group!r}")
+                self.faults.append(f"{name}: also: {unknown('group', group, self.groups)}")
                 continue
             twice = [event for event in self.groups[group] if event in edges]
             self.faults += [f"{name}: {event} comes from the group {group!r} and from elsewhere" for event in twice]
@@ -286,7 +287,7 @@ def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str
         return
     names, what = _NAMED[state.kind]
     if state.operand not in names:
-        yield f"{state.name}: {state.kind}: unknown {what} {state.operand!r}"
+        yield f"{state.name}: {state.kind}: {unknown(what, state.operand, names)}"
         return
     if state.kind is Kind.DOES and resyncs([state.operand]) and TABLES not in chart.needs:  # it would re-sync all
         yield f"needs: {TABLES} is missing, which {state.name} asks for"
@@ -301,7 +302,9 @@ def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str
         yield f"{state.name}: {state.kind} {state.operand!r} may have the outcome {str(event)!r}, which has no edge"
     for event in sorted(edges - required - optional):
         known = event in _EVENTS or state.kind is Kind.CHOOSES
-        reason = f"{state.kind} {state.operand!r} never has it" if known else _GONE.get(event, "unknown event")
+        reason = f"{state.kind} {state.operand!r} never has it"
+        if not known:
+            reason = _GONE.get(event) or unknown("event", event, _EVENTS)
         if event in SIGNALS and shielded:
             reason = "from the conclusion on, signals only shorten the grace"
         yield f"{state.name}: edges.{event}: {reason}"

@@ -4,6 +4,7 @@ import shlex
 import sys
 import threading
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from orchestrator.job.configuration import report_dir
@@ -17,9 +18,11 @@ from orchestrator.simulator.server import bind, served
 from orchestrator.values.clock import FastClock, SystemClock
 from orchestrator.values.events import SIGNALS
 
-__all__ = ["demo", "scenarios", "simulate", "variables"]
+__all__ = ["TABLE", "demo", "scenarios", "simulate", "variables"]
 
+ACTION = "START"  # what the verdicts of scenarios are about
 CONNECTOR = "speak_inexpensive"
+TABLE = {"SCHEMA": "public", "TABLE": "orders"}  # the simulator has it; most actions do not look
 _TELLING = threading.Lock()  # each request has a thread of its own
 HOW = ("FIVETRAN_LOG_FORMAT", "FIVETRAN_JOURNAL", "NO_COLOR", "DATAOPS_DEBUG")
 
@@ -27,7 +30,7 @@ HOW = ("FIVETRAN_LOG_FORMAT", "FIVETRAN_JOURNAL", "NO_COLOR", "DATAOPS_DEBUG")
 def variables(scenario: Scenario, url: str) -> dict[str, str]:
     """The variables of a job against a scenario's simulator at that address."""
     return {
-        "FIVETRAN_ACTION": "START",
+        "FIVETRAN_ACTION": ACTION,
         "CONNECTOR_ID": CONNECTOR,
         "FIVETRAN_API_KEY": KEY,
         "FIVETRAN_API_SECRET": SECRET,
@@ -36,18 +39,20 @@ def variables(scenario: Scenario, url: str) -> dict[str, str]:
     }
 
 
-def demo(name: str, speed: float, environ: Mapping[str, str]) -> int:
-    """Run START against a scenario.
+def demo(name: str, speed: float, environ: Mapping[str, str], *, action: str | None = None, json: bool = False) -> int:
+    """Run a job against a scenario. What the job prints is the last of it.
 
     Args:
         name: The scenario.
         speed: Simulated seconds a real second.
         environ: Only how to log and where results go is taken from it; they go where CI's go
             when it does not say.
+        action: What the job does; what scenarios are about when None.
+        json: The result is its JSON document, on a terminal too.
 
     Returns:
         0 if the job ended as the scenario says, 70 if not: one of the two is wrong. The job's
-        own exit code after a signal.
+        own exit code after a signal, and of an action that the scenario says nothing about.
 
     Raises:
         ScenarioError: There is no such scenario.
@@ -55,23 +60,31 @@ def demo(name: str, speed: float, environ: Mapping[str, str]) -> int:
     scenario, clock = load_scenario(name), FastClock(speed)
     how = {name: environ[name] for name in HOW if name in environ}
     how["FIVETRAN_REPORT_DIR"] = report_dir({**environ, "CI": "as there"})
-    say(f"scenario {name}: {scenario.title} (simulated Fivetran, {speed:g} s in a second)\n", error=True)
+    expected = "" if action not in {None, ACTION} else f"{scenario.verdict}, exit code {scenario.exit_code}"
+    say(f"scenario {scenario.name}: {scenario.title} (simulated Fivetran, {speed:g} times faster)", error=True)
+    if expected:
+        say(f"expected end: {expected}", error=True)
+    if how["FIVETRAN_REPORT_DIR"] and how.get("FIVETRAN_JOURNAL") != "0":
+        say(_afterwards(str(Path(how["FIVETRAN_REPORT_DIR"], JOURNAL))), error=True)
+    say("", error=True)
     with served(Simulator(scenario, clock)) as url:
-        job = Job({**variables(scenario, url), **how}, clock=clock)
+        given = {**TABLE, **variables(scenario, url), **how}
+        job = Job({**given, "FIVETRAN_ACTION": action or ACTION}, clock=clock, json=json)
         code = job.run()
-    journal = Path(how["FIVETRAN_REPORT_DIR"], JOURNAL)
-    if how["FIVETRAN_REPORT_DIR"] and journal.is_file():
-        command, file = shlex.quote(sys.argv[0]), shlex.quote(str(journal))
-        say("\nto see whether the run repeats, and to walk through it forwards and backwards:", error=True)
-        say(f"  {command} replay {file}\n  {command} debug --replay {file}", error=True)
-    if job.verdict in SIGNALS:
+    if job.verdict in SIGNALS or not expected:
         return code
-    promised = f"{scenario.verdict}, exit code {scenario.exit_code}"
     if (job.verdict, code) == (scenario.verdict, scenario.exit_code):
-        say(f"\nthe job ended as this scenario says: {promised}", error=True)
         return 0
-    say(f"\nthe job ended as {job.verdict}, exit code {code}; the scenario says {promised}", error=True)
+    say(f"\nthe job ended as {job.verdict}, exit code {code}; this scenario expects {expected}", error=True)
     return 70
+
+
+def _afterwards(journal: str) -> str:
+    """The commands that go through the run once it has ended, with what is installed."""
+    command = f"{shlex.quote(sys.argv[0])} {{}} {shlex.quote(journal)}"
+    debugger = all(map(find_spec, ("prompt_toolkit", "rich")))
+    replay = f"afterwards, to replay the run: {command.format('replay')}"
+    return f"{replay}\nor to step through it: {command.format('debug --replay')}" if debugger else replay
 
 
 def scenarios() -> str:
@@ -79,7 +92,7 @@ def scenarios() -> str:
     listed = [load_scenario(name) for name in names()]
     width = max(len(scenario.name) for scenario in listed)
     return "\n".join(
-        f"  {scenario.name:{width}}  {scenario.title} -> {scenario.verdict} ({scenario.exit_code})"
+        f"  {scenario.name:{width}}  {scenario.title} -> {scenario.verdict} (exit {scenario.exit_code})"
         for scenario in listed
     )
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast, get_args, get_origin
 
 from orchestrator.job.files import read_text
 from orchestrator.values.parsing import parse_toml
+from orchestrator.values.suggestions import did_you_mean
 
 __all__ = ["Fault", "Other", "Scenario", "ScenarioError", "SyncPlan", "load_scenario", "names", "parse_scenario"]
 
@@ -192,7 +193,8 @@ def _make(kind: type[T], name: str, key: str, table: Mapping[str, Any], made: Ma
     known = {member.name: member.type for member in fields(kind)}  # type: ignore[arg-type]  # only dataclasses
     for member, value in table.items():
         if member not in known:
-            raise ScenarioError(f"{where}: unknown key {member!r}; known: {', '.join(sorted(known))}")
+            meant = did_you_mean(member, known) or f"known: {', '.join(sorted(known))}"
+            raise ScenarioError(f"{where}: unknown key {member!r}; {meant}")
         if not _fits(value, known[member]):
             raise ScenarioError(f"{where}: {member}: {value!r} is not {_WORDS[known[member]]}")
         allowed = _ALLOWED.get(member, (value,))
@@ -248,5 +250,6 @@ def load_scenario(name: str) -> Scenario:
         return parse_scenario(Path(name).stem, text)
     name = name.replace("-", "_")
     if name not in names():
-        raise ScenarioError(f"no scenario is called {name!r}; there are: {', '.join(names())}")
+        meant = did_you_mean(name, names()) or f"there are: {', '.join(names())}"
+        raise ScenarioError(f"no scenario is called {name!r}; {meant}")
     return parse_scenario(name, (_FOLDER / f"{name}.toml").read_text("utf-8"))

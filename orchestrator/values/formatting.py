@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-__all__ = ["STARS", "ago", "clipped", "duration", "few", "iso", "listed", "plain"]
+__all__ = ["STARS", "ago", "clipped", "duration", "either", "few", "iso", "listed", "plain"]
 
 STARS = "***"  # in place of a secret
 LONGEST_LINE = 2_000  # characters of a line with words from outside
@@ -45,6 +45,12 @@ def listed(names: Sequence[str], most: int) -> str:
     """Names in one sentence, so many of them; the last words say how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def either(words: Iterable[str]) -> str:
+    """Words, the last one after "or"."""
+    *rest, last = words
+    return f"{', '.join(rest)} or {last}" if rest else last
 
 
 def plain(value: object) -> str:

@@ -1,13 +1,38 @@
-"""JSON and TOML from outside: what is parsed can be written again, and is not nested too deeply to work on."""
+"""What comes from outside as text: JSON and TOML, and durations.
+
+JSON and TOML that are parsed can be written again, and are not nested too deeply to work on.
+"""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["parse_json", "parse_toml"]
+__all__ = ["parse_duration", "parse_json", "parse_toml"]
 
 DEEPEST = 100  # levels of a document; what works on it recurses
 _TOO_DEEP = f"it is nested deeper than {DEEPEST} levels"
+_UNITS = (
+    (r"d|days?", 86_400.0),
+    (r"h|hrs?|hours?", 3_600.0),
+    (r"m|mins?|minutes?", 60.0),
+    (r"s|secs?|seconds?", 1.0),
+)
+# One blank at most between two words: any number of them is one before this is asked.
+_DURATION = re.compile("".join(rf"(?:(\d+(?:\.\d+)?) ?(?:{unit})(?: |$|(?=\d)))?" for unit, _ in _UNITS), re.ASCII)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds, from a number of them (`300`, `2.5`) or from units: `90s`, `5m`, `1h30m`, `1d`, `1 h 30 min`.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    words = " ".join(text.lower().split())
+    found = _DURATION.fullmatch(words)
+    if not words or not found:
+        return float(words)
+    return sum(float(number) * seconds for number, (_, seconds) in zip(found.groups("0"), _UNITS, strict=True))
 
 
 def parse_json(text: str | bytes) -> Any:  # noqa: ANN401  # any JSON

@@ -73,7 +73,8 @@ def test_every_chart_is_told_whatever_one_comes_to(tmp_path: Path, capsys: Captu
     told = capsys.readouterr()
     assert codes == [0, 1, 2, 2]
     assert (
-        f"{refused}\n  REFUSED by the laws\n          polling: does: unknown effect 'pole_sync'\n{broken}: " in told.out
+        f"{refused}\n  REFUSED by the laws\n          polling: does: unknown effect 'pole_sync' "
+        f"(did you mean poll_sync?)\n{broken}: " in told.out
     )
     assert told.out.count(f"{good}: TEST: run the setup tests\n  holds   the laws: ") == 3
     assert told.err == (

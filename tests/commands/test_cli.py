@@ -16,7 +16,8 @@ from process import WITHOUT, Process, Rehearsal, rehearsed
 
 from orchestrator import __version__
 from orchestrator.cli import COMMANDS, _Deferred, main
-from orchestrator.job.variables import VARIABLES, Variable
+from orchestrator.job.job import Job
+from orchestrator.job.variables import GROUPS, VARIABLES, Variable
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
 from orchestrator.simulator import rehearsal
@@ -25,7 +26,12 @@ from orchestrator.simulator.scenario import Scenario, names
 
 Capture = pytest.CaptureFixture[str]
 
-# The command where the module named first is not installed.
+# What the charts have edges for, whatever the action.
+CHOICES = {
+    "FIVETRAN_ON_RUNNING": ("wait", "attach", "restart", "fail"),
+    "FIVETRAN_ON_RESCHEDULE": ("wait", "fail"),
+    "FIVETRAN_ON_BROKEN": ("sync", "fail"),
+}
 
 
 @pytest.fixture
@@ -72,12 +78,14 @@ def test_version(capsys: Capture) -> None:
 
 @pytest.mark.parametrize("variable", VARIABLES.values(), ids=VARIABLES)
 def test_each_variable_is_documented(capsys: Capture, variable: Variable) -> None:
-    """The help of `run` has each variable's flag, name, meaning and default."""
+    """The help of `run` has each variable's flag, values, name, meaning and default."""
     _exit_code("run", "--help")
 
     told = " ".join(capsys.readouterr().out.split())
     default = f" (default {variable.default})" if variable.default else ""
-    value = f" [{variable.special}]" if variable.special else "" if variable.any_value else " VALUE"
+    values = CHOICES.get(variable.name) or variable.values
+    takes = f"{{{','.join(values)}}}" if values else variable.takes
+    value = f" [{variable.special}]" if variable.special else "" if variable.any_value else f" {takes}"
     assert f" {variable.flag}{value} {variable.meaning}{default} [{variable.name}]" in told
 
 
@@ -89,7 +97,7 @@ def test_scenarios_are_listed(capsys: Capture, command: str) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert (code, [line.split()[0] for line in lines]) == (0, names())
     assert lines[names().index("paused")].endswith(
-        "the connection is paused, and the job may not un-pause it -> paused (7)"
+        "the connection is paused, and the job may not un-pause it -> paused (exit 7)"
     )
 
 
@@ -99,11 +107,28 @@ def test_scenarios_are_listed(capsys: Capture, command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["dance"], "argument COMMAND: invalid choice (choose from "),
-        (["--dance"], "required: COMMAND"),
-        (["run", "--dance"], "unrecognized arguments: --dance"),
-        (["run", "--act", "START"], "unrecognized arguments: --act\n"),
-        (["run", "--unpause", "yes"], "unrecognized arguments: a value that belongs to no flag"),
+        (["dance"], "error: unknown command: give run, init, "),
+        (["strat"], "error: unknown command. Did you mean run START?\n"),
+        (["test"], "error: unknown command. Did you mean run TEST?\n"),
+        (["diagrm"], "error: unknown command. Did you mean diagram?\n"),
+        (["--dance"], "error: unknown flag --dance\n"),
+        (["--vesion"], "error: unknown flag --vesion. Did you mean --version?\n"),
+        (["--"], "error: an argument too many: a value that belongs to no flag\n"),
+        (["run", "--dance"], "run: error: unknown flag --dance\n"),
+        (["run", "--act", "START"], "error: unknown flag --act. Did you mean --action?\n"),
+        (["run", "--conector-id", "mine"], "error: unknown flag --conector-id. Did you mean --connector-id?\n"),
+        (["run", "--unpause", "yes"], "argument ACTION: unknown action; give FORCE_RESYNC, START, STATUS or TEST\n"),
+        (["run", "strat"], "argument ACTION: unknown action; did you mean START?\n"),
+        (["run", "START", "mine", "too"], "error: an argument too many: a value that belongs to no flag\n"),
+        (["run", "--restore-schedule", "START"], "argument --restore-schedule: put START before it, as in: run START "),
+        (["diagram", "strat"], "argument ACTION: unknown action; did you mean START?\n"),
+        (["diagram", "--format", "svgg"], "argument --format: unknown value. Did you mean svg?\n"),
+        (
+            ["diagram", "--format", "hunter2"],
+            "argument --format: unknown value: give mermaid, dot, svg, png, table or ",
+        ),
+        (["init", "--for", "githb"], "argument --for: unknown value. Did you mean github?\n"),
+        (["debug", "STATS"], "argument ACTION: unknown action; did you mean STATUS?\n"),
         (["run", "--action"], "argument --action: expected one argument"),
         (["demo", "--speed", "fast"], "argument --speed: invalid float value: 'fast'"),
         (["simulate", "--port", "http"], "argument --port: invalid int value: 'http'"),
@@ -122,15 +147,21 @@ def test_unknown_arguments(capsys: Capture, arguments: list[str], problem: str) 
     [
         ["--apikey", "hunter2!"],
         ["--apikey=hunter2!"],
+        ["--apikey", "hunter2!", "run"],
         ["run", "--apikey", "hunter2!"],
         ["run", "--api-secrt=hunter2!"],
         ["run", "--apikey", "-hunter2!"],
+        ["run", "--api-key", "--hunter2!"],
+        ["run", "START", "--apikey", "hunter2!"],
+        ["run", "START", "mine", "hunter2!"],
+        ["run", "START", "--", "mine", "--hunter2!"],
         ["run", "hunter2!"],
         ["hunter2!"],
         ["hunter2! (choose from"],
         ["debug", "--apikey", "hunter2!"],
         ["debug", "--apikey", "hunter2!", "START"],
         ["demo", "--apikey", "hunter2!"],
+        ["diagram", "--format", "hunter2! (choose from svg)"],
     ],
 )
 def test_value_of_an_unknown_flag_is_not_repeated(capsys: Capture, arguments: list[str]) -> None:
@@ -150,8 +181,9 @@ def test_value_of_an_unknown_flag_is_not_repeated(capsys: Capture, arguments: li
         (["simulate", "--speed", "nan"], "--speed: nan is not a valid speed: give one from 0.1 to 1000\n"),
         (["simulate", "--speed", "inf"], "--speed: inf is not a valid speed: give one from 0.1 to 1000\n"),
         (["demo", "--scenario", "nowhere.toml"], "scenario nowhere.toml: cannot be read: No such file or directory"),
-        (["demo", "--scenario", "suceeds"], "no scenario is called 'suceeds'; there are: "),
-        (["simulate", "--scenario", "suceeds"], "no scenario is called 'suceeds'; there are: "),
+        (["demo", "--scenario", "suceeds"], "no scenario is called 'suceeds'; did you mean succeeds?\n"),
+        (["simulate", "--scenario", "lost-anser"], "no scenario is called 'lost_anser'; did you mean lost_answer?\n"),
+        (["demo", "--scenario", "zebra"], "no scenario is called 'zebra'; there are: another_fails, "),
         (["simulate", "--port", "70000"], "port 70000: "),
         (["simulate", "--port", "-1"], "port -1: "),
     ],
@@ -194,7 +226,7 @@ def test_missing_module(missing: str, code: int) -> None:
     with Process(missing, "demo", command=(sys.executable, "-c", WITHOUT), variables={}) as command:
         ended = command.end()
 
-    told = "the simulator needs werkzeug: pip install werkzeug, or this with its extra demo\n"
+    told = "the simulator needs werkzeug: pip install werkzeug, or this package with its extra demo\n"
     assert ended.code == code
     assert (ended.stderr == told) == (missing == "werkzeug")
 
@@ -222,6 +254,102 @@ def test_flags_do_the_job(fivetran: Rehearsal, capsys: Capture) -> None:
 
     assert (code, [seen.operation for seen in fivetran.simulator.seen]) == (0, ["get"])
     assert json.loads(capsys.readouterr().out)["id"] == "speak_inexpensive"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", "mine"],
+        ["STATUS", "mine", "--poll-interval", "2s"],
+        ["--poll-interval", "2s", "Status", "mine"],
+        ["STATUS", "--poll-interval=2s", "mine"],
+        ["STATUS", "mine", "--action", "status", "--connector-id", "mine"],
+        ["STATUS", "--connector-id", "mine"],
+        ["--action", "status", "--connector-id", "mine"],
+    ],
+    ids=" ".join,
+)
+def test_action_and_connection_by_themselves(fivetran: Rehearsal, arguments: list[str]) -> None:
+    """`run STATUS mine` says what the flags say, in any order and case, and wins over the variables."""
+    variables = fivetran.variables("TEST", FIVETRAN_DONT_DISABLE_SYNC="1", FIVETRAN_CONNECTOR_ID="another")
+    del variables["CONNECTOR_ID"]
+
+    code = main(["run", *arguments], variables)
+
+    assert (code, [seen.path for seen in fivetran.simulator.seen]) == (0, ["/v1/connections/mine"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["START", "--action", "test"], "START contradicts --action test: give one of the two\n"),
+        (["TEST", "mine", "--connector-id", "MINE"], "mine contradicts --connector-id MINE: give one of the two\n"),
+    ],
+)
+def test_contradiction(fivetran: Rehearsal, capsys: Capture, arguments: list[str], problem: str) -> None:
+    """An argument and a flag that say different things are refused, and nothing is asked."""
+    code = main(["run", *arguments], fivetran.variables("START"))
+
+    assert (code, fivetran.simulator.seen) == (2, [])
+    assert capsys.readouterr().err == problem
+
+
+@pytest.mark.parametrize(("arguments", "json"), [(["--json"], True), ([], False)])
+def test_json_is_handed_on(monkeypatch: pytest.MonkeyPatch, arguments: list[str], json: bool) -> None:  # noqa: FBT001
+    """`run --json` asks the job for its JSON document."""
+    asked: list[bool] = []
+
+    def run(job: Job) -> int:
+        asked.append(job.json)
+        return 0
+
+    monkeypatch.setattr(Job, "run", run)
+
+    assert main(["run", *arguments], {}) == 0
+    assert asked == [json]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [([], None), (["--restore-schedule"], "1"), (["--restore-schedule", "auto"], "auto"), (["--timeout", "5m"], None)],
+)
+def test_flag_with_and_without_a_value(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], value: str | None
+) -> None:
+    """`--restore-schedule` stands by itself or with the one value that says more."""
+    given: list[str | None] = []
+
+    def run(job: Job) -> int:
+        given.append(job.environ.get("FIVETRAN_RESTORE_SCHEDULE"))
+        return 0
+
+    monkeypatch.setattr(Job, "run", run)
+
+    assert main(["run", "START", "mine", *arguments], {}) == 0
+    assert given == [value]
+
+
+def test_each_variable_has_one_group() -> None:
+    """No variable stands in two groups of the help, a group names nothing else, and the rest is advanced."""
+    grouped = [name for names in GROUPS.values() for name in names]
+
+    assert len(grouped) == len({*grouped} & VARIABLES.keys())
+    assert GROUPS["advanced"] == ()
+
+
+def test_the_job_imports_what_it_needs(fivetran: Rehearsal) -> None:
+    """A job without arguments imports neither the command line's modules nor what is for typing errors."""
+    code = (
+        "import sys; from orchestrator.cli import main; main([], dict(arg.split('=', 1) for arg in sys.argv[1:]))\n"
+        "print(*({'argparse', 'difflib', 'orchestrator.commands', 'orchestrator.simulator'} & set(sys.modules)))"
+    )
+    variables = fivetran.variables("STATUS", FIVETRAN_DONT_DISABLE_SYNC="1")
+    arguments = [f"{name}={value}" for name, value in variables.items()]
+    with Process(*arguments, command=(sys.executable, "-c", code), variables={}) as command:
+        ended = command.end()
+
+    assert ended.code == 0
+    assert ended.stdout.endswith("}\n\n")
 
 
 @pytest.mark.parametrize("name", ["CONNECTOR_ID", "FIVETRAN_CONNECTOR_ID"])
@@ -272,19 +400,22 @@ def test_demo_ends_as_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     log = [json.loads(line) for line in told.err.splitlines() if line.startswith("{")]
     assert (code, json.loads(told.out)["verdict"]) == (0, "paused")
     assert log[0]["CONNECTOR_ID"] == "speak_inexpensive"
-    assert told.err.endswith("the job ended as this scenario says: paused, exit code 7\n")
+    assert "\nexpected end: paused, exit code 7\n" in told.err
+    assert told.err.splitlines()[-1].startswith("{")
 
 
 @pytest.mark.usefixtures("no_waiting")
 def test_demo_leaves_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """`demo` leaves results where CI's go, and says how to replay the journal among them; the run repeats."""
+    """`demo` leaves results where CI's go, and says before how to replay the journal among them; the run repeats."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["bin/fivetran orchestrator"])
 
     main(["demo", "--scenario", "paused"], {})
 
     command, file = "'bin/fivetran orchestrator'", "dataops/report/fivetran/journal.jsonl"
-    assert f"\n  {command} replay {file}\n  {command} debug --replay {file}\n" in capsys.readouterr().err
+    head = capsys.readouterr().err.partition("\n\n")[0]
+    assert f"\nafterwards, to replay the run: {command} replay {file}\n" in head
+    assert head.endswith(f"\nor to step through it: {command} debug --replay {file}")
     assert main(["replay", "dataops/report/fivetran/journal.jsonl"], {}) == 0
     assert {"journal.jsonl", "result.json", "index.html"} < {path.name for path in tmp_path.glob("**/*")}
 
@@ -304,6 +435,44 @@ def test_demo_without_a_journal(
 
 
 @pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize(("action", "code"), [("STATUS", 0), ("test", 0), ("force-resync", 0), ("START", 0)])
+def test_demo_of_an_action(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, action: str, code: int
+) -> None:
+    """`demo ACTION` runs that action, without a variable of the user's."""
+    monkeypatch.chdir(tmp_path)
+
+    ended = main(["demo", action, "--json"], {"FIVETRAN_LOG_FORMAT": "json"})
+
+    log = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    assert (ended, log[0]["FIVETRAN_ACTION"]) == (code, action.upper().replace("-", "_"))
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_demo_of_an_action_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Of an action that the scenario says nothing about, `demo` ends with the job's own exit code."""
+    monkeypatch.chdir(tmp_path)
+
+    code = main(["demo", "TEST", "--scenario", "wrong_key"], {})
+
+    assert code == 3
+    assert "expected end" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_demo_without_the_debugger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Where the debugger's extra is not installed, `demo` does not recommend it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rehearsal, "find_spec", lambda name: None if name == "rich" else name)
+
+    main(["demo", "--scenario", "paused"], {})
+
+    told = capsys.readouterr().err
+    assert " replay dataops/" in told
+    assert " debug " not in told
+
+
+@pytest.mark.usefixtures("no_waiting")
 def test_demo_that_ends_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """`demo` ends with 70 when the job ended otherwise than the scenario says."""
     monkeypatch.chdir(tmp_path)
@@ -313,7 +482,7 @@ def test_demo_that_ends_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     code = main(["demo", "--scenario", str(file)], {})
 
     assert code == 70
-    assert "ended as succeeded, exit code 0; the scenario says sync_failed, exit code 1" in capsys.readouterr().err
+    assert "ended as succeeded, exit code 0; this scenario expects sync_failed, exit code 1" in capsys.readouterr().err
 
 
 def test_demo_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
@@ -330,7 +499,7 @@ def test_demo_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     code = main(["demo"], {})
 
     assert code == 130
-    assert "the scenario says" not in capsys.readouterr().err
+    assert "this scenario expects" not in capsys.readouterr().err
 
 
 def test_simulate_serves_until_interrupted(tmp_path: Path, capsys: Capture) -> None:
@@ -351,6 +520,25 @@ def test_simulate_serves_until_interrupted(tmp_path: Path, capsys: Capture) -> N
     assert (ended.code, ended.stdout) == (0, "")
     assert "POST /v1/connections/speak_inexpensive/sync {'force': False} -> 200\n" in ended.stderr
     assert ended.stderr.endswith("ended\n")
+
+
+# --- debug ----------------------------------------------------------------------------------------
+
+
+def test_connection_of_a_simulation(capsys: Capture) -> None:
+    """`debug START mine` is refused against a simulated Fivetran, which has a connection of its own."""
+    code = main(["debug", "START", "mine"], {})
+
+    assert code == 2
+    assert capsys.readouterr().err.startswith("CONNECTOR_ID is for --live only: ")
+
+
+def test_connection_to_debug(capsys: Capture) -> None:
+    """`debug START mine --live` debugs that connection, whatever the variables say."""
+    code = main(["debug", "START", "My Shop", "--live"], {"FIVETRAN_CONNECTOR_ID": "theirs"})
+
+    assert code == 2
+    assert "CONNECTOR_ID: 'My Shop' is not an id: " in capsys.readouterr().err
 
 
 # --- python -m orchestrator ---------------------------------------------------------------------

@@ -230,7 +230,7 @@ def test_unknown_action(capsys: Capture) -> None:
         draw("dance")
 
     assert ended.value.code == 2
-    assert "'dance' is none of FORCE_RESYNC, START, STATUS, TEST" in capsys.readouterr().err
+    assert "unknown action; give FORCE_RESYNC, START, STATUS or TEST\n" in capsys.readouterr().err
 
 
 def test_unsound_chart(tmp_path: Path, capsys: Capture) -> None:

@@ -106,7 +106,7 @@ def test_scenario_with_wrong_variables(debug: Debugger, tmp_path: Path) -> None:
 
     told = debug.refused("START", "--scenario", str(file))
 
-    assert told.startswith("FIVETRAN_TIMEOUT: 'soon' is not a number of seconds")
+    assert told.startswith("FIVETRAN_TIMEOUT: 'soon' is not a duration")
 
 
 def test_chart_of_ones_own(debug: Debugger, tmp_path: Path) -> None:

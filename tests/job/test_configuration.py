@@ -19,6 +19,7 @@ from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Scenario
+from orchestrator.values.formatting import either
 from orchestrator.values.settings import Settings
 
 NOW = 1_700_000_000.0
@@ -230,8 +231,8 @@ def test_settings_know_the_page_and_the_policies() -> None:
 @pytest.mark.parametrize(
     ("name", "given", "problem", "fix"),
     [
-        ("FIVETRAN_ACTION", "", "is not set", "FORCE_RESYNC, START, STATUS, TEST"),
-        ("FIVETRAN_ACTION", "SYNC", "'SYNC' is not an action", "FORCE_RESYNC, START, STATUS, TEST"),
+        ("FIVETRAN_ACTION", "", "is not set", "set it to FORCE_RESYNC, START, STATUS or TEST"),
+        ("FIVETRAN_ACTION", "SYNC", "'SYNC' is not an action", "set it to FORCE_RESYNC, START, STATUS or TEST"),
         ("CONNECTOR_ID", "", "is not set", "Setup tab"),
         ("CONNECTOR_ID", "My Shop", "'My Shop' is not an id", "not its name or address"),
         ("CONNECTOR_ID", "../groups", "'../groups' is not an id", "Setup tab"),
@@ -253,18 +254,36 @@ def test_settings_know_the_page_and_the_policies() -> None:
         ("SCHEMA", "", "is not set", "FORCE_RESYNC needs SCHEMA and TABLE"),
         ("TABLE", "", "is not set", "FORCE_RESYNC needs SCHEMA and TABLE"),
         ("TABLE", "a\x1b[31mb", r"'a\x1b[31mb' has control characters", "the plain name"),
-        ("FIVETRAN_TIMEOUT", "5 min", "'5 min' is not a number of seconds", "such as 300"),
-        ("FIVETRAN_TIMEOUT", "0", "'0' is not a number of seconds from 1", "such as 300"),
-        ("FIVETRAN_TIMEOUT", "1e300", "'1e300' is not a number of seconds", "such as 300"),
-        ("FIVETRAN_POLL_INTERVAL", "0.09", "'0.09' is not a number of seconds from 0.1", "such as 10"),
-        ("FIVETRAN_POLL_INTERVAL", "-1", "'-1' is not a number of seconds", "such as 10"),
-        ("FIVETRAN_HTTP_TIMEOUT", "nan", "'nan' is not a number of seconds", "such as 30"),
-        ("FIVETRAN_HTTP_TIMEOUT", "inf", "'inf' is not a number of seconds", "such as 30"),
+        ("FIVETRAN_ACTION", "strat", "'strat' is not an action", "did you mean START? Set it to FORCE_RESYNC, "),
+        ("FIVETRAN_ACTION", "resync", "'resync' is not an action", "did you mean FORCE_RESYNC? Set it to "),
+        (
+            "FIVETRAN_TIMEOUT",
+            "5 parsecs",
+            "'5 parsecs' is not a duration",
+            "give seconds, such as 300, or a duration, ",
+        ),
+        ("FIVETRAN_TIMEOUT", "1h30", "'1h30' is not a duration", "such as 90s, 5m or 1h30m"),
+        ("FIVETRAN_TIMEOUT", "0", "'0' is not between 1 s and 366 d", "such as 300"),
+        ("FIVETRAN_TIMEOUT", "0.5s", "'0.5s' is not between 1 s and 366 d", "such as 300"),
+        ("FIVETRAN_TIMEOUT", "367d", "'367d' is not between 1 s and 366 d", "such as 300"),
+        ("FIVETRAN_TIMEOUT", "1e300", "'1e300' is not between 1 s and 366 d", "such as 300"),
+        ("FIVETRAN_POLL_INTERVAL", "0.09", "'0.09' is not between 0.1 s and 366 d", "such as 10"),
+        ("FIVETRAN_POLL_INTERVAL", "-1", "'-1' is not between 0.1 s", "such as 10"),
+        ("FIVETRAN_HTTP_TIMEOUT", "nan", "'nan' is not between", "such as 30"),
+        ("FIVETRAN_HTTP_TIMEOUT", "inf", "'inf' is not between", "such as 30"),
         ("FIVETRAN_RETRY_LIMIT", "0", "'0' is not a count", "such as 8"),
         ("FIVETRAN_RETRY_LIMIT", "1.5", "'1.5' is not a count", "a whole number from 1"),
         ("FIVETRAN_ON_RUNNING", "attach", "'attach' is not a valid choice for", "wait or fail"),
         ("FIVETRAN_ON_RESCHEDULE", "ignore", "'ignore' is not a valid choice for", "wait or fail"),
-        ("FIVETRAN_EVIDENCE", "true", "'true' is not one of its values", "1 or red or 0"),
+        (
+            "FIVETRAN_ON_RUNNING",
+            "weit",
+            "'weit' is not a valid choice for",
+            "did you mean wait? Set it to wait or fail",
+        ),
+        ("FIVETRAN_EVIDENCE", "true", "'true' is not one of its values", "set it to 1, red or 0"),
+        ("FIVETRAN_EVIDENCE", "rad", "'rad' is not one of its values", "did you mean red? Set it to 1, red or 0"),
+        ("FIVETRAN_LOG_FORMAT", "jason", "'jason' is not one of its values", "did you mean json?"),
         ("FIVETRAN_JOURNAL", "yes", "'yes' is not one of its values", "1 or 0"),
         ("FIVETRAN_LOG_FORMAT", "xml", "'xml' is not one of its values", "console or json"),
         ("FIVETRAN_API_URL", "api.fivetran.com", "'api.fivetran.com' is not an address", "https://api.fivetran.com"),
@@ -482,7 +501,7 @@ def test_policy_has_the_values_that_the_chart_has_edges_for(action: str, policy:
 
     if edges and value not in edges:
         [line] = refusal(action, **given).errors
-        assert line.endswith(f"set it to {' or '.join(edges)}")
+        assert line.endswith(f"set it to {either(edges)}")
     else:
         policies = dict(read(action, **given).settings.policies)
         assert policies.get(policy) == (value if edges else None)
@@ -578,7 +597,35 @@ def test_misspelt_variable_is_warned_about(misspelt: str, meant: str) -> None:
     """A variable that nearly has the name of one is pointed out, without its value."""
     warnings = read(**{misspelt: "hunter2"}).warnings
 
-    assert (f"{misspelt} is not a variable of this job: did you mean {meant}?",) == warnings
+    assert (f"unknown variable {misspelt}. Did you mean {meant}?",) == warnings
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("FIVETRAN_TIMEOUT", 5400), ("FIVETRAN_POLL_INTERVAL", 2.5), ("FIVETRAN_HTTP_TIMEOUT", 90)]
+)
+def test_duration_has_units(name: str, seconds: float) -> None:
+    """Every variable that takes a duration takes it as seconds and with units."""
+    setting = name.removeprefix("FIVETRAN_").lower()
+
+    assert getattr(read(**{name: f"{seconds}"}).settings, setting) == seconds
+    assert getattr(read(**{name: f" {seconds / 60} Min "}).settings, setting) == seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("CONECTOR_ID", "speak_inexpensive", "CONNECTOR_ID: is not set, but CONECTOR_ID is: set it to the id "),
+        ("CONNECTION_ID", "speak_inexpensive", "CONNECTOR_ID: is not set, but CONNECTION_ID is: "),
+        ("CONECTOR_ID", " ", "CONNECTOR_ID: is not set: "),
+        ("SELECTOR_ID", "1", "CONNECTOR_ID: is not set: "),
+    ],
+)
+def test_misspelt_connector_id_is_pointed_out(name: str, value: str, problem: str) -> None:
+    """Where CONNECTOR_ID is missing, a variable that nearly has its name is pointed out, without its value."""
+    [line] = refusal(CONNECTOR_ID="", **{name: value}).errors
+
+    assert line.startswith(problem)
+    assert "speak_inexpensive" not in line.partition("set it to")[0]
 
 
 @pytest.mark.parametrize("name", ["FIVETRAN_ACCOUNT", "TIMEOUT", "PATH"])
@@ -591,7 +638,7 @@ def test_warnings_come_with_the_errors(simulate: Simulate) -> None:
     """A job that is refused tells its warnings too."""
     played = simulate().play(FIVETRAN_TIMEOUT="", FIVETRAN_TIME_OUT="9", FIVETRAN_UNPAUSE="false", CONNECTOR_ID="")
 
-    assert "did you mean FIVETRAN_TIMEOUT?" in played.stderr
+    assert "Did you mean FIVETRAN_TIMEOUT?" in played.stderr
     assert "FIVETRAN_UNPAUSE is 'false'" in played.stderr
     assert (played.code, played.requests) == (2, [])
 

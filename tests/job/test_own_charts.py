@@ -195,7 +195,7 @@ def test_policies_are_the_charts(simulate: Simulate, tmp_path: Path) -> None:
     played = job.play("START", FIVETRAN_CHART=path, FIVETRAN_ON_RUNNING="leave_it")
 
     assert (played.code, played.requests) == (7, ["get"])
-    assert "set it to wait or leave_it or restart or fail" in refused(job, path, FIVETRAN_ON_RUNNING="attach").stderr
+    assert "set it to wait, leave_it, restart or fail" in refused(job, path, FIVETRAN_ON_RUNNING="attach").stderr
 
 
 def test_verdict_without_words_of_its_own(simulate: Simulate, tmp_path: Path) -> None:

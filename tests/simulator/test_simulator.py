@@ -97,7 +97,7 @@ class Caller:
     ("text", "problem"),
     [
         ("title = ", "scenario bad: Invalid value (at end of document)"),
-        ("titel = ''", "scenario bad: unknown key 'titel'; known: "),
+        ("titel = ''", "scenario bad: unknown key 'titel'; did you mean title?"),
         ("title = 5", "scenario bad: title: 5 is not a text"),
         ("exit_code = true", "scenario bad: exit_code: True is not a whole number"),
         ("exists = 1", "scenario bad: exists: 1 is not true or false"),
@@ -112,7 +112,7 @@ class Caller:
         ("syncs = [5]", "scenario bad: syncs: 5 is not a table"),
         ("[syncs]", "scenario bad: syncs: write [[syncs]] above each"),
         ("[faults]", "scenario bad: faults: write [[faults]] above each"),
-        ("[[syncs]]\nlast = 5", "scenario bad: syncs: unknown key 'last'; known: "),
+        ("[[syncs]]\nlast = 5", "scenario bad: syncs: unknown key 'last'; did you mean lasts?"),
         ("[[syncs]]\nfails_inside = 'a'", "scenario bad: syncs: fails_inside: 'a' is not a number"),
         ("[[syncs]]\nends = 'well'", "scenario bad: ends: 'well' is none of succeeds, "),
         ("[running]\nends = 'well'", "scenario bad: ends: 'well' is none of succeeds, "),
@@ -139,9 +139,9 @@ def test_malformed_scenario(text: str, problem: str) -> None:
 def test_unknown_scenario() -> None:
     """A name that no scenario has is answered with those that there are."""
     with pytest.raises(ScenarioError) as refused:
-        load_scenario("suceeds")
+        load_scenario("zebra")
 
-    assert str(refused.value) == f"no scenario is called 'suceeds'; there are: {', '.join(names())}"
+    assert str(refused.value) == f"no scenario is called 'zebra'; there are: {', '.join(names())}"
 
 
 def test_scenario_from_a_file(tmp_path: Path) -> None:
