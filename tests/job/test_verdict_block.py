@@ -16,7 +16,7 @@ from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.values.events import Event
 
-PLAIN = {"NO_COLOR": "1"}
+PLAIN: dict[str, Any] = {"NO_COLOR": "1"}
 FORBIDDEN = Fault(on="get", status=403, code="Forbidden", message="Ask your administrator", times=9)
 UNREACHABLE = Fault(on="get", status=502, times=0)
 FAILS = SyncPlan(ends="fails", reason="The source database refused the connection")
@@ -27,7 +27,7 @@ TESTS = (
 )
 
 # Scenario, action, variables; then: the outcome, why, what is running, what to do.
-ENDINGS: dict[str, tuple[Scenario, str, dict[str, str], tuple[str, str, str, str]]] = {
+ENDINGS: dict[str, tuple[Scenario, str, dict[str, Any], tuple[str, str, str, str]]] = {
     "succeeded": (Scenario(), "START", {}, ("OK", "the sync succeeded after 1 min", "", "")),
     "failed": (
         Scenario(syncs=(FAILS,)),
@@ -139,8 +139,8 @@ def test_two_lines_answer_all_four_questions(
     simulate: Simulate,
     scenario: Scenario,
     action: str,
-    more: dict[str, str],
-    where: dict[str, str],
+    more: dict[str, Any],
+    where: dict[str, Any],
     expected: tuple[str, str, str, str],
 ) -> None:
     """Did it sync, if not why, is something still running, what now: the last block's first two lines say it."""
@@ -233,7 +233,7 @@ LEFT = {
 
 @pytest.mark.parametrize(("scenario", "action", "more", "warns"), LEFT.values(), ids=LEFT)
 def test_schedule_that_was_left_manual_is_a_warning(
-    simulate: Simulate, scenario: Scenario, action: str, more: dict[str, str], *, warns: bool
+    simulate: Simulate, scenario: Scenario, action: str, more: dict[str, Any], *, warns: bool
 ) -> None:
     """A schedule that this run switched and left so without a green sync is a warning: nothing syncs by itself now."""
     lines = block(simulate(scenario).play(action, **more, **PLAIN).stderr)
