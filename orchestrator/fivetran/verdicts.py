@@ -18,10 +18,11 @@ from orchestrator.fivetran.effects.situation import (
     schedule_to_switch_late,
     still_running,
     triggered,
+    why_stale,
 )
 from orchestrator.values.events import Event
 from orchestrator.values.facts import Facts
-from orchestrator.values.formatting import duration, few, listed
+from orchestrator.values.formatting import duration, few, iso, listed
 from orchestrator.values.settings import Settings
 
 __all__ = ["HEADLINES", "Action", "Explanation", "explain"]
@@ -65,6 +66,7 @@ HEADLINES: dict[str, str] = {
     Event.SYNC_FAILED: "the sync failed",
     Event.CANCELLED: "the sync was cancelled: it ended with neither a success nor a failure",
     Event.SHOWN: "the connection was read",
+    Event.STALE: "the connection's data is stale",
     Event.PASSED: "the setup tests passed",
     Event.TESTS_FAILED: "setup tests failed",
     Event.REFUSED: "Fivetran refused the request: the API key",
@@ -179,6 +181,9 @@ class _End:
             yield "Fivetran's API gives no reason; the connection's page has the sync's log"
         if verdict in _PUT_OFF:
             yield f"rescheduled for {facts.waited_for or 'a time that Fivetran does not say'}"
+        if verdict == Event.STALE:
+            yield why_stale(self.settings, facts)
+            yield from self.why_no_success()
         if verdict == Event.UNCONFIRMED:
             yield f"{facts.lost} trigger{'' if facts.lost == 1 else 's'} had no answer"
         if verdict == Event.TIMED_OUT:
@@ -188,6 +193,16 @@ class _End:
                     f"Fivetran accepted the sync, but nothing of it was seen in {facts.not_started_for:.0f} s: "
                     "it is queued (with integrated or smart transformations a sync waits for them), or was dropped"
                 )
+
+    def why_no_success(self) -> Iterator[str]:
+        """What keeps a connection from a fresh success, as far as its document shows it."""
+        if documents.sync_state(self.document) == "paused":
+            yield "it is paused: it does not sync until it is un-paused"
+        elif documents.schedule_type(self.document) == documents.MANUAL:
+            yield "its schedule is manual: only a job starts syncs"
+        failed, succeeded = (documents.parse_time(self.document.get(f"{how}_at")) for how in ("failed", "succeeded"))
+        if failed is not None and failed > (succeeded or 0.0):
+            yield f"its last sync failed ({iso(failed)})"
 
     def other_reasons(self) -> Iterator[str]:
         for test in self.facts.setup_tests or ():
@@ -218,6 +233,8 @@ class _End:
                 if manual
                 else "the sync is waiting; Fivetran will resume it by itself"
             )
+        elif running is False and self.verdict == Event.STALE:
+            yield "no sync is running"
         elif running is False and self.verdict not in {self.chart.green, Event.TESTS_FAILED}:
             yield "no sync of this run is running"
 
@@ -331,6 +348,16 @@ class _End:
         if self.verdict == Event.BROKEN and self.policies.get("on_broken") == "fail":
             yield "if only its last sync failed, a sync may clear it: start the job again with FIVETRAN_ON_BROKEN=sync"
 
+    def about_age(self) -> Iterator[str]:
+        if documents.setup_state(self.document) in {"incomplete", "broken"}:
+            yield from self.about_setup()
+        elif self.running:
+            yield "wait for the sync that is running: FIVETRAN_ACTION=START with FIVETRAN_ON_RUNNING=attach does"
+        else:
+            paused = documents.sync_state(self.document) == "paused"
+            yield f"start a sync: FIVETRAN_ACTION=START{' with FIVETRAN_UNPAUSE=1' if paused else ''}"
+        yield f"look at its syncs and their logs on its page: {self.settings.page}"
+
     def about_doubt(self) -> Iterator[str]:
         resync = f"a re-sync of the {self.several('table', 'tables')}"
         what = resync if self.resyncs else "the sync that the job asked for"
@@ -382,6 +409,7 @@ _ADVICE: dict[str, Callable[[_End], Iterator[str]]] = {
     Event.SYNC_FAILED: _End.about_log,
     Event.CANCELLED: _End.about_log,
     Event.TESTS_FAILED: _End.about_setup,
+    Event.STALE: _End.about_age,
     Event.REFUSED: _End.about_key,
     Event.NOT_FOUND: _End.about_names,
     Event.REJECTED: _End.about_request,

@@ -11,6 +11,7 @@ __all__ = ["LEAST_SECONDS", "MOST_SECONDS", "Inputs", "is_unresolved"]
 
 LEAST_SECONDS = 0.1
 MOST_SECONDS = 31_622_400.0  # a leap year; the system's timers overflow somewhere above
+A_DAY = "86400"  # an example for what has no default
 
 _REFERENCE = re.compile(r"\$\w+|%\w+%")
 _VAULT_REFERENCE = re.compile(r"DATAOPS_VAULT\(([^)]+)\)")
@@ -89,13 +90,13 @@ class Inputs:
 
     def seconds(self, name: str, least: float = LEAST_SECONDS) -> float:
         """A number of seconds, from the least that it may be."""
-        text = self.value(name)
+        text, example = self.value(name), VARIABLES[name].default or A_DAY
         with suppress(ValueError):
             if least <= float(text) <= MOST_SECONDS:  # NaN is not
                 return float(text)
         problem = f"{self.quoted(name, text)} is not a number of seconds from {least:g} to {MOST_SECONDS:.0f}"
-        self.error(name, problem, f"give one, such as {VARIABLES[name].default}")
-        return float(VARIABLES[name].default)
+        self.error(name, problem, f"give one, such as {example}")
+        return float(example)
 
     def count(self, name: str) -> int:
         """A whole number from 1."""

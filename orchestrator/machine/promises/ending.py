@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from orchestrator.fivetran.effects import EFFECTS, Tag, Writing
+from orchestrator.fivetran.effects import EFFECTS, Tag, Writing, tagged
 from orchestrator.machine.chart import Kind
 from orchestrator.machine.promises.paths import Edge, Place, Promise
 from orchestrator.values.events import SIGNALS, Event
@@ -32,6 +32,12 @@ def _is_late(edge: Edge) -> bool:
     if source.changes or source.behind:
         return event in {Event.TIMED_OUT, Event.GAVE_UP}
     return event not in SIGNALS and edge.leads_on
+
+
+def _is_green_unjudged(age: str, edge: Edge) -> bool:
+    chart, judges = edge.target.chart, tagged({Tag.JUDGES_AGE})
+    has_judge = any(state.operand in judges for state in chart.states.values())
+    return has_judge and edge.target.state.exit == 0 and age != chart.green
 
 
 ENDING = (
@@ -70,6 +76,12 @@ ENDING = (
         "green is earned",
         "Exit code 0 has one verdict: that what the action is for has been done.",
         along=lambda _, edge: edge.target.state.exit == 0 and edge.event != edge.target.chart.green,
+    ),
+    Promise(
+        "what is stale is not green",
+        "Where a chart judges how old the last success is, exit code 0 is what that judgement said last.",
+        after=lambda age, edge: (edge.event if edge.done(Tag.JUDGES_AGE) else age,),
+        along=_is_green_unjudged,
     ),
 )
 
