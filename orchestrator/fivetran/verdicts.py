@@ -352,11 +352,12 @@ class _End:
         if documents.setup_state(self.document) in {"incomplete", "broken"}:
             yield from self.about_setup()
         elif self.running:
-            yield "wait for the sync that is running: FIVETRAN_ACTION=START with FIVETRAN_ON_RUNNING=attach does"
+            how = "FIVETRAN_ACTION=START and FIVETRAN_ON_RUNNING=attach"
+            yield f"to wait for the running sync, start a job with {how}"
         else:
             paused = documents.sync_state(self.document) == "paused"
-            yield f"start a sync: FIVETRAN_ACTION=START{' with FIVETRAN_UNPAUSE=1' if paused else ''}"
-        yield f"look at its syncs and their logs on its page: {self.settings.page}"
+            yield f"start a sync with FIVETRAN_ACTION=START{' and FIVETRAN_UNPAUSE=1' if paused else ''}"
+        yield f"check its latest syncs on its page: {self.settings.page}"
 
     def about_doubt(self) -> Iterator[str]:
         resync = f"a re-sync of the {self.several('table', 'tables')}"

@@ -191,16 +191,16 @@ def _max_age(inputs: Inputs, chart: Chart | None) -> float | None:
     name = "FIVETRAN_MAX_AGE"
     if chart is None:
         return None
-    judged = _judges_age(chart)
-    lacking = not judged and bool(inputs.value("FIVETRAN_CHART")) and _judges_age(load(chart.action))
-    if not (judged or lacking) or not inputs.value(name):
+    checked = _checks_age(chart)
+    lacking = not checked and bool(inputs.value("FIVETRAN_CHART")) and _checks_age(load(chart.action))
+    if not (checked or lacking) or not inputs.value(name):
         return None
     if lacking:  # passed over, it would be green whatever the age
         inputs.error(name, "FIVETRAN_CHART has no edge for `stale`", f"draw it as `diagram {chart.action}` shows it")
     return inputs.seconds(name)
 
 
-def _judges_age(chart: Chart) -> bool:
+def _checks_age(chart: Chart) -> bool:
     return Event.STALE in chart.values("verdict")
 
 

@@ -56,6 +56,7 @@ class Result:
         headline: What happened, in one line.
         reasons: Why, in Fivetran's words where it has any.
         advice: What to do now.
+        notes: What else there is to know: the warnings of the log.
         still_running: Whether a sync is running on the connection now; None where that is not known.
         succeeded_at: When the connection last succeeded; None where it never did, or that is not known.
         failed_at: When it last failed, likewise.
@@ -72,6 +73,7 @@ class Result:
     headline: str
     reasons: tuple[str, ...]
     advice: tuple[str, ...]
+    notes: tuple[str, ...]
     still_running: bool | None
     succeeded_at: datetime | None
     failed_at: datetime | None
@@ -83,6 +85,7 @@ class Result:
         said = [f"{self.action} {self.connector_id}: {self.headline} ({self.verdict}, exit code {self.exit_code})"]
         said += [f"  why: {reason}" for reason in self.reasons]
         said += [f"  now: {step}" for step in self.advice]
+        said += [f"  note: {note}" for note in self.notes]
         return "\n".join(said)
 
     def raise_for_verdict(self) -> Self:
@@ -143,8 +146,8 @@ def run(  # noqa: PLR0913  # an argument for each variable
         table: FORCE_RESYNC: the table, likewise.
         tables: FORCE_RESYNC of several: tables by schema, or "SCHEMA.TABLE", one a line.
         keep_schedule: Leave the connection's schedule alone; otherwise it is switched to manual.
-        max_age: STATUS: not `ok` if the last success is older than so many seconds, or there is none; any will do
-            when None.
+        max_age: STATUS: not `ok` if the last success is older than this many seconds, or there is none; any
+            will do when None.
         timeout: Seconds for the whole run.
         poll_interval: Seconds between two looks at the sync.
         http_timeout: Seconds for one request.
@@ -240,6 +243,7 @@ def _result(document: Document, connection: Document | None) -> Result:
         **{name: document[name] for name in same},
         reasons=tuple(document["reasons"]),
         advice=tuple(document["advice"]),
+        notes=tuple(document["notes"]),
         succeeded_at=_moment(document["succeeded_at"]),
         failed_at=_moment(document["failed_at"]),
         connection=connection,

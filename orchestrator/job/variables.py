@@ -61,9 +61,7 @@ VARIABLES: dict[str, Variable] = {
         ),
         Variable("FIVETRAN_DONT_DISABLE_SYNC", "leave the connection's schedule alone", any_value=True),
         Variable("FIVETRAN_TIMEOUT", "seconds for the whole run", "300"),
-        Variable(
-            "FIVETRAN_MAX_AGE", "STATUS fails if the last success is older than so many seconds, or there is none"
-        ),
+        Variable("FIVETRAN_MAX_AGE", "STATUS fails if the last success is older than this (seconds), or there is none"),
         Variable("FIVETRAN_POLL_INTERVAL", "seconds between two looks at the sync", "10"),
         Variable("FIVETRAN_HTTP_TIMEOUT", "seconds for one request", "30"),
         Variable("FIVETRAN_RETRY_LIMIT", "transient failures in a row before giving up (none after the trigger)", "8"),

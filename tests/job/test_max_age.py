@@ -49,13 +49,13 @@ def judged(known: Facts, settings: Settings = SETTINGS) -> tuple[str, str]:
         (facts(), OLD),
         (facts(succeeded_at=None), "it has never succeeded"),
         (facts(succeeded_at="null"), "it has never succeeded"),
-        (facts(succeeded_at="yesterday"), "when it last succeeded is not known: succeeded_at is 'yesterday'"),
-        (facts(succeeded_at={"at": 1}), "when it last succeeded is not known: succeeded_at is {'at': 1}"),
-        (facts(succeeded_at=""), "when it last succeeded is not known: succeeded_at is missing"),
-        (Facts(), "when it last succeeded is not known: succeeded_at is missing"),
+        (facts(succeeded_at="yesterday"), "its last success is unknown: succeeded_at is 'yesterday'"),
+        (facts(succeeded_at={"at": 1}), "its last success is unknown: succeeded_at is {'at': 1}"),
+        (facts(succeeded_at=""), "its last success is unknown: succeeded_at is missing"),
+        (Facts(), "its last success is unknown: succeeded_at is missing"),
         (
             facts().but(dated=False),
-            f"how long ago its last success ({AGO_52_H}) was is not known: Fivetran's answer had no Date header",
+            f"the age of its last success ({AGO_52_H}) is unknown: Fivetran's answer had no Date header",
         ),
     ],
 )
@@ -67,7 +67,7 @@ def test_what_is_stale(known: Facts, rule: str) -> None:
 @pytest.mark.parametrize("succeeded_at", ["2027-01-13T20:00:00Z", "2027-01-15T07:59:59.9Z", "2027-01-15T08:00:01Z"])
 def test_what_is_fresh(succeeded_at: str) -> None:
     """A success exactly as old as is allowed is fresh, and so is one that a clock ahead has dated in the future."""
-    assert judged(facts(succeeded_at=succeeded_at)) == ("shown", "its last success is not older than 1 d 12 h")
+    assert judged(facts(succeeded_at=succeeded_at)) == ("shown", "its last success is at most 1 d 12 h old")
 
 
 def test_without_the_variable_nothing_is_judged() -> None:
@@ -80,32 +80,32 @@ def test_without_the_variable_nothing_is_judged() -> None:
 @pytest.mark.parametrize(
     ("more", "reasons", "advice"),
     [
-        ({}, [OLD], "start a sync: FIVETRAN_ACTION=START"),
+        ({}, [OLD], "start a sync with FIVETRAN_ACTION=START"),
         (
             {"schedule_type": "manual"},
             [OLD, "its schedule is manual: only a job starts syncs"],
-            "start a sync: FIVETRAN_ACTION=START",
+            "start a sync with FIVETRAN_ACTION=START",
         ),
         (
             {"paused": True, "schedule_type": "manual"},
             [OLD, "it is paused: it does not sync until it is un-paused"],
-            "start a sync: FIVETRAN_ACTION=START with FIVETRAN_UNPAUSE=1",
+            "start a sync with FIVETRAN_ACTION=START and FIVETRAN_UNPAUSE=1",
         ),
         (
             {"failed_at": "2027-01-14T04:00:00Z"},
             [OLD, "its last sync failed (2027-01-14T04:00:00.000Z)"],
-            "start a sync: FIVETRAN_ACTION=START",
+            "start a sync with FIVETRAN_ACTION=START",
         ),
-        ({"failed_at": "2027-01-12T04:00:00Z"}, [OLD], "start a sync: FIVETRAN_ACTION=START"),
+        ({"failed_at": "2027-01-12T04:00:00Z"}, [OLD], "start a sync with FIVETRAN_ACTION=START"),
         (
             {"succeeded_at": None, "failed_at": "2027-01-12T04:00:00Z"},
             ["it has never succeeded", "its last sync failed (2027-01-12T04:00:00.000Z)"],
-            "start a sync: FIVETRAN_ACTION=START",
+            "start a sync with FIVETRAN_ACTION=START",
         ),
         (
             {"status": {"sync_state": "syncing"}},
             [OLD],
-            "wait for the sync that is running: FIVETRAN_ACTION=START with FIVETRAN_ON_RUNNING=attach does",
+            "to wait for the running sync, start a job with FIVETRAN_ACTION=START and FIVETRAN_ON_RUNNING=attach",
         ),
         (
             {"status": {"sync_state": "scheduled", "setup_state": "broken"}},
@@ -118,7 +118,7 @@ def test_red_says_why_and_what_now(more: Mapping[str, Any], reasons: list[str], 
     """A stale connection's verdict has the age, what keeps it from syncing, and the way to a sync."""
     told = explain(SETTINGS, facts(**more).but(verdict="stale"), load("STATUS"))
 
-    page = "look at its syncs and their logs on its page: https://fivetran.com/dashboard/connections/speak_inexpensive"
+    page = "check its latest syncs on its page: https://fivetran.com/dashboard/connections/speak_inexpensive"
     assert (told.headline, [*told.reasons]) == ("the connection's data is stale", reasons)
     assert (told.advice[0], told.advice[-1]) == (advice, page)
 

@@ -99,6 +99,16 @@ def test_connection_that_was_never_read(start: Start) -> None:
     assert (result.connection, result.succeeded_at, result.failed_at) == (None, None, None)
 
 
+def test_warnings_are_notes(start: Start) -> None:
+    """What the job's log would warn of is in the result, and in its text."""
+    _, call = start("paused")
+
+    result = call("STATUS", CONNECTOR)
+
+    note = "the connection is paused: it will not sync until it is un-paused"
+    assert (result.ok, note in result.notes, f"  note: {note}" in str(result).splitlines()) == (True, True, True)
+
+
 def test_setup_tests_are_in_the_document(start: Start) -> None:
     """What TEST found is in the document, as result.json has it."""
     _, call = start(Scenario(setup_tests=({"title": "Login", "status": "FAILED", "message": "no"},)))

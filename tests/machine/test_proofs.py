@@ -105,7 +105,7 @@ SEEDS = {
         (('edges.busy        = "unable_to_sync"', 'edges.busy        = "done"'),),
         f"{DOWN_TO_BASELINE} --busy--> considering_running --fail--> {UP_TO_SYNC} {UP_TO_REPORT} --busy--> done",
     ),
-    "what is stale is not green": Seed(
+    "stale is never green": Seed(
         "STATUS",
         (
             ('edges.no  = "showing"', 'edges.no  = "hurrying"'),
@@ -445,7 +445,7 @@ def test_without_asking_only_the_known_is_weighed(name: str) -> None:
     weighed = {
         *({Tag.TAKES_BASELINE} if facts.baseline else ()),
         *({Tag.JUDGES} if Event.SYNC_FAILED in effect.outcomes else ()),
-        *({Tag.JUDGES_AGE} if Event.STALE in effect.outcomes else ()),
+        *({Tag.CHECKS_AGE} if Event.STALE in effect.outcomes else ()),
     }
 
     assert effect.tags == weighed
@@ -555,7 +555,7 @@ def test_schedule_is_never_changed_while_a_sync_runs(choice: str, settings: Sett
 
 @pytest.mark.parametrize("choice", ["schedule_to_switch", "restore_schedule", "late_switch"])
 @given(settings=TOLD, facts=KNOWN, state=st.sampled_from(("scheduled", "syncing", "paused")))
-def test_schedule_is_never_changed_where_its_age_is_judged(
+def test_schedule_is_never_changed_where_the_age_is_checked(
     choice: str, settings: Settings, facts: Facts, state: str
 ) -> None:
     """With FIVETRAN_MAX_AGE no choice lets the schedule be changed: on a manual one the data would become stale."""

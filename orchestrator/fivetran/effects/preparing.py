@@ -116,14 +116,14 @@ def show_connection(settings: Settings, facts: Facts) -> Outcome[Literal[Event.S
     return Outcome(Event.SHOWN, facts.but(warnings=facts.warned(*notes, *documents.problems(document))))
 
 
-@pure(Tag.JUDGES_AGE)
+@pure(Tag.CHECKS_AGE)
 def check_age(settings: Settings, facts: Facts) -> Outcome[Literal[Event.SHOWN, Event.STALE]]:
     """FIVETRAN_MAX_AGE, where it is set: is the last success recent enough, by Fivetran's own clock?"""
     if settings.max_age is None:
         return Outcome(Event.SHOWN, facts, "FIVETRAN_MAX_AGE is not set")
     if why := why_stale(settings, facts):
         return Outcome(Event.STALE, facts, why)
-    return Outcome(Event.SHOWN, facts, f"its last success is not older than {duration(settings.max_age)}")
+    return Outcome(Event.SHOWN, facts, f"its last success is at most {duration(settings.max_age)} old")
 
 
 _post_test = asking("POST", "/test", "run the setup tests", body={}, patient=True)

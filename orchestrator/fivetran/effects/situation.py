@@ -120,7 +120,7 @@ def left_alone(settings: Settings, facts: Facts) -> Iterator[str]:
 
 
 def why_stale(settings: Settings, facts: Facts) -> str:
-    """Why the data is not as fresh as FIVETRAN_MAX_AGE asks; "" where it is, or where nobody asks."""
+    """Why the data is not as fresh as FIVETRAN_MAX_AGE requires; "" where it is, or where that is not set."""
     document, now = facts.connection or {}, facts.connection_date
     said = document.get("succeeded_at", "")
     if settings.max_age is None:
@@ -130,9 +130,9 @@ def why_stale(settings: Settings, facts: Facts) -> str:
     succeeded = documents.parse_time(said)
     if succeeded is None:
         what = clipped(repr(said), documents.LONGEST_VALUE, whole_words=True) if said else "missing"
-        return f"when it last succeeded is not known: succeeded_at is {what}"
+        return f"its last success is unknown: succeeded_at is {what}"
     if now is None or not facts.dated:
-        return f"how long ago its last success ({said}) was is not known: Fivetran's answer had no Date header"
+        return f"the age of its last success ({said}) is unknown: Fivetran's answer had no Date header"
     age = now - succeeded
     if age <= settings.max_age:
         return ""

@@ -34,10 +34,10 @@ def _is_late(edge: Edge) -> bool:
     return event not in SIGNALS and edge.leads_on
 
 
-def _is_green_unjudged(age: str, edge: Edge) -> bool:
-    chart, judges = edge.target.chart, tagged({Tag.JUDGES_AGE})
-    has_judge = any(state.operand in judges for state in chart.states.values())
-    return has_judge and edge.target.state.exit == 0 and age != chart.green
+def _is_green_unchecked(age: str, edge: Edge) -> bool:
+    chart, checks = edge.target.chart, tagged({Tag.CHECKS_AGE})
+    has_check = any(state.operand in checks for state in chart.states.values())
+    return has_check and edge.target.state.exit == 0 and age != chart.green
 
 
 ENDING = (
@@ -78,10 +78,10 @@ ENDING = (
         along=lambda _, edge: edge.target.state.exit == 0 and edge.event != edge.target.chart.green,
     ),
     Promise(
-        "what is stale is not green",
-        "Where a chart judges how old the last success is, exit code 0 is what that judgement said last.",
-        after=lambda age, edge: (edge.event if edge.done(Tag.JUDGES_AGE) else age,),
-        along=_is_green_unjudged,
+        "stale is never green",
+        "Where a chart checks how old the last success is, exit code 0 comes only after that check has said so.",
+        after=lambda age, edge: (edge.event if edge.done(Tag.CHECKS_AGE) else age,),
+        along=_is_green_unchecked,
     ),
 )
 
