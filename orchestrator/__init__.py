@@ -11,6 +11,23 @@ rooms below it (`tests/test_rooms.py` holds this table):
     machine        charts, what runs them, and what every chart promises
     fivetran       what is known about Fivetran: its API, its documents, effects, verdicts
     values         events, requests and answers, facts, settings, clocks: plain values
+
+From Python: `from orchestrator import run` (docs/python.md).
 """
 
+TYPE_CHECKING = False  # as typing's, which would have to be imported
+if TYPE_CHECKING:
+    from orchestrator.job.python_call import ConfigurationError, Result, RunError, run
+
+__all__ = ["ConfigurationError", "Result", "RunError", "__version__", "run"]
+
 __version__ = "0.2.0"
+
+
+def __getattr__(name: str) -> object:
+    """What is there for Python programs, imported when it is asked for: the job has no use for it."""
+    if name in __all__:
+        from orchestrator.job import python_call  # noqa: PLC0415  # not before
+
+        return getattr(python_call, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

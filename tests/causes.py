@@ -346,6 +346,8 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
             return _way(action, "looking_up_warnings")
         case "reporting", "unwritable":
             return replace(way, arm=_unwritable)
+        case "checking_age", "stale":  # the simulated connection's last success was six hours ago
+            return Case(scenario, {"FIVETRAN_MAX_AGE": "3600"})
         case "testing", "tests_failed":
             return Case(replace(scenario, setup_tests=_tests("PASSED", "WARNING", "JOB_FAILED")))
         case _:
@@ -371,6 +373,7 @@ def _ending(action: str, event: str) -> Case:
         "rescheduled": lambda: case(action, "considering_reschedule", "fail"),
         "too_late": lambda: case(action, "awaiting_reschedule", "too_late"),
         "unconfirmed": lambda: _way(action, "giving_up"),
+        "stale": lambda: case(action, "checking_age", "stale"),
     }
     if event in special:
         return special[event]()

@@ -8,6 +8,7 @@ a condition on the truth, and is counted.
 
 from collections.abc import Iterator
 from functools import cached_property
+from math import inf
 from typing import NamedTuple
 
 from playing import Played, Sent
@@ -29,11 +30,13 @@ ORACLES = {
     "late change": "nothing is changed after the deadline, but the schedule where that was asked for",
     "schedule": "the schedule is changed where it may be, while no sync runs, and ends as promised or with a warning",
     "conduct": "nothing is forced, un-paused or triggered unless a variable says so; no PATCH runs setup tests",
+    "freshness": "with FIVETRAN_MAX_AGE, shown and stale say how long ago the last success was; untold times are stale",
     "setup tests": "passed and tests_failed say what Fivetran's tests found",
     "crash": "no run ends in an exception",
 }
 INSTANT = 0.01  # seconds: what takes no longer has not been waited for
 OVERSHOT = 1.0  # seconds
+SIX_HOURS = 21_600.0  # seconds from the last success of a simulated connection to the run
 _BAD = {"fails", "vanishes", "breaks", "pauses", "stopped", "clashed"}
 SKEWED = "Date and the connection's dates run apart"
 REPEATED = "a forced restart was repeated after its answer was lost"
@@ -67,6 +70,8 @@ def judge(played: Played) -> list[Finding]:
             found += [*truth.false_green(), *truth.false_red(), *truth.two_syncs()]
         case "TEST":
             found += truth.setup_tests()
+        case "STATUS":
+            found += truth.freshness()
     return found
 
 
@@ -80,7 +85,8 @@ class _Truth:
         self.posts = [sent for sent in played.sent if sent.operation in {"sync", "resync"}]
         self.looks = [sent for sent in played.sent if sent.operation == "get" and sent.answered]
         self.policy = self.world.variable("FIVETRAN_ON_RUNNING", "wait")
-        self.keeps = bool(self.world.variable("FIVETRAN_DONT_DISABLE_SYNC"))
+        self.age = float(self.world.variable("FIVETRAN_MAX_AGE", "inf")) if self.world.action == "STATUS" else inf
+        self.keeps = bool(self.world.variable("FIVETRAN_DONT_DISABLE_SYNC")) or self.age < inf
         self.restores = bool(self.world.variable("FIVETRAN_RESTORE_SCHEDULE"))
         self.deadline = played.began + float(self.world.variable("FIVETRAN_TIMEOUT", "300"))
 
@@ -417,6 +423,26 @@ class _Truth:
     def _may_restore(self) -> bool:
         """Whether no sync was running at the end: while one is, the schedule is left alone."""
         return not any(_runs(sync, self.ended) for sync in self.syncs)
+
+    def freshness(self) -> Iterator[Finding]:
+        """The verdict is not what the last success says; a second to either side tells nothing."""
+        if self.age == inf or self.played.verdict not in {"shown", "stale"}:
+            return
+        look = self.looks[-1]
+        seen = look.at if look.acts_at is None else look.acts_at
+        ended = [sync for sync in self.syncs if sync.outcome == "succeeds" and sync.ended_at is not None]
+        shown = [sync.ended_at or 0.0 for sync in ended if (sync.shown_at or 0.0) <= seen]
+        if self.scenario.connection.get("succeeded_at") != "null":
+            shown.append(self.played.began - SIX_HOURS)
+        slack = 1 + abs(self.scenario.skew)
+        youngest = seen - max(shown, default=-inf) - slack
+        oldest = look.until - max(shown, default=-inf) + slack
+        if self.played.verdict == "shown" and youngest > self.age:
+            yield Finding("freshness", "", f"shown, though the last success was {youngest:.0f} s ago, if not longer")
+        if self.played.verdict == "stale" and oldest < self.age:
+            undated = not self.scenario.dated or any(fault.does == "undated" for fault in self.scenario.faults)
+            words = f"stale, though the last success was at most {oldest:.0f} s ago"
+            yield Finding("freshness", UNDATED if undated else "", words)
 
     def setup_tests(self) -> Iterator[Finding]:
         """The verdict is not what the tests found."""

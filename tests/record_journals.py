@@ -169,6 +169,7 @@ def recordings() -> dict[str, Recording]:
         "status-looked-again": Recording(
             Scenario(faults=(Fault(on="patch", status=429, code="TooManyRequests", message="slow down"),)), "STATUS"
         ),
+        "status-stale": Recording(load_scenario("stale"), "STATUS"),
         "status-paused": Recording(Scenario(connection={"paused": True}), "STATUS"),
         "test-passes": Recording(action="TEST"),
         "test-fails": Recording(Scenario(setup_tests=_failing()), "TEST"),

@@ -11,7 +11,7 @@ from typing import Any
 import campaign
 import pytest
 from campaign import Tally, tallied
-from oracles import ORACLES, judge
+from oracles import ORACLES, UNDATED, judge
 from playing import Played, Sent, configured, play
 from shrinking import shrunk, written
 from simulated_job import CONNECTOR, Simulate
@@ -334,6 +334,31 @@ BREACHES: dict[str, tuple[World, Run, dict[str, str]]] = {
     "green on an automatic schedule": (
         _world(syncs=(SyncPlan(lasts=10),)),
         _asked("get", "sync", after=20, verdict="succeeded", code=0),
+        {"schedule": ""},
+    ),
+    "fresh, though it is stale": (
+        _world("STATUS", {"FIVETRAN_MAX_AGE": "3600"}),
+        _asked("get", after=1, verdict="shown", code=0),
+        {"freshness": ""},
+    ),
+    "stale, though it is fresh": (
+        _world("STATUS", {"FIVETRAN_MAX_AGE": "86400"}),
+        _asked("get", after=1, verdict="stale", code=1),
+        {"freshness": ""},
+    ),
+    "fresh, though nothing tells the time": (
+        _world("STATUS", {"FIVETRAN_MAX_AGE": "86400"}, dated=False),
+        _asked("get", after=1, verdict="stale", code=1),
+        {"freshness": UNDATED},
+    ),
+    "never fresh": (
+        _world("STATUS", {"FIVETRAN_MAX_AGE": "86400"}, connection={"succeeded_at": "null"}),
+        _asked("get", after=1, verdict="stale", code=1),
+        {},
+    ),
+    "a schedule that a gate has switched": (
+        _world("STATUS", {"FIVETRAN_MAX_AGE": "86400"}),
+        _patched({"schedule_type": "manual"}, 0.0),
         {"schedule": ""},
     ),
     "tests that failed": (

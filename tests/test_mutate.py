@@ -37,14 +37,14 @@ def test_mutant_is_its_chart() -> None:
     """A mutant's chart differs from the action's in that edge alone."""
     original = load("STATUS")
 
-    moved = Mutant("STATUS", "showing", "shown", "reporting").chart
-    gone = Mutant("STATUS", "showing", "shown", "").chart
+    moved = Mutant("STATUS", "checking_age", "shown", "reporting").chart
+    gone = Mutant("STATUS", "checking_age", "shown", "").chart
 
     assert set(original.edges()) ^ set(moved.edges()) == {
-        ("showing", "shown", "concluding"),
-        ("showing", "shown", "reporting"),
+        ("checking_age", "shown", "concluding"),
+        ("checking_age", "shown", "reporting"),
     }
-    assert set(original.edges()) - set(gone.edges()) == {("showing", "shown", "concluding")}
+    assert set(original.edges()) - set(gone.edges()) == {("checking_age", "shown", "concluding")}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_endless_mutant_is_cut_by_steps(tmp_path: Path) -> None:
 
 def test_survivor_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """A survivor is named and makes the exit code 1; those that the target alone killed are named, and do not."""
-    alive, dead = Mutant("TEST", "testing", "passed", "restoring"), Mutant("STATUS", "showing", "shown", "")
+    alive, dead = Mutant("TEST", "testing", "passed", "restoring"), Mutant("STATUS", "checking_age", "shown", "")
 
     codes = told({dead: "target"}), told({dead: "laws", alive: ""})
 

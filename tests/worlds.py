@@ -144,6 +144,9 @@ def make(seed: int, action: str | None = None) -> World:
     )
     at = dice.seconds(0, timeout)
     signal = (at, dice.one("interrupted", "terminated")) if dice.chance(0.05) else None
+    # Drawn last, so that a number keeps its world; the connection's last success was six hours ago, if there was one.
+    if action == "STATUS" and (age := dice.one("", "3600", "21700", "86400")):
+        given["FIVETRAN_MAX_AGE"] = age
     return World(seed, action, scenario, dice.one(0.0, 0.0, 0.5, 0.99), kills, signal)
 
 

@@ -19,6 +19,7 @@ from orchestrator.fivetran.effects.situation import (
     still_running,
     trigger_unanswered,
     triggered,
+    why_stale,
 )
 from orchestrator.values.events import Event
 from orchestrator.values.facts import Facts
@@ -81,6 +82,7 @@ HEADLINES: dict[str, str] = {
     Event.SYNC_FAILED: "the sync failed",
     Event.CANCELLED: "the sync was cancelled: it ended with neither a success nor a failure",
     Event.SHOWN: "the connection was read",
+    Event.STALE: "the connection's data is stale",
     Event.PASSED: "the setup tests passed",
     Event.TESTS_FAILED: "setup tests failed",
     Event.REFUSED: "Fivetran rejected the API key",
@@ -152,6 +154,7 @@ _ENDS: dict[str, str] = {
     Event.SYNC_FAILED: "the sync failed",
     Event.CANCELLED: "it was cancelled",
     Event.SHOWN: "the connection was read",
+    Event.STALE: "the last success is too old, or there was none",
     Event.PASSED: "no setup test failed",
     Event.TESTS_FAILED: "a setup test failed",
     Event.REFUSED: "the API key was rejected (401), or lacks a permission (403)",
@@ -353,6 +356,9 @@ class _End:
         if verdict == Event.SYNC_FAILED and not problems:
             of_history = (facts.sync or {}).get("reason")
             yield str(of_history or "Fivetran's API gives no reason; the connection's page has the sync's log")
+        if verdict == Event.STALE:
+            yield why_stale(self.settings, facts)
+            yield from self.why_no_success()
         if verdict == Event.UNCONFIRMED:
             yield f"{facts.lost} trigger{'' if facts.lost == 1 else 's'} had no answer"
         if verdict == Event.TIMED_OUT and facts.not_started_for is not None:
@@ -360,6 +366,16 @@ class _End:
                 f"Fivetran accepted the sync and had not started it after {duration(facts.not_started_for)}: "
                 "it is queued (with integrated or smart transformations a sync waits for them), or was dropped"
             )
+
+    def why_no_success(self) -> Iterator[str]:
+        """What keeps a connection from a fresh success, as far as its document shows it."""
+        if documents.sync_state(self.document) == "paused":
+            yield "it is paused: it does not sync until it is un-paused"
+        elif documents.schedule_type(self.document) == documents.MANUAL:
+            yield "its schedule is manual: only a job starts syncs"
+        failed, succeeded = (documents.parse_time(self.document.get(f"{how}_at")) for how in ("failed", "succeeded"))
+        if failed is not None and failed > (succeeded or 0.0):
+            yield f"its last sync failed ({documents.moment(self.document.get('failed_at'))})"
 
     def other_reasons(self) -> Iterator[str]:
         if self.facts.unanswered and not self.green:
@@ -400,7 +416,7 @@ class _End:
             manual = documents.schedule_type(self.document) == documents.MANUAL
             resumes = "will not resume it by itself on a manual schedule" if manual else "will resume it by itself"
             return f"nothing is running; Fivetran {resumes}"
-        if has_sync(settings, facts):
+        if has_sync(settings, facts) or self.verdict == Event.STALE:
             return "nothing is running"
         return f"no {what} was started" if self.chart.triggers else ""
 
@@ -527,6 +543,17 @@ class _End:
         if self.verdict == Event.BROKEN and self.policies.get("on_broken") == "fail":
             yield "if only its last sync failed, a sync may clear it: start the job again with FIVETRAN_ON_BROKEN=sync"
 
+    def about_age(self) -> Iterator[str]:
+        if documents.setup_state(self.document) in {"incomplete", "broken"}:
+            yield from self.about_setup()
+        elif self.running:
+            how = "FIVETRAN_ACTION=START and FIVETRAN_ON_RUNNING=attach"
+            yield f"to wait for the running sync, start a job with {how}"
+        else:
+            paused = documents.sync_state(self.document) == "paused"
+            yield f"start a sync with FIVETRAN_ACTION=START{' and FIVETRAN_UNPAUSE=1' if paused else ''}"
+        yield "see its latest syncs on the connection's page"
+
     def about_doubt(self) -> Iterator[str]:
         resync = f"a re-sync of the {self.several('table', 'tables')}"
         what = resync if self.resyncs else "the sync that the job asked for"
@@ -593,6 +620,7 @@ _ADVICE: dict[str, Callable[[_End], Iterator[str]]] = {
     Event.SYNC_FAILED: _End.about_log,
     Event.CANCELLED: _End.about_log,
     Event.TESTS_FAILED: _End.about_setup,
+    Event.STALE: _End.about_age,
     Event.REFUSED: _End.about_key,
     Event.NOT_FOUND: _End.about_names,
     Event.REJECTED: _End.about_request,

@@ -1,6 +1,6 @@
 """One connection in a pipeline: from its variables to its exit code, its log and its files.
 
-    job                                where the parts are put together
+    job, python_call                   where the parts are put together; the same for Python programs
     configuration, variables           settings from variables; what the variables are
     inputs, credentials, vault         one value; key and secret; the DataOps vault
     address, network_variables         FIVETRAN_API_URL; CA bundles and proxies

@@ -16,6 +16,7 @@ from orchestrator.job.variables import RESULTS, VARIABLES
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import ChartError, load
+from orchestrator.values.events import Event
 from orchestrator.values.formatting import either
 from orchestrator.values.settings import CONNECTOR_ID, Settings
 from orchestrator.values.suggestions import did_you_mean, near, sentence
@@ -116,6 +117,7 @@ def configure(environ: Mapping[str, str], now: Callable[[], float] = time.time) 
         table=table,
         tables=() if table else tuple((name, tuple(tables)) for name, tables in scope.items()),
         keep_schedule=inputs.flag("FIVETRAN_DONT_DISABLE_SYNC"),
+        max_age=_max_age(inputs, chart),
         timeout=_timeout(inputs, now),
         poll_interval=inputs.seconds("FIVETRAN_POLL_INTERVAL"),
         http_timeout=inputs.seconds("FIVETRAN_HTTP_TIMEOUT"),
@@ -183,6 +185,24 @@ def _connector(inputs: Inputs) -> str:
 def _policy(inputs: Inputs, chart: Chart, name: str) -> str:
     what = f"a valid choice for {POLICIES[name]} in {chart.action}"
     return inputs.one_of(f"FIVETRAN_{name.upper()}", chart.values(name), what)
+
+
+def _max_age(inputs: Inputs, chart: Chart | None) -> float | None:
+    """FIVETRAN_MAX_AGE in seconds; None where it is not set, or the action has no use for it."""
+    name = "FIVETRAN_MAX_AGE"
+    if chart is None:
+        return None
+    checked = _checks_age(chart)
+    lacking = not checked and bool(inputs.value("FIVETRAN_CHART")) and _checks_age(load(chart.action))
+    if not (checked or lacking) or not inputs.value(name):
+        return None
+    if lacking:  # passed over, it would be green whatever the age
+        inputs.error(name, "FIVETRAN_CHART has no edge for `stale`", f"draw it as `diagram {chart.action}` shows it")
+    return inputs.seconds(name)
+
+
+def _checks_age(chart: Chart) -> bool:
+    return Event.STALE in chart.values("verdict")
 
 
 def _restore_schedule(inputs: Inputs) -> str:

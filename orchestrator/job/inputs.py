@@ -12,6 +12,7 @@ __all__ = ["LEAST_SECONDS", "MOST_SECONDS", "Inputs", "is_unresolved"]
 
 LEAST_SECONDS = 0.1
 MOST_SECONDS = 31_622_400.0  # a leap year; the system's timers overflow somewhere above
+A_DAY = "86400"  # an example for what has no default
 
 _REFERENCE = re.compile(r"\$\w+|%\w+%")
 _VAULT_REFERENCE = re.compile(r"DATAOPS_VAULT\(([^)]+)\)")
@@ -99,7 +100,7 @@ class Inputs:
             if least <= seconds <= MOST_SECONDS:  # NaN is not
                 return seconds
             problem = f"{self.quoted(name, text)} is not between {least:g} s and {duration(MOST_SECONDS)}"
-        usual = VARIABLES[name].default or "86400"
+        usual = VARIABLES[name].default or A_DAY
         self.error(name, problem, f"give seconds, such as {usual}, or a duration, such as 90s, 5m or 1h30m")
         return least
 

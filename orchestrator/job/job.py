@@ -135,6 +135,19 @@ class Job:
         except Exception as error:  # noqa: BLE001  # nothing can run without limits
             return self._bug(error)
 
+    def run_here(self) -> Run:
+        """Do it in the present thread, whichever that is: no signal is heeded, and whatever is raised is let through.
+
+        Returns:
+            The run at its end.
+
+        Raises:
+            ConfigurationError: Something is missing or malformed.
+        """
+        self._run(Limits(self.clock, warn=self.log.warning))
+        assert self.run_so_far is not None  # noqa: S101  # it has ended
+        return self.run_so_far
+
     def _verdict(self, limits: Limits) -> int:
         try:
             return self._run(limits)

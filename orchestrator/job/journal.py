@@ -69,6 +69,7 @@ class JournalLines:
                 **decisive,
                 "policies": dict(settings.policies),
                 **({"tables": settings.scope} if settings.tables else {}),
+                **({} if settings.max_age is None else {"max_age": settings.max_age}),
             },
             "chart": {"digest": chart.digest, "packaged": chart.source == packaged_source(chart.action)},
             **({} if snapshot is None else _resumption(standing, snapshot)),

@@ -34,7 +34,10 @@ _EVENTS = {signal.SIGINT: Event.INTERRUPTED, signal.SIGTERM: Event.TERMINATED}
 
 
 class Limits:
-    """Bounds calls, pauses and the waiting for readers by time and by signals. Only in the main thread.
+    """Bounds calls, pauses and the waiting for readers by time and, within `with`, by signals.
+
+    Signals can be heeded in the main thread alone; without `with` it does for any thread, and an exception that one
+    of them raises (KeyboardInterrupt) passes through.
 
     Args:
         clock: The clock of the limits.

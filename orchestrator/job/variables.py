@@ -67,6 +67,11 @@ VARIABLES: dict[str, Variable] = {
         ),
         Variable("FIVETRAN_DONT_DISABLE_SYNC", "leave the connection's schedule alone", any_value=True),
         Variable("FIVETRAN_TIMEOUT", "how long the whole run may take", "300", takes="DURATION"),
+        Variable(
+            "FIVETRAN_MAX_AGE",
+            "STATUS fails if the last success is older than this, or there was none",
+            takes="DURATION",
+        ),
         Variable("FIVETRAN_POLL_INTERVAL", "time between two polls of the sync", "10", takes="DURATION"),
         Variable("FIVETRAN_HTTP_TIMEOUT", "how long one request may take", "30", takes="DURATION"),
         Variable(
@@ -121,7 +126,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "FIVETRAN_ON_BROKEN",
         "FIVETRAN_UNPAUSE",
     ),
-    "time": ("FIVETRAN_TIMEOUT", "FIVETRAN_POLL_INTERVAL", "FIVETRAN_HTTP_TIMEOUT", "FIVETRAN_RETRY_LIMIT"),
+    "time": (
+        "FIVETRAN_TIMEOUT",
+        "FIVETRAN_POLL_INTERVAL",
+        "FIVETRAN_HTTP_TIMEOUT",
+        "FIVETRAN_RETRY_LIMIT",
+        "FIVETRAN_MAX_AGE",
+    ),
     "results and log": (
         "FIVETRAN_REPORT_DIR",
         "FIVETRAN_JOURNAL",

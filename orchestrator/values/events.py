@@ -49,6 +49,7 @@ class Event(StrEnum):
     INCONCLUSIVE = "inconclusive", "the history does not tell what became of the sync"
     UNCONFIRMED = "unconfirmed", "whether the re-sync was accepted is not known"
     SHOWN = "shown", "what the document says was noted"
+    STALE = "stale", "the data is not as fresh as FIVETRAN_MAX_AGE requires"
     PASSED = "passed", "no setup test failed"
     TESTS_FAILED = "tests_failed", "a setup test failed"
     RESTORED = "restored", "the schedule is as it was found"

@@ -6,7 +6,7 @@ MISCONFIGURED, UNAVAILABLE, BUG = 2, 6, 70  # those that arise outside any chart
 
 EXIT_CODES = {
     0: "done: the sync succeeded, the tests passed, the connection was shown",
-    1: "failed: the sync failed or was cancelled, or a setup test failed",
+    1: "failed: the sync failed or was cancelled, a setup test failed, or the last success is stale",
     MISCONFIGURED: "a variable is missing or wrong; no request was sent to Fivetran",
     3: "refused: the API key (401, 403)",
     4: "not found: connector, schema or table",

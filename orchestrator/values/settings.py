@@ -21,6 +21,8 @@ class Settings:
         table: Table at the source, likewise.
         tables: Where there are several: each schema at the source with its tables.
         keep_schedule: Leave the schedule alone.
+        max_age: Seconds since the last success after which the data is stale; None where that does not matter. Who
+            asks for it leaves the schedule alone, too: on a manual one no data stays fresh.
         timeout: Seconds for the whole run.
         poll_interval: Seconds between two polls.
         http_timeout: Seconds for one whole request.
@@ -57,6 +59,11 @@ class Settings:
     api_url: str = "https://api.fivetran.com"
     report_dir: str = ""
     pipeline: str = ""
+    max_age: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_age is not None:
+            object.__setattr__(self, "keep_schedule", True)
 
     def policy(self, name: str) -> str:
         """The value of a policy.

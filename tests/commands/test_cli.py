@@ -5,6 +5,7 @@ import json
 import shlex
 import signal
 import socket
+import subprocess
 import sys
 import types
 from collections.abc import Iterator
@@ -578,3 +579,17 @@ def test_deferred_module_is_the_real_one_once_it_is_used(monkeypatch: pytest.Mon
     assert held.rgb_to_hsv(1.0, 1.0, 1.0) == (0.0, 0.0, 1.0)
     assert sys.modules["colorsys"] is not deferred
     assert held.hsv_to_rgb is importlib.import_module("colorsys").hsv_to_rgb
+
+
+@pytest.mark.parametrize("abandoned", [False, True])
+def test_process_ends_beside_an_abandoned_request(*, abandoned: bool) -> None:
+    """A request that was given up is left where it is when the process ends; else Python ends as it always does."""
+    start = "threading.Thread(target=threading.Event().wait, daemon=True).start(); " if abandoned else ""
+    program = (
+        "import atexit, threading, orchestrator.__main__ as ours; atexit.register(print, 'as always'); "
+        f"{start}ours.main = lambda: 3; ours.command()"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stdout) == (3, "" if abandoned else "as always\n")

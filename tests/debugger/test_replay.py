@@ -632,7 +632,7 @@ def test_what_is_no_journal_ends_with_2(capsys: Capture, tmp_path: Path) -> None
     told = capsys.readouterr()
     assert code == 2
     assert told.err == f"{files[0]}: cannot be read: No such file or directory\n"
-    assert told.out == f"{files[1]}: STATUS of speak_inexpensive, 9 steps in 0 s, done (0): repeats\n"
+    assert told.out == f"{files[1]}: STATUS of speak_inexpensive, 10 steps in 0 s, done (0): repeats\n"
 
 
 # --- For the debugger -------------------------------------------------------------------------------

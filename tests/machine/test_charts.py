@@ -236,6 +236,7 @@ EXIT_CODES = {
     "passed": 0,
     "sync_failed": 1,
     "cancelled": 1,
+    "stale": 1,
     "tests_failed": 1,
     "refused": 3,
     "not_found": 4,

@@ -105,6 +105,15 @@ SEEDS = {
         (('edges.busy        = "unable_to_sync"', 'edges.busy        = "done"'),),
         f"{DOWN_TO_BASELINE} --busy--> considering_running --fail--> {UP_TO_SYNC} {UP_TO_REPORT} --busy--> done",
     ),
+    "stale is never green": Seed(
+        "STATUS",
+        (
+            ('edges.no  = "showing"', 'edges.no  = "hurrying"'),
+            ("[showing]\n", '[hurrying]\ndoes = "show_connection"\nedges.shown = "concluding"\n\n[showing]\n'),
+        ),
+        f"validating --ready--> considering_switch --no--> hurrying --shown--> concluding {UP_TO_REPORT}"
+        " --shown--> done",
+    ),
     "nothing is changed unread": Seed(
         "START",
         (('initial = "validating"', 'initial = "disabling_schedule"'),),
@@ -428,7 +437,7 @@ def test_tags_are_those_of_the_request(call: Call) -> None:
 
 @pytest.mark.parametrize("name", [name for name, effect in EFFECTS.items() if isinstance(effect, Pure)])
 def test_without_asking_only_the_known_is_weighed(name: str) -> None:
-    """An effect that asks nothing takes the baseline or believes a failure, and is declared to, or does nothing."""
+    """An effect that asks nothing takes the baseline or judges, and is declared to, or does nothing."""
     effect = EFFECTS[name]
     assert isinstance(effect, Pure)
     _, facts, _ = effect.conclude(SETTINGS, Facts(connection=DOCUMENT))
@@ -436,6 +445,7 @@ def test_without_asking_only_the_known_is_weighed(name: str) -> None:
     weighed = {
         *({Tag.TAKES_BASELINE} if facts.baseline else ()),
         *({Tag.JUDGES} if Event.SYNC_FAILED in effect.outcomes else ()),
+        *({Tag.CHECKS_AGE} if Event.STALE in effect.outcomes else ()),
     }
 
     assert effect.tags == weighed
@@ -541,6 +551,17 @@ TOLD = st.builds(
 def test_schedule_is_never_changed_while_a_sync_runs(choice: str, settings: Settings, facts: Facts) -> None:
     """Whatever is known and asked for, no choice lets the schedule be changed where the last document says syncing."""
     assert CHOICES[choice].of(settings, facts) == "no"
+
+
+@pytest.mark.parametrize("choice", ["schedule_to_switch", "restore_schedule", "late_switch"])
+@given(settings=TOLD, facts=KNOWN, state=st.sampled_from(("scheduled", "syncing", "paused")))
+def test_schedule_is_never_changed_where_the_age_is_checked(
+    choice: str, settings: Settings, facts: Facts, state: str
+) -> None:
+    """With FIVETRAN_MAX_AGE no choice lets the schedule be changed: on a manual one the data would become stale."""
+    idle = {**(facts.connection or {}), "status": {"setup_state": "connected", "sync_state": state}}
+
+    assert CHOICES[choice].of(replace(settings, max_age=3600.0), facts.but(connection=idle)) == "no"
 
 
 @pytest.mark.parametrize(

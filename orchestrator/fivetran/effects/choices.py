@@ -156,7 +156,7 @@ def verdict(_: Settings, facts: Facts) -> str:
 
 
 # Verdicts that Fivetran's active errors may explain.
-_ILLS = {Event.SYNC_FAILED, Event.CANCELLED, Event.INCOMPLETE, Event.BROKEN, Event.TESTS_FAILED}
+_ILLS = {Event.SYNC_FAILED, Event.CANCELLED, Event.INCOMPLETE, Event.BROKEN, Event.TESTS_FAILED, Event.STALE}
 # Verdicts that an optional request may be made for with FIVETRAN_EVIDENCE=red.
 _GREEN = {Event.SUCCEEDED, Event.SHOWN, Event.PASSED}
 

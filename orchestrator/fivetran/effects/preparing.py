@@ -17,11 +17,12 @@ from orchestrator.fivetran.effects.situation import (
     observed,
     patch,
     patch_schedule,
+    why_stale,
 )
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts, Outcome
-from orchestrator.values.formatting import iso
+from orchestrator.values.formatting import duration, iso
 from orchestrator.values.settings import Settings
 
 
@@ -113,6 +114,16 @@ def show_connection(settings: Settings, facts: Facts) -> Outcome[Literal[Event.S
     if (setup := documents.setup_state(document)) in {"incomplete", "broken"}:
         notes.append(f"the connection's setup is {setup}: it cannot sync")
     return Outcome(Event.SHOWN, facts.but(warnings=facts.warned(*notes, *documents.problems(document))))
+
+
+@pure(Tag.CHECKS_AGE)
+def check_age(settings: Settings, facts: Facts) -> Outcome[Literal[Event.SHOWN, Event.STALE]]:
+    """FIVETRAN_MAX_AGE, where it is set: is the last success recent enough, by Fivetran's own clock?"""
+    if settings.max_age is None:
+        return Outcome(Event.SHOWN, facts, "FIVETRAN_MAX_AGE is not set")
+    if why := why_stale(settings, facts):
+        return Outcome(Event.STALE, facts, why)
+    return Outcome(Event.SHOWN, facts, f"its last success is at most {duration(settings.max_age)} old")
 
 
 _post_test = asking("POST", "/test", "run the setup tests", body={}, patient=True)

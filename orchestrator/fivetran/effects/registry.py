@@ -26,6 +26,7 @@ class Tag(StrEnum):
     STARTS_RESYNC = "starts a re-sync"
     LOOKS = "looks for a sign of a sync whose trigger had no answer"
     JUDGES = "judges what became of the sync"
+    CHECKS_AGE = "checks how old the last success is"
     UNPAUSES = "un-pauses the connection"
     CHANGES_SCHEDULE = "switches the connection to a manual schedule"
     SWITCHES_LATE = "switches the schedule after the sync has ended"

@@ -9,7 +9,7 @@ from orchestrator.fivetran.progress import since
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts
-from orchestrator.values.formatting import iso
+from orchestrator.values.formatting import clipped, duration, iso
 from orchestrator.values.settings import Settings
 
 SWITCHES = {"disable_schedule", "unpause_connection"}  # what may have made the schedule manual
@@ -117,6 +117,27 @@ def left_alone(settings: Settings, facts: Facts) -> Iterator[str]:
     automatic = documents.schedule_type(document) != documents.MANUAL and not settings.keep_schedule
     if automatic and documents.sync_state(document) == "syncing":
         yield "a sync is running: the schedule was left as it is, since a change might stop the sync"
+
+
+def why_stale(settings: Settings, facts: Facts) -> str:
+    """Why the data is not as fresh as FIVETRAN_MAX_AGE requires; "" where it is, or where that is not set."""
+    document, now = facts.connection or {}, facts.connection_date
+    said = document.get("succeeded_at", "")
+    if settings.max_age is None:
+        return ""
+    if said in (None, "null"):
+        return "it has never succeeded"
+    succeeded = documents.parse_time(said)
+    if succeeded is None:
+        what = clipped(repr(said), documents.LONGEST_VALUE, whole_words=True) if said else "missing"
+        return f"its last success is unknown: succeeded_at is {what}"
+    if now is None or not facts.dated:
+        return f"the age of its last success ({said}) is unknown: Fivetran's answer had no Date header"
+    age = now - succeeded
+    if age <= settings.max_age:
+        return ""
+    limit = f"FIVETRAN_MAX_AGE ({duration(settings.max_age)})"
+    return f"its last success was {duration(age)} ago ({iso(succeeded)}), older than {limit}"
 
 
 def history_helps(settings: Settings, facts: Facts) -> bool:

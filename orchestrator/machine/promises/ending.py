@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from orchestrator.fivetran.effects import EFFECTS, Tag, Writing
+from orchestrator.fivetran.effects import EFFECTS, Tag, Writing, tagged
 from orchestrator.machine.chart import Kind
 from orchestrator.machine.promises.paths import Edge, Place, Promise
 from orchestrator.values.events import SIGNALS, Event
@@ -32,6 +32,12 @@ def _is_late(edge: Edge) -> bool:
     if source.changes or source.behind:
         return event in {Event.TIMED_OUT, Event.GAVE_UP}
     return event not in SIGNALS and edge.leads_on
+
+
+def _is_green_unchecked(age: str, edge: Edge) -> bool:
+    chart, checks = edge.target.chart, tagged({Tag.CHECKS_AGE})
+    has_check = any(state.operand in checks for state in chart.states.values())
+    return has_check and edge.target.state.exit == 0 and age != chart.green
 
 
 ENDING = (
@@ -70,6 +76,12 @@ ENDING = (
         "green is earned",
         "Exit code 0 has one verdict: that what the action is for has been done.",
         along=lambda _, edge: edge.target.state.exit == 0 and edge.event != edge.target.chart.green,
+    ),
+    Promise(
+        "stale is never green",
+        "Where a chart checks how old the last success is, exit code 0 comes only after that check has said so.",
+        after=lambda age, edge: (edge.event if edge.done(Tag.CHECKS_AGE) else age,),
+        along=_is_green_unchecked,
     ),
 )
 
