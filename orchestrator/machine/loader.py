@@ -122,7 +122,7 @@ class _Builder:
         initial = self.document.get("initial")
         texts = {"title": self.document.get("title", self.action), "about": self.document.get("about", "")}
         for key, text in texts.items():
-            self._is(key, text, str, "a text")
+            self._is(key, text, str, "a string")
         if initial is None:
             self.faults.append("initial: is missing: name the first state")
         elif not isinstance(initial, str) or initial not in states:

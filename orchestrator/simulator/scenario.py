@@ -162,10 +162,10 @@ _WORDS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
     float | None: "a number",
-    str: "a text",
-    Mapping[str, str]: "a table of texts",
+    str: "a string",
+    Mapping[str, str]: "a table of strings",
     Mapping[str, Any]: "a table",
-    Mapping[str, tuple[str, ...]]: "a table of lists of texts",
+    Mapping[str, tuple[str, ...]]: "a table of lists of strings",
     tuple[Mapping[str, Any], ...]: "a list of tables",
 }
 

@@ -1,4 +1,4 @@
-"""Reading what anybody may have written: JSON of state files and journals, held to the types that ours have.
+"""Checks JSON from outside (state files, journals) against the types that the program itself writes.
 
 What is checked follows from the annotations of what the JSON is to become, so a new member of a
 dataclass is checked without another line here. Numbers are dates, durations and counts: finite,
@@ -108,13 +108,13 @@ def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401  # any annotation
 
 
 _WORDS: dict[Any, str] = {
-    str: "a text",
+    str: "a string",
     bool: "true or false",
-    int: "a whole number from 0",
-    float: "a number from 0",
-    tuple: "a list of what belongs there",
-    list: "a list of what belongs there",
-    Mapping: "an object of what belongs there",
+    int: "a non-negative whole number",
+    float: "a non-negative number",
+    tuple: "a list of the expected type",
+    list: "a list of the expected type",
+    Mapping: "an object of the expected type",
     NoneType: "null",
 }
 

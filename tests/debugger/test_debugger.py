@@ -520,7 +520,7 @@ def test_edges_have_meanings(debug: Debugger) -> None:
         ["interrupted", "->", "concluding"],
         ["terminated", "->", "concluding"],
     ]
-    assert shown.text.endswith("SIGTERM: the runner ends the job")
+    assert shown.text.endswith("SIGTERM: the runner is stopping the job")
 
 
 def test_facts_in_full(debug: Debugger) -> None:

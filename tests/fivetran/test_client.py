@@ -23,7 +23,7 @@ from werkzeug import Response
 from orchestrator import __version__
 from orchestrator.fivetran import client as client_module
 from orchestrator.fivetran import sockets
-from orchestrator.fivetran.client import Client, interpret
+from orchestrator.fivetran.client import PROXY, Client, interpret
 from orchestrator.job.masking import Mask
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario
@@ -137,7 +137,7 @@ def test_refused_connection_is_unavailable(make: Make, request_: Request) -> Non
 
     assert failure.event is Event.UNAVAILABLE
     assert failure.status is None
-    assert failure.message == f"cannot connect to 127.0.0.1:{port}: connection refused"
+    assert failure.message == f"cannot reach 127.0.0.1:{port}: connect failed: connection refused"
     assert "0x" not in str(failure), "object addresses are no words for people"
 
 
@@ -153,9 +153,19 @@ def test_unknown_host_is_unavailable(make: Make, monkeypatch: pytest.MonkeyPatch
     failure = failed(make("http://api.fivetran.invalid"), request_)
 
     assert failure.event is Event.UNAVAILABLE
-    host = "api.fivetran.invalid"
+    assert failure.message == ("cannot reach api.fivetran.invalid:80: name look-up failed: name or service not known")
+
+
+def test_unknown_proxy_is_named(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the proxy's name does not resolve, the message names both hosts and says which look-up failed."""
+    monkeypatch.setattr(socket, "getaddrinfo", _look_up_nowhere)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+
+    failure = failed(make("https://api.fivetran.invalid"), SYNC)
+
     assert failure.message == (
-        f"cannot connect to {host}:80: the name {host} cannot be looked up: name or service not known"
+        "cannot reach api.fivetran.invalid:443 through the proxy proxy.invalid:3128: "
+        "name look-up of the proxy failed: name or service not known"
     )
 
 
@@ -174,7 +184,7 @@ def test_unanswered_connecting_is_unavailable(make: Make, request_: Request) -> 
         for filler in fillers:
             filler.close()
     assert failure.event is Event.UNAVAILABLE
-    assert failure.message == f"cannot connect to 127.0.0.1:{address[1]}: no answer within 0.05 s"
+    assert failure.message == f"cannot reach 127.0.0.1:{address[1]}: connect failed: no answer within 0.05 s"
 
 
 @pytest.mark.parametrize("proxy", ["http://", "", "http://user:pass-word@", "user:pass-word@"])
@@ -191,7 +201,8 @@ def test_refusing_proxy_is_unavailable(
 
     assert failure.event is Event.UNAVAILABLE
     assert failure.message == (
-        f"cannot connect to api.fivetran.invalid:443 through the proxy 127.0.0.1:{port}: connection refused"
+        f"cannot reach api.fivetran.invalid:443 through the proxy 127.0.0.1:{port}: connect to the proxy failed: "
+        "connection refused"
     )
 
 
@@ -241,7 +252,7 @@ def test_unusable_address_is_rejected(monkeypatch: pytest.MonkeyPatch, url: str)
     failure = failed(client, SYNC)
 
     assert failure.event is Event.REJECTED
-    assert failure.message == "FIVETRAN_API_URL is not an address that can be connected to: correct it"
+    assert failure.message == "FIVETRAN_API_URL is not a valid address: correct it"
 
 
 def _look_up_nowhere(host: str, *_: object, **__: object) -> None:
@@ -275,7 +286,7 @@ def tunnel(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
         (
             "407 Proxy Authentication Required",
             Event.REJECTED,
-            "407 Proxy Authentication Required: it rejected the proxy's credentials",
+            f"407 Proxy Authentication Required: check the user and password in {PROXY}",
         ),
         ("403 Forbidden", Event.UNAVAILABLE, "403 Forbidden"),
         ("502 Bad Gateway", Event.UNAVAILABLE, "502 Bad Gateway"),
@@ -290,8 +301,8 @@ def test_proxy_that_opens_no_tunnel(
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:pass-word@{proxy}")
         failure = failed(make("https://api.fivetran.invalid"), SYNC)
 
-    way = f"cannot connect to api.fivetran.invalid:443 through the proxy {proxy}"
-    assert (failure.event, failure.message) == (expected, f"{way}: the proxy answered {words}")
+    unreachable = f"cannot reach api.fivetran.invalid:443 through the proxy {proxy}"
+    assert (failure.event, failure.message) == (expected, f"{unreachable}: proxy CONNECT failed: {words}")
     assert asked[0].startswith(b"CONNECT api.fivetran.invalid:443 ")
     assert b"\r\nProxy-Authorization: Basic dXNlcjpwYXNzLXdvcmQ=\r\n" in asked[0]
 
@@ -344,7 +355,9 @@ def test_limit_of_an_address_is_its_own(make: Make, monkeypatch: pytest.MonkeyPa
         failure = failed(make("https://api.fivetran.invalid"), TEST, seconds=86_400.0)
 
     assert failure.event is Event.UNAVAILABLE
-    assert failure.message == ("cannot connect to api.fivetran.invalid:443: no answer within 0.05 s (127.0.0.1)")
+    assert failure.message == (
+        "cannot reach api.fivetran.invalid:443: connect failed: no answer within 0.05 s (127.0.0.1)"
+    )
 
 
 def test_address_of_a_family_that_is_not_there(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,7 +367,9 @@ def test_address_of_a_family_that_is_not_there(make: Make, monkeypatch: pytest.M
     failure = failed(make("https://api.fivetran.invalid"), SYNC)
 
     assert failure.event is Event.UNAVAILABLE
-    assert failure.message.startswith("cannot connect to api.fivetran.invalid:443: address family not supported")
+    assert failure.message.startswith(
+        "cannot reach api.fivetran.invalid:443: connect failed: address family not supported"
+    )
 
 
 # --- TLS --------------------------------------------------------------------------------------
@@ -376,8 +391,8 @@ def test_untrusted_certificate_is_unavailable(make: Make, https_server: HTTPServ
     failure = failed(make(https_server.url_for("")), request_)
 
     assert failure.event is Event.UNAVAILABLE
-    assert "The TLS certificate of 127.0.0.1:" in f"T{str(failure)[1:]}"
-    assert "is not trusted" in str(failure)
+    assert failure.message.startswith("cannot reach 127.0.0.1:")
+    assert "the TLS certificate is not trusted (" in str(failure)
     assert "REQUESTS_CA_BUNDLE" in str(failure)
     assert https_server.log == []
 
@@ -432,7 +447,7 @@ def test_server_without_tls_is_unavailable(make: Make, http_server: HTTPServer, 
     failure = failed(make(f"https://127.0.0.1:{http_server.port}"), request_)
 
     assert failure.event is Event.UNAVAILABLE
-    assert failure.message.startswith(f"cannot connect to 127.0.0.1:{http_server.port}: the TLS handshake failed: [SSL")
+    assert failure.message.startswith(f"cannot reach 127.0.0.1:{http_server.port}: TLS handshake failed: [SSL")
 
 
 def test_reset_in_the_handshake_is_unavailable(make: Make) -> None:
@@ -441,7 +456,7 @@ def test_reset_in_the_handshake_is_unavailable(make: Make) -> None:
         failure = failed(make(f"https://{address}"), SYNC)
 
     assert failure.event is Event.UNAVAILABLE
-    assert failure.message == f"cannot connect to {address}: the TLS handshake failed: connection reset by peer"
+    assert failure.message == f"cannot reach {address}: TLS handshake failed: connection reset by peer"
 
 
 # --- Sent, and no usable answer ---------------------------------------------------------------
@@ -488,7 +503,24 @@ def test_silence_is_named_by_method(simulate: Simulate, make: Make, request_: Re
     failure = failed(make(job.url), request_, seconds=0.05)
 
     assert failure.event is expected
-    assert failure.message == "ReadTimeout: timed out"
+    assert failure.message == "no complete answer: timed out"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "2 bytes read, 7 more expected"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "not an HTTP answer: SSH-2.0-OpenSSH_9.6"),
+        (b"", "remote end closed connection without response"),
+    ],
+    ids=["truncated", "another protocol", "closed"],
+)
+def test_incomplete_answer_is_described(make: Make, answer: bytes, expected: str) -> None:
+    """What is wrong with an answer that is not complete is said in words, without Python's names."""
+    with raw(answer) as address:
+        failure = failed(make(f"http://{address}"), GET)
+
+    assert failure.message.strip() == f"no complete answer: {expected}"
 
 
 @pytest.mark.parametrize(
@@ -736,7 +768,13 @@ def test_refusal_carries_the_words_of_fivetran(answering: Callable[..., Client])
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (HTML, "403: not Fivetran's answer: '<html><body><h1>Blocked by the proxy</h1></body></html>' (text/html)"),
+        (
+            HTML,
+            (
+                "403: the answer is not from Fivetran: "
+                "'<html><body><h1>Blocked by the proxy</h1></body></html>' (text/html)"
+            ),
+        ),
         ('{"message": "Forbidden by the gateway"}', "403: Forbidden by the gateway"),
         ('{"code": "Forbidden"}', "403 Forbidden: FORBIDDEN"),
     ],
@@ -1019,7 +1057,7 @@ def test_excerpt_is_masked_before_it_is_cut(answering: Callable[..., Client], ht
     failure = failed(client, GET)
 
     client.close()
-    assert failure.message == f"not Fivetran's answer: '{'x' * 190}***{'y' * 7}' (text/plain; charset=utf-8)"
+    assert failure.message == f"the answer is not from Fivetran: '{'x' * 190}***{'y' * 7}' (text/plain; charset=utf-8)"
 
 
 @pytest.mark.parametrize("before", [1_990, 1_999, 2_001])

@@ -529,7 +529,7 @@ NO_HEADER = "is no journal: its first line is not the header of one"
         (_with(0, '"packaged"', '"pack"'), "its header is damaged (ValueError: chart.packaged is missing)"),
         (
             _with(0, '"retry_limit": 8', '"retry_limit": 8.5'),
-            "its header is damaged (ValueError: settings.retry_limit: 8.5 is not a whole number from 0)",
+            "its header is damaged (ValueError: settings.retry_limit: 8.5 is not a non-negative whole number)",
         ),
         (
             _with(0, '"settings": {"action": "START"', '"settings": {"action": "DANCE"'),
@@ -555,7 +555,10 @@ NO_HEADER = "is no journal: its first line is not the header of one"
             _with(2, '"ended": ', '"ended": 1e999, "x": '),
             "line 3 is damaged (ValueError: 1e999 is not a finite number)",
         ),
-        (_with(2, '"due": ', '"due": true, "x": '), "line 3 is damaged (ValueError: due: True is not a number from 0)"),
+        (
+            _with(2, '"due": ', '"due": true, "x": '),
+            "line 3 is damaged (ValueError: due: True is not a non-negative number)",
+        ),
         (
             _with(1, '"answer": {', '"answer": null, "x": {'),
             "line 2 is damaged (ValueError: answer: None is not an object",

@@ -445,7 +445,7 @@ def test_job_tells_what_it_did(simulate: Simulate) -> None:
     failed = next(line for line in lines if line.get("on") == "unavailable")
     assert failed["level"] == "warning"
     assert failed["asked"] == f"GET /v1/connections/{CONNECTOR}"
-    assert failed["answered"].startswith("502: not Fivetran's answer")
+    assert failed["answered"].startswith("502: the answer is not from Fivetran")
     assert failed["again_in"] == "1.0 s"
     assert {"syncing", "scheduled"} <= {line["sync_state"] for line in lines if "sync_state" in line}
     exchanges = [line for line in lines if line["event"] == "exchange"]

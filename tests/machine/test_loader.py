@@ -260,7 +260,7 @@ REFUSED = {
         "",
         "action: is missing: say which of FORCE_RESYNC, START, STATUS, TEST it is the chart of",
     ),
-    "paragraph": ('action  = "TEST"', 'action  = "TEST"\nabout = 1', "about: 1 is not a text"),
+    "paragraph": ('action  = "TEST"', 'action  = "TEST"\nabout = 1', "about: 1 is not a string"),
     "top-level key": ('title   = "a small chart"', "version = 1", "version: unknown key"),
     "what it prints": (
         'initial = "asking"',
@@ -367,7 +367,7 @@ REFUSED = {
         'initial = ["asking"]',
         "initial: ['asking'] is not a state of this chart",
     ),
-    "title a number": ('"a small chart"', "3", "title: 3 is not a text"),
+    "title a number": ('"a small chart"', "3", "title: 3 is not a string"),
     "group no table": ("[shared.transient]", "[shared]\nodd = 1\n[shared.transient]", "shared.odd: 1 is not a table"),
     "group's target a number": (
         'rate_limited = "same"',

@@ -56,7 +56,7 @@ def test_every_step_has_a_reason(simulate: Simulate, name: str) -> None:
         ("cancelled", "cancelled", "as CANCELED: the sync is gone"),
         ("lost_answer", "started", "sync_state is syncing: it is not over"),
         ("somebody_elses", "busy", "sync_state is syncing, setup_state is connected: a sync is running already."),
-        ("lost_answer", "answer_lost", "a POST that may have been carried out had no answer"),
+        ("lost_answer", "answer_lost", "a POST got no answer and may have been carried out"),
         ("rescheduled_twice", "rescheduled", "and not by a reschedule that was known before"),
         ("paused", "paused", "sync_state is paused, setup_state is connected: the connection is paused."),
         ("paused", "no", "FIVETRAN_UNPAUSE. It is no."),
