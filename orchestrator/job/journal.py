@@ -42,7 +42,7 @@ class JournalLines:
     """The lines of one journal.
 
     Args:
-        mask: Takes the secrets out.
+        mask: Removes secrets.
     """
 
     def __init__(self, mask: Mask) -> None:
@@ -112,7 +112,7 @@ class JournalWriter:
         file: Where to.
         chart: The run's chart.
         settings: The run's settings.
-        mask: Takes the secrets out.
+        mask: Removes secrets.
         snapshot: What the run was taken up from, or None.
     """
 

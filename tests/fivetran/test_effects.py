@@ -834,5 +834,5 @@ def test_a_schedule_left_alone_is_warned_of(state: str, schedule: str, kept: boo
     shown = showing.conclude(settings, facts)[1]
     tested = testing.mean(settings, facts, Answer(data=_document(state, schedule), date=1.0))[1]
 
-    line = "a sync is running: the schedule was left as it is, since a change might stop the sync"
+    line = "the schedule was not switched to manual, because a sync is running and the change could stop it"
     assert (line in shown.warnings, line in tested.warnings) == (told, told)
