@@ -20,7 +20,7 @@ def load_file(path: str, action: str | None = None) -> Chart:
 
     Raises:
         UnreadableChartError: It cannot be read.
-        ChartError: It is not sound.
+        ChartError: It is not valid.
     """
     try:
         text = read_text(path)

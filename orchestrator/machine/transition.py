@@ -94,7 +94,7 @@ def call_of(state: State) -> Call | None:
 
 
 def request_of(chart: Chart, settings: Settings, standing: Standing) -> Request | None:
-    """The very request that the next step will send, or None if it sends none."""
+    """The request that the next step will send, or None if it sends none."""
     call = call_of(chart.states[standing.state])
     return None if call is None else call.ask(settings, standing.facts)
 
@@ -103,7 +103,7 @@ def start(chart: Chart, settings: Settings, started_at: float) -> Standing:
     """Where a run stands at its beginning, in the chart's first state.
 
     Args:
-        chart: A chart that the loader has proved.
+        chart: A chart that the loader has checked.
         settings: What to do.
         started_at: When it begins, in seconds since the epoch.
     """

@@ -112,11 +112,11 @@ def refused(job: SimulatedJob, path: str, action: str = "START", **more: Any) ->
         (("initial =", "initial"), "Expected '=' after a key in a key/value pair"),
         (
             ('edges.otherwise = "waiting"', 'edges.otherwise = "triggering"'),
-            "breaks the promise 'one trigger': validating --busy--> taking_baseline --idle--> triggering ",
+            "breaks the promise 'at most one trigger': validating --busy--> taking_baseline --idle--> triggering ",
         ),
         (
             ('green    = "succeeded"', 'green = "timed_out"'),
-            "green: a chart of START has succeeded, not timed_out: leave it out",
+            "green: a chart for START has succeeded, not timed_out: leave it out",
         ),
     ],
     ids=["law", "TOML", "promise", "another purpose"],
@@ -143,9 +143,9 @@ def test_chart_of_the_version_before_is_refused(simulate: Simulate, tmp_path: Pa
 
     played = refused(simulate(), path)
 
-    gone = "validating: edges.schedule_kept: went in this version; `ready` now leads to the choice 'schedule_to_switch'"
-    assert f"{path}: {gone}, and a running sync is `busy`: see docs/charts.md" in played.stderr
-    assert "validating: does 'validate_connection' may have the outcome 'busy', which has no edge" in played.stderr
+    gone = "validating: edges.schedule_kept: was removed in this version; `ready` now leads to the choice "
+    assert f"{path}: {gone}'schedule_to_switch', and a running sync is `busy`: see docs/charts.md" in played.stderr
+    assert "validating: no edge for 'busy', a possible outcome of does 'validate_connection'" in played.stderr
 
 
 def test_chart_of_another_action_is_refused(simulate: Simulate, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_chart_of_another_action_is_refused(simulate: Simulate, tmp_path: Path) 
 
     other, missing = refused(job, path, "TEST"), refused(job, str(tmp_path / "missing.toml"))
 
-    assert f"FIVETRAN_CHART: {path}: action: it is the chart of START, not of TEST" in other.stderr
+    assert f"FIVETRAN_CHART: {path}: action: this is a chart for START, not for TEST" in other.stderr
     assert "missing.toml: cannot be read: No such file or directory" in missing.stderr
 
 
@@ -165,7 +165,7 @@ def test_chart_with_another_purpose_is_replayed_no_more(
     job = simulate(Scenario(syncs=(BRIEF,)))
     job.play("START", FIVETRAN_CHART=written(tmp_path, ("[done]", "# mine\n[done]")))
     journal = job.folder / "report" / "journal.jsonl"
-    fault = "green: a chart of START has succeeded, not cancelled: leave it out"
+    fault = "green: a chart for START has succeeded, not cancelled: leave it out"
     text = journal.read_text("utf-8")
     other = text.replace('green    = \\"succeeded\\"', 'green    = \\"cancelled\\"')
     assert other != text
@@ -270,7 +270,7 @@ def test_page_makes_the_example() -> None:
 
 def misplaced() -> tuple[tuple[str, str], ...]:
     """What the page says to change in its chart, so that the tests come right before the trigger."""
-    (words,) = re.findall(r"^Or that the tests.*?\. The form is sound", PAGE, re.DOTALL | re.MULTILINE)
+    (words,) = re.findall(r"^Or that the tests.*?\. The structure is valid", PAGE, re.DOTALL | re.MULTILINE)
     edits = []
     for key, value in re.findall(r'`([\w.]+) = "(\w+)"`', words):
         (line,) = re.findall(rf'^{re.escape(key)} *= "\w+"$', EXAMPLE.read_text("utf-8"), re.MULTILINE)
@@ -299,7 +299,7 @@ def test_mistakes_on_the_page_are_real(
     code = main(["check", "test_then_start.toml"], {})
 
     told = capsys.readouterr().out.splitlines()
-    wrong = [line for line in told if "holds" not in line.split()[:1]]
+    wrong = [line for line in told if "ok" not in line.split()[:1]]
     shown = [block for block in blocks("console") if block.splitlines()[-1] == wrong[-1]]
     assert code == 1
     assert [block.splitlines() for block in shown] == [wrong[-len(shown[0].splitlines()) :]]
