@@ -13,13 +13,13 @@ __all__ = ["add_to", "execute"]
 EXAMPLES = """\
 examples:
   fivetran-orchestrator debug START --scenario lost-answer     a simulated Fivetran: no account, no waiting
-  fivetran-orchestrator debug --replay journal.jsonl           a run that was, on any machine
-  fivetran-orchestrator debug START --live                     the real one; asks before it changes something
+  fivetran-orchestrator debug --replay journal.jsonl           a recorded run, on any machine
+  fivetran-orchestrator debug START --live                     the real Fivetran; asks before changing anything
 
-exit codes: 0; 2 for wrong usage, and where a command of a file or a pipe was refused (the others
-are done all the same); 143 for SIGTERM
-history: what was typed is kept in $XDG_STATE_HOME/fivetran-orchestrator/debug-history, under
-~/.local/state where XDG_STATE_HOME is not set
+exit codes: 0; 2 for wrong usage, or if a command from a file or a pipe was refused (the others are
+still executed); 143 for SIGTERM
+history: commands are kept in $XDG_STATE_HOME/fivetran-orchestrator/debug-history (by default under
+~/.local/state)
 """
 
 
@@ -29,22 +29,22 @@ class _Refused(Exception):  # noqa: N818
 
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
-    parser.description = "Walk through a run step by step: see the request before it is sent, and why it went on so."
+    parser.description = "Step through a run: see each request before it is sent, and why the run took each edge."
     parser.epilog = EXAMPLES
     parser.add_argument(
         "action",
         nargs="?",
         type=_action,
         choices=ACTIONS,
-        help="what is debugged; a journal says it itself",
+        help="the action to debug; not needed with --replay",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--scenario", metavar="NAME", help="how the simulated Fivetran behaves (default: succeeds); `demo --list` lists"
     )
-    where.add_argument("--live", action="store_true", help="the real Fivetran, with the variables of the job")
-    where.add_argument("--replay", metavar="FILE", help="a journal; needs neither an account nor an action")
-    parser.add_argument("--commands", metavar="FILE", help="take the commands from a file, and print the transcript")
+    where.add_argument("--live", action="store_true", help="the real Fivetran, with the job's variables")
+    where.add_argument("--replay", metavar="FILE", help="a journal; requires neither an account nor an action")
+    parser.add_argument("--commands", metavar="FILE", help="read commands from a file, and print a transcript")
 
 
 def _action(text: str) -> str:
@@ -62,14 +62,14 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     except ModuleNotFoundError as error:
         if error.name not in {"prompt_toolkit", "rich", "werkzeug"}:
             raise
-        return refuse(f"the debugger needs its extra debug ({error.name} is missing): pip install '.[debug]'")
+        return refuse(f"the debugger requires the extra debug ({error.name} is missing): pip install '.[debug]'")
     try:
         given = _commands(arguments.commands)
         session = sources.opened(arguments.action, arguments.scenario, arguments.replay, environ, live=arguments.live)
     except (sources.CannotOpen, _Refused) as error:
         return refuse(error)
     except OSError as error:
-        return refuse(f"the session cannot begin: {error}")
+        return refuse(f"the session cannot start: {error}")
     if given is None:
         return shell.attended(session, environ)
     try:
@@ -89,7 +89,7 @@ def _commands(file: str | None) -> Iterable[str] | None:
     try:
         return read_text(file).split("\n")
     except OSError as error:
-        raise _Refused(f"--commands {file}: {error.strerror}: name a file with a command a line") from error
+        raise _Refused(f"--commands {file}: {error.strerror}: use a file with one command per line") from error
 
 
 def _piped() -> Iterator[str]:
@@ -99,4 +99,4 @@ def _piped() -> Iterator[str]:
         yield next(given, "").removeprefix("\ufeff")
         yield from given
     except OSError as error:
-        raise _Refused(f"stdin cannot be read: {error.strerror}: give the commands in a file (--commands)") from error
+        raise _Refused(f"stdin cannot be read: {error.strerror}: put the commands in a file (--commands)") from error

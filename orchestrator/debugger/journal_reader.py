@@ -1,4 +1,4 @@
-"""Journals read: what a job has written down of its run, checked and made into steps again."""
+"""Reads journals: checks what a job recorded of its run, and turns it into steps again."""
 
 import math
 from codecs import BOM_UTF8, getincrementaldecoder
@@ -82,7 +82,7 @@ class Header(NamedTuple):
         started_at: When the run began, as it is written (ISO 8601).
         settings: The run's settings, without key and secret.
         digest: That of the chart.
-        packaged: The chart was the one that comes with the program, not a user's own.
+        packaged: The chart was the packaged one, not a user's own.
         source: The chart's text.
         resumed: What the run was taken up from, where the journal does not hold what was before.
     """
@@ -138,12 +138,12 @@ def read_journal(file: str | Path) -> Journal:
         file: Path of the file.
 
     Raises:
-        JournalError: It cannot be read, is no journal, is one of another format, or is damaged.
+        JournalError: It cannot be read, is not a journal, has another format, or is damaged.
     """
     try:
         text = _decoded(read_bytes(file, LARGEST).removeprefix(BOM_UTF8))
     except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        problem = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise JournalError(f"{file}: cannot be read: {problem}") from error
     first, *lines = text.removesuffix("\n").split("\n")
     try:
@@ -160,7 +160,7 @@ def read_journal(file: str | Path) -> Journal:
                 continue
             raise JournalError(f"{file}: line {number} is damaged ({type(error).__name__}: {error})") from error
     if not reader.records:
-        raise JournalError(f"{file}: holds no whole step: the job was killed while it wrote the first")
+        raise JournalError(f"{file}: has no complete step: the job was killed while writing the first")
     return Journal(str(file), reader.header, tuple(reader.records), torn)
 
 
@@ -174,7 +174,7 @@ def _decoded(content: bytes) -> str:
 def _parsed(line: str) -> dict[str, Any]:
     document = parse_json(line)
     if not isinstance(document, dict):
-        raise TypeError("it is no JSON object")
+        raise TypeError("it is not a JSON object")
     return document
 
 
@@ -183,7 +183,7 @@ def _why_no_header(line: str, error: Exception) -> str:
     with suppress(TypeError, ValueError):
         document = _parsed(line)
     if "format" not in document:
-        return "is no journal: its first line is not the header of one"
+        return "not a journal file"
     if document["format"] != FORMAT:
         return (
             f"is a journal of format {document['format']!r}, written by version {document.get('version')}; "
@@ -206,9 +206,9 @@ def _header(document: Mapping[str, Any]) -> Header:
     settings = built(Settings, "settings", rest, **listed, api_key="", api_secret="")
     for name, (least, most) in _BOUNDS.items():
         if not least <= getattr(settings, name) <= most:
-            raise ValueError(f"settings.{name}: {getattr(settings, name):g} is not from {least:g} to {most:.0f}")
+            raise ValueError(f"settings.{name}: {getattr(settings, name):g} is not between {least:g} and {most:.0f}")
     if settings.action not in ACTIONS:
-        raise ValueError(f"settings.action: {settings.action!r} is none of {', '.join(ACTIONS)}")
+        raise ValueError(f"settings.action: {settings.action!r} is not one of {', '.join(ACTIONS)}")
     check_members("chart", chart, {"digest": str, "packaged": bool, "source": str})
     check_members("", document, {"version": str, "started_at": str})
     if parse_time(document["started_at"]) is None:
@@ -234,7 +234,7 @@ class _Reader:
         records: The steps so far.
 
     Raises:
-        AttributeError, LookupError, TypeError, ValueError: It is no header; from `read`, no line.
+        AttributeError, LookupError, TypeError, ValueError: It is not a header; from `read`, not a line.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -266,7 +266,7 @@ class _Reader:
         check_members("", document, _LINE)
         check_members("", document, {name: kind for name, kind in _OPTIONAL.items() if name in document})
         if "limit" in document and {"answer", "failure", "cut_off"}.isdisjoint(document):
-            raise ValueError("a request was sent, and nothing came of it")
+            raise ValueError("a request was sent, but there is no outcome")
         told = self._whole(document)
         rounded = [told[name] for name in ("began", "ended", "signalled") if name in told]
         clock = tuple(told.get("clock", rounded))  # as many of either

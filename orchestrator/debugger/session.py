@@ -140,9 +140,11 @@ class Session:
             Refusal: Nothing new may be done here.
         """
         if self.ended:
-            raise Refusal("the run has ended: `back` goes to an earlier step, and `fork` on from there")
+            raise Refusal("the run has ended: go `back` to an earlier step, and `fork` there")
         if self.in_the_past:
-            raise Refusal("what came next is known: `fork` goes another way from here, `forward` and `step` the same")
+            raise Refusal(
+                "the next step is known: `forward` and `step` repeat it, `fork` continues differently from here"
+            )
         if self.ports is None:
             raise Refusal(self.end)
         return self.ports

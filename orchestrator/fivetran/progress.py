@@ -99,7 +99,7 @@ def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool
             rule = "succeeded_at moved since the trigger: this run's sync is over, and another one is running"
             return Outcome(Event.SUCCEEDED, seen, rule)
     if state == "syncing":
-        rule = "sync_state is syncing: the sync has not ended, even if failed_at moved"
+        rule = "sync_state is syncing, even if failed_at moved"
         return Outcome(Event.RUNNING, seen.but(syncing_seen=True), rule)
     until = documents.rescheduled_for(document)
     if until is not None and (facts.syncing_seen or _moment(until) not in _known_reschedules(facts)):

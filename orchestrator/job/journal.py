@@ -1,7 +1,7 @@
 """The journal of a run: JSON Lines, a header and then a line a step; `docs/journal.md` describes it.
 
-A journal holds all that the world did to a run, so that it can be done again. The job imports this with
-its first step; what reads journals is the debugger's.
+A journal holds everything from outside that affected a run, so that the run can be replayed. The job imports
+this with its first step; the code that reads journals is the debugger's.
 """
 
 import json
@@ -127,7 +127,7 @@ class JournalWriter:
         self._lines = JournalLines(mask)
 
     def add(self, step: Step) -> None:
-        """Write a step down.
+        """Write a step.
 
         Raises:
             OSError: It cannot be written.
@@ -183,7 +183,7 @@ def compose_record(step: Step) -> dict[str, Any]:
     # What is decided by comparing times is decided by the last digit, which is written where there is one.
     times = [step.began, step.at, *([] if signal is None else [signal.at])]
     began, ended, *signalled = rounded = [_seconds(time) for time in times]
-    told = {
+    record = {
         "step": step.number,
         "at": iso(step.before.started_at + step.at),
         "began": began,
@@ -194,8 +194,8 @@ def compose_record(step: Step) -> dict[str, Any]:
         "request": None if step.request is None else compose_request(step.request),
         "limit": None if step.limit is None else _seconds(step.limit),
         "took": None if step.limit is None else _seconds(step.took),
-        "answer": None if step.answer is None else _told_answer(step.answer),
-        "failure": None if step.failure is None else _told_failure(step.failure),
+        "answer": None if step.answer is None else _answer_record(step.answer),
+        "failure": None if step.failure is None else _failure_record(step.failure),
         "cut_off": step.cut_off and str(step.cut_off),
         "unwritable": step.unwritable,
         "event": str(step.event),
@@ -210,16 +210,16 @@ def compose_record(step: Step) -> dict[str, Any]:
         "facts": changed,
         "why": step.why,
     }
-    return _known(told)
+    return _known(record)
 
 
 def _line(record: Mapping[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def _known(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What is there to tell: a name that is not in a line stands for nothing, or for the usual."""
-    return {name: value for name, value in told.items() if value is not None}
+def _known(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the members that are None: a member that is missing has no value, or its usual one."""
+    return {name: value for name, value in record.items() if value is not None}
 
 
 def _seconds(seconds: float) -> float:
@@ -227,11 +227,11 @@ def _seconds(seconds: float) -> float:
 
 
 def compose_request(request: Request) -> dict[str, Any]:
-    """What was asked."""
+    """A request as JSON."""
     return _known({"method": request.method, "path": request.path, "purpose": request.purpose, "body": request.body})
 
 
-def _told_answer(answer: Answer) -> dict[str, Any]:
+def _answer_record(answer: Answer) -> dict[str, Any]:
     return _known(
         {
             "status": answer.status,
@@ -245,7 +245,7 @@ def _told_answer(answer: Answer) -> dict[str, Any]:
     )
 
 
-def _told_failure(failure: Failure) -> dict[str, Any]:
+def _failure_record(failure: Failure) -> dict[str, Any]:
     return _known(
         {
             "event": str(failure.event),
@@ -259,7 +259,7 @@ def _told_failure(failure: Failure) -> dict[str, Any]:
 
 
 def _stripped(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """A document without what nobody's journal should hold."""
+    """A document without what no journal should hold."""
     if document is None:
         return None
     kept = {name: value for name, value in document.items() if name not in _LEFT_OUT}

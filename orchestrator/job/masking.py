@@ -1,4 +1,4 @@
-"""Nothing secret and nothing that steers a terminal gets out: logs, reports, tracebacks."""
+"""Keeps secrets and terminal control characters out of logs, reports and tracebacks."""
 
 import base64
 import json

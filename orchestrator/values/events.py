@@ -45,7 +45,7 @@ class Event(StrEnum):
     SYNC_FAILED = "sync_failed", "the sync failed"
     CANCELLED = "cancelled", "the sync ended with neither a success nor a failure"
     RESCHEDULED = "rescheduled", "Fivetran rescheduled the sync"
-    DOUBTFUL = "doubtful", "the sync seems to have ended without success; a date may appear late"
+    DOUBTFUL = "doubtful", "the sync seems to have ended without success"
     INCONCLUSIVE = "inconclusive", "the history does not show how the sync ended"
     UNCONFIRMED = "unconfirmed", "it is not known whether the trigger was accepted"
     SHOWN = "shown", "the connection was shown"

@@ -77,7 +77,7 @@ def test_every_chart_is_checked_whatever_one_comes_to(tmp_path: Path, capsys: Ca
     )
     assert told.out.count(f"{good}: TEST: run the setup tests\n  ok      structure: ") == 3
     assert told.err == (
-        f"{missing}: cannot be read: No such file or directory\n{binary}: cannot be read: it is not text in UTF-8\n"
+        f"{missing}: cannot be read: No such file or directory\n{binary}: cannot be read: not UTF-8 text\n"
     )
 
 

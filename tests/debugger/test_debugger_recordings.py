@@ -80,7 +80,7 @@ def test_recording_is_walked_through(debug: Debugger) -> None:
     """A recording is stepped through, forwards and backwards, and says at each step why."""
     transcript = debug(f"--replay {LOST}", "until answer_lost", "why", "last", "continue", "back to triggering", "step")
 
-    assert transcript.of("why").text.endswith("a POST that may have been carried out had no\nanswer.")
+    assert transcript.of("why").text.endswith("a POST got no answer and may have been\ncarried out.")
     assert transcript.of("last").row("answered") == "ConnectionError: [Errno 104] Connection reset by peer"
     assert transcript.of("continue").state == "done"
     assert transcript.last.row("came by").startswith("triggering --answer_lost-->")
@@ -131,7 +131,7 @@ def test_recording_that_was_broken_off(debug: Debugger, tmp_path: Path) -> None:
 
     transcript = debug(f"--replay {file}", "continue", "step", "inject waited", "fork", "continue")
 
-    hint = "the recording ends here: `fork` goes on from here against a simulated Fivetran"
+    hint = "the recording ends here: `fork` continues from here against a simulated Fivetran"
     assert transcript.of("continue").text.endswith(f"\n{hint}")
     assert transcript.of("step").line == transcript.of("inject waited").line == hint
     assert transcript.last.row("here") == "done, final: exit code 0, verdict succeeded"
@@ -146,7 +146,7 @@ def test_recording_that_is_not_repeated(debug: Debugger, tmp_path: Path) -> None
     transcript = debug(f"--replay {_changed(tmp_path, change)}", "continue")
 
     assert transcript.last.row("came by").startswith("triggering --answer_lost-->")
-    assert "what was recorded from here on is not what this version does: `replay` tells" in transcript.last.text
+    assert "from here on this version behaves differently from the recording: `replay` shows" in transcript.last.text
 
 
 def test_recorded_chart_is_the_one_that_is_shown(debug: Debugger, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_recorded_chart_of_another_time(debug: Debugger, tmp_path: Path) -> None
     ("text", "problem"),
     [
         (None, "{file}: cannot be read: No such file or directory"),
-        ("{}", "{file}: is no journal: its first line is not the header of one"),
+        ("{}", "{file}: not a journal file"),
     ],
 )
 def test_what_is_no_journal(debug: Debugger, tmp_path: Path, text: str | None, problem: str) -> None:
@@ -207,5 +207,5 @@ def test_journal_of_another_action(debug: Debugger) -> None:
     """An action that is not the journal's is refused; the journal's own may be given."""
     told = debug.refused("test", "--replay", str(LOST))
 
-    assert told == f"{LOST} is the journal of START, not of TEST: leave the action out\n"
+    assert told == f"{LOST} is a journal of START, not of TEST: leave the action out\n"
     assert debug(f"start --replay {LOST}", "quit").code == 0

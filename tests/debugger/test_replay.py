@@ -1,4 +1,4 @@
-"""Replay: recorded runs repeat on the code and charts of today, and what has changed is told."""
+"""Replay: recorded runs repeat with today's code and charts, and what has changed is shown."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -73,7 +73,7 @@ def test_recorded_run_repeats(name: str) -> None:
 
 @pytest.mark.parametrize("file", sorted((FOLDER.parent / "journals_before").iterdir()), ids=lambda file: file.stem)
 def test_journal_of_an_earlier_version_repeats(file: Path) -> None:
-    """What an older program recorded, some of it in real time and taken up again, repeats to its last step."""
+    """What an older version recorded, some of it in real time or resumed, repeats to its last step."""
     journal = read_journal(file)
 
     standing = replay(journal)
@@ -102,7 +102,7 @@ def test_no_recording_is_left_over() -> None:
 
 
 def test_journal_of_a_killed_job_repeats_as_far_as_it_goes(tmp_path: Path, capsys: Capture) -> None:
-    """A journal that ends in the middle repeats up to there, which is said."""
+    """A journal that ends in the middle repeats up to there, and the output says so."""
     file = tmp_path / "journal.jsonl"
     file.write_text(
         "".join((FOLDER / "start-lost-answer.jsonl").read_text("utf-8").splitlines(keepends=True)[:8]) + "{", "utf-8"
@@ -110,12 +110,12 @@ def test_journal_of_a_killed_job_repeats_as_far_as_it_goes(tmp_path: Path, capsy
 
     code = main(["replay", str(file)], {})
 
-    told = "START of speak_inexpensive, 7 steps in 10 s, broken off in waiting; killed while it wrote its last line"
+    told = "START of speak_inexpensive, 7 steps in 10 s, stopped in waiting; killed while writing its last line"
     assert (code, capsys.readouterr().out) == (0, f"{file}: {told}: repeats as far as it goes\n")
 
 
 def test_chart_that_changed_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """A chart that has changed where the run never was does not keep it from repeating, and that is said."""
+    """A run repeats on a chart that has changed elsewhere, and the output says so."""
     chart = _changed("START", ('edges.started     = "waiting"', 'edges.started     = "polling"'))
     monkeypatch.setattr("orchestrator.debugger.replay.load", lambda _: chart)
 
@@ -124,7 +124,7 @@ def test_chart_that_changed_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: C
     differs, *_, last = capsys.readouterr().out.splitlines()
     assert code == 1
     assert differs.endswith("start-lost-answer.jsonl: START of speak_inexpensive, 25 steps in 1 min, done (0): DIFFERS")
-    assert last.endswith("unable_to_sync (7): repeats; the chart has changed, but not on this way")
+    assert last.endswith("unable_to_sync (7): repeats; the chart has changed, but not on this path")
 
 
 def test_signal_in_the_middle_of_a_call_behind_the_conclusion(tmp_path: Path) -> None:
@@ -328,11 +328,11 @@ def test_redirected_edge_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Captur
     document: sync_state syncing, setup_state connected, succeeded_at 2027-01-15T02:00:00.000000Z, \
 failed_at 2027-01-14T02:00:00.000000Z, schedule_type manual
     recorded: confirming --started--> waiting
-              sync_state is syncing: it is not over, even if failed_at moved: after a lost answer, \
-a sign of the sync was found.
+              sync_state is syncing, even if failed_at moved: after a lost answer, \
+there is a sign of the sync.
     today:    confirming --started--> polling
-              sync_state is syncing: it is not over, even if failed_at moved: after a lost answer, \
-a sign of the sync was found.
+              sync_state is syncing, even if failed_at moved: after a lost answer, \
+there is a sign of the sync.
     due: recorded 20 s; today 10 s
     the chart has changed, at confirming:
       - started -> waiting
@@ -365,7 +365,7 @@ def test_changed_decision_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Captu
     document: sync_state syncing, setup_state connected, succeeded_at 2027-01-15T02:00:00.000000Z, \
 failed_at 2027-01-14T02:00:00.000000Z, schedule_type manual
     recorded: polling --running--> waiting
-              sync_state is syncing: it is not over, even if failed_at moved: the sync is not over.
+              sync_state is syncing, even if failed_at moved: the sync has not ended.
     today:    polling --broken--> concluding
               nobody waits for that long: the connection's setup is broken.
     due: recorded 20 s; today 10 s
@@ -549,7 +549,7 @@ def test_wait_that_is_longer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_request_where_none_was_sent() -> None:
-    """A step that asks today where it asked nothing when it was recorded is told; it gets no answer."""
+    """A step that asks today where it sent no request when it was recorded is told; it gets no answer."""
     journal = _journal("start-resumed-in-a-request")
     position = next(number for number, record in enumerate(journal.records) if record.resumed)
     resumed = journal.records[position].resumed
@@ -607,7 +607,7 @@ def test_recorded_chart_that_is_not_sound_today(tmp_path: Path, capsys: Capture)
 
 
 def test_divergence_on_a_chart_that_cannot_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the recorded chart is not sound today, a divergence says that instead of what has changed."""
+    """Where the recorded chart is not valid today, a divergence says that instead of what has changed."""
     journal = _journal("start-fails")
     journal = journal._replace(header=journal.header._replace(digest="another", source="broken"))
     monkeypatch.setattr(
@@ -617,7 +617,7 @@ def test_divergence_on_a_chart_that_cannot_be_compared(monkeypatch: pytest.Monke
     with pytest.raises(Divergence) as diverged:
         replay(journal)
 
-    assert diverged.value.edges == ("the recorded chart is not sound today: --chart recorded says why",)
+    assert diverged.value.edges == ("the recorded chart is not valid today: --chart recorded says why",)
 
 
 # --- The command ------------------------------------------------------------------------------------

@@ -238,11 +238,11 @@ def test_settings_know_the_page_and_the_policies() -> None:
         ("CONNECTOR_ID", "shöp", "'shöp' is not an id", "Setup tab"),
         ("FIVETRAN_API_KEY", "", "is not set, but FIVETRAN_API_SECRET is", "set both"),
         ("FIVETRAN_API_SECRET", "", "is not set, but FIVETRAN_API_KEY is", "SET_FIVETRAN_KEYS_TO_ENV"),
-        ("FIVETRAN_API_KEY", "one two", "has a blank", "copy it again"),
-        ("FIVETRAN_API_SECRET", "one\ntwo", "a line end", "copy it again"),
-        ("FIVETRAN_API_SECRET", "zero\u200bwidth", "a character outside ASCII", "copy it again"),
-        ("FIVETRAN_API_KEY", "'a-key-of-ours'", "stands in quotes", "take the quotes away"),
-        ("FIVETRAN_API_SECRET", '"a-secret-of-ours"', "stands in quotes", "take the quotes away"),
+        ("FIVETRAN_API_KEY", "one two", "contains a space", "copy it again"),
+        ("FIVETRAN_API_SECRET", "one\ntwo", "a line break", "copy it again"),
+        ("FIVETRAN_API_SECRET", "zero\u200bwidth", "a non-ASCII character", "copy it again"),
+        ("FIVETRAN_API_KEY", "'a-key-of-ours'", "is in quotes", "remove the quotes"),
+        ("FIVETRAN_API_SECRET", '"a-secret-of-ours"', "is in quotes", "remove the quotes"),
         ("FIVETRAN_API_SECRET", KEY, "is the same as FIVETRAN_API_KEY", "the key's secret"),
         (
             "FIVETRAN_API_KEY",
@@ -250,9 +250,9 @@ def test_settings_know_the_page_and_the_policies() -> None:
             "is Base64",
             "FIVETRAN_API_SECRET",
         ),
-        ("SCHEMA", "", "is not set", "FORCE_RESYNC needs SCHEMA and TABLE"),
-        ("TABLE", "", "is not set", "FORCE_RESYNC needs SCHEMA and TABLE"),
-        ("TABLE", "a\x1b[31mb", r"'a\x1b[31mb' has control characters", "the plain name"),
+        ("SCHEMA", "", "is not set", "FORCE_RESYNC requires SCHEMA and TABLE"),
+        ("TABLE", "", "is not set", "FORCE_RESYNC requires SCHEMA and TABLE"),
+        ("TABLE", "a\x1b[31mb", r"'a\x1b[31mb' contains control characters", "the plain name"),
         ("FIVETRAN_TIMEOUT", "5 min", "'5 min' is not a number of seconds", "such as 300"),
         ("FIVETRAN_TIMEOUT", "0", "'0' is not a number of seconds from 1", "such as 300"),
         ("FIVETRAN_TIMEOUT", "1e300", "'1e300' is not a number of seconds", "such as 300"),
@@ -260,50 +260,60 @@ def test_settings_know_the_page_and_the_policies() -> None:
         ("FIVETRAN_POLL_INTERVAL", "-1", "'-1' is not a number of seconds", "such as 10"),
         ("FIVETRAN_HTTP_TIMEOUT", "nan", "'nan' is not a number of seconds", "such as 30"),
         ("FIVETRAN_HTTP_TIMEOUT", "inf", "'inf' is not a number of seconds", "such as 30"),
-        ("FIVETRAN_RETRY_LIMIT", "0", "'0' is not a count", "such as 8"),
-        ("FIVETRAN_RETRY_LIMIT", "1.5", "'1.5' is not a count", "a whole number from 1"),
+        ("FIVETRAN_RETRY_LIMIT", "0", "'0' is not a whole number from 1", "such as 8"),
+        ("FIVETRAN_RETRY_LIMIT", "1.5", "'1.5' is not a whole number from 1", "a whole number from 1"),
         ("FIVETRAN_ON_RUNNING", "attach", "'attach' is not a valid choice for", "wait or fail"),
         ("FIVETRAN_ON_RESCHEDULE", "ignore", "'ignore' is not a valid choice for", "wait or fail"),
-        ("FIVETRAN_EVIDENCE", "true", "'true' is not one of its values", "1 or red or 0"),
-        ("FIVETRAN_JOURNAL", "yes", "'yes' is not one of its values", "1 or 0"),
-        ("FIVETRAN_LOG_FORMAT", "xml", "'xml' is not one of its values", "console or json"),
-        ("FIVETRAN_API_URL", "api.fivetran.com", "'api.fivetran.com' is not an address", "https://api.fivetran.com"),
-        ("FIVETRAN_API_URL", "ftp://a.example", "is not an address", "https://api.fivetran.com"),
-        ("FIVETRAN_API_URL", "https://", "is not an address", "https://api.fivetran.com"),
-        ("FIVETRAN_API_URL", "https://a.example:port", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://[::1", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a .example", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example?b=c", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example#b", "is not an address", "leave it out"),
+        ("FIVETRAN_EVIDENCE", "true", "'true' is not a valid value", "1 or red or 0"),
+        ("FIVETRAN_JOURNAL", "yes", "'yes' is not a valid value", "1 or 0"),
+        ("FIVETRAN_LOG_FORMAT", "xml", "'xml' is not a valid value", "console or json"),
+        (
+            "FIVETRAN_API_URL",
+            "api.fivetran.com",
+            "'api.fivetran.com' is not a valid address",
+            "https://api.fivetran.com",
+        ),
+        ("FIVETRAN_API_URL", "ftp://a.example", "is not a valid address", "https://api.fivetran.com"),
+        ("FIVETRAN_API_URL", "https://", "is not a valid address", "https://api.fivetran.com"),
+        ("FIVETRAN_API_URL", "https://a.example:port", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://[::1", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a .example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example?b=c", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example#b", "is not a valid address", "leave it out"),
         ("FIVETRAN_API_URL", "https://a.example/v1/", "ends in /v1", "the job adds it"),
-        ("FIVETRAN_API_URL", "http://a.example", "would send the key in the clear", "use https"),
-        ("FIVETRAN_API_URL", "https://user:word@a.example", "holds credentials", "FIVETRAN_API_KEY"),
-        ("FIVETRAN_API_URL", "http://127.0.0.2:80\\[::1]", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "http://127.0.0.1\\.a.example", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example\\b", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a%2eexample", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example.", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a..example", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", f"https://{'a' * 64}.example", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example:", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example:0", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example:65536", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example:\uff1443", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://\u00e4.example", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example/\u00e4", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.ex\u00adample", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example/b\tc", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://[fe80::1%25eth0]", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://[::1]a.example", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://[1:2]", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://2130706433", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://127.1", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://0x7f.0x1", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://10.0.0.256", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https:/a.example", "is not an address", "leave it out"),
-        ("FIVETRAN_STATE_FILE", "a DATAOPS_VAULT(A.B)", "is not its whole value", "one reference alone"),
-        ("FIVETRAN_STATE_FILE", "DATAOPS_VAULT()", "names nothing", "DATAOPS_VAULT(A.B.C)"),
-        ("FIVETRAN_STATE_FILE", "DATAOPS_VAULT(A.B", "is not its whole value", "DATAOPS_VAULT(A.B.C)"),
+        ("FIVETRAN_API_URL", "http://a.example", "would send the key unencrypted", "use https"),
+        ("FIVETRAN_API_URL", "https://user:word@a.example", "contains credentials", "FIVETRAN_API_KEY"),
+        ("FIVETRAN_API_URL", "http://127.0.0.2:80\\[::1]", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "http://127.0.0.1\\.a.example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example\\b", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a%2eexample", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example.", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a..example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", f"https://{'a' * 64}.example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example:", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example:0", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example:65536", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example:\uff1443", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://\u00e4.example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example/\u00e4", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.ex\u00adample", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example/b\tc", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://[fe80::1%25eth0]", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://[::1]a.example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://[1:2]", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://2130706433", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://127.1", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://0x7f.0x1", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://10.0.0.256", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https:/a.example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_STATE_FILE", "a DATAOPS_VAULT(A.B)", "text around one", "a single reference"),
+        ("FIVETRAN_STATE_FILE", "DATAOPS_VAULT()", "a malformed DATAOPS_VAULT(...) reference", "DATAOPS_VAULT(A.B.C)"),
+        (
+            "FIVETRAN_STATE_FILE",
+            "DATAOPS_VAULT(A.B",
+            "a malformed DATAOPS_VAULT(...) reference",
+            "DATAOPS_VAULT(A.B.C)",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_asked(
@@ -362,7 +372,7 @@ def test_unresolved_variable_is_refused(name: str, form: str) -> None:
 
     [line] = error.errors
     assert line.startswith(f"{name}: is ")
-    assert "not resolved: define that variable" in line
+    assert "an unresolved variable reference: define that variable" in line
 
 
 @pytest.mark.parametrize("unresolved", ["FIVETRAN_API_KEY", "FIVETRAN_API_SECRET"])
@@ -402,7 +412,7 @@ def test_plain_http_goes_nowhere_else(host: str) -> None:
     refused = refusal(FIVETRAN_API_URL=f"http://{host}")
 
     [line] = refused.errors
-    assert "would send the key in the clear" in line
+    assert "would send the key unencrypted" in line
     assert refused.warnings == []
 
 
@@ -558,11 +568,11 @@ def test_timeout_that_fits_the_job_is_left_alone(asked: str, limit: str, began: 
     [*((name, "false") for name in FLAGS), *(("FIVETRAN_UNPAUSE", value) for value in ("False", "0", "no", "OFF"))],
 )
 def test_false_counts_as_set_with_a_warning(name: str, value: str) -> None:
-    """Where any value counts as set, "false" does too, and a warning says how to turn it off."""
+    """Where any value turns it on, "false" does too, and a warning says how to turn it off."""
     configured = read(**{name: value})
 
     assert read(**{name: "yes"}).settings == configured.settings
-    assert (f"{name} is {value!r}: any value counts as set; to turn it off, leave it empty",) == configured.warnings
+    assert (f"{name} is {value!r}, but any value turns it on; to turn it off, leave it empty",) == configured.warnings
 
 
 @pytest.mark.parametrize(
@@ -577,7 +587,7 @@ def test_misspelt_variable_is_warned_about(misspelt: str, meant: str) -> None:
     """A variable that nearly has the name of one is pointed out, without its value."""
     warnings = read(**{misspelt: "hunter2"}).warnings
 
-    assert (f"{misspelt} is not a variable of this job: did you mean {meant}?",) == warnings
+    assert (f"unknown variable {misspelt}. Did you mean {meant}?",) == warnings
 
 
 @pytest.mark.parametrize("name", ["FIVETRAN_ACCOUNT", "TIMEOUT", "PATH"])
@@ -590,7 +600,7 @@ def test_warnings_come_with_the_errors(simulate: Simulate) -> None:
     """A job that is refused tells its warnings too."""
     played = simulate().play(FIVETRAN_TIMEOUT="", FIVETRAN_TIME_OUT="9", FIVETRAN_UNPAUSE="false", CONNECTOR_ID="")
 
-    assert "did you mean FIVETRAN_TIMEOUT?" in played.stderr
+    assert "Did you mean FIVETRAN_TIMEOUT?" in played.stderr
     assert "FIVETRAN_UNPAUSE is 'false'" in played.stderr
     assert (played.code, played.requests) == (2, [])
 
@@ -646,7 +656,7 @@ def test_short_pair_is_refused(name: str, text: str) -> None:
     """A key or secret that is too short to be masked is refused, and not shown."""
     error = refusal(**{name: text})
 
-    assert error.errors == [f"{name}: is shorter than 8 characters: copy it again, all of it"]
+    assert error.errors == [f"{name}: is shorter than 8 characters: copy the whole value again"]
 
 
 def test_encoded_pair_is_split() -> None:
@@ -658,15 +668,15 @@ def test_encoded_pair_is_split() -> None:
     assert (configured.settings.api_key, configured.settings.api_secret) == ("a-key-of-ours", "a-secret:with-colon")
     assert configured.secrets == (encoded,)
     assert configured.inputs["FIVETRAN_API_SECRET"] == "*** (from FIVETRAN_API_KEY)"
-    assert "FIVETRAN_API_KEY is Base64 of a key and its secret: both are taken from it" in configured.warnings
+    assert "FIVETRAN_API_KEY is Base64 of key:secret: both are taken from it" in configured.warnings
 
 
 @pytest.mark.parametrize(
     ("decoded", "more", "expected"),
     [
-        (b"a-key-of-ours:a-secret-of-ours", {"FIVETRAN_API_SECRET": "given-by-hand"}, "is Base64 of a key and its"),
+        (b"a-key-of-ours:a-secret-of-ours", {"FIVETRAN_API_SECRET": "given-by-hand"}, "is Base64 of key:secret"),
         (b"a-key-of-ours:a-secret-of-ours", {"SET_FIVETRAN_KEYS_TO_ENV": "1"}, "is not set, but FIVETRAN_API_KEY is"),
-        (b"a-key-of-ours:a-secret-of-ours", {"FIVETRAN_API_SECRET": "$OTHER"}, "is a variable that was not resolved"),
+        (b"a-key-of-ours:a-secret-of-ours", {"FIVETRAN_API_SECRET": "$OTHER"}, "is an unresolved variable reference"),
         (b"a-key-of-ours:", {}, "is not set, but FIVETRAN_API_KEY is"),
         (b":a-secret-of-ours", {}, "is not set, but FIVETRAN_API_KEY is"),
         (b"no colon in it", {}, "is not set, but FIVETRAN_API_KEY is"),
@@ -746,8 +756,8 @@ def test_both_spellings_of_the_secret_are_named(tmp_path: Path) -> None:
     """Where the vault lacks key and secret, both are reported, the secret with both of its spellings."""
     error = refusal(**from_vault(tmp_path, "FIVETRAN: {DEFAULT: {API_KEY: ' '}}"))
 
-    lack = f"SET_FIVETRAN_KEYS_TO_ENV: the vault {tmp_path / 'vault.yml'} has no text at"
-    fix = "add it there, or correct the name"
+    lack = f"SET_FIVETRAN_KEYS_TO_ENV: the vault {tmp_path / 'vault.yml'} has no value at"
+    fix = "add it, or correct the name"
     assert error.errors == [
         f"{lack} FIVETRAN.DEFAULT.API_KEY: {fix}",
         f"{lack} FIVETRAN.DEFAULT.API_SECRET or FIVETRAN.DEFAULT.SECRET: {fix}",
@@ -758,7 +768,7 @@ def test_both_spellings_of_the_secret_are_named(tmp_path: Path) -> None:
     ("pair", "name", "problem"),
     [
         ("API_KEY: hunter2-and-on, SECRET: hunter2-and-on", "FIVETRAN_API_SECRET", "is the same as FIVETRAN_API_KEY"),
-        ("API_KEY: hunter 2, SECRET: another-secret", "FIVETRAN_API_KEY", "has a blank"),
+        ("API_KEY: hunter 2, SECRET: another-secret", "FIVETRAN_API_KEY", "contains a space"),
         (
             f"API_KEY: {base64.b64encode(b'hunter2:b').decode()}, SECRET: another-one",
             "FIVETRAN_API_KEY",
@@ -801,7 +811,7 @@ def test_pair_is_never_mixed(tmp_path: Path, missing: str) -> None:
         (None, "does not exist"),
         ("$ANSIBLE_VAULT;1.1;AES256\n6162", "is encrypted"),
         ("FIVETRAN.DEFAULT.API_KEY: hunter2\nFIVETRAN.DEFAULT.API_SECRET: hunter2\n", "is flat"),
-        ("hunter2: [", "is not YAML in line 1"),
+        ("hunter2: [", "is not valid YAML in line 1"),
         ("- hunter2\n", "is not a mapping"),
     ],
 )
@@ -817,7 +827,7 @@ def test_unusable_vault_is_said_once(simulate: Simulate, tmp_path: Path, text: s
     assert (played.code, played.requests) == (2, [])
     assert played.report is not None
     [reason] = played.report["reasons"]
-    assert f"needs the vault {file}, which {problem}" in reason
+    assert f"requires the vault {file}, which {problem}" in reason
     assert "hunter" not in played.stderr
 
 
@@ -828,7 +838,7 @@ def test_reference_to_nothing_is_said_once(tmp_path: Path, name: str) -> None:
 
     error = refusal(**{name: "DATAOPS_VAULT(JOB.MISSING)", "FIVETRAN_VAULT_FILE": vault})
 
-    assert [f"{name}: the vault {vault} has no text at JOB.MISSING: add it there, or correct the name"] == error.errors
+    assert [f"{name}: the vault {vault} has no value at JOB.MISSING: add it, or correct the name"] == error.errors
 
 
 def test_vault_has_a_default_place() -> None:
@@ -850,7 +860,7 @@ def test_content_of_the_vault_is_in_no_message(tmp_path: Path, secret: str, acti
 
     error = refusal(action, **{**references, "FIVETRAN_ACTION": action, "FIVETRAN_VAULT_FILE": vault})
 
-    assert "CONNECTOR_ID: what DATAOPS_VAULT(JOB.WRONG) holds is not an id" in str(error)
+    assert "CONNECTOR_ID: the value of DATAOPS_VAULT(JOB.WRONG) is not an id" in str(error)
     assert "hunter2" not in str([*error.errors, *error.warnings])
 
 

@@ -506,7 +506,7 @@ def _empty(lines: list[str]) -> None:
     lines[:] = []
 
 
-NO_HEADER = "is no journal: its first line is not the header of one"
+NO_HEADER = "not a journal file"
 
 
 @pytest.mark.parametrize(
@@ -539,7 +539,7 @@ NO_HEADER = "is no journal: its first line is not the header of one"
         (_with(2, '"step"', '"stop"'), "line 3 is damaged (ValueError: step is missing)"),
         (
             _with(3, '"answer"', '"answers"'),
-            "line 4 is damaged (ValueError: a request was sent, and nothing came of it",
+            "line 4 is damaged (ValueError: a request was sent, but there is no outcome",
         ),
         (
             _with(0, '"timeout": 300.0', '"timeout": 9e18'),
@@ -588,9 +588,9 @@ NO_HEADER = "is no journal: its first line is not the header of one"
             "line 3 is damaged (ValueError: it is nested deeper than 100 levels)",
         ),
         (lambda lines: lines.insert(2, "{"), "line 3 is damaged (JSONDecodeError: "),
-        (lambda lines: lines.insert(2, "7"), "line 3 is damaged (TypeError: it is no JSON object)"),
+        (lambda lines: lines.insert(2, "7"), "line 3 is damaged (TypeError: it is not a JSON object)"),
         (lambda lines: lines.insert(2, '{"resumed": {"snapshot": {"state": 1}}}'), "line 3 is damaged (ValueError: "),
-        (_cut, "holds no whole step: the job was killed while it wrote the first"),
+        (_cut, "has no complete step: the job was killed while writing the first"),
     ],
 )
 def test_what_is_no_journal_is_refused(tmp_path: Path, change: Callable[[list[str]], None], problem: str) -> None:
@@ -665,12 +665,12 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
     for file, why in (
         (tmp_path / "none.jsonl", "No such file or directory"),
-        (tmp_path, "it is a directory, not a file"),
-        (fifo, "it is a FIFO, not a file"),
-        (Path("/dev/zero"), "it is a device, not a file"),
-        (wide, "it is not text in UTF-8"),
-        (binary, "it is not text in UTF-8"),
-        (late, "it is not text in UTF-8"),
+        (tmp_path, "it is a directory, not a regular file"),
+        (fifo, "it is a FIFO, not a regular file"),
+        (Path("/dev/zero"), "it is a device, not a regular file"),
+        (wide, "not UTF-8 text"),
+        (binary, "not UTF-8 text"),
+        (late, "not UTF-8 text"),
     ):
         with pytest.raises(JournalError) as refused:
             read_journal(file)

@@ -237,7 +237,7 @@ def test_run_goes_on_in_its_own_chart_only(simulate: Simulate, tmp_path: Path) -
     for chart in ("", written(tmp_path)):
         other = refused(job, chart, FIVETRAN_STATE_FILE=variables["FIVETRAN_STATE_FILE"])
 
-        assert "holds an unfinished run of another chart than START has now: remove the file" in other.stderr
+        assert "has an unfinished run of another chart than START has now: remove it" in other.stderr
     again = job.play("START", **variables)
 
     assert (again.code, len(job.syncs)) == (0, 1)

@@ -166,7 +166,7 @@ def test_second_signal_ends_it_immediately(tmp_path: Path) -> None:
             ended = job.end()
 
     assert (ended.code, ended.stdout) == (130, "")
-    assert "second signal: ended at once" in ended.stderr
+    assert "second signal: exiting now" in ended.stderr
     assert not (tmp_path / "result.json").exists()
 
 

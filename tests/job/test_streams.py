@@ -178,7 +178,7 @@ def test_full_disk_is_told(tmp_path: Path) -> None:
             for out in (full, stream.writing)
         ]
 
-    told = "stdout: No space left on device: what was printed is not complete\n"
+    told = "stdout: No space left on device: the output is incomplete\n"
     assert [(one.returncode, one.stderr) for one in ended] == [(0, told), (0, "")]
 
 
@@ -448,7 +448,7 @@ def test_slow_writer_of_commands(kind: str, blocking: bool) -> None:  # noqa: FB
     ("redirection", "code", "told"),
     [
         ("<&-", 0, ""),
-        ("0>/dev/null", 2, "stdin cannot be read: Bad file descriptor: give the commands in a file (--commands)\n"),
+        ("0>/dev/null", 2, "stdin cannot be read: Bad file descriptor: put the commands in a file (--commands)\n"),
     ],
 )
 def test_stdin_that_cannot_be_read(redirection: str, code: int, told: str) -> None:

@@ -693,8 +693,8 @@ def test_what_editors_add_is_no_fault(tmp_path: Path, change: Callable[[bytes], 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (GOOD.encode("utf-16"), "cannot be read: it is text in UTF-16: save it as UTF-8"),
-        (b"\x7fELF\x00\xff", "cannot be read: it is not text in UTF-8"),
+        (GOOD.encode("utf-16"), "cannot be read: UTF-16 text: save it as UTF-8"),
+        (b"\x7fELF\x00\xff", "cannot be read: not UTF-8 text"),
         (b"a = " + b"[" * 100_000, "it is nested deeper than 100 levels"),
         (".".join("a" * 5000).encode() + b" = 1", "it is nested deeper than 100 levels"),
         (b"tries = " + b"9" * 5000, "Exceeds the limit"),
@@ -718,7 +718,7 @@ def test_what_is_no_file_is_no_chart(path: str, kind: str) -> None:
     with pytest.raises(UnreadableChartError) as refused:
         load_file(path)
 
-    assert str(refused.value) == f"{path}: cannot be read: it is {kind}, not a file"
+    assert str(refused.value) == f"{path}: cannot be read: it is {kind}, not a regular file"
 
 
 @pytest.mark.parametrize("where", ["PYTHONPATH", "working directory"])

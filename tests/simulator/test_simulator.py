@@ -172,7 +172,7 @@ def test_scenario_that_is_no_file(tmp_path: Path) -> None:
     """A device in place of the file is refused at once."""
     file = tmp_path / "mine.toml"
     file.symlink_to("/dev/zero")
-    with pytest.raises(ScenarioError, match="cannot be read: it is a device, not a file"):
+    with pytest.raises(ScenarioError, match="cannot be read: it is a device, not a regular file"):
         load_scenario(str(file))
 
 
