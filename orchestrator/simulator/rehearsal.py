@@ -20,7 +20,7 @@ from orchestrator.values.events import SIGNALS
 __all__ = ["demo", "scenarios", "simulate", "variables"]
 
 CONNECTOR = "speak_inexpensive"
-_TELLING = threading.Lock()  # each request has a thread of its own
+_PRINTING = threading.Lock()  # each request has a thread of its own
 HOW = ("FIVETRAN_LOG_FORMAT", "FIVETRAN_JOURNAL", "NO_COLOR", "DATAOPS_DEBUG")
 
 
@@ -55,22 +55,22 @@ def demo(name: str, speed: float, environ: Mapping[str, str]) -> int:
     scenario, clock = load_scenario(name), FastClock(speed)
     how = {name: environ[name] for name in HOW if name in environ}
     how["FIVETRAN_REPORT_DIR"] = report_dir({**environ, "CI": "as there"})
-    say(f"scenario {name}: {scenario.title} (simulated Fivetran, {speed:g} s in a second)\n", error=True)
+    say(f"scenario {name}: {scenario.title} (simulated Fivetran, {speed:g} s per second)\n", error=True)
     with served(Simulator(scenario, clock)) as url:
         job = Job({**variables(scenario, url), **how}, clock=clock)
         code = job.run()
     journal = Path(how["FIVETRAN_REPORT_DIR"], JOURNAL)
     if how["FIVETRAN_REPORT_DIR"] and journal.is_file():
         command, file = shlex.quote(sys.argv[0]), shlex.quote(str(journal))
-        say("\nto see whether the run repeats, and to walk through it forwards and backwards:", error=True)
+        say("\nto replay the run, or to step through it forwards and backwards:", error=True)
         say(f"  {command} replay {file}\n  {command} debug --replay {file}", error=True)
     if job.verdict in SIGNALS:
         return code
-    promised = f"{scenario.verdict}, exit code {scenario.exit_code}"
+    expected = f"{scenario.verdict}, exit code {scenario.exit_code}"
     if (job.verdict, code) == (scenario.verdict, scenario.exit_code):
-        say(f"\nthe job ended as this scenario says: {promised}", error=True)
+        say(f"\nthe job ended as expected in this scenario: {expected}", error=True)
         return 0
-    say(f"\nthe job ended as {job.verdict}, exit code {code}; the scenario says {promised}", error=True)
+    say(f"\nthe job ended as {job.verdict}, exit code {code}; this scenario expects {expected}", error=True)
     return 70
 
 
@@ -93,28 +93,28 @@ def simulate(name: str, speed: float, port: int) -> int:
         port: Port on loopback; 0 for any.
 
     Returns:
-        0; 2 if the port is taken, or is none.
+        0; 2 if the port is taken or invalid.
 
     Raises:
         ScenarioError: There is no such scenario.
     """
     scenario = load_scenario(name)
     try:
-        server = bind(Simulator(scenario.faster(speed), SystemClock(), on_arrival=_tell), port)
+        server = bind(Simulator(scenario.faster(speed), SystemClock(), on_arrival=_print), port)
     except (OSError, OverflowError) as error:
-        return refuse(f"port {port}: {error}: name another one, or 0 for any")
+        return refuse(f"port {port}: {error}: use another port, or 0 for any free one")
     url = f"http://127.0.0.1:{server.port}"
     say(f"scenario {name}: {scenario.title}", error=True)
-    say(f"a simulated Fivetran listens on {url}; Ctrl-C ends it. In another terminal:\n", error=True)
+    say(f"a simulated Fivetran is listening on {url}; Ctrl-C stops it. In another terminal:\n", error=True)
     for variable, value in variables(scenario, url).items():
         say(f"export {variable}={shlex.quote(value)}", error=True)
     say(f"{shlex.quote(sys.argv[0])}\n", error=True)
     server.serve_forever()  # werkzeug's own returns on KeyboardInterrupt, and closes the server
-    say("ended", error=True)
+    say("stopped", error=True)
     return 0
 
 
-def _tell(seen: Arrival) -> None:
-    with _TELLING:
+def _print(seen: Arrival) -> None:
+    with _PRINTING:
         line = f"{seen.method} {seen.path} {'' if seen.body is None else seen.body} -> {seen.outcome}"
         say(Mask().line(line), error=True)

@@ -174,7 +174,7 @@ def test_taken_port(capsys: Capture) -> None:
     told = capsys.readouterr().err
     assert (code, told.count("\n")) == (2, 1)
     assert told.startswith(f"port {port}: ")
-    assert told.endswith(": name another one, or 0 for any\n")
+    assert told.endswith(": use another port, or 0 for any free one\n")
 
 
 def test_no_variables_at_all(capsys: Capture) -> None:
@@ -272,7 +272,7 @@ def test_demo_ends_as_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     log = [json.loads(line) for line in told.err.splitlines() if line.startswith("{")]
     assert (code, json.loads(told.out)["verdict"]) == (0, "paused")
     assert log[0]["CONNECTOR_ID"] == "speak_inexpensive"
-    assert told.err.endswith("the job ended as this scenario says: paused, exit code 7\n")
+    assert told.err.endswith("the job ended as expected in this scenario: paused, exit code 7\n")
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -313,7 +313,7 @@ def test_demo_that_ends_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     code = main(["demo", "--scenario", str(file)], {})
 
     assert code == 70
-    assert "ended as succeeded, exit code 0; the scenario says sync_failed, exit code 1" in capsys.readouterr().err
+    assert "ended as succeeded, exit code 0; this scenario expects sync_failed, exit code 1" in capsys.readouterr().err
 
 
 def test_demo_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

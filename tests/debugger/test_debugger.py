@@ -573,8 +573,7 @@ def test_why_names_the_rule(debug: Debugger) -> None:
 
     assert transcript.of("why").line == "nothing has been decided yet"
     assert transcript.last.text == (
-        "polling --running--> waiting\n"
-        "sync_state is syncing, even if failed_at moved: the sync has not ended."
+        "polling --running--> waiting\nsync_state is syncing, even if failed_at moved: the sync has not ended."
     )
 
 

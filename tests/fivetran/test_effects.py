@@ -284,7 +284,7 @@ def test_an_account_without_evidence_costs_a_quiet_line(simulate: Simulate, hist
         ("unavailable", {}),
         ("paused", {}),
         ("unknown_connector", {}),
-        ("somebody_elses", {"FIVETRAN_ON_RUNNING": "fail"}),
+        ("another_sync", {"FIVETRAN_ON_RUNNING": "fail"}),
     ],
 )
 def test_no_evidence_is_asked_for(simulate: Simulate, scenario: str, variables: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from orchestrator.simulator.scenario import Scenario, SyncPlan, load_scenario
 pytestmark = pytest.mark.usefixtures("_undrawn")
 
 SCENARIOS = (
-    *("lost_answer", "rescheduled_twice", "unpaused", "somebody_elses", "paused"),
+    *("lost_answer", "rescheduled_twice", "unpaused", "another_sync", "paused"),
     *("patch_cancels", "unpausing_starts", "restarted"),
 )
 BRIEF = SyncPlan(lasts=25)

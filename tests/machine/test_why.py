@@ -55,7 +55,7 @@ def test_every_step_has_a_reason(simulate: Simulate, name: str) -> None:
         ("cancelled", "doubtful", "the sync has ended, and neither date moved; a date may appear late"),
         ("cancelled", "cancelled", "as CANCELED: the sync ended"),
         ("lost_answer", "started", "sync_state is syncing, even if failed_at moved"),
-        ("somebody_elses", "busy", "sync_state is syncing, setup_state is connected: a sync is already running."),
+        ("another_sync", "busy", "sync_state is syncing, setup_state is connected: a sync is already running."),
         ("lost_answer", "answer_lost", "a POST got no answer and may have been carried out"),
         ("rescheduled_twice", "rescheduled", "and it is a new reschedule"),
         ("paused", "paused", "sync_state is paused, setup_state is connected: the connection is paused."),
