@@ -84,7 +84,7 @@ def test_endless_mutant_is_cut_by_steps(tmp_path: Path) -> None:
     assert played(ENTRY, endless, tmp_path) == "ledger"
 
 
-def test_survivor_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_survivor_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """A survivor is named and makes the exit code 1; those that the target alone killed are named, and do not."""
     alive, dead = Mutant("TEST", "testing", "passed", "restoring"), Mutant("STATUS", "showing", "shown", "")
 
@@ -137,7 +137,7 @@ def test_what_the_proofs_take_never_ends_with_70(action: str) -> None:
     assert ALIVE in {what for _, what in found}
 
 
-def test_bug_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bug_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A chart that the proofs take and that ends with 70 is named, with the world and the error, and makes a 1."""
     monkeypatch.setattr("alter.structural_faults", lambda _: [])
     early = _early("TEST", "passed", "testing")

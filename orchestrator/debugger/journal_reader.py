@@ -267,42 +267,42 @@ class _Reader:
         check_members("", document, {name: kind for name, kind in _OPTIONAL.items() if name in document})
         if "limit" in document and {"answer", "failure", "cut_off"}.isdisjoint(document):
             raise ValueError("a request was sent, but there is no outcome")
-        told = self._whole(document)
-        rounded = [told[name] for name in ("began", "ended", "signalled") if name in told]
-        clock = tuple(told.get("clock", rounded))  # as many of either
+        line = self._whole(document)
+        rounded = [line[name] for name in ("began", "ended", "signalled") if name in line]
+        clock = tuple(line.get("clock", rounded))  # as many of either
         check("clock", clock, tuple[float, ...])
-        began, ended, *signalled = (time - self._opened for time in clock) if "clock" in told else clock
-        before = self._standing._replace(state=told["state"])
-        facts = before.facts.updated(told["facts"])
+        began, ended, *signalled = (time - self._opened for time in clock) if "clock" in line else clock
+        before = self._standing._replace(state=line["state"])
+        facts = before.facts.updated(line["facts"])
         step = Step(
             before,
-            told["event"],
-            before._replace(state=told["target"], facts=facts, wake=told["due"], number=told["step"]),
-            Kind(told["kind"]),
-            told["operand"],
+            line["event"],
+            before._replace(state=line["target"], facts=facts, wake=line["due"], number=line["step"]),
+            Kind(line["kind"]),
+            line["operand"],
             rule="",
             began=began,
             at=ended,
-            request=built(Request, "request", told["request"]) if "request" in told else None,
-            answer=built(Answer, "answer", told["answer"], at=ended, took=ended - began) if "answer" in told else None,
-            failure=_failure(told["failure"]) if "failure" in told else None,
-            cut_off=Cut(told["cut_off"]) if "cut_off" in told else None,
-            signal=Signal(Event(told["signal"]), signalled[0]) if "signal" in told and signalled else None,
-            **{name: told[name] for name in ("limit", "unwritable", "pause", "jitter", "exit") if name in told},
+            request=built(Request, "request", line["request"]) if "request" in line else None,
+            answer=built(Answer, "answer", line["answer"], at=ended, took=ended - began) if "answer" in line else None,
+            failure=_failure(line["failure"]) if "failure" in line else None,
+            cut_off=Cut(line["cut_off"]) if "cut_off" in line else None,
+            signal=Signal(Event(line["signal"]), signalled[0]) if "signal" in line and signalled else None,
+            **{name: line[name] for name in ("limit", "unwritable", "pause", "jitter", "exit") if name in line},
         )
-        self.records.append(Record(step, told, self._resumed))
+        self.records.append(Record(step, line, self._resumed))
         self._standing, self._resumed = step.after, None
 
     def _whole(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """A line in which the documents are that stand in others."""
-        told = {**document, "facts": dict(document["facts"])}
-        if "answer" in told:
-            check_members("answer", told["answer"], {"data": Mapping[str, Any]})
-            told["answer"] = {**told["answer"], "data": self._resolved(told["answer"]["data"])}
-            self._data[told["step"]] = told["answer"]["data"]
-        if "connection" in told["facts"]:
-            told["facts"]["connection"] = self._resolved(told["facts"]["connection"])
-        return told
+        line = {**document, "facts": dict(document["facts"])}
+        if "answer" in line:
+            check_members("answer", line["answer"], {"data": Mapping[str, Any]})
+            line["answer"] = {**line["answer"], "data": self._resolved(line["answer"]["data"])}
+            self._data[line["step"]] = line["answer"]["data"]
+        if "connection" in line["facts"]:
+            line["facts"]["connection"] = self._resolved(line["facts"]["connection"])
+        return line
 
     def _resolved(self, document: Any) -> Any:  # noqa: ANN401  # any JSON
         """The document that a `same_as` stands for."""

@@ -172,7 +172,7 @@ def test_four_hours_take_no_time_and_few_lines(debug: Debugger, tmp_path: Path) 
     assert len(shown.text.splitlines()) < 30
 
 
-def test_one_repetition_is_told(debug: Debugger, tmp_path: Path) -> None:
+def test_one_repetition_is_listed(debug: Debugger, tmp_path: Path) -> None:
     """A single step that came before takes no more room than saying that it is left out."""
     scenario = _write(tmp_path, "[[syncs]]\nlasts = 15")
 
@@ -588,7 +588,7 @@ def test_history_lists_steps(debug: Debugger) -> None:
     assert transcript.last.text.splitlines()[0].endswith("the beginning: validating")
 
 
-def test_draw_marks_the_way(debug: Debugger) -> None:
+def test_draw_marks_the_path(debug: Debugger) -> None:
     """`draw` has each state, the edges that were taken and how often, and where we are."""
     text = debug("START", "until running", "step 2", "draw").last.text
 
@@ -599,7 +599,7 @@ def test_draw_marks_the_way(debug: Debugger) -> None:
     assert [line.split()[1] for line in drawn if line.startswith(">")] == ["waiting"]
 
 
-def test_draw_into_a_file_marks_the_way(debug: Debugger, tmp_path: Path) -> None:
+def test_draw_into_a_file_marks_the_path(debug: Debugger, tmp_path: Path) -> None:
     """`draw FILE` draws the chart as the file's ending says, with the way so far and the present state."""
     file = tmp_path / "here.mmd"
     way = [("validating", "considering_switch"), ("considering_switch", "disabling_schedule")]

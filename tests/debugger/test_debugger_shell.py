@@ -140,7 +140,7 @@ def test_missing_extra(module: str) -> None:
     assert (ended.code, ended.stderr) == (2, told)
 
 
-def test_missing_module_of_ours() -> None:
+def test_missing_module_of_the_package() -> None:
     """Any other missing module is a bug, and no missing extra."""
     module = "orchestrator.debugger.ports"
     with Process(module, "debug", "START", command=(sys.executable, "-c", WITHOUT), variables={}) as command:
@@ -491,7 +491,7 @@ def test_question_is_answered_at_the_keyboard(
 
 
 @pytest.mark.usefixtures("terminal")
-def test_waiting_is_told_at_a_terminal(
+def test_waiting_is_shown_at_a_terminal(
     fivetran: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     """While real time passes, the terminal's last line says how much is left, and what to do about it."""

@@ -127,7 +127,7 @@ def test_chart_that_changed_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: C
     assert last.endswith("unable_to_sync (7): repeats; the chart has changed, but not on this path")
 
 
-def test_signal_in_the_middle_of_a_call_behind_the_conclusion(tmp_path: Path) -> None:
+def test_signal_during_a_call_after_the_conclusion(tmp_path: Path) -> None:
     """A signal that cut the grace while a request was under way cuts it at the same moment again."""
     clock, signals = VirtualClock(), list[Event]()
 
@@ -310,7 +310,7 @@ def test_results_that_could_not_be_written(simulate: Simulate) -> None:
 # --- What has changed -----------------------------------------------------------------------------
 
 
-def test_redirected_edge_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_redirected_edge_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """An edge that leads elsewhere fails the replay: both moves, why each, and the edge that has changed."""
     chart = _changed("START", ('edges.started     = "waiting"', 'edges.started     = "polling"'))
     monkeypatch.setattr("orchestrator.debugger.replay.load", lambda _: chart)
@@ -341,7 +341,7 @@ there is a sign of the sync.
     )
 
 
-def test_changed_decision_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_changed_decision_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """A decision that turns out otherwise fails the replay: the document, both rules, the facts that differ."""
 
     def hasty(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool = False) -> Outcome[Any]:
@@ -376,7 +376,7 @@ failed_at 2027-01-14T02:00:00.000000Z, schedule_type manual
     )
 
 
-def test_changed_request_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_request_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another request than the recorded one is told, and not answered with what answered that one."""
 
     def forced(settings: Settings, _: Facts) -> Request:
@@ -407,7 +407,7 @@ def _trigger() -> effects.Call:
     return effect
 
 
-def test_longer_back_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_longer_back_off_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A back-off that lasts longer is told by the pause, and by when the next step is due."""
     monkeypatch.setattr("orchestrator.machine.transition.BACKOFF_FIRST", 2.0)
 
@@ -483,7 +483,7 @@ edges.busy = "validating"
         ),
     ],
 )
-def test_what_a_chart_says_otherwise_is_told(
+def test_changes_of_a_chart_are_reported(
     name: str, action: str, changes: tuple[tuple[str, str], ...], differences: list[tuple[str, str, str]]
 ) -> None:
     """Where it begins, how it ends, how often it tries, what it does: a difference is told where it is met."""

@@ -607,7 +607,7 @@ def answer_of(body: bytes, *headers: str, status: str = "200 OK", before: str = 
     ],
     ids=["100", "102", "103", "several"],
 )
-def test_what_is_said_before_the_answer_is_skipped(make: Make, before: str) -> None:
+def test_interim_answers_are_skipped(make: Make, before: str) -> None:
     """Answers 1xx, also several of them, are not the answer."""
     with raw(answer_of(success({"id": "x"}).encode(), before=before)) as address:
         answer = answered(make(f"http://{address}"))
@@ -834,7 +834,7 @@ def test_retry_after(
 
 @pytest.mark.parametrize(("text", "expected"), [("7", 7.0), ("3600", 60.0), ("inf", 60.0), ("0", None)])
 @pytest.mark.parametrize("status", [429, 503])
-def test_wait_that_somebody_else_asks_for_is_short(
+def test_wait_that_a_proxy_asks_for_is_short(
     answering: Callable[..., Client], status: int, text: str, expected: float | None
 ) -> None:
     """What is not Fivetran's own answer, a proxy's say, cannot have the job wait for more than a minute."""
@@ -925,7 +925,7 @@ def test_answer_carries_what_fivetran_said(answering: Callable[..., Client]) -> 
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Foo 2030 00:00:00 GMT"])
-def test_answer_without_a_date_gets_ours(answering: Callable[..., Client], date: str | None) -> None:
+def test_answer_without_a_date_gets_the_local_time(answering: Callable[..., Client], date: str | None) -> None:
     """Where Fivetran does not say what time it is, this machine's clock does, and the answer says so."""
     answer = answered(answering(success(), **({} if date is None else {"Date": date})))
 
@@ -953,7 +953,7 @@ def test_date_is_utc(answering: Callable[..., Client], zone: str) -> None:
     assert (answer.date, answer.dated) == (DATE, True)
 
 
-def test_connect_card_is_scrubbed_and_told(simulate: Simulate, make: Make) -> None:
+def test_connect_card_is_scrubbed_and_masked(simulate: Simulate, make: Make) -> None:
     """The Connect Card's token and uri leave the client as stars, and go to the mask."""
     card = {"token": "ey.secret", "uri": "https://fivetran.com/connect-card/setup?auth=ey.secret", "theme": "dark"}
     hidden: list[str] = []
@@ -1131,7 +1131,9 @@ def test_loopback_is_not_behind_the_proxy(simulate: Simulate, monkeypatch: pytes
     assert played.code == 0
 
 
-def test_malformed_proxy_is_said_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_malformed_proxy_is_reported_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A proxy address that cannot be read hangs nothing, and no thread of ours prints it."""
     monkeypatch.setenv("HTTPS_PROXY", "http://user:pa55/word@127.0.0.1:9")
     client = Client("https://api.example.com", "key", "secret")

@@ -141,7 +141,7 @@ def test_unpausing_is_one_request(simulate: Simulate) -> None:
     assert [sync.cause for sync in job.connection.history] == ["sync"]
 
 
-def test_unpausing_keeps_the_schedule_when_told(simulate: Simulate) -> None:
+def test_unpausing_keeps_the_schedule_if_asked_to(simulate: Simulate) -> None:
     """With FIVETRAN_DONT_DISABLE_SYNC the pause alone is changed."""
     job = simulate(Scenario(connection={"paused": True}))
 
@@ -239,7 +239,7 @@ def test_the_sync_is_found_in_the_history(
     assert f"its history has this sync as {newest['sync_id']}, from {newest['start']}" in played.stderr
 
 
-def test_somebody_elses_sync_is_no_evidence(simulate: Simulate) -> None:
+def test_another_sync_is_not_evidence(simulate: Simulate) -> None:
     """A history that does not list the sync yet says nothing about the one before it."""
     job = simulate(Scenario(running=SyncPlan(lasts=25), syncs=(SyncPlan(queued=900),)))
 
@@ -250,7 +250,7 @@ def test_somebody_elses_sync_is_no_evidence(simulate: Simulate) -> None:
     assert played.requests[-2:] == ["history", "errors"]
 
 
-def test_remedies_are_told(simulate: Simulate) -> None:
+def test_remedies_are_shown(simulate: Simulate) -> None:
     """Fivetran's active errors are in the report, and its remedies among what to do."""
     played = simulate("fails").play()
 
@@ -315,7 +315,7 @@ def test_history_of_a_long_run_is_asked_for_in_a_window_that_fivetran_takes(simu
     assert played.code == 0
 
 
-def test_no_table_resync_is_said(simulate: Simulate) -> None:
+def test_missing_table_resync_is_reported(simulate: Simulate) -> None:
     """A connector that cannot re-sync single tables ends with exit code 7 and is told so."""
     job = simulate(Scenario(table_resync=False))
 
@@ -369,7 +369,7 @@ def test_setup_tests_end_at_the_deadline(simulate: Simulate) -> None:
     assert (played.code, played.requests) == (5, ["get", "patch", "test"])
 
 
-def test_status_shows_what_stands_in_the_way(simulate: Simulate) -> None:
+def test_status_shows_what_prevents_a_sync(simulate: Simulate) -> None:
     """STATUS ends green with the connection as JSON, and points out a pause and a broken setup."""
     job = simulate(
         Scenario(
@@ -414,7 +414,7 @@ def test_missing_date_is_warned_of_once(simulate: Simulate) -> None:
 
 @pytest.mark.parametrize("ends", ["succeeds", "fails"])
 @pytest.mark.parametrize("action", ["START", "FORCE_RESYNC"])
-def test_a_sync_between_baseline_and_trigger_is_not_ours(simulate: Simulate, action: str, ends: str) -> None:
+def test_sync_between_baseline_and_trigger_is_another(simulate: Simulate, action: str, ends: str) -> None:
     """While the trigger is held up by a 429, somebody else's sync comes and goes: its end is not taken for ours."""
     operation = "sync" if action == "START" else "resync"
     limited = Fault(on=operation, status=429, code="TooManyRequests", headers={"Retry-After": "60"})
@@ -457,7 +457,7 @@ def test_a_lost_resync_is_asked_for_again_once_it_is_idle(simulate: Simulate, in
     assert "unanswered" not in played.stderr
 
 
-def test_a_lost_trigger_that_was_found_is_ours(simulate: Simulate) -> None:
+def test_lost_trigger_that_is_found_counts(simulate: Simulate) -> None:
     """A sync that was found after its answer was lost is told as ours, and how to attach to it."""
     job = simulate("lost_answer")
 

@@ -339,7 +339,7 @@ def test_reschedule_starts_anew() -> None:
     assert (facts.syncing_seen, facts.doubt, facts.asked_at) == (False, None, None)
 
 
-def test_reschedule_is_told_once() -> None:
+def test_reschedule_is_reported_once() -> None:
     """The same reschedule, polled again after the wait, is "not started yet"; the next one counts."""
     facts, told = TRIGGERED, []
     for read in (
@@ -456,7 +456,7 @@ def test_reschedule_by_history(read: dict[str, Any] | None, waited_for: str) -> 
         (DOUBTING, "the sync history has no sync that could be this run's"),
     ],
 )
-def test_history_without_ours(facts: Facts, rule: str) -> None:
+def test_history_without_this_runs_sync(facts: Facts, rule: str) -> None:
     """Without a time to search from, and without a sync since then, the history decides nothing."""
     opinion = decide_by_history(facts, [item("FAILURE", start=OLD, end=OLD)], attached=False)
 
@@ -467,7 +467,7 @@ def test_history_without_ours(facts: Facts, rule: str) -> None:
     ("start", "event"),
     [("2023-11-14T22:13:21.900Z", Event.INCONCLUSIVE), ("2023-11-14T22:13:22Z", Event.SYNC_FAILED)],
 )
-def test_the_stopped_sync_is_not_ours(start: str, event: Event) -> None:
+def test_stopped_sync_is_not_this_runs(start: str, event: Event) -> None:
     """After a restart a sync that began in the trigger's own second may be the one that was stopped."""
     assert decide_by_history(RESTARTED, [item("FAILURE", start=start)], attached=False).event == event
 
@@ -490,7 +490,7 @@ def test_attached_sync_in_the_history(candidate: dict[str, Any], ours: bool) -> 
     assert found == ([candidate] if ours else [])
 
 
-def test_items_are_ours_from_the_whole_second_on() -> None:
+def test_items_count_from_the_whole_second_on() -> None:
     """Fivetran's Date has whole seconds, so a sync of the trigger's second is ours; each is listed once, in order."""
     first, second = item("FAILURE", start=FIRST, name="first"), item(None, start=FIRST, end=None, name="second")
     before = item("FAILURE", start="2023-11-14T22:13:20.999Z")

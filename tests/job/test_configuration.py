@@ -591,7 +591,7 @@ def test_misspelt_variable_is_warned_about(misspelt: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["FIVETRAN_ACCOUNT", "TIMEOUT", "PATH"])
-def test_other_variables_are_nobody_s_business(name: str) -> None:
+def test_other_variables_are_ignored(name: str) -> None:
     """A variable of another program causes no warning."""
     assert read(**{name: "1"}).warnings == ()
 
@@ -692,7 +692,7 @@ def test_encoded_pair_is_not_split_otherwise(decoded: bytes, more: dict[str, str
     assert any(expected in line for line in error.errors)
 
 
-def test_values_of_the_vault_that_nobody_needs_to_read_are_secret(tmp_path: Path) -> None:
+def test_vault_values_that_are_not_shown_are_secret(tmp_path: Path) -> None:
     """What a reference resolves to is masked, unless the job has to say what it works on."""
     values = {"KEY": "a-key-of-ours", "SECRET": "a-secret-of-ours", "FLAG": "flag-of-ours", "URL": "https://a.example"}
     vault = vault_in(tmp_path, **values, TABLE="orders")
@@ -727,7 +727,7 @@ def test_several_references_are_looked_up_in_one_vault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["API_SECRET", "SECRET"])
-def test_pair_comes_from_the_vault_when_told_so(simulate: Simulate, tmp_path: Path, spelling: str) -> None:
+def test_pair_comes_from_the_vault_if_asked_for(simulate: Simulate, tmp_path: Path, spelling: str) -> None:
     """SET_FIVETRAN_KEYS_TO_ENV takes the pair from the vault, with either spelling of the secret."""
     (tmp_path / "vault.yml").write_text(f"FIVETRAN:\n DEFAULT:\n  API_KEY: {KEY}\n  {spelling}: {SECRET}\n", "utf-8")
 
@@ -815,7 +815,7 @@ def test_pair_is_never_mixed(tmp_path: Path, missing: str) -> None:
         ("- hunter2\n", "is not a mapping"),
     ],
 )
-def test_unusable_vault_is_said_once(simulate: Simulate, tmp_path: Path, text: str | None, problem: str) -> None:
+def test_unusable_vault_is_reported_once(simulate: Simulate, tmp_path: Path, text: str | None, problem: str) -> None:
     """A vault that cannot be used ends the job before any request, in one line however often it is needed."""
     file = tmp_path / "vault.yml"
     if text is not None:
@@ -832,7 +832,7 @@ def test_unusable_vault_is_said_once(simulate: Simulate, tmp_path: Path, text: s
 
 
 @pytest.mark.parametrize("name", GIVEN)
-def test_reference_to_nothing_is_said_once(tmp_path: Path, name: str) -> None:
+def test_reference_to_nothing_is_reported_once(tmp_path: Path, name: str) -> None:
     """A reference that the vault has nothing for is one error, with the variable, the vault and the path in it."""
     vault = vault_in(tmp_path, OTHER="hunter2")
 

@@ -173,7 +173,7 @@ def test_header_tells_the_run(simulate: Simulate) -> None:
     )
 
 
-def test_same_document_is_not_told_twice(simulate: Simulate) -> None:
+def test_same_document_is_not_written_twice(simulate: Simulate) -> None:
     """A document that has not changed is named by the step that had it first, in answers and in facts."""
     job = simulate("succeeds")
     job.play()
@@ -778,7 +778,7 @@ def test_report_of_steps_that_are_not_the_charts(tmp_path: Path, capsys: pytest.
         assert capsys.readouterr().err.startswith(f"{file}: {problem}")
 
 
-def test_somebody_elses_first_line_is_no_journal_of_ours(tmp_path: Path) -> None:
+def test_foreign_first_line_is_not_this_runs_journal(tmp_path: Path) -> None:
     """Whatever the first line of a file is, a run that is taken up does not go on in it."""
     chart, settings = load("STATUS"), Settings("STATUS", "id", "", "")
     taken = step("a", "went", "b")

@@ -95,7 +95,7 @@ def test_limit_is_on_the_injected_clock(limits: Limits, clock: HandClock, hang: 
     assert limits.call(call, 10.0, interruptible=True) is Cut.LIMIT
 
 
-def test_answer_behind_the_limit_is_late(limits: Limits, clock: HandClock) -> None:
+def test_answer_after_the_limit_is_late(limits: Limits, clock: HandClock) -> None:
     """What comes after the limit is too late, whether or not whoever waits was quicker."""
 
     def call() -> str:

@@ -111,7 +111,7 @@ def test_text_that_is_no_secret_garbles_nothing(text: str) -> None:
     assert mask.text(f"<{text}>") == f"<{text}>"
 
 
-def test_names_of_ours_are_kept() -> None:
+def test_own_names_are_kept() -> None:
     """A token that is called as a member of ours does not take that member away; its value is masked."""
     mask = Mask(KEY, SECRET)
     mask.learn("steps_dropped")
@@ -247,7 +247,7 @@ def test_odd_token_destroys_no_result(simulate: Simulate, token: str) -> None:
 
 @pytest.mark.parametrize("card", [{"token": "ey.0123456789", "uri": "https://fivetran.com/x?auth=ey.0123456789"}])
 @pytest.mark.parametrize("action", ["START", "STATUS"])
-def test_token_that_is_said_again_is_masked(simulate: Simulate, card: dict[str, str], action: str) -> None:
+def test_repeated_token_is_masked(simulate: Simulate, card: dict[str, str], action: str) -> None:
     """A Connect Card's token is masked where it comes again in other words of the same document."""
     said = f"set it up: {card['uri']} or {card['token']}"
     job = simulate(Scenario(connection={"connect_card": card, "status": {"tasks": [{"code": "c", "message": said}]}}))

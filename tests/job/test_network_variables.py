@@ -202,7 +202,7 @@ def test_variable_that_decides_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert told.startswith("https_proxy: ")
 
 
-def test_faults_are_told_with_all_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faults_are_reported_with_all_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """They come with what else is wrong, and only where https is spoken."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/missing")
     monkeypatch.setenv("HTTPS_PROXY", "http://:1")

@@ -261,7 +261,7 @@ def test_way_on_without_attach(simulate: Simulate) -> None:
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"format": 2}', '{"name": "a-package", "version": "1.0"}', '"text"'])
-def test_file_of_somebody_elses(simulate: Simulate, content: str) -> None:
+def test_foreign_file_is_refused(simulate: Simulate, content: str) -> None:
     """A file of the user's that was named by mistake is not overwritten, in another pipeline either."""
     job = simulate("succeeds")
     file = job.folder / "package.json"
@@ -407,7 +407,7 @@ def test_no_config_in_it(simulate: Simulate) -> None:
     assert {"id", "service", "schema", "status", "succeeded_at", "failed_at", "paused"} <= set(connection)
 
 
-def test_word_of_ours_that_is_a_token_too(simulate: Simulate) -> None:
+def test_own_word_that_is_also_a_token(simulate: Simulate) -> None:
     """A token that is one of our own words does not take the verdict's place: the run is taken up all the same."""
     job = simulate(Scenario(connection=TELLTALE))
     file = _left(job, "reporting")

@@ -168,7 +168,7 @@ def test_exit_code_without_readers(tmp_path: Path, name: str, redirection: str) 
     assert (ended.code, ended.stderr) == (expected, "")
 
 
-def test_full_disk_is_told(tmp_path: Path) -> None:
+def test_full_disk_is_reported(tmp_path: Path) -> None:
     """Where what a command prints is not complete, stderr says so; where its reader has seen enough, not."""
     command = [*COMMAND, "check"]
     with Path("/dev/full").open("w", encoding="utf-8") as full, Stream() as stream:
@@ -649,7 +649,7 @@ def test_same_place() -> None:
     assert found == (True, False, True)
 
 
-def test_lines_of_a_stream_that_somebody_else_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_of_a_stream_with_another_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that was read by somebody else in between is waited for again."""
     real, busy = os.read, True
 

@@ -380,7 +380,7 @@ def test_imports_go_one_way() -> None:
 
 
 @pytest.mark.parametrize("action", SYNCING)
-def test_ours_comes_after_somebody_elses(action: str) -> None:
+def test_own_sync_comes_after_another(action: str) -> None:
     """A sync that is waited for is followed by ours."""
     chart = CHARTS[action]
     awaiting = chart.states["considering_running"].edges["wait"]

@@ -654,7 +654,7 @@ def test_gave_up_may_be_left_out() -> None:
     assert found == []
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     """A chart with several faults is refused once, a line a fault."""
     found = faults(bad("edges.idle = ", "edges.ideal = ").replace('edges.yes = "repairing"\n', ""))
 

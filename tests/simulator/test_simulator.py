@@ -105,7 +105,10 @@ class Caller:
         ("test_seconds = true", "scenario bad: test_seconds: True is not a number"),
         ("connection = []", "scenario bad: connection: [] is not a table"),
         ("connection.status = 5", "scenario bad: connection: status: 5 is not a table"),
-        ("variables.FIVETRAN_TIMEOUT = 5", "scenario bad: variables: {'FIVETRAN_TIMEOUT': 5} is not a table of strings"),
+        (
+            "variables.FIVETRAN_TIMEOUT = 5",
+            "scenario bad: variables: {'FIVETRAN_TIMEOUT': 5} is not a table of strings",
+        ),
         ("schemas.public = 'orders'", "scenario bad: schemas: {'public': 'orders'} is not a table of lists of strings"),
         ("setup_tests = [5]", "scenario bad: setup_tests: [5] is not a list of tables"),
         ("syncs = []", "scenario bad: syncs: empty"),
@@ -473,7 +476,7 @@ def test_null_in_a_scenario() -> None:
         (Other(after="get", nth=3, at=5, lasts=20), [("sync", "succeeds", 60.0)]),
     ],
 )
-def test_sync_of_somebody_else(other: Other, ended: list[tuple[str, str, float]]) -> None:
+def test_another_sync(other: Other, ended: list[tuple[str, str, float]]) -> None:
     """Somebody else's sync starts at its time or after a request, if none runs; a forced one stops what runs."""
     caller = Caller(Scenario(others=(other,)))
     caller.connection.live()
@@ -504,7 +507,7 @@ def test_what_happens_in_between_happens_at_its_own_moment() -> None:
     assert [sync.origin is not None for sync in caller.connection.history] == [False, True, False]
 
 
-def test_reschedule_that_somebody_elses_sync_does_away_with() -> None:
+def test_reschedule_replaced_by_another_sync() -> None:
     """A sync that starts in the meantime takes the place of the rescheduled one."""
     caller = Caller(
         Scenario(syncs=(SyncPlan(lasts=10, ends="reschedules", again_in=30),), others=(Other(at=20, lasts=50),))
@@ -808,7 +811,7 @@ def test_history_of_an_impossible_window(query: str) -> None:
     assert (status, document["code"]) == (400, "InvalidInput")
 
 
-def test_history_that_lags_behind() -> None:
+def test_history_that_lags() -> None:
     """A history may lag: a sync, and what became of it, are listed so many seconds late."""
     caller = Caller(Scenario(history_delay=30, syncs=(SyncPlan(lasts=20, history_status="SUCCESSFUL"),)))
     caller.trigger()
