@@ -91,7 +91,7 @@ def test_exit_codes_are_in_the_help(capsys: Capture) -> None:
 
 
 def test_reader_that_goes_away() -> None:
-    """What reads the list may stop early (`| head`): that is no failure, and there is no traceback."""
+    """What reads the list may stop early (`| head`): that is not a failure, and there is no traceback."""
     reading, writing = os.pipe()
     os.close(reading)
     try:

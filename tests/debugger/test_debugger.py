@@ -73,7 +73,7 @@ def test_meanings_in_a_narrow_terminal(width: int, lines: list[str], monkeypatch
 
 
 def test_facts_that_did_not_change_share_a_paragraph(debug: Debugger) -> None:
-    """What the last step did not change is told briefly, behind what it did."""
+    """What the last step did not change is listed briefly, after what it did."""
     facts = debug("START", "until triggered").last.row("facts")
 
     assert facts.startswith("* triggered True * triggered_at 2027-01-15T08:00:00.000Z * asked_at 0.0")
@@ -534,7 +534,7 @@ def test_facts_in_full(debug: Debugger) -> None:
 
 
 def test_facts_that_went_away(debug: Debugger) -> None:
-    """A fact that is no more is told as one that changed; warnings have a line each."""
+    """A fact that is no more is listed as changed; warnings have a line each."""
     shown = debug("START --scenario lost-answer", "until started").last
 
     assert "* failure cleared" in shown.row("facts")

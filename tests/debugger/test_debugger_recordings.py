@@ -180,7 +180,7 @@ def test_recorded_chart_of_another_time(debug: Debugger, tmp_path: Path) -> None
     ],
 )
 def test_what_is_no_journal(debug: Debugger, tmp_path: Path, text: str | None, problem: str) -> None:
-    """A file that is no journal is refused in one line."""
+    """A file that is not a journal is refused in one line."""
     file = tmp_path / "journal.jsonl"
     if text is not None:
         file.write_text(text, "utf-8")
@@ -192,7 +192,7 @@ def test_what_is_no_journal(debug: Debugger, tmp_path: Path, text: str | None, p
 
 
 def test_recording_that_begins_in_a_state_that_is_gone(debug: Debugger, tmp_path: Path) -> None:
-    """A run that was taken up in a state that the chart does not have cannot be walked through, which is told."""
+    """A run that was resumed in a state that the chart does not have cannot be stepped through; the message says so."""
     elsewhere = LOST.parent / "start-resumed-elsewhere.jsonl"
     file = tmp_path / "journal.jsonl"
     file.write_text(elsewhere.read_text("utf-8").replace('"state": "awaiting_sign"', '"state": "nowhere"', 1), "utf-8")

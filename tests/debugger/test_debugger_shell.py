@@ -77,7 +77,7 @@ def test_what_cannot_be_opened(debug: Debugger, arguments: list[str], problem: s
 
 
 def test_commands_that_are_no_text(debug: Debugger, tmp_path: Path) -> None:
-    """A file of commands that is no text is refused by name before anything is done."""
+    """A file of commands that is not text is refused by name before anything is done."""
     file = tmp_path / "commands.txt"
     file.write_bytes(b"step\n\xff\n")
 
@@ -87,7 +87,7 @@ def test_commands_that_are_no_text(debug: Debugger, tmp_path: Path) -> None:
 
 
 def test_machine_that_serves_nothing(debug: Debugger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the simulated Fivetran cannot be served that is told, and no file of commands is blamed."""
+    """Where the simulated Fivetran cannot be served that is reported, and no file of commands is blamed."""
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -151,7 +151,7 @@ def test_missing_module_of_the_package() -> None:
 
 
 def test_commands_that_are_piped_in(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """Where stdin is no terminal the commands come from there."""
+    """Where stdin is not a terminal the commands come from there."""
     monkeypatch.setattr("sys.stdin", io.StringIO("step\n"))
 
     code = main(["debug", "STATUS"], {})
@@ -161,7 +161,7 @@ def test_commands_that_are_piped_in(monkeypatch: pytest.MonkeyPatch, capsys: Cap
 
 
 def test_commands_after_a_byte_order_mark(debug: Debugger, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """What an editor puts before the first command is no part of it, in a file and in a pipe."""
+    """What an editor puts before the first command is not part of it, in a file and in a pipe."""
     filed = debug("STATUS", "\ufeffstep")
     monkeypatch.setattr("sys.stdin", io.StringIO("\ufeffstep\n"))
 
@@ -185,7 +185,7 @@ def test_pipe_that_is_no_text(monkeypatch: pytest.MonkeyPatch, capsys: Capture) 
 
 @pytest.mark.parametrize(("path", "kind"), [("/dev/zero", "a device"), ("/", "a directory")])
 def test_commands_from_what_is_no_file(debug: Debugger, path: str, kind: str) -> None:
-    """What is no file is refused before anything is done."""
+    """What is not a file is refused before anything is done."""
     told = debug.refused("START", "--commands", path)
 
     assert told == f"--commands {path}: it is {kind}, not a regular file: use a file with one command per line\n"
@@ -287,7 +287,7 @@ def test_live_run_goes_to_its_end(debug: Debugger, fivetran: Rehearsal, tmp_path
     ],
 )
 def test_leaving_a_live_run(debug: Debugger, fivetran: Rehearsal, commands: list[str], goes_on: list[str]) -> None:
-    """Whoever leaves a live run before its end, from a fork, too, is told what goes on at Fivetran."""
+    """Whoever leaves a live run before its end, from a fork, too, is told what is running at Fivetran."""
     transcript = debug("START --live", *commands, "quit", environ=fivetran.variables("START", FIVETRAN_EVIDENCE="0"))
 
     head, *told = transcript.last.text.splitlines()

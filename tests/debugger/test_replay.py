@@ -97,7 +97,7 @@ def _in_json(text: str) -> str:
 
 
 def test_no_recording_is_left_over() -> None:
-    """There is no journal that is not recorded any more."""
+    """Every journal in the folder is one that is still recorded."""
     assert {file.stem for file in FOLDER.iterdir()} == set(recordings())
 
 
@@ -279,7 +279,7 @@ def test_limit_on_the_edge_of_its_rounding(tmp_path: Path) -> None:
 
 
 def _concluded(state: str) -> dict[str, Any]:
-    """A run of STATUS behind the conclusion."""
+    """A run of STATUS after the conclusion."""
     return {
         "state": state,
         "facts": {"verdict": "shown"},
@@ -377,7 +377,7 @@ failed_at 2027-01-14T02:00:00.000000Z, schedule_type manual
 
 
 def test_changed_request_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another request than the recorded one is told, and not answered with what answered that one."""
+    """Another request than the recorded one is reported, and not answered with what answered that one."""
 
     def forced(settings: Settings, _: Facts) -> Request:
         return Request("POST", f"/v1/connections/{settings.connector_id}/sync", "start a sync", {"force": True})
@@ -408,7 +408,7 @@ def _trigger() -> effects.Call:
 
 
 def test_longer_back_off_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A back-off that lasts longer is told by the pause, and by when the next step is due."""
+    """A back-off that lasts longer shows in the pause, and by when the next step is due."""
     monkeypatch.setattr("orchestrator.machine.transition.BACKOFF_FIRST", 2.0)
 
     divergence = _divergence("start-unavailable")
@@ -486,7 +486,7 @@ edges.busy = "validating"
 def test_changes_of_a_chart_are_reported(
     name: str, action: str, changes: tuple[tuple[str, str], ...], differences: list[tuple[str, str, str]]
 ) -> None:
-    """Where it begins, how it ends, how often it tries, what it does: a difference is told where it is met."""
+    """Where it begins, how it ends, how often it tries, what it does: a difference is reported where it is met."""
     assert _differences(name, _changed(action, *changes)) == differences
 
 
@@ -500,7 +500,7 @@ def _differences(name: str, chart: Chart | None = None) -> list[tuple[str, str, 
 
 
 def test_taken_up_in_a_state_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that was taken up in a state that there is no more cannot be repeated, which is told."""
+    """A run that was resumed in a state that no longer exists cannot be repeated, and the message says so."""
     renamed = load("START").source.replace("awaiting_sign", "awaiting_trace")
     monkeypatch.setattr("orchestrator.debugger.replay.load", lambda _: parse(renamed, "renamed.toml"))
 
@@ -508,7 +508,7 @@ def test_taken_up_in_a_state_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_state_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A state that the chart does not have any more is told as such."""
+    """A state that the chart does not have any more is reported as such."""
     renamed = load("START").source.replace("taking_baseline", "taking_stock")
     monkeypatch.setattr("orchestrator.debugger.replay.load", lambda _: parse(renamed, "renamed.toml"))
 
@@ -525,7 +525,7 @@ def _at(journal: Journal, position: int) -> Journal:
 
 
 def test_outcome_without_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An effect whose outcome has no edge in the chart is told, and no traceback."""
+    """An effect whose outcome has no edge in the chart is reported, and no traceback."""
     monkeypatch.setitem(
         effects.EFFECTS, "trigger_sync", replace(_trigger(), mean=lambda _, facts, __: Outcome(Event.UNCLEAR, facts))
     )
@@ -549,7 +549,7 @@ def test_wait_that_is_longer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_request_where_none_was_sent() -> None:
-    """A step that asks today where it sent no request when it was recorded is told; it gets no answer."""
+    """A step that asks today where it sent no request when it was recorded is reported; it gets no answer."""
     journal = _journal("start-resumed-in-a-request")
     position = next(number for number, record in enumerate(journal.records) if record.resumed)
     resumed = journal.records[position].resumed
@@ -591,7 +591,7 @@ def test_own_chart_is_taken_from_the_journal() -> None:
 
 
 def test_recorded_chart_that_is_not_sound_today(tmp_path: Path, capsys: Capture) -> None:
-    """A chart that this version refuses is told by file and fault; on today's chart the run can still be tried."""
+    """A chart that this version refuses is reported by file and fault; on today's chart the run can still be tried."""
     file = tmp_path / "journal.jsonl"
     text = (FOLDER / "start-fails.jsonl").read_text("utf-8")
     file.write_text(
@@ -624,7 +624,7 @@ def test_divergence_on_a_chart_that_cannot_be_compared(monkeypatch: pytest.Monke
 
 
 def test_what_is_no_journal_ends_with_2(capsys: Capture, tmp_path: Path) -> None:
-    """A file that is no journal is named, and the others are replayed all the same."""
+    """A file that is not a journal is named, and the others are replayed all the same."""
     files = [str(tmp_path / "none.jsonl"), str(FOLDER / "status.jsonl")]
 
     code = main(["replay", *files], {})

@@ -129,7 +129,7 @@ def answered(client: Client, request: Request = GET) -> Answer:
 
 @pytest.mark.parametrize("request_", [GET, PATCH, SYNC, TEST], ids=str)
 def test_refused_connection_is_unavailable(make: Make, request_: Request) -> None:
-    """Where nobody listens nothing was carried out, whatever the method."""
+    """Where nothing is listening nothing was carried out, whatever the method."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -256,7 +256,7 @@ def test_unusable_address_is_rejected(monkeypatch: pytest.MonkeyPatch, url: str)
 
 
 def _look_up_nowhere(host: str, *_: object, **__: object) -> None:
-    """What the resolver does with a name, without asking anybody."""
+    """What the resolver does with a name, without asking a server."""
     host.encode("idna")
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -545,7 +545,7 @@ def test_incomplete_answer_is_described(make: Make, answer: bytes, expected: str
 def test_undocumented_success_is_no_answer(
     answering: Callable[..., Client], request_: Request, expected: Event, body: str | bytes
 ) -> None:
-    """Status 200 with anything but the documented JSON is no answer."""
+    """Status 200 with anything but the documented JSON is not an answer."""
     failure = failed(answering(body, Content_Type="text/html"), request_)
 
     assert failure.event is expected
@@ -620,7 +620,7 @@ def test_interim_answers_are_skipped(make: Make, before: str) -> None:
 def test_body_that_is_too_large_is_no_answer(
     make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request, expected: Event, status: int
 ) -> None:
-    """A body is read up to a limit, whatever its status, and what is larger is no answer."""
+    """A body is read up to a limit, whatever its status, and what is larger is not an answer."""
     monkeypatch.setattr(client_module, "LARGEST", 1_000_000)
     body = success("x" * 1_000_000).encode()
     with raw(answer_of(body, "Location: /elsewhere", status=f"{status} Odd")) as address:
@@ -667,7 +667,7 @@ def test_body_that_is_packed_otherwise_is_no_answer(make: Make, packing: str) ->
 @pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
 @pytest.mark.parametrize("headers", [["X: y"] * 1_000, ["X: " + "y" * 100_000]], ids=["many headers", "long header"])
 def test_flood_of_headers_is_no_answer(make: Make, request_: Request, expected: Event, headers: list[str]) -> None:
-    """More headers than anybody sends, or longer ones, are no answer, and nothing of them is repeated."""
+    """Too many headers, or longer ones, are not an answer, and nothing of them is repeated."""
     with raw(answer_of(b"{}", *headers), patient=True) as address:
         failure = failed(make(f"http://{address}"), request_)
 
@@ -780,7 +780,7 @@ def test_refusal_carries_the_words_of_fivetran(answering: Callable[..., Client])
     ],
 )
 def test_refusal_says_whose_answer_it_is(answering: Callable[..., Client], body: str, expected: str) -> None:
-    """A failure is told in the answer's own words, and a proxy's page as what it is."""
+    """A failure is reported in the answer's own words, and a proxy's page as what it is."""
     failure = failed(answering(body, 403, Content_Type="text/html"), GET)
 
     assert expected == str(failure)
@@ -1010,7 +1010,7 @@ SCRUBBED = {"token": "***", "uri": "***", "x": 1}
 def test_connect_card_is_scrubbed_wherever_it_is(
     answering: Callable[..., Client], data: object, expected: object
 ) -> None:
-    """A Connect Card is scrubbed deep in a document, in lists, and where it is no object."""
+    """A Connect Card is scrubbed deep in a document, in lists, and where it is not an object."""
     answer = answered(answering(success(data)))
 
     assert expected == answer.data
@@ -1134,7 +1134,7 @@ def test_loopback_is_not_behind_the_proxy(simulate: Simulate, monkeypatch: pytes
 def test_malformed_proxy_is_reported_at_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A proxy address that cannot be read hangs nothing, and no thread of ours prints it."""
+    """A proxy address that cannot be read hangs nothing, and no thread of the job prints it."""
     monkeypatch.setenv("HTTPS_PROXY", "http://user:pa55/word@127.0.0.1:9")
     client = Client("https://api.example.com", "key", "secret")
 
@@ -1147,7 +1147,7 @@ def test_malformed_proxy_is_reported_at_once(
 
 
 def test_answer_from_elsewhere_is_read_by_the_same_rules() -> None:
-    """An answer that came over no connection is what it would have been over one: secrets told, time filled in."""
+    """An answer that came over no connection is what it would have been over one: secrets reported, time filled in."""
     hidden: list[str] = []
     body = {"code": "Success", "data": {"connect_card": {"token": "card-token"}}}
 

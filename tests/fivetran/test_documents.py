@@ -132,7 +132,7 @@ def test_schedule_type(document: dict[str, Any], expected: str | None) -> None:
     ],
 )
 def test_special_schedule(schedule: object, expected: str | None) -> None:
-    """A schedule that `schedule_type` alone cannot bring back is told."""
+    """A schedule that `schedule_type` alone cannot bring back is reported."""
     assert documents.special_schedule({"schedule": schedule}) == expected
 
 

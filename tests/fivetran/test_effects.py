@@ -415,7 +415,7 @@ def test_missing_date_is_warned_of_once(simulate: Simulate) -> None:
 @pytest.mark.parametrize("ends", ["succeeds", "fails"])
 @pytest.mark.parametrize("action", ["START", "FORCE_RESYNC"])
 def test_sync_between_baseline_and_trigger_is_another(simulate: Simulate, action: str, ends: str) -> None:
-    """While the trigger is held up by a 429, somebody else's sync comes and goes: its end is not taken for ours."""
+    """While the trigger is held up by a 429, another sync comes and goes: its end is not mistaken for the run's own."""
     operation = "sync" if action == "START" else "resync"
     limited = Fault(on=operation, status=429, code="TooManyRequests", headers={"Retry-After": "60"})
     job = simulate(Scenario(syncs=(SyncPlan(queued=30, lasts=30),), faults=(limited,)))
@@ -458,7 +458,7 @@ def test_a_lost_resync_is_asked_for_again_once_it_is_idle(simulate: Simulate, in
 
 
 def test_lost_trigger_that_is_found_counts(simulate: Simulate) -> None:
-    """A sync that was found after its answer was lost is told as ours, and how to attach to it."""
+    """A sync that was found after its answer was lost is reported as the run's own, with how to attach to it."""
     job = simulate("lost_answer")
 
     played = job.play(FIVETRAN_TIMEOUT="30")
@@ -480,7 +480,7 @@ def test_conflicts_are_no_outage(simulate: Simulate) -> None:
 
 
 def test_a_used_up_limit_says_when_to_come_again(simulate: Simulate) -> None:
-    """A Retry-After behind the deadline ends the run with the time after which to start it again."""
+    """A Retry-After past the deadline ends the run with the time after which to start it again."""
     played = simulate("rate_limited_too_long").play()
 
     assert played.code == 6
@@ -499,7 +499,7 @@ def test_unknown_schedule_is_not_guessed(simulate: Simulate) -> None:
 
 
 def test_a_kept_schedule_is_not_restored(simulate: Simulate) -> None:
-    """With FIVETRAN_DONT_DISABLE_SYNC the schedule is in no request, not even behind the conclusion."""
+    """With FIVETRAN_DONT_DISABLE_SYNC the schedule is in no request, not even after the conclusion."""
     rejected = Fault(on="patch", times=0, status=400, code="InvalidInput")
     job = simulate(Scenario(connection={"paused": True}, faults=(rejected,)))
 

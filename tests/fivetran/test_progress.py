@@ -327,7 +327,7 @@ def test_syncing_is_remembered() -> None:
     [(TRIGGERED, AT - ASKED), (replace(TRIGGERED, asked_at=AT + 5), 0.0), (replace(TRIGGERED, asked_at=None), None)],
 )
 def test_not_started_is_timed(facts: Facts, expected: float | None) -> None:
-    """While nothing of the sync is seen, the seconds since it was asked for are told, by the run's own clock."""
+    """While nothing of the sync is seen, the seconds since it was asked for are counted, by the run's own clock."""
     assert decide(facts, document(), AT).facts.not_started_for == expected
 
 
@@ -412,7 +412,7 @@ RECORDED: dict[str, tuple[list[dict[str, Any]], Event]] = {
 
 @pytest.mark.parametrize(("items", "expected"), RECORDED.values(), ids=RECORDED)
 def test_history_decides(items: list[dict[str, Any]], expected: Event) -> None:
-    """The history's syncs since the trigger decide in their order, and the rule is told."""
+    """The history's syncs since the trigger decide in their order, and the rule is given."""
     opinion = decide_by_history(DOUBTING, items, attached=False)
 
     assert opinion.event == expected
@@ -484,14 +484,14 @@ ATTACHABLE = {
 
 @pytest.mark.parametrize(("candidate", "ours"), ATTACHABLE.values(), ids=ATTACHABLE)
 def test_attached_sync_in_the_history(candidate: dict[str, Any], ours: bool) -> None:  # noqa: FBT001  # parametrized
-    """With `attach` ours is the sync that had begun before the baseline and had not ended then."""
+    """With `attach` the run's sync is the one that had begun before the baseline and had not ended then."""
     found = items_since(READ_AT, [candidate], attached=True)
 
     assert found == ([candidate] if ours else [])
 
 
 def test_items_count_from_the_whole_second_on() -> None:
-    """Fivetran's Date has whole seconds, so a sync of the trigger's second is ours; each is listed once, in order."""
+    """Fivetran's Date has whole seconds, so a sync of the trigger's second counts; each is listed once, in order."""
     first, second = item("FAILURE", start=FIRST, name="first"), item(None, start=FIRST, end=None, name="second")
     before = item("FAILURE", start="2023-11-14T22:13:20.999Z")
 

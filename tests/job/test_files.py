@@ -127,7 +127,7 @@ def test_impossible_name_is_refused(name: str) -> None:
 
 
 def test_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system's own reason is told where there is a file and it cannot be opened."""
+    """The system's own reason is given where there is a file and it cannot be opened."""
 
     def refused(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -393,7 +393,7 @@ def test_planted_temporary_name_is_not_written_to(tmp_path: Path, monkeypatch: p
 
 
 def test_leftovers_of_the_dead_go(tmp_path: Path) -> None:
-    """A temporary file that nobody holds any more is removed; one that is being written, or is not ours, stays."""
+    """A temporary file that nobody holds any more is removed; one that is being written, or is not the job's, stays."""
     path, old = tmp_path / "state", tmp_path / ".state.00.tmp"
     dead, living, begun = (tmp_path / f".state.{name}.tmp" for name in ("0a", "0b", "0c"))
     foreign = [tmp_path / name for name in (".state.tmp", ".state.xyz.tmp", ".other.0a.tmp", "state.0a.tmp")]

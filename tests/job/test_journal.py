@@ -92,7 +92,7 @@ def test_fresh_journal_has_the_form(simulate: Simulate) -> None:
 
 
 def test_schema_refuses_what_is_no_line() -> None:
-    """The schema is no rubber stamp: a line with a name too many, or one too few, is not one of its lines."""
+    """The schema is strict: a line with a name too many, or one too few, is not one of its lines."""
     header, first, *_ = (FOLDER / "status.jsonl").read_text("utf-8").splitlines()
     validator = Draft202012Validator(SCHEMA)
     whole = [json.loads(header), json.loads(first)]
@@ -283,7 +283,7 @@ def test_resumed_run_goes_on_in_its_journal(simulate: Simulate) -> None:
 
 @pytest.mark.parametrize("left", [b'{"step": 99, "at": "2027', b'{"step": 99, "why": "\xe2\x82', b"\n"])
 def test_resumed_run_passes_over_a_torn_line(simulate: Simulate, left: bytes) -> None:
-    """What was torn when the job was killed keeps nobody from going on behind it, or from reading it."""
+    """What was torn when the job was killed keeps nobody from going on after it, or from reading it."""
     job = simulate(BRIEF)
     file = str(job.folder / "run.json")
     with pytest.raises(Killed):
@@ -357,7 +357,7 @@ def test_unwritable_journal_costs_one_warning(simulate: Simulate) -> None:
 
 
 def test_journal_that_fails_later_stays_readable(simulate: Simulate) -> None:
-    """When the disk fails in the middle, what was written before stays, and nothing is written behind the gap."""
+    """When the disk fails in the middle, what was written before stays, and nothing is written after the gap."""
     job = simulate(BRIEF)
     kept = job.folder / "kept.jsonl"
 
@@ -594,7 +594,7 @@ NO_HEADER = "not a journal file"
     ],
 )
 def test_what_is_no_journal_is_refused(tmp_path: Path, change: Callable[[list[str]], None], problem: str) -> None:
-    """What is no journal, one of another format, or damaged is refused with one line that says so."""
+    """What is not a journal, one of another format, or damaged is refused with one line that says so."""
     file = _recorded(tmp_path, change)
 
     with pytest.raises(JournalError) as refused:
@@ -651,7 +651,7 @@ def test_facts_of_another_type_are_refused(
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A file that is not there, or is no text, is refused by name."""
+    """A file that is not there, or is not text, is refused by name."""
     binary = tmp_path / "picture.png"
     binary.write_bytes(b"\x89PNG\xff")
 

@@ -154,7 +154,7 @@ def test_signal_outside_a_call_is_noted(limits: Limits) -> None:
 
 
 def test_no_thread_can_be_started(clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no thread can be started a call is made all the same, also past its limit, and that is told once."""
+    """Where no thread can be started a call is made all the same, also past its limit, and that is reported once."""
     told: list[str] = []
 
     def refuse(_: threading.Thread) -> None:

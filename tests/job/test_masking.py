@@ -101,7 +101,7 @@ def test_own_secrets_are_all_kept() -> None:
 
 @pytest.mark.parametrize("text", ["1", "{", "true", '"', "verdict", "seven c", "succeeded", "scheduled", "sync_failed"])
 def test_text_that_is_no_secret_garbles_nothing(text: str) -> None:
-    """What is shorter than 8 characters, or a word of ours that a document has for a token, is masked nowhere else."""
+    """What is shorter than 8 characters, or a word of the program in a token's place, is masked nowhere else."""
     mask = Mask(KEY, SECRET)
 
     mask.learn(text)
@@ -112,7 +112,7 @@ def test_text_that_is_no_secret_garbles_nothing(text: str) -> None:
 
 
 def test_own_names_are_kept() -> None:
-    """A token that is called as a member of ours does not take that member away; its value is masked."""
+    """A token that is named like a member of the result does not take that member away; its value is masked."""
     mask = Mask(KEY, SECRET)
     mask.learn("steps_dropped")
     mask.learn("FIVETRAN_VERDICT")

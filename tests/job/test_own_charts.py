@@ -86,7 +86,7 @@ def test_example_starts_nothing_when_a_test_fails(simulate: Simulate) -> None:
 
 
 def test_example_tests_once_where_it_waits(simulate: Simulate) -> None:
-    """While somebody else's sync is waited for, the tests are not run again."""
+    """While another sync is waited for, the tests are not run again."""
     job = simulate(Scenario(running=BRIEF, syncs=(BRIEF,), setup_tests=(setup_test("PASSED"),)))
 
     played = job.play("START", FIVETRAN_CHART=str(EXAMPLE))
@@ -322,7 +322,7 @@ def test_mistake_with_the_first_state_left_as_it_is(tmp_path: Path, capsys: pyte
 
 
 def test_job_on_the_page_is_one_that_we_know() -> None:
-    """The page's job has variables of ours, and the chart among them."""
+    """The page's job has only known variables, and the chart is among them."""
     (variables,) = yaml.safe_load(blocks("yaml")[0]).values()
 
     assert set(variables) <= set(VARIABLES)

@@ -428,7 +428,7 @@ def test_half_a_surrogate_pair(simulate: Simulate) -> None:
 
 
 def test_what_this_version_wants_more_of_a_run(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that lacks something which nobody thought of checking is damaged, not a bug of ours."""
+    """A run that lacks something which nobody thought of checking is damaged, not a bug of the program."""
     job = simulate("succeeds")
     file = _left(job)
 

@@ -396,7 +396,7 @@ def test_full_disk_for_the_result(fivetran: Rehearsal) -> None:
 
 
 def test_job_outside_the_main_thread() -> None:
-    """A job in another thread than the main one, which alone gets signals, ends as a bug that is told."""
+    """A job in another thread than the main one, which alone gets signals, ends as a reported bug."""
     log, codes = io.StringIO(), list[int]()
 
     thread = threading.Thread(target=lambda: codes.append(Job({}, stderr=log).run()))
@@ -452,7 +452,7 @@ def test_slow_writer_of_commands(kind: str, blocking: bool) -> None:  # noqa: FB
     ],
 )
 def test_stdin_that_cannot_be_read(redirection: str, code: int, told: str) -> None:
-    """A stdin that is closed holds no commands, and one that cannot be read is told."""
+    """A stdin that is closed holds no commands, and one that cannot be read is reported."""
     shell = ("/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *COMMAND)
     with Process("debug", "STATUS", variables={}, command=shell) as debugger:
         ended = debugger.end()
@@ -650,7 +650,7 @@ def test_same_place() -> None:
 
 
 def test_lines_of_a_stream_with_another_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream that was read by somebody else in between is waited for again."""
+    """A stream that was read by another process in between is waited for again."""
     real, busy = os.read, True
 
     def read(descriptor: int, size: int) -> bytes:

@@ -86,7 +86,7 @@ def test_vault_with_nothing_in_it_is_one(file: Path) -> None:
     ],
 )
 def test_unusable_vault_says_why_and_shows_nothing(file: Path, content: bytes, problem: str, fix: str) -> None:
-    """What is no vault is refused with the problem and the fix, and without a word of its content."""
+    """What is not a vault is refused with the problem and the fix, and without a word of its content."""
     file.write_bytes(content)
 
     with pytest.raises(VaultError) as caught:

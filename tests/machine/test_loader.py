@@ -236,7 +236,7 @@ def test_digest_of_before() -> None:
 
 
 def test_chart_of_a_file(tmp_path: Path) -> None:
-    """A chart of somebody's own is read from a file; one that is not there, or not text, is refused by name."""
+    """A chart of a user's own is read from a file; one that is not there, or not text, is refused by name."""
     good, binary = tmp_path / "good.toml", tmp_path / "binary.toml"
     good.write_text(GOOD)
     binary.write_bytes(b"\xff")
@@ -662,7 +662,7 @@ def test_all_faults_are_reported_at_once() -> None:
 
 
 def test_loop_names_only_the_states_in_it() -> None:
-    """The states before and behind a loop are not blamed for it."""
+    """The states before and after a loop are not blamed for it."""
     found = faults(bad('edges.idle = "resting"', 'edges.idle = "choosing"'))
 
     assert found == ["some.toml: choosing, looking: a loop without a wait"]

@@ -108,7 +108,7 @@ def test_retry_after_is_kept_to_the_second() -> None:
 
 
 def test_a_wait_known_to_end_too_late_is_not_sat_through() -> None:
-    """A Retry-After behind the deadline ends the run at once."""
+    """A Retry-After past the deadline ends the run at once."""
     bench = Bench(_failing(Failure(Event.RATE_LIMITED, "slow down", retry_after=2400.0)))
 
     steps = bench.play()
@@ -174,7 +174,7 @@ def test_the_request_is_known_before_it_is_sent() -> None:
 
 
 def test_step_never_sleeps() -> None:
-    """A step that is not due is refused, and nothing moves; so is one behind the end."""
+    """A step that is not due is refused, and nothing moves; so is one after the end."""
     bench = Bench(lambda _: Answer(data=BUSY), timeout=30.0)
     for _ in range(3):
         bench.run.step()
@@ -244,7 +244,7 @@ def test_a_restored_schedule_that_fails_is_a_warning(simulate: Simulate) -> None
 
 
 def test_failure_that_decided_is_reported(simulate: Simulate) -> None:
-    """A failure behind the conclusion does not take the place of the verdict's own."""
+    """A failure after the conclusion does not take the place of the verdict's own."""
     job = simulate(
         Scenario(
             faults=(

@@ -162,7 +162,7 @@ def test_scenario_from_a_file(tmp_path: Path) -> None:
     [None, b"title = '\xff'", "title = ''".encode("utf-16"), b"a = " + b"[" * 100_000, b"a." * 5000 + b"a = 1"],
 )
 def test_unreadable_scenario_file(tmp_path: Path, content: bytes | None) -> None:
-    """A file that is not there or is no text is refused by its name."""
+    """A file that is not there or is not text is refused by its name."""
     file = tmp_path / "mine.toml"
     if content is not None:
         file.write_bytes(content)
@@ -180,7 +180,7 @@ def test_scenario_that_is_no_file(tmp_path: Path) -> None:
 
 
 def test_scenario_with_a_byte_order_mark(tmp_path: Path) -> None:
-    """What an editor puts before a scenario is no part of it."""
+    """What an editor puts before a scenario is not part of it."""
     file = tmp_path / "mine.toml"
     file.write_bytes(b"\xef\xbb\xbftitle = 'mine'\r\n")
 
@@ -377,7 +377,7 @@ def test_sync_ends_as_planned(plan: SyncPlan, state: str, moved: str, setup: str
     [("auto", ["rescheduled", "syncing", "scheduled"]), ("manual", ["rescheduled", "rescheduled", "rescheduled"])],
 )
 def test_rescheduled_sync(schedule: str, states: list[str]) -> None:
-    """A rescheduled sync is resumed at its time by an automatic schedule, and by nobody on a manual one."""
+    """A rescheduled sync is resumed at its time by an automatic schedule, and not at all on a manual one."""
     plans = (SyncPlan(lasts=10, ends="reschedules", again_in=30), SyncPlan(lasts=20))
     caller = Caller(Scenario(syncs=plans, connection={"schedule_type": schedule}))
     caller.trigger()
@@ -490,7 +490,7 @@ def test_another_sync(other: Other, ended: list[tuple[str, str, float]]) -> None
 
 
 def test_what_happens_in_between_happens_at_its_own_moment() -> None:
-    """However seldom anybody looks, a rescheduled sync is resumed at its time, and another comes after it."""
+    """However rarely it is read, a rescheduled sync is resumed at its time, and another comes after it."""
     scenario = Scenario(
         syncs=(SyncPlan(lasts=10, ends="reschedules", again_in=30), SyncPlan(lasts=20)), others=(Other(at=70, lasts=5),)
     )
