@@ -79,7 +79,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _commands(file: str | None) -> Iterable[str] | None:
-    """The lines of the file, or of stdin; None where somebody types.
+    """The lines of the file, or of stdin; None at a terminal.
 
     Raises:
         _Refused: The file cannot be read, or is not text; nothing of it has been done then.

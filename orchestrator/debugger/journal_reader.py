@@ -64,11 +64,11 @@ class JournalError(ValueError):
 
 
 class Resumption(NamedTuple):
-    """That the run was taken up again.
+    """A resumption of the run.
 
     Attributes:
         wall: When, in seconds since the epoch, by the clock of that machine.
-        snapshot: What it was taken up from, as `standing.resumed` takes it.
+        snapshot: What it was resumed from, as `standing.resumed` takes it.
     """
 
     wall: float
@@ -84,7 +84,7 @@ class Header(NamedTuple):
         digest: That of the chart.
         packaged: The chart was the packaged one, not a user's own.
         source: The chart's text.
-        resumed: What the run was taken up from, where the journal does not hold what was before.
+        resumed: What the run was resumed from, where the journal does not have what was before.
     """
 
     started_at: str
@@ -101,7 +101,7 @@ class Record(NamedTuple):
     Attributes:
         step: The step; of where the run stood, what a journal tells.
         told: The whole line, `same_as` resolved.
-        resumed: The run was taken up again before this step, or None.
+        resumed: The resumption before this step, or None.
     """
 
     step: Step
@@ -121,7 +121,7 @@ class Journal(NamedTuple):
         name: Name of the file.
         header: What it says of the run.
         records: The steps, one at least. The numbers of some may be there twice: a job that was killed before
-            it could write its state file did not know of its last step when it was taken up.
+            it could write its state file did not know of its last step when it was resumed.
         torn: The last line is broken: the job was killed while it wrote it.
     """
 
@@ -166,9 +166,9 @@ def read_journal(file: str | Path) -> Journal:
 
 def _decoded(content: bytes) -> str:
     """The text, without what is left of a character within which a line was torn."""
-    behind = '\n{"resumed"'  # a line is torn at the end, or where the run was taken up again
-    parts = content.split(behind.encode())
-    return behind.join(getincrementaldecoder("utf-8")().decode(part) for part in parts)
+    mark = '\n{"resumed"'  # a line is torn at the end, or where the run was resumed
+    parts = content.split(mark.encode())
+    return mark.join(getincrementaldecoder("utf-8")().decode(part) for part in parts)
 
 
 def _parsed(line: str) -> dict[str, Any]:
@@ -245,7 +245,7 @@ class _Reader:
         self._resumed: Resumption | None = None
 
     def _begin(self, said: Mapping[str, Any], resumed: Resumption | None) -> None:
-        """Go on from where the run stood at first, or when it was taken up, as far as a journal tells."""
+        """Go on from where the run stood at first, or when it was resumed, as far as the journal says."""
         facts, number, since, wall = Facts(), 0, 0.0, None
         if resumed is not None:
             snapshot, wall = resumed.snapshot, resumed.wall

@@ -47,7 +47,7 @@ class DebugPorts:
         clock: The time.
         mask: Learns the secrets that documents carry.
         simulator: The simulated Fivetran; None for the real one.
-        ahead: Seconds by which Fivetran's clock is ahead of ours, as far as is known.
+        ahead: Seconds by which Fivetran's clock is ahead of the local one, as far as is known.
         standing: Where the run goes on, instead of at the beginning.
         elapsed: Seconds since the run began, then.
         interrupted: The change that was cut off by a signal, and may have been carried out all the same; or None.

@@ -127,7 +127,7 @@ class Replay:
             yield record, step
 
     def _begin(self, resumption: Resumption | None, record: Record) -> tuple[Standing, float]:
-        """Where the run stands at its beginning, or where it was taken up, before that record; and when."""
+        """Where the run stands at its beginning, or where it was resumed, before that record; and when."""
         header = self.journal.header
         if resumption is None:
             return start(self.chart, header.settings, documents.parse_time(header.started_at) or 0.0), 0.0
@@ -137,7 +137,7 @@ class Replay:
         return resumed(self.chart, header.settings, resumption.snapshot, resumption.wall)
 
     def _played(self, record: Record, standing: Standing) -> Step:
-        """The step as it is today, with the answer, times, signal and jitter of then."""
+        """The step as it is today, with the recorded answer, times, signal and jitter."""
         then, settings = record.step, self.journal.header.settings
         if record.by_hand == INJECTED:
             return take(self.chart, settings, standing, then.event, then.began)

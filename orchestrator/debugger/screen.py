@@ -112,8 +112,8 @@ def edges(session: Session, *, brief: bool = False) -> RenderableType:
             shared.setdefault(again, []).append(event)
             continue
         mark = "> " if event == chosen else ""
-        said = meaning_of(event) or ("this edge will be taken" if mark else "")
-        rows.append((Text(f"{mark}{event}", "yellow"), Text(f"-> {again}", "cyan"), Text(said)))
+        meaning = meaning_of(event) or ("this edge will be taken" if mark else "")
+        rows.append((Text(f"{mark}{event}", "yellow"), Text(f"-> {again}", "cyan"), Text(meaning)))
     rest = (Text.assemble((", ".join(events), "yellow"), f" -> {target}") for target, events in shared.items())
     return Group(_Rows(rows), *rest)
 
@@ -134,8 +134,8 @@ def facts(session: Session, *, brief: bool = False) -> RenderableType:
             table.add_row(Text(f"* {fact}", "green"), _fact(mask, fact, value))
         elif value != nothing[fact] and brief:
             document = fact == "connection"
-            said = mask.line(documents.sync_state(value)) if document else _fact(mask, fact, value).plain
-            rest.append(f"{fact} {said}" if len(said) <= SHORT else fact)
+            shown = mask.line(documents.sync_state(value)) if document else _fact(mask, fact, value).plain
+            rest.append(f"{fact} {shown}" if len(shown) <= SHORT else fact)
         elif value != nothing[fact]:
             table.add_row(Text(f"  {fact}"), _fact(mask, fact, value))
     if rest and not table.row_count:

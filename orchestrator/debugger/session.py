@@ -31,7 +31,7 @@ class Moment:
         now: When, in seconds since the run began.
         step: The step that led here; None at the beginning.
         by_hand: What of that step was done by hand, as a journal says it; or "".
-        resumed: The run was taken up again before that step, or at its beginning; or None.
+        resumed: The resumption before that step, or at the beginning; or None.
         fivetran: The simulated Fivetran as it stood, or None.
         ahead: Seconds by which Fivetran's clock was ahead of the machine's.
         hastened: The next step is due before its time.

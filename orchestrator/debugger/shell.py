@@ -107,9 +107,9 @@ def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
     rest, refusals = iter(lines), list[str]()
 
     def confirm(request: Request) -> bool:
-        said = next(rest, "").strip()
-        console.print(f"{_question(console.session, request)}{said}", soft_wrap=True)
-        return said.lower() in YES
+        reply = next(rest, "").strip()
+        console.print(f"{_question(console.session, request)}{reply}", soft_wrap=True)
+        return reply.lower() in YES
 
     def refuse(refusal: str) -> None:
         refusals.append(refusal)
@@ -183,11 +183,11 @@ def _say_what_is_running(console: Console) -> None:
     facts, effect = run.facts, call_of(run.state)
     if cut_off is not None and effect is not None:
         facts = unknown(facts, effect, cut_off, session.moments[-1].now)
-    said = explain(run.settings, facts.but(verdict=str(Event.INTERRUPTED)), run.chart)
+    explanation = explain(run.settings, facts.but(verdict=str(Event.INTERRUPTED)), run.chart)
     console.say("You are leaving the run before its end. At Fivetran, as far as the run knows:")
-    for one in said.at_fivetran:
+    for one in explanation.at_fivetran:
         console.say(f"- {one}")
-    if said.still_running is not False and "attach" in run.chart.values("on_running"):
+    if explanation.still_running is not False and "attach" in run.chart.values("on_running"):
         console.say("To wait for that sync, start the job, or this, with FIVETRAN_ON_RUNNING=attach.")
 
 

@@ -154,7 +154,7 @@ def _under_way(facts: Facts) -> str:
     """What started the sync that Fivetran is at, as far as the run knows; "" where none is.
 
     A trigger that was accepted after the document was read is under way. One whose answer was
-    lost is taken for not carried out: nobody knows.
+    lost counts as not carried out, though it may have been.
     """
     syncing = documents.sync_state(facts.connection or {}) == "syncing"
     read, asked = facts.read_at, facts.asked_at

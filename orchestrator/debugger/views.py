@@ -115,21 +115,21 @@ def why(console: Console) -> None:
     if here.step is None:
         console.print(Text("nothing has been decided yet", "dim"))
         return
-    said = here.step.why
+    text = here.step.why
     if here.by_hand == INJECTED:
-        said = f"Injected: {meaning_of(here.step.event) or 'the value of a choice'}."
+        text = f"Injected: {meaning_of(here.step.event) or 'the value of a choice'}."
     elif here.by_hand:
-        said = f"{screen.BY_HAND[here.by_hand].capitalize()}. {said}"
+        text = f"{screen.BY_HAND[here.by_hand].capitalize()}. {text}"
     console.print(screen.move(here.step))
-    console.print(Text(session.mask.line(said)))
+    console.print(Text(session.mask.line(text)))
 
 
 def history(console: Console, number: str = str(LISTED)) -> None:
     """The last steps up to here, 20 by default, and those that are known after it."""
     session = console.session
     many = len(session.moments) if number == "all" else count(number)
-    first, behind = max(0, session.cursor + 1 - many), session.cursor + 1 + many
+    first, end = max(0, session.cursor + 1 - many), session.cursor + 1 + many
     if first:
         console.say(f"{first} earlier steps: `history all` lists them")
-    for moment in session.moments[first:behind]:
+    for moment in session.moments[first:end]:
         console.print(screen.row(session, moment, ">  " if moment is session.here else "   "))

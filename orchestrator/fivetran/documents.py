@@ -47,7 +47,7 @@ _LASTING = (
     *("schedule_type", "schedule", "sync_frequency", "daily_sync_time"),
     *("networking_method", "data_delay_sensitivity", "data_delay_threshold"),
 )
-LONGEST_VALUE = 200  # characters of a value that nobody knows
+LONGEST_VALUE = 200  # characters of an unknown value
 
 Document = Mapping[str, Any]
 

@@ -198,9 +198,9 @@ def remove_leftovers(path: Path, *, named: bool = False) -> None:
     """
     with suppress(OSError):
         path = _target(path) if named else path
-        ours = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]+\.tmp")
+        temporary = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]+\.tmp")
         for entry in os.scandir(path.parent):
-            if ours.fullmatch(entry.name):
+            if temporary.fullmatch(entry.name):
                 with suppress(OSError):
                     _remove_dead(entry.path)
 

@@ -56,7 +56,7 @@ class JournalLines:
             chart: The run's chart.
             settings: The run's settings.
             standing: Where the run stood at first.
-            snapshot: What it was taken up from, or None.
+            snapshot: What it was resumed from, or None.
         """
         decisive: dict[str, Any] = {name: getattr(settings, name) for name in _SETTINGS}
         header = {
@@ -78,7 +78,7 @@ class JournalLines:
         return _line(clean)
 
     def resumption(self, standing: Standing, snapshot: Mapping[str, Any]) -> str:
-        """The line that says when and from what the run was taken up."""
+        """The line that says when and from what the run was resumed."""
         return _line(self._mask.value(_resumption(standing, snapshot)))
 
     def step(self, step: Step, by_hand: str = "") -> str:
@@ -113,7 +113,7 @@ class JournalWriter:
         chart: The run's chart.
         settings: The run's settings.
         mask: Removes secrets.
-        snapshot: What the run was taken up from, or None.
+        snapshot: What the run was resumed from, or None.
     """
 
     def __init__(

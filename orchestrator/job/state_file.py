@@ -27,7 +27,7 @@ FORMAT = 2
 LARGEST = 200_000_000  # bytes of a state file that is read
 _CHANGED = "since format 2 it is signed with the key pair, and has no `config`"
 
-# What is needed to take a run up; it may have more.
+# The members that are needed to resume a run; it may have more.
 _RUN: Mapping[str, Any] = {
     **dict.fromkeys(("state", "last_event"), str),
     **dict.fromkeys(("started_at", "deadline_at", "wake_at"), float),
@@ -114,10 +114,10 @@ def read_snapshot(
         chart: The job's chart, which must be the one that the run was of.
         now: Seconds since the epoch.
         warn: Called for a run that is not resumed.
-        however_old: Take the run up though it is another pipeline's, or should have ended long ago.
+        however_old: Resume the run even if it is another pipeline's, or should have ended long ago.
 
     Returns:
-        None where there is no file, its run has ended, or is not taken up.
+        None where there is no file, its run has ended, or is not resumed.
 
     Raises:
         StateFileError: The file is not a state file, belongs to another connection, has another format, was

@@ -1,6 +1,6 @@
 """The standard streams as a job may find them: closed, full, stalled, non-blocking, or with no reader.
 
-Nothing about them changes what a command does or its exit code. So nothing of ours writes through
+Nothing about them changes what a command does or its exit code. So the program does not write through
 Python's own streams: those block, give up at a pipe that is busy, and make the exit code 120 where
 the last of it cannot be written.
 """
@@ -33,7 +33,7 @@ class Output(io.TextIOBase):
             memory, and is tried again with each later write; more than `MOST` bytes are dropped.
 
     Attributes:
-        inherited: The descriptor behind it, or None.
+        inherited: Its descriptor, or None.
         error: Why the stream took nothing the last time, if it said so.
         note: The line that replaces dropped lines, from their number.
         goes_on: Asked ten times a second while a reader is waited for; False ends the wait.

@@ -41,13 +41,13 @@ def follow(chart: Chart, state: str, event: str) -> str:
     """
     known = machine_of(chart).events.get(event)
     if known is None:
-        raise IllegalMove(f"this chart has no event {event!r}")
+        raise IllegalMove(f"this chart has no event {str(event)!r}")
     cursor = _Cursor()
     cursor.state = state
     try:
         known.trigger(cursor)
     except MachineError as error:
-        raise IllegalMove(f"{state} has no edge for {event!r}") from error
+        raise IllegalMove(f"{state} has no edge for {str(event)!r}") from error
     return cursor.state
 
 

@@ -92,7 +92,7 @@ class Run:
 
     @property
     def can_be_resumed_here(self) -> bool:
-        """Whether a run that stops here is taken up again from here.
+        """Whether a run that stops here is resumed from here.
 
         Before the verdict, what takes no time is repeated from the state before it that asked or waited: so no
         baseline is older than its trigger.

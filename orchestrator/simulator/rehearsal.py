@@ -89,7 +89,7 @@ def simulate(name: str, speed: float, port: int) -> int:
 
     Args:
         name: The scenario.
-        speed: How much faster than told the syncs are. Dates stay real ones.
+        speed: How much faster the syncs are than the scenario says. Dates stay real ones.
         port: Port on loopback; 0 for any.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Facts: what a run has learned so far, one immutable value of JSON types.
+"""Facts: what a run knows so far, one immutable value of JSON types.
 
 Each step carries the facts after it, so a step can be written down, replayed and forked.
 `None` means "not known": an effect copes with any fact missing. A number is a date, a duration or
@@ -33,23 +33,23 @@ class Facts:
     Attributes:
         connection: The freshest connection document (`data`).
         connection_date: Fivetran's now when it was read, in seconds since the epoch.
-        dated: Whether Fivetran told that time; else it is this machine's, and bounds nothing.
+        dated: Whether Fivetran sent that time; else it is this machine's, and bounds nothing.
         read_at: When it was read, in seconds since the run began.
         schedule_before: `schedule_type` as it was found.
         schedule_object: The newer `schedule` object as it was found, where `schedule_type` alone cannot bring it back.
-        schedule_after: `schedule_type` in the last document read after our PATCH.
+        schedule_after: `schedule_type` in the last document read after this run's PATCH.
         unpaused_looks: Looks at the connection since this run un-paused it; None where it did not, or a baseline
             found it idle since.
         ever_syncing: A look of this run saw `syncing`.
         baseline: `succeeded_at`, `failed_at`, `rescheduled_for` of the last document before the trigger, whether it
-            was `busy` and `broken`, and `date`: Fivetran's now when it was read, before which nothing is ours.
+            was `busy` and `broken`, and `date`: Fivetran's now when it was read, before which no sync is this run's.
             None: no baseline taken; a date in it may be None.
-        triggered: Fivetran accepted our trigger, after the baseline.
-        triggered_at: Fivetran's now when that was asked for, in seconds since the epoch; None where it told no time.
-        asked_at: When our trigger was sent, in seconds since the run began: the accepted one, or the first whose answer
-            was lost.
+        triggered: Fivetran accepted this run's trigger, after the baseline.
+        triggered_at: Fivetran's now when that was asked for, in seconds since the epoch; None without a `Date`.
+        asked_at: When this run's trigger was sent, in seconds since the run began: the accepted one, or the first
+            whose answer was lost.
         lost: Triggers in a row whose answer was lost.
-        started: After a lost answer, a sign of a sync was found; it was taken for ours.
+        started: After a lost answer, a sign of a sync was found; it counts as this run's.
         restarted: The trigger stopped a running sync.
         syncing_seen: `syncing` was seen since the last trigger or reschedule.
         doubt: The sync seems to be over, and not well: `since` when (seconds since the run began), `verdict` what it
@@ -150,7 +150,7 @@ class Facts:
         Raises:
             ValueError: `document` is not an object, or one of its facts is not of its type.
         """
-        from orchestrator.values import type_checks  # noqa: PLC0415  # only a run that is taken up, or read, needs it
+        from orchestrator.values import type_checks  # noqa: PLC0415  # only a resumed or replayed run needs it
 
         type_checks.check("facts", document, Mapping[str, Any])
         members: dict[str, Any] = {}

@@ -9,7 +9,7 @@ __all__ = ["STARS", "ago", "clipped", "duration", "few", "iso", "listed", "plain
 
 STARS = "***"  # in place of a secret
 LONGEST_LINE = 2_000  # characters of a line with words from outside
-MOST_LINES = 50  # of which there may be as many as somebody likes
+MOST_LINES = 50  # of which there may be any number from outside
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds
 
@@ -59,7 +59,7 @@ def clipped(text: str, most: int, *, whole_words: bool = False) -> str:
         text: The text.
         most: How many characters.
         whole_words: The word at the cut is not shown. For a text that is masked later: half a secret
-            is no text that a mask would know, and it is still half a secret.
+            would not be recognized by a mask, and it is still half a secret.
     """
     if len(text) <= most:
         return text

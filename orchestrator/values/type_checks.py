@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 __all__ = ["MOST", "built", "check", "check_members", "types_of"]
 
-MOST = 2.0**63  # a number beyond it is nobody's date, duration or count
+MOST = 2.0**63  # no date, duration or count is larger
 LONGEST = 80  # characters of a value in a message
 
 T = TypeVar("T")

@@ -241,7 +241,7 @@ def test_flags_win(fivetran: Rehearsal, name: str) -> None:
     [
         (None, "holds no unfinished run: start one without --resume"),
         ("{", "cannot be read as a state file (Expecting property name enclosed in double quotes"),
-        ('{"format": 1, "ended": true}', "is not a state file: name another one"),
+        ('{"format": 1, "ended": true}', "is not a state file: use another file"),
     ],
 )
 def test_resume_without_a_run(
@@ -350,7 +350,7 @@ def test_simulate_serves_until_interrupted(tmp_path: Path, capsys: Capture) -> N
     assert variables["SCHEMA"] == "two words"
     assert (ended.code, ended.stdout) == (0, "")
     assert "POST /v1/connections/speak_inexpensive/sync {'force': False} -> 200\n" in ended.stderr
-    assert ended.stderr.endswith("ended\n")
+    assert ended.stderr.endswith("stopped\n")
 
 
 # --- python -m orchestrator ---------------------------------------------------------------------

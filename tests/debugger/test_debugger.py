@@ -237,7 +237,7 @@ REFUSED = {
     (): {
         "back": "this is the beginning: `step` or `forward` continues",
         "forward": "there is no later step yet: `step` takes the next one",
-        "back to polling": "no earlier step is in polling: `history` lists them",
+        "back to polling": "no earlier step is in polling: `history` lists the steps",
         "back to pooling": "there is no state of START 'pooling'. Did you mean polling? `draw` shows them",
         "back to running": "there is no state of START 'running'. `draw` shows them",
         "zebra": "there is no command 'zebra'. `help` lists them",

@@ -500,7 +500,7 @@ def test_waiting_is_shown_at_a_terminal(
     with _keyboard("until triggered\r", "y\r", "y\r", "step\r", "\x04"):
         main(["debug", "START", "--live"], variables)
 
-    assert re.search(r"waiting another \d+ s; Ctrl-C returns to the prompt", capsys.readouterr().out)
+    assert re.search(r"waiting another [\w ]+ s; Ctrl-C returns to the prompt", capsys.readouterr().out)
 
 
 @pytest.mark.usefixtures("terminal")

@@ -393,7 +393,7 @@ def test_changed_request_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 step 5, 0 s after the start, differs
   asked:    POST /v1/connections/speak_inexpensive/sync -> 200 Success
   recorded: triggering --triggered--> waiting
-            Fivetran accepted what it was asked to start.
+            Fivetran accepted the request to start a sync or re-sync.
   request: recorded {"method": "POST", "path": "/v1/connections/speak_inexpensive/sync", \
 "purpose": "start a sync", "body": {"force": false}}; \
 today {"method": "POST", "path": "/v1/connections/speak_inexpensive/sync", \
@@ -531,7 +531,7 @@ def test_outcome_without_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
     assert _differences("start-succeeds") == [
-        ("way", "triggering --triggered--> waiting", "triggering has no edge for <Event.UNCLEAR: 'unclear'>")
+        ("edge", "triggering --triggered--> waiting", "triggering has no edge for 'unclear'")
     ]
 
 

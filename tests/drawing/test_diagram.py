@@ -439,7 +439,7 @@ def test_events() -> None:
     """The events of the charts that are shown have their meaning, and no others."""
     text = events([CHARTS["STATUS"]])
 
-    assert re.search(r"\| `shown` +\| effect +\| what the document says was noted +\|", text)
+    assert re.search(r"\| `shown` +\| effect +\| the connection was shown +\|", text)
     assert "`succeeded`" not in text
 
 
