@@ -94,8 +94,8 @@ CONCLUSION = (
     ),
     Promise(
         "evidence is optional",
-        "Every request other than reading the connection, and every request after the conclusion, comes after a "
-        "choice, so that FIVETRAN_EVIDENCE can turn it off.",
+        "Every look-up beyond the connection itself, and every request after the conclusion, comes after a choice, so "
+        "that FIVETRAN_EVIDENCE can turn it off.",
         at=_unneeded,
     ),
     Promise(
