@@ -47,8 +47,8 @@ def _write(journal: Journal, directory: str) -> None:
     chart = parse(header.source, journal.name, settings.action)
     before: Mapping[str, Any] = header.resumed.snapshot if header.resumed else {"trail": [], "trail_dropped": 0}
     _check_edges(journal, chart, before["trail"])
-    told = {id(record.step): record.told for record in journal.records}
-    reporter = Reporter(directory, Mask(), lambda text: say(text, error=True), {}, lambda step: told[id(step)])
+    lines = {id(record.step): record.line for record in journal.records}
+    reporter = Reporter(directory, Mask(), lambda text: say(text, error=True), {}, lambda step: lines[id(step)])
     trace = Trace(before["trail"], dropped=before["trail_dropped"])
     reporter.clear(journal=False)  # it may be the very one that was read
     for record in journal.records:

@@ -100,18 +100,18 @@ class Record(NamedTuple):
 
     Attributes:
         step: The step; of where the run stood, what a journal tells.
-        told: The whole line, `same_as` resolved.
+        line: The whole line, `same_as` resolved.
         resumed: The resumption before this step, or None.
     """
 
     step: Step
-    told: Mapping[str, Any]
+    line: Mapping[str, Any]
     resumed: Resumption | None = None
 
     @property
     def by_hand(self) -> str:
         """What of the step was done by hand, in the debugger: one of the three, or ""."""
-        return str(self.told.get("by_hand", ""))
+        return str(self.line.get("by_hand", ""))
 
 
 class Journal(NamedTuple):

@@ -71,7 +71,7 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
             lines.append(f"  asked:    {then.detail}")
         if then.answer is not None and (seen := documents.decisive(then.answer.data)):
             lines.append(f"  document: {', '.join(f'{name} {value}' for name, value in seen.items())}")
-        lines += [f"  recorded: {then.move}", f"            {self.record.told['why']}"]
+        lines += [f"  recorded: {then.move}", f"            {self.record.line['why']}"]
         if self.step is not None:
             lines += [f"  today:    {self.step.move}", f"            {self.step.why}"]
         lines += [
@@ -121,7 +121,7 @@ class Replay:
             except (IllegalMove, LookupError, NotDue) as error:
                 why = f"the journal has no {error}" if isinstance(error, KeyError) else str(error)
                 raise self._divergence(record, Difference("edge", record.step.move, why)) from error
-            if differences := _differences(record.told, MASK.value(compose_record(step))):
+            if differences := _differences(record.line, MASK.value(compose_record(step))):
                 raise self._divergence(record, *differences, step=step)
             self.standing, self.now = step.after, step.at
             yield record, step
@@ -155,7 +155,7 @@ class Replay:
         if isinstance(pending, Step):
             return pending
         asked = pending.request and MASK.value(compose_request(pending.request))
-        recorded = None if then.limit is None else record.told.get("request")
+        recorded = None if then.limit is None else record.line.get("request")
         if asked and asked != recorded:
             raise self._divergence(record, Difference("request", _shown(recorded), _shown(asked)))
         found = (then.cut_off or then.answer or then.failure) if asked else None
@@ -257,7 +257,7 @@ def summary(journal: Journal) -> str:
     """What was recorded, on one line."""
     settings, records = journal.header.settings, journal.records
     last = records[-1]
-    code = last.told.get("exit")
+    code = last.line.get("exit")
     end = f"stopped in {last.step.target}" if code is None else f"{last.step.target} ({code})"
     torn = "; killed while writing its last line" if journal.torn else ""
     steps = f"{len(records)} step{'s' if len(records) > 1 else ''} in {duration(last.step.at)}"

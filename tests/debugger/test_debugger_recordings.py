@@ -31,7 +31,7 @@ def _changed(folder: Path, change: Callable[[list[dict[str, Any]]], None]) -> Pa
 
 def _told(journal: Path) -> list[dict[str, Any]]:
     """What a journal says of each step, but for the words in which this version gives the reason."""
-    return [{**record.told, "why": ""} for record in read_journal(journal).records]
+    return [{**record.line, "why": ""} for record in read_journal(journal).records]
 
 
 def test_what_would_it_have_done_if(debug: Debugger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

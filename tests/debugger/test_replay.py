@@ -67,7 +67,7 @@ def test_recorded_run_repeats(name: str) -> None:
 
     last = journal.records[-1]
     code = chart_of(journal).states[standing.state].exit
-    assert (standing.state, code, standing.facts) == (last.step.target, last.told["exit"], last.step.facts)
+    assert (standing.state, code, standing.facts) == (last.step.target, last.line["exit"], last.step.facts)
     assert code is not None
 
 

@@ -132,7 +132,7 @@ def test_what_is_read_is_what_was_done(simulate: Simulate) -> None:
         record.step.facts for record in journal.records[:-1]
     ]
     assert journal.records[0].step.before.facts == Facts()
-    assert [record.told.get("exit") for record in journal.records[-2:]] == [None, 0]
+    assert [record.line.get("exit") for record in journal.records[-2:]] == [None, 0]
 
 
 def _plain(step: Step) -> dict[str, Any]:
