@@ -201,7 +201,7 @@ def _way_on(chart: Chart) -> str:
 
 
 def check_snapshot(snapshot: Any) -> None:  # noqa: ANN401  # any JSON
-    """See that a run, as it was written down, is of the types and within the bounds of one.
+    """Check that a saved run has the types and is within the bounds of one.
 
     Raises:
         ValueError: It is not.
@@ -216,7 +216,7 @@ def check_snapshot(snapshot: Any) -> None:  # noqa: ANN401  # any JSON
 
 
 def _check_place(snapshot: Mapping[str, Any], chart: Chart) -> None:
-    """See that a run stands where one can that goes on.
+    """Check that a saved run is in a state from which it can continue.
 
     Raises:
         ValueError: It does not.

@@ -1,4 +1,4 @@
-"""Plain values that all rooms share; no input or output but the clock. Imports no other room.
+"""Plain values that all rooms share; no input or output except the clock. Imports no other room.
 
 events, exchange      what may happen; a request to Fivetran, and its answer or failure
 facts, settings       what a run knows, and how it was configured

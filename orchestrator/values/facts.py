@@ -112,7 +112,7 @@ class Facts:
     warnings: tuple[str, ...] = ()
 
     def but(self, **changes: Any) -> Self:  # noqa: ANN401  # any fact
-        """These facts with changes; the very same where nothing changes: most polls bring no news."""
+        """These facts with changes; the same object where nothing changes, as after most polls."""
         known = self.__dict__
         for name, value in changes.items():
             if known[name] != value:
@@ -123,16 +123,16 @@ class Facts:
         return self
 
     def without(self, *names: str) -> Self:
-        """These facts without some of them, which are as at the beginning of a run."""
+        """These facts with some of them reset to their initial values."""
         fresh = type(self)()
         return self.but(**{name: getattr(fresh, name) for name in names})
 
     def warned(self, *warnings: str) -> tuple[str, ...]:
-        """The warnings with these added, each kept once; Fivetran may find ever new words to warn of."""
+        """The warnings with these added, each once, up to a limit: some contain words from outside."""
         return (*self.warnings, *(new for new in warnings if new not in self.warnings))[:MOST_WARNINGS]
 
     def as_json(self) -> dict[str, Any]:
-        """The facts as JSON types; what is in them is theirs, not a copy."""
+        """The facts as JSON types, not copied."""
         return dict(self.__dict__)
 
     @classmethod
@@ -164,7 +164,7 @@ class Facts:
         return replace(self, **members)
 
     def changed_from(self, before: Self) -> dict[str, Any]:
-        """The facts that are others than before, by name."""
+        """The facts that differ from before, by name."""
         return {name: value for name, value in self.__dict__.items() if value != before.__dict__[name]}
 
 

@@ -42,7 +42,7 @@ def iso(seconds: float) -> str:
 
 
 def listed(names: Sequence[str], most: int) -> str:
-    """Names in one sentence, so many of them; the last words say how many more there are."""
+    """At most that many names, joined by commas; the end says how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
@@ -71,7 +71,7 @@ def clipped(text: str, most: int, *, whole_words: bool = False) -> str:
 
 
 def few(lines: Iterable[str], most: int = MOST_LINES) -> tuple[str, ...]:
-    """Lines with words from outside, each of bearable length and bearably many; the last says how many more."""
+    """Lines with words from outside, limited in length and number; the last says how many more there are."""
     cut = [clipped(line, LONGEST_LINE, whole_words=True) for line in lines]
     more = len(cut) - most
     return (*cut[:most], *([f"… and {more:,} more"] if more > 0 else []))

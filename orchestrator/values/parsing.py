@@ -1,4 +1,4 @@
-"""JSON and TOML from outside: what is parsed can be written again, and is not nested too deeply to work on."""
+"""Parses JSON and TOML from outside: the result can be written again, and is not nested too deeply."""
 
 import math
 from collections.abc import Callable
@@ -11,12 +11,12 @@ _TOO_DEEP = f"it is nested deeper than {DEEPEST} levels"
 
 
 def parse_json(text: str | bytes) -> Any:  # noqa: ANN401  # any JSON
-    """A JSON value that JSON can say again: no NaN, and nothing infinite.
+    """A JSON value that JSON can represent: no NaN, and nothing infinite.
 
     Raises:
         ValueError: It is not JSON, or nested too deeply.
     """
-    import json  # noqa: PLC0415  # who reads no JSON needs none
+    import json  # noqa: PLC0415  # only where JSON is read
 
     return _shallow(lambda text: json.loads(text, parse_float=_finite, parse_constant=_finite), text)
 
@@ -34,14 +34,14 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises:
         ValueError: It is not TOML, or nested too deeply.
     """
-    import tomllib  # noqa: PLC0415  # who reads no TOML needs none
+    import tomllib  # noqa: PLC0415  # only where TOML is read
 
     document: dict[str, Any] = _shallow(tomllib.loads, text)
     return document
 
 
 def _shallow(parse: Callable[[Any], Any], text: str | bytes) -> Any:  # noqa: ANN401  # any JSON or TOML
-    """What a text holds, unless later work would run out of stack on it.
+    """The parsed text, unless later code could run out of stack on it.
 
     Raises:
         ValueError: It would, or the text cannot be parsed.

@@ -21,7 +21,7 @@ _types: dict[type, Mapping[str, Any]] = {}  # found out once a class
 
 
 def check(name: str, value: object, kind: Any) -> None:  # noqa: ANN401  # any annotation
-    """See that a value is of a type.
+    """Check that a value has a type.
 
     Args:
         name: What the value is called in the message.
@@ -36,7 +36,7 @@ def check(name: str, value: object, kind: Any) -> None:  # noqa: ANN401  # any a
 
 
 def check_members(name: str, document: object, kinds: Mapping[str, Any]) -> None:
-    """See that a document is an object that has each of these members, of its type; others are not looked at.
+    """Check that a document is an object with each of these members, of its type; others are ignored.
 
     Args:
         name: What the object is called in a message; "" where its members speak for themselves.
@@ -56,7 +56,7 @@ def check_members(name: str, document: object, kinds: Mapping[str, Any]) -> None
 
 
 def built(kind: type[T], name: str, document: object, **known: object) -> T:
-    """An instance of a class, made of a JSON object that has the arguments of its constructor by name.
+    """An instance of a class from a JSON object with the arguments of its constructor.
 
     Args:
         kind: The class: a dataclass, say.
