@@ -59,11 +59,11 @@ def _write(journal: Journal, directory: str) -> None:
         reporter.write(result(settings, chart, last.after, trace, ended), trace, chart)
         return
     killed = Explanation(
-        headline="the run did not finish",
-        reasons=("its journal ends before the run did: the job was killed, or is still running",),
-        at_fivetran=("a sync that was triggered may still be running",),
+        headline="the run has no end",
+        reasons=("its journal ends before the run did: the job was killed, or runs still",),
+        at_fivetran=("a sync that was triggered may still run",),
         still_running=None,
-        advice=("check the end of the job's log", "start the job again"),
+        advice=("look at the end of the job's log", "start the job again"),
     )
     document = result_outside(None, None, killed, subject(settings), last.after, ended, chart, trace)
     reporter.write(document, trace, chart)

@@ -270,7 +270,7 @@ def test_page_makes_the_example() -> None:
 
 def misplaced() -> tuple[tuple[str, str], ...]:
     """What the page says to change in its chart, so that the tests come right before the trigger."""
-    (words,) = re.findall(r"^Or that the tests.*?\. The structure is valid", PAGE, re.DOTALL | re.MULTILINE)
+    (words,) = re.findall(r"^Or that the tests.*?\. The form is sound", PAGE, re.DOTALL | re.MULTILINE)
     edits = []
     for key, value in re.findall(r'`([\w.]+) = "(\w+)"`', words):
         (line,) = re.findall(rf'^{re.escape(key)} *= "\w+"$', EXAMPLE.read_text("utf-8"), re.MULTILINE)
