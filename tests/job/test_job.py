@@ -325,9 +325,9 @@ def test_damaged_state_file(simulate: Simulate, tmp_path: Path, content: str) ->
 @pytest.mark.parametrize(
     ("action", "more", "name"),
     [
-        ("STATUS", {}, "action FORCE_RESYNC, not STATUS"),
+        ("STATUS", {}, "action is FORCE_RESYNC, not STATUS"),
         ("FORCE_RESYNC", {"CONNECTOR_ID": "another_one"}, f"connector_id {CONNECTOR}, not another_one"),
-        ("FORCE_RESYNC", {"TABLE": "customers"}, "table orders, not customers"),
+        ("FORCE_RESYNC", {"TABLE": "customers"}, "table is orders, not customers"),
     ],
 )
 def test_state_file_of_another_job(
@@ -341,7 +341,7 @@ def test_state_file_of_another_job(
     played = job.play(action, FIVETRAN_STATE_FILE=file, **more)
 
     assert (played.code, played.requests) == (2, [])
-    assert f"belongs to another job: its {name} is" in played.stderr
+    assert f"belongs to another job: its {name}" in played.stderr
 
 
 # --- Secrets ------------------------------------------------------------------------------------
@@ -444,7 +444,7 @@ def test_no_thread_can_be_started(simulate: Simulate, monkeypatch: pytest.Monkey
     played = simulate(over_http=True).play()
 
     assert played.code == 0
-    assert played.stderr.count("can't start new thread: a request ends at its own time-outs alone") == 1
+    assert played.stderr.count("can't start new thread: requests end only at their own timeouts") == 1
 
 
 def test_a_year_for_one_request() -> None:

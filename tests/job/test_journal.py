@@ -533,7 +533,7 @@ NO_HEADER = "not a journal file"
         ),
         (
             _with(0, '"settings": {"action": "START"', '"settings": {"action": "DANCE"'),
-            "its header is damaged (ValueError: settings.action: 'DANCE' is none of FORCE_RESYNC, START, STATUS, TEST)",
+            "its header is damaged (ValueError: settings.action: 'DANCE' is not one of FORCE_RESYNC, START",
         ),
         (_with(3, '"kind": "does"', '"kind": "sings"'), "line 4 is damaged (ValueError: 'sings' is not a valid Kind)"),
         (_with(2, '"step"', '"stop"'), "line 3 is damaged (ValueError: step is missing)"),
