@@ -326,7 +326,7 @@ def test_damaged_state_file(simulate: Simulate, tmp_path: Path, content: str) ->
     ("action", "more", "name"),
     [
         ("STATUS", {}, "action is FORCE_RESYNC, not STATUS"),
-        ("FORCE_RESYNC", {"CONNECTOR_ID": "another_one"}, f"connector_id {CONNECTOR}, not another_one"),
+        ("FORCE_RESYNC", {"CONNECTOR_ID": "another_one"}, f"connector_id is {CONNECTOR}, not another_one"),
         ("FORCE_RESYNC", {"TABLE": "customers"}, "table is orders, not customers"),
     ],
 )
