@@ -17,7 +17,7 @@ from simulated_job import SimulatedJob
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
-from orchestrator.machine.loader import load, prove
+from orchestrator.machine.loader import load, structural_faults
 from orchestrator.machine.promises import PROMISES
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
@@ -226,9 +226,9 @@ def _whole(chart: Chart) -> Chart:
 
 
 def _refused(chart: Chart) -> str:
-    """What refuses a chart: "laws" or a promise's name; "" where it may run."""
-    if prove(chart):
-        return "laws"
+    """What refuses a chart: "structure" or a promise's name; "" where it may run."""
+    if structural_faults(chart):
+        return "structure"
     return next((promise.name for promise in PROMISES if promise.counterexample(chart) is not None), "")
 
 
@@ -247,5 +247,5 @@ def _wrong(one: Altered) -> Iterator[str]:
 
 
 def death(one: Altered) -> str:
-    """What refuses an altered chart: "laws" or a promise's name; ALIVE where it runs and ends as it may; or how not."""
+    """What refuses an altered chart: "structure" or a promise's name; ALIVE where it ends as it may; or how not."""
     return _refused(one.chart) or next(_wrong(one), ALIVE)

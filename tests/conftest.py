@@ -89,7 +89,7 @@ def _interruptible() -> None:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate that nobody trusts, and its key, in one file."""
+    """A certificate that is not trusted, and its key, in one file."""
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
         [

@@ -36,7 +36,7 @@ from simulated_job import SimulatedJob
 
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
-from orchestrator.machine.loader import load, prove
+from orchestrator.machine.loader import load, structural_faults
 from orchestrator.machine.promises import PROMISES
 from orchestrator.simulator.scenario import Scenario
 
@@ -100,10 +100,10 @@ def played(entry: Entry, chart: Chart, folder: Path) -> str:
 
 
 def judged(mutant: Mutant) -> str:
-    """What a mutant dies of: "laws", a promise's name, "ledger" or "target"; "" where it survives."""
+    """What a mutant dies of: "structure", a promise's name, "ledger" or "target"; "" where it survives."""
     chart = mutant.chart
-    if prove(chart):
-        return "laws"
+    if structural_faults(chart):
+        return "structure"
     for promise in PROMISES:
         if promise.counterexample(chart) is not None:
             return promise.name
@@ -153,7 +153,7 @@ def _alter(actions: tuple[str, ...], number: int, jobs: int) -> int:
 
 def told_of_altered(found: list[tuple[Altered, str]]) -> int:
     """Print what became of altered charts; the exit code: 1 where one ends as none may."""
-    names = {"laws", *(promise.name for promise in PROMISES)}
+    names = {"structure", *(promise.name for promise in PROMISES)}
     wrong = [(one, what) for one, what in found if what not in names and what != ALIVE]
     refused = sum(what in names for _, what in found)
     print(f"{len(found)} charts altered in other ways: {refused} refused, {len(found) - refused - len(wrong)} end well")
@@ -167,7 +167,7 @@ def told(found: dict[Mutant, str]) -> int:
     """Print what the mutants died of; the exit code."""
     deaths = Counter(found.values())
     names = [promise.name for promise in PROMISES]
-    print(f"{deaths['laws']:7}  killed by the loader's laws")
+    print(f"{deaths['structure']:7}  killed by the loader's structural checks")
     print(f"{sum(deaths[name] for name in names):7}  by the promises:")
     for name in names:
         print(f"{deaths[name]:15}  {name}")

@@ -155,7 +155,7 @@ class _Truth:
         """Whether it may have been carried out without the run's learning of it."""
         return not sent.answered and sent.acts_at is not None
 
-    def told(self, syncs: list[Sync]) -> str:
+    def described(self, syncs: list[Sync]) -> str:
         """The syncs, in a line, by seconds since the run began."""
         began = self.played.began
         lines = []
@@ -185,7 +185,7 @@ class _Truth:
             if self.attached and any(sync.starts_at >= self.attached[0].starts_at for sync in good):
                 name = "another sync succeeded after the one attached to had ended otherwise"
         yield Finding(
-            "false green", name, f"no sync that began after the job asked has succeeded: {self.told(self.syncs)}"
+            "false green", name, f"no sync that began after the job asked has succeeded: {self.described(self.syncs)}"
         )
 
     def _green_resync(self, good: list[Sync]) -> Iterator[Finding]:
@@ -197,7 +197,7 @@ class _Truth:
             before = [sync for sync in self.ours if later and sync.starts_at < later[-1].starts_at]
             ended = later and all(self.over(sync) and (sync.ended_at or 0) <= later[-1].starts_at for sync in before)
             name = "another sync succeeded after the accepted re-sync had ended otherwise" if ended else self._skewed()
-            yield Finding("false green", name, f"the re-sync did not succeed: {self.told(self.syncs)}")
+            yield Finding("false green", name, f"the re-sync did not succeed: {self.described(self.syncs)}")
 
     def false_red(self) -> Iterator[Finding]:
         """Red, though our sync runs or has succeeded; or nothing of ours has failed."""
@@ -211,7 +211,7 @@ class _Truth:
         good = [sync for sync in mine if sync.outcome == "succeeds" and self.over(sync)]
         open_ = [sync for sync in mine if sync.asked_at <= self.ended and not self.over(sync)]
         if good:
-            yield Finding("false red", self._why_good(good, seen), f"ours succeeded: {self.told(self.syncs)}")
+            yield Finding("false red", self._why_good(good, seen), f"ours succeeded: {self.described(self.syncs)}")
         elif open_ and red:
             unseen = open_[0].starts_at > seen or not self._seen(open_[0])
             name = "Fivetran went on with the sync after the last look" if unseen else ""
@@ -220,9 +220,9 @@ class _Truth:
                 name = self._why_foreign()
             if not name and self.policy == "restart" and unseen:
                 name = "the sync stayed queued for more than a minute after a restart"
-            yield Finding("false red", name or self._skewed(), f"ours is under way: {self.told(self.syncs)}")
+            yield Finding("false red", name or self._skewed(), f"ours is under way: {self.described(self.syncs)}")
         elif red and not any((sync.outcome in _BAD and self.over(sync)) or sync.failed_inside for sync in mine):
-            yield Finding("false red", self._why_foreign(), f"nothing of ours has failed: {self.told(self.syncs)}")
+            yield Finding("false red", self._why_foreign(), f"nothing of ours has failed: {self.described(self.syncs)}")
 
     def _why_good(self, good: list[Sync], seen: float) -> str:
         if self.played.verdict in {"rescheduled", "too_late"} and all((sync.shown_at or 0) > seen for sync in good):
@@ -302,7 +302,7 @@ class _Truth:
             ]
             found = [sent for sent in stopping if sent.running is sync] or stopping
             name = self._not_seen(sync, found[0]) if found else ""
-            yield Finding("interrupted", name, f"by {sync.stopped_by}: {self.told([sync])}")
+            yield Finding("interrupted", name, f"by {sync.stopped_by}: {self.described([sync])}")
 
     def _not_seen(self, sync: Sync, sent: Sent) -> str:
         """The exception, where the look that a request came straight after could not have seen the sync."""
@@ -340,7 +340,7 @@ class _Truth:
         ]
         if len(ends) < 2:
             return
-        words = f"{len(ends)} syncs of ours: {self.told(self.syncs)}"
+        words = f"{len(ends)} syncs of ours: {self.described(self.syncs)}"
         lost = [sent for sent in self.posts if self.unheard(sent)]
         late = [sent for sent in lost if _late(sent)]
         name = ""
@@ -406,7 +406,7 @@ class _Truth:
             yield Finding("schedule", "", "the schedule was changed, though it was to be kept")
         for sent in patches:
             if (sync := sent.running) is not None:
-                words = f"a PATCH while a sync was running: {self.told([sync])}"
+                words = f"a PATCH while a sync was running: {self.described([sync])}"
                 yield Finding("schedule", self._not_seen(sync, sent), words)
         before = self.scenario.connection.get("schedule_type", "auto")
         now = self.played.connection.members["schedule_type"]

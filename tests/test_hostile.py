@@ -190,9 +190,7 @@ def test_verdict_stands(simulate: Simulate, monkeypatch: pytest.MonkeyPatch, val
 @pytest.mark.parametrize(
     "value", [None, 10**400, "\ud800", YEAR_1, YEAR_9999, [{}], {"x": 1}], ids=lambda v: repr(v)[:20]
 )
-def test_no_answer_is_a_bug_of_ours(
-    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, path: Path, value: object
-) -> None:
+def test_no_answer_causes_a_bug(simulate: Simulate, monkeypatch: pytest.MonkeyPatch, path: Path, value: object) -> None:
     """Whatever stands where something is decided: the run ends in its time, with a code of its chart."""
     job = simulate(Scenario(syncs=(SyncPlan(lasts=25),)))
 

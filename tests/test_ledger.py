@@ -19,7 +19,7 @@ OVER_HTTP = {entry for (asked, _), entry in _KINDS.items() if asked}
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_each_edge_has_an_entry(action: str) -> None:
-    """The ledger has one line for each edge of the chart, and none for what is no edge."""
+    """The ledger has one line for each edge of the chart, and none for what is not an edge."""
     edges = sorted((state, event, target) for state, event, target in load(action).edges())
 
     entries = sorted((entry.state, entry.event, entry.target) for entry in LEDGER if entry.action == action)

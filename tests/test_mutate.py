@@ -11,7 +11,7 @@ from ledger import LEDGER
 from mutate import Mutant, judged, mutants, played, told, told_of_altered
 
 from orchestrator.machine.actions import ACTIONS
-from orchestrator.machine.loader import load, prove
+from orchestrator.machine.loader import load, structural_faults
 
 pytestmark = pytest.mark.usefixtures("_undrawn")
 
@@ -50,8 +50,8 @@ def test_mutant_is_its_chart() -> None:
 @pytest.mark.parametrize(
     ("mutant", "death"),
     [
-        (Mutant("START", "polling", "running", ""), "laws"),
-        (Mutant("START", "triggering", "answer_lost", "triggering"), "no blind repetition"),
+        (Mutant("START", "polling", "running", ""), "structure"),
+        (Mutant("START", "triggering", "answer_lost", "triggering"), "no blind retry of a trigger"),
         (Mutant("START", "ending", "sync_failed", "access_denied"), "ledger"),
         (Mutant("START", "considering_running", "wait", "considering_conflict"), "target"),
     ],
@@ -69,7 +69,7 @@ def test_chart_cannot_say_that_it_is_about_something_else(action: str) -> None:
         found = death(Altered(action, what, chart))
 
         assert (found == ALIVE) is what.startswith("it prints"), (what, found)
-        assert found in {ALIVE, "laws", "each action has its own trigger"}, (what, found)
+        assert found in {ALIVE, "structure", "each action has its own trigger"}, (what, found)
 
 
 def test_what_is_not_changed_survives(tmp_path: Path) -> None:
@@ -84,11 +84,11 @@ def test_endless_mutant_is_cut_by_steps(tmp_path: Path) -> None:
     assert played(ENTRY, endless, tmp_path) == "ledger"
 
 
-def test_survivor_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_survivor_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """A survivor is named and makes the exit code 1; those that the target alone killed are named, and do not."""
     alive, dead = Mutant("TEST", "testing", "passed", "restoring"), Mutant("STATUS", "checking_age", "shown", "")
 
-    codes = told({dead: "target"}), told({dead: "laws", alive: ""})
+    codes = told({dead: "target"}), told({dead: "structure", alive: ""})
 
     assert codes == (0, 1)
     assert "1  SURVIVED\n         TEST: testing --passed--> leads to restoring\n" in capsys.readouterr().out
@@ -121,8 +121,10 @@ def test_results_before_the_conclusion_are_refused() -> None:
     """Results that would be written before there is a verdict are against the laws, and nothing else is."""
     early = _early("TEST", "passed", "testing")
 
-    assert prove(early.chart) == [f"{PUT_IN}: does 'write_report': there is no verdict to write before the conclusion"]
-    assert death(early) == "laws"
+    assert structural_faults(early.chart) == [
+        f"{PUT_IN}: does 'write_report': there is no verdict to report before the conclusion"
+    ]
+    assert death(early) == "structure"
 
 
 @pytest.mark.parametrize("action", EVERY)
@@ -135,12 +137,12 @@ def test_what_the_proofs_take_never_ends_with_70(action: str) -> None:
     assert ALIVE in {what for _, what in found}
 
 
-def test_bug_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bug_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A chart that the proofs take and that ends with 70 is named, with the world and the error, and makes a 1."""
-    monkeypatch.setattr("alter.prove", lambda _: [])
+    monkeypatch.setattr("alter.structural_faults", lambda _: [])
     early = _early("TEST", "passed", "testing")
 
-    code = told_of_altered([(early, death(early)), (early, "laws"), (early, ALIVE)])
+    code = told_of_altered([(early, death(early)), (early, "structure"), (early, ALIVE)])
 
     assert code == 1
     out = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""docs/vocabulary.md: every word that a chart can be made of, drawn from the code."""
+"""docs/vocabulary.md: every word that a chart can use, generated from the code."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -18,14 +18,14 @@ __all__ = ["page"]
 PREFACE = """\
 # The vocabulary of charts
 
-Generated from the code by `make documents`; `make check` fails when it is out of date. How a chart is
-changed is told in [charts.md](charts.md); the charts that come with this are drawn in
-[statecharts/README.md](../statecharts/README.md).
+Generated from the code by `make documents`; `make check` fails when it is out of date.
+[charts.md](charts.md) explains how to change a chart, and [statecharts/README.md](../statecharts/README.md)
+shows the packaged charts.
 
 A state has exactly one of four keys: `does` names an effect, `waits` a pause, `chooses` a choice, and `exit` is
-the exit code of a final state. Its `edges` name the state that follows each thing that can happen; `also` adds the
-edges of a group, `[shared.GROUP]`; the target `same` is the state itself. `tries` is the number of attempts in all,
-in place of FIVETRAN_RETRY_LIMIT. One state says `concludes = true`: on entering it the verdict is recorded, which
+the exit code of a final state. Its `edges` name the next state for each thing that can happen; `also` adds the
+edges of a group, `[shared.GROUP]`; the target `same` is the state itself. `tries` is the total number of
+attempts, in place of FIVETRAN_RETRY_LIMIT. One state has `concludes = true`: entering it records the verdict, which
 is the last event that was not a choice.
 """
 
@@ -39,10 +39,10 @@ def _effects() -> Iterator[str]:
     requests = [event for event in Event if raised_by(event) == "client" and event not in OF_POSTS]
     yield "## Effects\n"
     yield _paragraph(
-        "An effect needs an edge for each of its outcomes. One that asks Fivetran needs edges for what can become of "
-        f"its request, too: {_words(requests)} and `{Event.TIMED_OUT}`; for a POST also {_words(sorted(OF_POSTS))}; "
-        f"before the conclusion also {_words(sorted(SIGNALS))}. With an edge `{Event.GAVE_UP}` a state gives up after "
-        "its last attempt, without it never. Only a transient failure "
+        "An effect needs an edge for each of its outcomes. One that sends a request also needs edges for how the "
+        f"request can fail: {_words(requests)} and `{Event.TIMED_OUT}`; for a POST also {_words(sorted(OF_POSTS))}; "
+        f"before the conclusion also {_words(sorted(SIGNALS))}. A state with an edge `{Event.GAVE_UP}` gives up after "
+        "its last attempt; without that edge it never gives up. Only a transient failure "
         f"({_words(event for event in Event if event in TRANSIENT)}) may lead back to its own state, after a counted "
         "back-off."
     )
@@ -62,7 +62,7 @@ def _choices() -> Iterator[str]:
     yield "## Choices\n"
     yield _paragraph(
         "A choice takes the edge of its value, in no time. Each of its values needs an edge; a policy has the values "
-        "that the chart has edges for, and no other is taken for its variable."
+        "that the chart has edges for, and its variable accepts no others."
     )
     yield from _table(("choice", "values", "chooses by"), map(_choice, CHOICES.values()))
 
@@ -76,21 +76,21 @@ def _events() -> Iterator[str]:
 def _promises() -> Iterator[str]:
     yield "## Promises\n"
     yield _paragraph(
-        "What `fivetran-orchestrator check` proves of all paths through a chart, once its form is sound. A job that "
-        "is given a chart (FIVETRAN_CHART) holds the same against it before it asks anything."
+        "What `fivetran-orchestrator check` checks on every path through a chart, once its structure is valid. A job "
+        "with a chart of its own (FIVETRAN_CHART) checks the same before its first request."
     )
-    yield from _table(("promise", "says"), ((promise.name, promise.statement) for promise in PROMISES))
+    yield from _table(("promise", "statement"), ((promise.name, promise.statement) for promise in PROMISES))
 
 
 def _effect(effect: Call | Pure | Writing) -> str:
     facts = [f"outcomes: {_words(effect.outcomes)}"]
     if isinstance(effect, Call):
         request = effect.ask(Settings("", "CONNECTOR_ID", "", ""), Facts())
-        facts.insert(0, f"asks: `{request.method} {request.path.partition('?')[0]}`, to {request.purpose}")
+        facts.insert(0, f"request: `{request.method} {request.path.partition('?')[0]}`, to {request.purpose}")
     if effect.tags:
-        facts.append(f"as promises see it: {', '.join(tag for tag in Tag if tag in effect.tags)}")
+        facts.append(f"for the promises, it {', '.join(tag for tag in Tag if tag in effect.tags)}")
     if effect.needs:
-        facts.append(f"comes straight after the choice `{effect.needs[0]}` at `{effect.needs[1]}`")
+        facts.append(f"comes directly after the choice `{effect.needs[0]}` at `{effect.needs[1]}`")
     lines = (f"### {effect.name}", "", meaning_of(effect.name), "", *(f"- {fact}" for fact in facts), "")
     return "\n".join(lines)
 

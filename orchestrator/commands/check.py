@@ -1,4 +1,4 @@
-"""`check`: the loader's laws and the promises, held against charts."""
+"""`check`: whether charts have a valid structure and keep the promises."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
@@ -15,20 +15,20 @@ from orchestrator.machine.promises import PROMISES, broken
 
 __all__ = ["add_to", "execute"]
 
-UNSOUND = 1  # exit code
+INVALID = 1  # exit code
 
 DESCRIPTION = """\
-Prove charts: those that come with this, or your own.
+Check charts, the packaged ones or your own: structure, and safety guarantees over every path.
 
-The laws are about a chart's form: every outcome has an edge, every edge a state, every loop a
-wait. The promises are about all paths through it; where one is broken, the shortest path that
-breaks it is printed. A job that is given a chart (FIVETRAN_CHART) holds the same against it.
+Structure: every outcome has an edge, every edge leads to a state, every loop waits. Guarantees
+(promises): what holds on all paths; for a broken one, the shortest path that breaks it is printed.
+A job with a chart of its own (FIVETRAN_CHART) checks the same before its first request.
 """
 
 CODES = """\
 exit codes:
-  0  all of it holds
-  1  a chart is refused, or breaks a promise
+  0  every chart is valid
+  1  a chart has structural errors, or breaks a promise
   2  a file cannot be read, or wrong usage
 """
 
@@ -37,37 +37,37 @@ def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description, parser.epilog = DESCRIPTION, CODES
     parser.add_argument(
-        "charts", nargs="*", metavar="CHART.toml", help="a chart of your own (default: those that come with this)"
+        "charts", nargs="*", metavar="CHART.toml", help="a chart of your own (default: the packaged charts)"
     )
 
 
 def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
-    """Prove them, all of them, whatever one of them comes to."""
+    """Check each of them, whatever the result of another."""
     if not arguments.charts:
         return max(_check(action, partial(load, action)) for action in ACTIONS)
     return max(_check(path, partial(load_file, path)) for path in arguments.charts)
 
 
 def _check(name: str, read: Callable[[], Chart]) -> int:
-    """Prove one chart, and print what came of it."""
+    """Check one chart and print the result."""
     try:
         chart = read()
     except UnreadableChartError as error:
         return refuse(error)
     except ChartError as error:
-        say(f"{name}\n  REFUSED by the laws")
+        say(f"{name}\n  INVALID structure")
         for fault in str(error).splitlines():
             say(f"          {fault.removeprefix(f'{name}: ')}")
-        return UNSOUND
+        return INVALID
     paths = broken(chart)
     say(Mask().line(chart.title if name == chart.action else f"{name}: {chart.title}"))
-    say(f"  holds   the laws: {len(chart.states)} states, {len([*chart.edges()])} edges")
+    say(f"  ok      structure: {len(chart.states)} states, {len([*chart.edges()])} edges")
     for promise in PROMISES:
         path = paths.get(promise.name)
-        say(f"  {'BROKEN' if path else 'holds '}  {promise.name}")
+        say(f"  {'BROKEN' if path else 'ok    '}  {promise.name}")
         if path:
             say(f"{_indented(promise.statement)}\n{_indented(str(path))}")
-    return UNSOUND if paths else 0
+    return INVALID if paths else 0
 
 
 def _indented(text: str) -> str:

@@ -56,7 +56,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     except ModuleNotFoundError as error:
         if error.name not in {"prompt_toolkit", "rich", "werkzeug"}:
             raise
-        return refuse(f"the debugger needs its extra debug ({error.name} is missing): pip install '.[debug]'")
+        return refuse(f"the debugger requires the extra debug ({error.name} is missing): pip install '.[debug]'")
     if arguments.connector_id is not None:
         if not arguments.live:
             return refuse("CONNECTOR_ID is for --live only: a simulated Fivetran has a connection of its own")
@@ -68,7 +68,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     except (sources.CannotOpen, _Refused) as error:
         return refuse(error)
     except OSError as error:
-        return refuse(f"the session cannot begin: {error}")
+        return refuse(f"the session cannot start: {error}")
     if given is None:
         return shell.attended(session, environ)
     try:
@@ -78,7 +78,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _commands(file: str | None) -> Iterable[str] | None:
-    """The lines of the file, or of stdin; None where somebody types.
+    """The lines of the file, or of stdin; None at a terminal.
 
     Raises:
         _Refused: The file cannot be read, or is not text; nothing of it has been done then.
@@ -88,7 +88,7 @@ def _commands(file: str | None) -> Iterable[str] | None:
     try:
         return read_text(file).split("\n")
     except OSError as error:
-        raise _Refused(f"--commands {file}: {error.strerror}: name a file with a command a line") from error
+        raise _Refused(f"--commands {file}: {error.strerror}: use a file with one command per line") from error
 
 
 def _piped() -> Iterator[str]:
@@ -98,4 +98,4 @@ def _piped() -> Iterator[str]:
         yield next(given, "").removeprefix("\ufeff")
         yield from given
     except OSError as error:
-        raise _Refused(f"stdin cannot be read: {error.strerror}: give the commands in a file (--commands)") from error
+        raise _Refused(f"stdin cannot be read: {error.strerror}: put the commands in a file (--commands)") from error

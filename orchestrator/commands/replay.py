@@ -1,4 +1,4 @@
-"""`replay`: recorded runs again, on the code and charts of today."""
+"""`replay`: repeat recorded runs with today's code and charts."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ __all__ = ["add_to", "execute"]
 REPEATS, DIFFERS = 0, 1  # exit codes
 
 DESCRIPTION = """\
-Feed what a run recorded (journal.jsonl, beside its results) to the code and charts of today:
-every answer, time, signal and random number of then. Nothing is sent, written or waited for.
-It stops at the first step that differs, and says what was recorded, what happens today and why.
+Replay recorded runs (journal.jsonl, next to a run's results) with today's code and charts: the same
+answers, times, signals and random numbers. Nothing is sent, written or waited for. Replay stops at
+the first step that differs, and shows what was recorded, what happens today, and why.
 
-exit codes: 0 every run repeats; 1 one differs; 2 a file is no journal
+exit codes: 0 every run repeats; 1 a run differs; 2 a file is not a journal
 """
 
 
@@ -30,8 +30,8 @@ def add_to(parser: ArgumentParser) -> None:
         "--chart",
         choices=("today", "recorded"),
         default="today",
-        help="the chart that comes with this version (default; a user's own one is taken from the journal), "
-        "or the one that the journal carries: today's code alone is tried then",
+        help="today: this version's chart (default; a chart of your own is taken from the journal); "
+        "recorded: the chart in the journal, so that only today's code is tested",
     )
 
 
@@ -46,13 +46,13 @@ def _replay(file: str, *, recorded: bool) -> int:
         chart = chart_of(journal, recorded=recorded)
     except (JournalError, ChartError) as error:
         return refuse(error)
-    told = Mask().line(f"{file}: {summary(journal)}")  # no name in it makes a line of its own
+    line = Mask().line(f"{file}: {summary(journal)}")  # no name in it can start a line of its own
     try:
         standing = replay(journal, chart)
     except Divergence as divergence:
-        say(f"{told}: DIFFERS\n  {'  '.join(str(divergence).splitlines(keepends=True))}")
+        say(f"{line}: DIFFERS\n  {'  '.join(str(divergence).splitlines(keepends=True))}")
         return DIFFERS
-    changed = "" if chart.digest == journal.header.digest else "; the chart has changed, but not on this way"
+    changed = "" if chart.digest == journal.header.digest else "; the chart has changed, but not on this path"
     as_far = " as far as it goes" if chart.states[standing.state].exit is None else ""
-    say(f"{told}: repeats{as_far}{changed}")
+    say(f"{line}: repeats{as_far}{changed}")
     return REPEATS

@@ -1,4 +1,4 @@
-"""`report`: the files of a run's report, drawn from its journal."""
+"""`report`: write the files of a run's report from its journal."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping
@@ -20,11 +20,11 @@ __all__ = ["add_to", "execute"]
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description = (
-        "Write result.json, index.html, junit.xml, fivetran.env and annotations.json of\n"
-        "a run from its journal: of one that was killed before it could, too."
+        "Write result.json, index.html, junit.xml, fivetran.env and annotations.json of a\n"
+        "run from its journal, even if the job was killed before it could."
     )
     parser.add_argument("journal", metavar="JOURNAL", help="the run's journal.jsonl")
-    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="where the files go")
+    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="directory to write to")
 
 
 def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
@@ -38,7 +38,7 @@ def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
     except (ChartError, JournalError) as error:
         return refuse(error)
     except OSError as error:
-        return refuse(f"{error.filename}: cannot be written: {error.strerror}: name another directory")
+        return refuse(f"{error.filename}: cannot be written: {error.strerror}: use another directory")
     return 0
 
 
@@ -46,9 +46,9 @@ def _write(journal: Journal, directory: str) -> None:
     header, settings = journal.header, journal.header.settings
     chart = parse(header.source, journal.name, settings.action)
     before: Mapping[str, Any] = header.resumed.snapshot if header.resumed else {"trail": [], "trail_dropped": 0}
-    _check_way(journal, chart, before["trail"])
-    told = {id(record.step): record.told for record in journal.records}
-    reporter = Reporter(directory, Mask(), lambda text: say(text, error=True), {}, lambda step: told[id(step)])
+    _check_edges(journal, chart, before["trail"])
+    lines = {id(record.step): record.line for record in journal.records}
+    reporter = Reporter(directory, Mask(), lambda text: say(text, error=True), {}, lambda step: lines[id(step)])
     trace = Trace(before["trail"], dropped=before["trail_dropped"])
     reporter.clear(journal=False)  # it may be the very one that was read
     for record in journal.records:
@@ -68,8 +68,8 @@ def _write(journal: Journal, directory: str) -> None:
     reporter.write(document, trace, chart)
 
 
-def _check_way(journal: Journal, chart: Chart, before: Iterable[Mapping[str, str]]) -> None:
-    """See that the steps of a journal are those of its chart: what draws them relies on it.
+def _check_edges(journal: Journal, chart: Chart, before: Iterable[Mapping[str, str]]) -> None:
+    """Check that a journal's steps are edges of its chart, which the drawing relies on.
 
     Raises:
         JournalError: One is not.

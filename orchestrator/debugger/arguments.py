@@ -1,4 +1,4 @@
-"""What stands after a command's name: how it is read, and how it is completed."""
+"""The arguments of commands: how they are parsed and completed."""
 
 from collections.abc import Iterable
 from glob import glob
@@ -21,7 +21,7 @@ def count(text: str) -> int:
         Refusal: It is none.
     """
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        raise Refusal(f"{text!r} is no count: give a whole number from 1")
+        raise Refusal(f"{text!r} is not a whole number from 1")
     return int(text)
 
 
@@ -34,8 +34,8 @@ def known(name: str, names: Iterable[str], what: str, otherwise: str) -> str:
     lower, names = name.lower(), list(names)
     if lower not in names:
         meant = near(lower, names, 2, LIKE)
-        hint = f"did you mean {either(meant)}? " if meant else ""
-        raise Refusal(f"no {what} is called {name!r}: {hint}{otherwise}")
+        hint = f"Did you mean {either(meant)}? " if meant else ""
+        raise Refusal(f"there is no {what} {name!r}. {hint}{otherwise}")
     return lower
 
 

@@ -1,4 +1,4 @@
-"""The debugger's commands by name, and what becomes of a line that was typed."""
+"""The debugger's commands by name, and how a typed line is executed."""
 
 import inspect
 import shlex
@@ -54,12 +54,12 @@ def perform(console: Console, text: str) -> None:
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise Refusal(f"{error}: close the quotation") from error
+        raise Refusal(f"{error}: close the quotes") from error
     command = _find(words[0] if words else "")
     try:
         inspect.signature(command.do).bind(console, *words[1:])
     except TypeError:
-        raise Refusal(f"write it so: {command.written}") from None
+        raise Refusal(f"usage: {command.written}") from None
     try:
         command.do(console, *words[1:])
     except ScenarioError as error:
@@ -82,17 +82,17 @@ def _find(word: str) -> Command:
             return command
     found = [name for name in COMMANDS if word and name.startswith(word.lower())]
     if len(found) > 1:
-        raise Refusal(f"{word!r} may be {either(found)}: write more of it")
+        raise Refusal(f"{word!r} is ambiguous: {either(found)}")
     return COMMANDS[found[0] if found else arguments.known(word, COMMANDS, "command", "`help` lists them")]
 
 
 def leave(console: Console) -> None:
-    """Leave."""
+    """Quit the debugger."""
     console.code = 0
 
 
 def help_(console: Console, name: str = "") -> None:
-    """List the commands, or tell one of them."""
+    """List the commands, or explain one of them."""
     if name:
         command = _find(name)
         short = f" (short: {command.short})" if command.short else ""
@@ -102,7 +102,7 @@ def help_(console: Console, name: str = "") -> None:
     for command in COMMANDS.values():
         table.add_row(command.short, command.written, command.help.partition("\n")[0])
     console.print(table)
-    console.say("A beginning will do where it is the only one. Ctrl-C comes back to the prompt, Ctrl-D leaves.")
+    console.say("Commands can be abbreviated. Ctrl-C returns to the prompt, Ctrl-D quits.")
 
 
 COMMANDS: dict[str, Command] = {

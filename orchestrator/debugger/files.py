@@ -15,12 +15,12 @@ HEADER = {"format", "action", "started_at", "chart"}  # what a journal's first l
 
 
 def save(console: Console, file: str) -> None:
-    """Save the run so far as a journal, without secrets: `debug --replay FILE` walks through it again.
+    """Save the run so far as a journal, without secrets, for `debug --replay FILE`.
 
-    A journal that is there is overwritten, another file is not.
+    An existing journal is overwritten, any other file is not.
     """
     if _is_other(Path(file)):
-        raise Refusal(f"{file!r} is there and is no journal: name another file")
+        raise Refusal(f"{file!r} exists and is not a journal: use another file")
     write(file, as_journal(console.session))
     console.say(f"saved as a journal: {file}")
 
@@ -60,9 +60,9 @@ def write(file: str, content: str | bytes) -> None:
     path = Path(file)
     try:
         if path.exists() and not path.is_file():
-            raise Refusal(f"{file!r} is no regular file: name another file")
+            raise Refusal(f"{file!r} is not a regular file: use another file")
         if not path.parent.is_dir():
-            raise Refusal(f"{file!r} cannot be written: there is no directory {str(path.parent)!r}: make it first")
+            raise Refusal(f"{file!r} cannot be written: there is no directory {str(path.parent)!r}: create it first")
         write_atomically(path, content, named=True)
     except (OSError, ValueError) as error:  # a ValueError: it names no file
-        raise Refusal(f"{file!r} cannot be written ({error}): name another file") from error
+        raise Refusal(f"{file!r} cannot be written ({error}): use another file") from error

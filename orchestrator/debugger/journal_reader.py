@@ -1,4 +1,4 @@
-"""Journals read: what a job has written down of its run, checked and made into steps again."""
+"""Reads journals: checks what a job recorded of its run, and turns it into steps again."""
 
 import math
 from codecs import BOM_UTF8, getincrementaldecoder
@@ -64,11 +64,11 @@ class JournalError(ValueError):
 
 
 class Resumption(NamedTuple):
-    """That the run was taken up again.
+    """A resumption of the run.
 
     Attributes:
         wall: When, in seconds since the epoch, by the clock of that machine.
-        snapshot: What it was taken up from, as `standing.resumed` takes it.
+        snapshot: What it was resumed from, as `standing.resumed` takes it.
     """
 
     wall: float
@@ -82,9 +82,9 @@ class Header(NamedTuple):
         started_at: When the run began, as it is written (ISO 8601).
         settings: The run's settings, without key and secret.
         digest: That of the chart.
-        packaged: The chart was the one that comes with the program, not a user's own.
+        packaged: The chart was the packaged one, not a user's own.
         source: The chart's text.
-        resumed: What the run was taken up from, where the journal does not hold what was before.
+        resumed: What the run was resumed from, where the journal does not have what was before.
     """
 
     started_at: str
@@ -100,18 +100,18 @@ class Record(NamedTuple):
 
     Attributes:
         step: The step; of where the run stood, what a journal tells.
-        told: The whole line, `same_as` resolved.
-        resumed: The run was taken up again before this step, or None.
+        line: The whole line, `same_as` resolved.
+        resumed: The resumption before this step, or None.
     """
 
     step: Step
-    told: Mapping[str, Any]
+    line: Mapping[str, Any]
     resumed: Resumption | None = None
 
     @property
     def by_hand(self) -> str:
         """What of the step was done by hand, in the debugger: one of the three, or ""."""
-        return str(self.told.get("by_hand", ""))
+        return str(self.line.get("by_hand", ""))
 
 
 class Journal(NamedTuple):
@@ -121,7 +121,7 @@ class Journal(NamedTuple):
         name: Name of the file.
         header: What it says of the run.
         records: The steps, one at least. The numbers of some may be there twice: a job that was killed before
-            it could write its state file did not know of its last step when it was taken up.
+            it could write its state file did not know of its last step when it was resumed.
         torn: The last line is broken: the job was killed while it wrote it.
     """
 
@@ -138,12 +138,12 @@ def read_journal(file: str | Path) -> Journal:
         file: Path of the file.
 
     Raises:
-        JournalError: It cannot be read, is no journal, is one of another format, or is damaged.
+        JournalError: It cannot be read, is not a journal, has another format, or is damaged.
     """
     try:
         text = _decoded(read_bytes(file, LARGEST).removeprefix(BOM_UTF8))
     except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        problem = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise JournalError(f"{file}: cannot be read: {problem}") from error
     first, *lines = text.removesuffix("\n").split("\n")
     try:
@@ -160,21 +160,21 @@ def read_journal(file: str | Path) -> Journal:
                 continue
             raise JournalError(f"{file}: line {number} is damaged ({type(error).__name__}: {error})") from error
     if not reader.records:
-        raise JournalError(f"{file}: holds no whole step: the job was killed while it wrote the first")
+        raise JournalError(f"{file}: has no complete step: the job was killed while writing the first")
     return Journal(str(file), reader.header, tuple(reader.records), torn)
 
 
 def _decoded(content: bytes) -> str:
     """The text, without what is left of a character within which a line was torn."""
-    behind = '\n{"resumed"'  # a line is torn at the end, or where the run was taken up again
-    parts = content.split(behind.encode())
-    return behind.join(getincrementaldecoder("utf-8")().decode(part) for part in parts)
+    mark = '\n{"resumed"'  # a line is torn at the end, or where the run was resumed
+    parts = content.split(mark.encode())
+    return mark.join(getincrementaldecoder("utf-8")().decode(part) for part in parts)
 
 
 def _parsed(line: str) -> dict[str, Any]:
     document = parse_json(line)
     if not isinstance(document, dict):
-        raise TypeError("it is no JSON object")
+        raise TypeError("it is not a JSON object")
     return document
 
 
@@ -183,7 +183,7 @@ def _why_no_header(line: str, error: Exception) -> str:
     with suppress(TypeError, ValueError):
         document = _parsed(line)
     if "format" not in document:
-        return "is no journal: its first line is not the header of one"
+        return "not a journal file"
     if document["format"] != FORMAT:
         return (
             f"is a journal of format {document['format']!r}, written by version {document.get('version')}; "
@@ -206,9 +206,9 @@ def _header(document: Mapping[str, Any]) -> Header:
     settings = built(Settings, "settings", rest, **listed, api_key="", api_secret="")
     for name, (least, most) in _BOUNDS.items():
         if not least <= getattr(settings, name) <= most:
-            raise ValueError(f"settings.{name}: {getattr(settings, name):g} is not from {least:g} to {most:.0f}")
+            raise ValueError(f"settings.{name}: {getattr(settings, name):g} is not between {least:g} and {most:.0f}")
     if settings.action not in ACTIONS:
-        raise ValueError(f"settings.action: {settings.action!r} is none of {', '.join(ACTIONS)}")
+        raise ValueError(f"settings.action: {settings.action!r} is not one of {', '.join(ACTIONS)}")
     check_members("chart", chart, {"digest": str, "packaged": bool, "source": str})
     check_members("", document, {"version": str, "started_at": str})
     if parse_time(document["started_at"]) is None:
@@ -234,7 +234,7 @@ class _Reader:
         records: The steps so far.
 
     Raises:
-        AttributeError, LookupError, TypeError, ValueError: It is no header; from `read`, no line.
+        AttributeError, LookupError, TypeError, ValueError: It is not a header; from `read`, not a line.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -245,7 +245,7 @@ class _Reader:
         self._resumed: Resumption | None = None
 
     def _begin(self, said: Mapping[str, Any], resumed: Resumption | None) -> None:
-        """Go on from where the run stood at first, or when it was taken up, as far as a journal tells."""
+        """Go on from where the run stood at first, or when it was resumed, as far as the journal says."""
         facts, number, since, wall = Facts(), 0, 0.0, None
         if resumed is not None:
             snapshot, wall = resumed.snapshot, resumed.wall
@@ -266,43 +266,43 @@ class _Reader:
         check_members("", document, _LINE)
         check_members("", document, {name: kind for name, kind in _OPTIONAL.items() if name in document})
         if "limit" in document and {"answer", "failure", "cut_off"}.isdisjoint(document):
-            raise ValueError("a request was sent, and nothing came of it")
-        told = self._whole(document)
-        rounded = [told[name] for name in ("began", "ended", "signalled") if name in told]
-        clock = tuple(told.get("clock", rounded))  # as many of either
+            raise ValueError("a request was sent, but there is no outcome")
+        line = self._whole(document)
+        rounded = [line[name] for name in ("began", "ended", "signalled") if name in line]
+        clock = tuple(line.get("clock", rounded))  # as many of either
         check("clock", clock, tuple[float, ...])
-        began, ended, *signalled = (time - self._opened for time in clock) if "clock" in told else clock
-        before = self._standing._replace(state=told["state"])
-        facts = before.facts.updated(told["facts"])
+        began, ended, *signalled = (time - self._opened for time in clock) if "clock" in line else clock
+        before = self._standing._replace(state=line["state"])
+        facts = before.facts.updated(line["facts"])
         step = Step(
             before,
-            told["event"],
-            before._replace(state=told["target"], facts=facts, wake=told["due"], number=told["step"]),
-            Kind(told["kind"]),
-            told["operand"],
+            line["event"],
+            before._replace(state=line["target"], facts=facts, wake=line["due"], number=line["step"]),
+            Kind(line["kind"]),
+            line["operand"],
             rule="",
             began=began,
             at=ended,
-            request=built(Request, "request", told["request"]) if "request" in told else None,
-            answer=built(Answer, "answer", told["answer"], at=ended, took=ended - began) if "answer" in told else None,
-            failure=_failure(told["failure"]) if "failure" in told else None,
-            cut_off=Cut(told["cut_off"]) if "cut_off" in told else None,
-            signal=Signal(Event(told["signal"]), signalled[0]) if "signal" in told and signalled else None,
-            **{name: told[name] for name in ("limit", "unwritable", "pause", "jitter", "exit") if name in told},
+            request=built(Request, "request", line["request"]) if "request" in line else None,
+            answer=built(Answer, "answer", line["answer"], at=ended, took=ended - began) if "answer" in line else None,
+            failure=_failure(line["failure"]) if "failure" in line else None,
+            cut_off=Cut(line["cut_off"]) if "cut_off" in line else None,
+            signal=Signal(Event(line["signal"]), signalled[0]) if "signal" in line and signalled else None,
+            **{name: line[name] for name in ("limit", "unwritable", "pause", "jitter", "exit") if name in line},
         )
-        self.records.append(Record(step, told, self._resumed))
+        self.records.append(Record(step, line, self._resumed))
         self._standing, self._resumed = step.after, None
 
     def _whole(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """A line in which the documents are that stand in others."""
-        told = {**document, "facts": dict(document["facts"])}
-        if "answer" in told:
-            check_members("answer", told["answer"], {"data": Mapping[str, Any]})
-            told["answer"] = {**told["answer"], "data": self._resolved(told["answer"]["data"])}
-            self._data[told["step"]] = told["answer"]["data"]
-        if "connection" in told["facts"]:
-            told["facts"]["connection"] = self._resolved(told["facts"]["connection"])
-        return told
+        line = {**document, "facts": dict(document["facts"])}
+        if "answer" in line:
+            check_members("answer", line["answer"], {"data": Mapping[str, Any]})
+            line["answer"] = {**line["answer"], "data": self._resolved(line["answer"]["data"])}
+            self._data[line["step"]] = line["answer"]["data"]
+        if "connection" in line["facts"]:
+            line["facts"]["connection"] = self._resolved(line["facts"]["connection"])
+        return line
 
     def _resolved(self, document: Any) -> Any:  # noqa: ANN401  # any JSON
         """The document that a `same_as` stands for."""

@@ -1,4 +1,4 @@
-"""The commands that move: on and back, by hand, and into another session. A command's docstring is its help."""
+"""The commands that move: forward and back, by hand, and into another session. A docstring is a command's help."""
 
 from collections import deque
 from dataclasses import replace
@@ -15,7 +15,7 @@ from orchestrator.debugger.views import look
 from orchestrator.job.files import read_bytes
 from orchestrator.machine.position import IllegalMove
 from orchestrator.machine.transition import take
-from orchestrator.values.formatting import duration, either
+from orchestrator.values.formatting import duration
 
 __all__ = ["answer", "back", "break_", "delete", "fork", "forward", "go", "inject", "step", "unfork", "until", "wait"]
 
@@ -28,27 +28,27 @@ LOOP = 4  # steps of a loop that is shown once
 def step(console: Console, number: str = "1") -> None:
     """Take the next step, or the next N.
 
-    What it is going to do stands under `next`. Waiting takes no time, but for --live.
+    `next` shows what it will do. Waiting takes no time, except with --live.
     """
     _advance(console, most=count(number))
 
 
 def go(console: Console) -> None:
-    """Step on to the next breakpoint, or to the end."""
+    """Continue to the next breakpoint, or to the end."""
     _advance(console)
 
 
 def until(console: Console, name: str) -> None:
-    """Step on until a state is entered or an event is taken, at most to a breakpoint or the end."""
+    """Continue until a state is entered or an event is taken, or to a breakpoint or the end."""
     _advance(console, _stop(console.session, name))
 
 
 def break_(console: Console, name: str = "") -> None:
-    """Stop wherever this state is entered or this event is taken; without a name, list the breakpoints."""
+    """Set a breakpoint at a state or an event; without a name, list the breakpoints."""
     points = console.session.breakpoints
     if name:
         points[_stop(console.session, name)] = None
-    console.say(f"breakpoints: {', '.join(points)}" if points else "no breakpoints: `break STATE|EVENT` sets one")
+    console.say(f"breakpoints: {', '.join(points)}" if points else "no breakpoints; `break STATE|EVENT` sets one")
 
 
 def delete(console: Console, name: str) -> None:
@@ -57,32 +57,31 @@ def delete(console: Console, name: str) -> None:
     if name.lower() == "all":
         points.clear()
     elif points.pop(name.lower(), "") is not None:
-        there = either(points) if points else "none"
-        raise Refusal(f"no breakpoint is called {name!r}: there is {there}")
+        raise Refusal(f"there is no breakpoint {name!r}; breakpoints: {', '.join(points) or 'none'}")
     break_(console)
 
 
 def back(console: Console, where: str = "1", state: str = "") -> None:
-    """Look at the step before, at the Nth before, or at the latest one in a state.
+    """Go back to the previous step, the Nth before, or the latest one in a state.
 
-    The run's values go back, the world does not: what was done at Fivetran stays done. To take
-    another way from there, `fork`.
+    This only looks back: what was done at Fivetran is not undone. To continue differently from there,
+    `fork`.
     """
     session = console.session
     if where == "to" and state:
         name = known(state, session.chart.states, f"state of {session.chart.action}", "`draw` shows them")
         places = [place for place in range(session.cursor) if session.moments[place].standing.state == name]
         place = places[-1] if places else session.cursor
-        _look_at(console, place, f"no earlier step stands in {name}: `history` lists them")
+        _look_at(console, place, f"no earlier step is in {name}: `history` lists the steps")
     elif state:
-        raise Refusal("write it so: back [N | to STATE]")
+        raise Refusal("usage: back [N | to STATE]")
     else:
-        _look_at(console, session.cursor - count(where), "this is the beginning: `step` or `forward` goes on")
+        _look_at(console, session.cursor - count(where), "this is the beginning: `step` or `forward` continues")
 
 
 def forward(console: Console, number: str = "1") -> None:
-    """Look at the next step that is known, or at the Nth; nothing is done."""
-    _look_at(console, console.session.cursor + count(number), "no later step is known: `step` takes the next one")
+    """Go forward to the next known step, or the Nth; nothing is executed."""
+    _look_at(console, console.session.cursor + count(number), "there is no later step yet: `step` takes the next one")
 
 
 def _look_at(console: Console, place: int, otherwise: str) -> None:
@@ -113,12 +112,12 @@ def _advance(console: Console, name: str = "", most: int | None = None) -> None:
             passed = {session.state.name, session.here.step and session.here.step.event}
             reached = next((one for one in (name, *session.breakpoints) if one in passed), "")
             if not reached and console.limits.noted is not None:
-                raise Refusal("interrupted: the run stands where it stood")
+                raise Refusal("interrupted: the run has not moved")
     finally:
         progress.end()
     look(console)
     if reached and reached != name:
-        console.say(f"stopped at the breakpoint {reached}")
+        console.say(f"stopped at breakpoint {reached}")
     elif name and not reached:
         console.say(f"{name} was not reached")
     if not session.goes_on and not session.ended:
@@ -156,7 +155,7 @@ class _Progress:
 
 
 def inject(console: Console, event: str) -> None:
-    """Take the edge of an event without doing what the state says: no call, no waiting."""
+    """Take the edge of an event without doing what the state does: no request, no wait."""
     session = console.session
     run = session.tip().run
     try:
@@ -167,43 +166,43 @@ def inject(console: Console, event: str) -> None:
 
 
 def answer(console: Console, status: str, file: str = "") -> None:
-    """Let the call return this HTTP status, with the file as its body.
+    """Answer the request with this HTTP status, and the file as its body.
 
-    It is read like any answer of Fivetran's. Without a file, 2xx has what Fivetran would say, and
-    other statuses have Fivetran's usual form. Against a simulated Fivetran 2xx means that it does
-    what it is asked, past any fault of the scenario; anything else, and that it does not. With
-    --live nothing is sent.
+    It is read like any answer from Fivetran. Without a file, 2xx has the body that Fivetran would send,
+    other statuses have Fivetran's usual error body. With a simulated Fivetran, 2xx means that it carries
+    out the request, whatever faults the scenario has; any other status, that it does not. With --live
+    nothing is sent.
     """
     session, request = console.session, console.session.request
     code = int(status) if status.isascii() and status.isdecimal() else 0
     if not 200 <= code <= 599:  # noqa: PLR2004  # what a final answer can be
-        raise Refusal(f"{status!r} is no status of an answer: give one from 200 to 599, such as 200, 401 or 503")
+        raise Refusal(f"{status!r} is not an HTTP status from 200 to 599, such as 200, 401 or 503")
     try:
         body = read_bytes(file) if file else None
     except OSError as error:
-        raise Refusal(f"{file} cannot be read ({error.strerror}): name a file with the body") from error
+        raise Refusal(f"{file} cannot be read ({error.strerror}): use a file with the body") from error
     if request is None:
-        raise Refusal(f"{session.state.name} asks nothing that could be answered: `step`, or `inject EVENT`")
+        raise Refusal(f"{session.state.name} sends no request to answer: use `step` or `inject EVENT`")
     unknown = request.wants_data and session.here.standing.facts.connection is None
     if unknown and body is None and session.live and code < HTTPStatus.MULTIPLE_CHOICES:
-        raise Refusal(f"no document is known yet that could be the answer: `answer {code} FILE` names one")
+        raise Refusal(f"the connection has not been read yet: give the body with `answer {code} FILE`")
     session.tip()
     session.step((code, body))
     look(console)
     if session.here.by_hand != ANSWERED:
-        console.say("nothing was asked in this step any more, so the answer was not used: `why` says why")
+        console.say("this step sent no request, so the answer was not used: `why` explains it")
 
 
 def wait(console: Console, skip: str) -> None:
-    """`wait skip` has the next step due now, without letting the time pass."""
+    """`wait skip` makes the next step due now, without waiting."""
     if skip != "skip":
-        raise Refusal("write it so: wait skip")
+        raise Refusal("usage: wait skip")
     session = console.session
     run = session.tip().run
     now = run.now
     skipped = run.wake - now
     if skipped <= 0:
-        raise Refusal("there is nothing to wait for: `step` takes the next step")
+        raise Refusal("nothing to wait for: `step` takes the next step")
     run.standing = run.standing._replace(wake=now)
     session.moments[-1] = replace(session.here, standing=run.standing, now=now, hastened=True)
     look(console)
@@ -214,22 +213,22 @@ def wait(console: Console, skip: str) -> None:
 
 
 def fork(console: Console, scenario: str = "") -> None:
-    """Go another way from here, against a simulated Fivetran: what would it have done if?
+    """Continue differently from here, against a simulated Fivetran: what would the run have done?
 
-    The simulated connection stands where the real one stood: its document, its clock, and the
-    sync that is under way as far as the run knows. SCENARIO says how Fivetran behaves from here;
-    without one, a sync succeeds (in a simulation: all as it was). Nothing reaches the real one.
-    `unfork` goes back to the run that was left.
+    The simulated connection starts where the real one was: its document, its clock, and the sync that
+    is running as far as the run knows. SCENARIO says how Fivetran behaves from here; without one, a
+    sync succeeds (in a simulation, the scenario stays the same). Nothing reaches the real Fivetran.
+    `unfork` returns to the original run.
     """
     console.session = forked(console.session, scenario)
     look(console)
 
 
 def unfork(console: Console) -> None:
-    """Leave a fork, back to the run that it was forked from, at the step where that was left."""
+    """Leave a fork and return to the original run, at the step where it was forked."""
     left = console.session
     if left.parent is None or left.ports is None:
-        raise Refusal("this run was not forked from another: there is nothing to go back to")
+        raise Refusal("this run is not a fork: there is nothing to return to")
     console.session = left.parent
     left.ports.close()
     look(console)

@@ -34,7 +34,7 @@ ByHand = tuple[int, bytes | None]
 
 
 class Refusal(Exception):  # noqa: N818
-    """What was asked for is not done, and the run stands where it stood; the message says why in one line."""
+    """A command was not executed, and the run has not moved; the message says why on one line."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class DebugPorts:
         clock: The time.
         mask: Learns the secrets that documents carry.
         simulator: The simulated Fivetran; None for the real one.
-        ahead: Seconds by which Fivetran's clock is ahead of ours, as far as is known.
+        ahead: Seconds by which Fivetran's clock is ahead of the local one, as far as is known.
         standing: Where the run goes on, instead of at the beginning.
         elapsed: Seconds since the run began, then.
         interrupted: The change that was cut off by a signal, and may have been carried out all the same; or None.
@@ -107,7 +107,7 @@ class DebugPorts:
         while (wake := run.wake) > run.now:
             self.limits.pause(run.began + wake)
             if self.limits.noted is not None:
-                raise Refusal("interrupted: the pause is not over, and the run stands where it stood")
+                raise Refusal("interrupted: the pause is not over, and the run has not moved")
         self._by_hand = by_hand
         return run.step()
 
@@ -115,7 +115,7 @@ class DebugPorts:
         del interruptible  # here everything is
         if self._by_hand is None:
             if self.live and request.changes and not self.confirm(request):
-                raise Refusal(f"not sent: {request}; the run stands where it stood")
+                raise Refusal(f"not sent: {request}; the run has not moved")
             return self._call(request, seconds)
         status, body = self._by_hand
         if status < HTTPStatus.MULTIPLE_CHOICES and self.simulator is not None:
@@ -148,8 +148,8 @@ class DebugPorts:
         outcome = bounded(self._client, self.clock, self.limits)(request, seconds, True)  # noqa: FBT003  # a port's form
         if outcome is Cut.SIGNAL:
             self.interrupted = request if request.changes else None
-            may = f"; {request} may have been carried out: `inject answer_lost` goes on as the job would"
-            raise Refusal(f"interrupted: the run stands where it stood{may if request.changes else ''}")
+            may = f"; {request} may have been carried out: `inject answer_lost` continues as the job would"
+            raise Refusal(f"interrupted: the run has not moved{may if request.changes else ''}")
         if self.live and isinstance(outcome, Answer) and outcome.dated:
             self.ahead = outcome.date - self.clock.wall()
         return outcome

@@ -1,6 +1,6 @@
-"""A journal played again: the answers, times, signals and numbers of then, the code and charts of today.
+"""Replays a journal: recorded answers, times, signals and random numbers with today's code and charts.
 
-Deterministic, and without any effect: nothing is sent, written or waited for. It ends at the
+Deterministic and without side effects: nothing is sent, written or waited for. It ends at the
 first step that differs from the recorded one.
 """
 
@@ -29,7 +29,7 @@ BLINK = 1e-6  # seconds
 LONGEST = 160  # characters of a value in a message
 
 MASK = Mask()  # no secrets: it makes values what they are in a journal
-# What a step is compared by, in the order in which it is told. What follows from another is left out.
+# What is compared of a step, in the order in which it is reported. What follows from another is left out.
 _EXACT = ("state", "kind", "operand", "request", "failure", "event", "target", "exit")
 _TIMES = ("limit", "pause", "due")
 
@@ -50,7 +50,7 @@ class Difference(NamedTuple):
 
 @dataclass(eq=False)
 class Divergence(Exception):  # noqa: N818  # what it finds may be just what was wanted
-    """A step that is not as it was recorded; its text tells it to people.
+    """A step that differs from the recorded one; its text explains it to people.
 
     Attributes:
         record: The step as it was recorded.
@@ -71,7 +71,7 @@ class Divergence(Exception):  # noqa: N818  # what it finds may be just what was
             lines.append(f"  asked:    {then.detail}")
         if then.answer is not None and (seen := documents.decisive(then.answer.data)):
             lines.append(f"  document: {', '.join(f'{name} {value}' for name, value in seen.items())}")
-        lines += [f"  recorded: {then.move}", f"            {self.record.told['why']}"]
+        lines += [f"  recorded: {then.move}", f"            {self.record.line['why']}"]
         if self.step is not None:
             lines += [f"  today:    {self.step.move}", f"            {self.step.why}"]
         lines += [
@@ -96,7 +96,7 @@ class Replay:
         now: The moment that was played last, in seconds since the run began.
 
     Raises:
-        ChartError: The journal carries its own chart, and it is not sound today.
+        ChartError: The journal has its own chart, and it is not valid today.
         Divergence: It begins in a state that the chart does not have.
     """
 
@@ -120,14 +120,14 @@ class Replay:
                 step = self._played(record, self.standing)
             except (IllegalMove, LookupError, NotDue) as error:
                 why = f"the journal has no {error}" if isinstance(error, KeyError) else str(error)
-                raise self._divergence(record, Difference("way", record.step.move, why)) from error
-            if differences := _differences(record.told, MASK.value(compose_record(step))):
+                raise self._divergence(record, Difference("edge", record.step.move, why)) from error
+            if differences := _differences(record.line, MASK.value(compose_record(step))):
                 raise self._divergence(record, *differences, step=step)
             self.standing, self.now = step.after, step.at
             yield record, step
 
     def _begin(self, resumption: Resumption | None, record: Record) -> tuple[Standing, float]:
-        """Where the run stands at its beginning, or where it was taken up, before that record; and when."""
+        """Where the run stands at its beginning, or where it was resumed, before that record; and when."""
         header = self.journal.header
         if resumption is None:
             return start(self.chart, header.settings, documents.parse_time(header.started_at) or 0.0), 0.0
@@ -137,7 +137,7 @@ class Replay:
         return resumed(self.chart, header.settings, resumption.snapshot, resumption.wall)
 
     def _played(self, record: Record, standing: Standing) -> Step:
-        """The step as it is today, with the answer, times, signal and jitter of then."""
+        """The step as it is today, with the recorded answer, times, signal and jitter."""
         then, settings = record.step, self.journal.header.settings
         if record.by_hand == INJECTED:
             return take(self.chart, settings, standing, then.event, then.began)
@@ -155,7 +155,7 @@ class Replay:
         if isinstance(pending, Step):
             return pending
         asked = pending.request and MASK.value(compose_request(pending.request))
-        recorded = None if then.limit is None else record.told.get("request")
+        recorded = None if then.limit is None else record.line.get("request")
         if asked and asked != recorded:
             raise self._divergence(record, Difference("request", _shown(recorded), _shown(asked)))
         found = (then.cut_off or then.answer or then.failure) if asked else None
@@ -174,22 +174,22 @@ class Replay:
         try:
             recorded = chart_of(self.journal, recorded=True).states.get(state)
         except ChartError:
-            yield "the recorded chart is not sound today: --chart recorded says why"
+            yield "the recorded chart is not valid today: --chart recorded says why"
             return
-        then, now = _said(recorded), _said(self.chart.states.get(state))
+        then, now = _described(recorded), _described(self.chart.states.get(state))
         yield from (f"- {line}" for line in then if line not in now)
         yield from (f"+ {line}" for line in now if line not in then)
 
 
 def chart_of(journal: Journal, *, recorded: bool = False) -> Chart:
-    """The chart that a journal is played on: that of today, or its own where it was a user's own.
+    """The chart to replay a journal on: today's, or the journal's where it was a user's own.
 
     Args:
         journal: The journal.
         recorded: Its own in any case.
 
     Raises:
-        ChartError: That chart is not sound today.
+        ChartError: That chart is not valid today.
     """
     header = journal.header
     if header.packaged and not recorded:
@@ -214,7 +214,7 @@ def replay(journal: Journal, chart: Chart | None = None) -> Standing:
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
-    """In what the record of a step is not as it was recorded."""
+    """The differences between a step's record and the recorded one."""
     found = [
         Difference(name, _shown(then.get(name)), _shown(now.get(name)))
         for name in _EXACT
@@ -245,8 +245,8 @@ def _time(seconds: float | None) -> str:
     return "nothing" if seconds is None else f"{seconds:.10g} s"
 
 
-def _said(state: State | None) -> list[str]:
-    """What a chart says of a state, a line each."""
+def _described(state: State | None) -> list[str]:
+    """A state's content in a chart, one line each."""
     if state is None:
         return ["no such state"]
     tries = [] if state.tries is None else [f"tries {state.tries}"]
@@ -254,11 +254,11 @@ def _said(state: State | None) -> list[str]:
 
 
 def summary(journal: Journal) -> str:
-    """What was recorded, in a line."""
+    """What was recorded, on one line."""
     settings, records = journal.header.settings, journal.records
     last = records[-1]
-    code = last.told.get("exit")
-    end = f"broken off in {last.step.target}" if code is None else f"{last.step.target} ({code})"
-    torn = "; killed while it wrote its last line" if journal.torn else ""
+    code = last.line.get("exit")
+    end = f"stopped in {last.step.target}" if code is None else f"{last.step.target} ({code})"
+    torn = "; killed while writing its last line" if journal.torn else ""
     steps = f"{len(records)} step{'s' if len(records) > 1 else ''} in {duration(last.step.at)}"
     return f"{settings.action} of {settings.connector_id}, {steps}, {end}{torn}"

@@ -1,4 +1,4 @@
-"""How a session looks: values made into tables and lines, and the console that shows them. Nothing here moves anything.
+"""How a session looks: values as tables and lines, and the console that shows them. Nothing here moves the run.
 
 What comes from outside (documents, messages, names) is masked and stripped first, and never
 read as markup.
@@ -36,11 +36,11 @@ __all__ = ["BY_HAND", "Console", "as_json", "edges", "facts", "grid", "move", "o
 TIMES = ("connection_date", "triggered_at")  # facts that are seconds since the epoch
 ROOM = 65  # columns that three of a row need, one beside the other
 SHORT = 30  # characters of a fact that is shown among others
-BY_HAND = {INJECTED: "injected", ANSWERED: "answered by hand", HASTENED: "not waited for"}
+BY_HAND = {INJECTED: "injected", ANSWERED: "answered by hand", HASTENED: "wait skipped"}
 
 
 class Console(console.Console):
-    """A console that shows neither secrets nor what would steer the terminal, whatever it is given.
+    """A console that removes secrets and control characters from whatever it is given.
 
     Args:
         session: What is debugged.
@@ -75,7 +75,7 @@ class Console(console.Console):
 
 
 def standing(session: Session) -> RenderableType:
-    """Where we are: how we came here, what comes next, the edges, the deadline, the facts."""
+    """The current position: how the run got here, what comes next, the edges, the deadline, the facts."""
     here = session.here
     table = grid("left", style="dim")
     if here.step is not None:
@@ -107,13 +107,13 @@ def edges(session: Session, *, brief: bool = False) -> RenderableType:
     rows = []
     shared: dict[str, list[str]] = {}
     for event, target in state.edges.items():
-        again = "the same, after a pause" if target == state.name else target
+        again = "the same state, after a pause" if target == state.name else target
         if brief and event in state.groups:
             shared.setdefault(again, []).append(event)
             continue
         mark = "> " if event == chosen else ""
-        said = meaning_of(event) or ("it will be this one" if mark else "")
-        rows.append((Text(f"{mark}{event}", "yellow"), Text(f"-> {again}", "cyan"), Text(said)))
+        meaning = meaning_of(event) or ("this edge will be taken" if mark else "")
+        rows.append((Text(f"{mark}{event}", "yellow"), Text(f"-> {again}", "cyan"), Text(meaning)))
     rest = (Text.assemble((", ".join(events), "yellow"), f" -> {target}") for target, events in shared.items())
     return Group(_Rows(rows), *rest)
 
@@ -134,8 +134,8 @@ def facts(session: Session, *, brief: bool = False) -> RenderableType:
             table.add_row(Text(f"* {fact}", "green"), _fact(mask, fact, value))
         elif value != nothing[fact] and brief:
             document = fact == "connection"
-            said = mask.line(documents.sync_state(value)) if document else _fact(mask, fact, value).plain
-            rest.append(f"{fact} {said}" if len(said) <= SHORT else fact)
+            shown = mask.line(documents.sync_state(value)) if document else _fact(mask, fact, value).plain
+            rest.append(f"{fact} {shown}" if len(shown) <= SHORT else fact)
         elif value != nothing[fact]:
             table.add_row(Text(f"  {fact}"), _fact(mask, fact, value))
     if rest and not table.row_count:
@@ -250,7 +250,7 @@ def _next(session: Session) -> Text:
         return Text(f"{pause}the pause ends")
     if state.kind is Kind.CHOOSES:
         return Text.assemble("the edge ", (_chosen(session, state), "yellow"))
-    return Text(f"{meaning_of(state.operand, state.kind)} Nothing is asked.")
+    return Text(f"{meaning_of(state.operand, state.kind)} No request is sent.")
 
 
 def _chosen(session: Session, state: State) -> str:
@@ -263,7 +263,7 @@ def _chosen(session: Session, state: State) -> str:
 
 def _fact(mask: Mask, name: str, value: Any) -> Text:  # noqa: ANN401  # any JSON
     if value is None:
-        return Text("none any more", "dim")
+        return Text("cleared", "dim")
     if name in TIMES:
         return Text(iso(value))
     if name == "failure":

@@ -31,7 +31,7 @@ class Moment:
         now: When, in seconds since the run began.
         step: The step that led here; None at the beginning.
         by_hand: What of that step was done by hand, as a journal says it; or "".
-        resumed: The run was taken up again before that step, or at its beginning; or None.
+        resumed: The resumption before that step, or at the beginning; or None.
         fivetran: The simulated Fivetran as it stood, or None.
         ahead: Seconds by which Fivetran's clock was ahead of the machine's.
         hastened: The next step is due before its time.
@@ -140,9 +140,11 @@ class Session:
             Refusal: Nothing new may be done here.
         """
         if self.ended:
-            raise Refusal("the run has ended: `back` goes to an earlier step, and `fork` on from there")
+            raise Refusal("the run has ended: go `back` to an earlier step, and `fork` there")
         if self.in_the_past:
-            raise Refusal("what came next is known: `fork` goes another way from here, `forward` and `step` the same")
+            raise Refusal(
+                "the next step is known: `forward` and `step` repeat it, `fork` continues differently from here"
+            )
         if self.ports is None:
             raise Refusal(self.end)
         return self.ports

@@ -1,4 +1,4 @@
-"""Where the debugger's commands come from: somebody at a terminal, or a file."""
+"""Where the debugger's commands come from: a terminal, or a file."""
 
 import io
 import re
@@ -42,14 +42,14 @@ GREETING = "`help` lists the commands, `step` takes the first step."
 
 
 def attended(session: Session, environ: Mapping[str, str]) -> int:
-    """Somebody types at a terminal.
+    """Read commands at a terminal.
 
     Args:
         session: What is debugged.
         environ: NO_COLOR, and where the history of commands is kept (XDG_STATE_HOME).
 
     Returns:
-        0, or 143 where it was told to end.
+        0, or 143 after SIGTERM.
     """
     dumb, plain = environ.get("TERM") == "dumb", not steerable(environ)
     console = Console(session, color_system=None if plain else "auto")
@@ -91,25 +91,25 @@ def attended(session: Session, environ: Mapping[str, str]) -> int:
                 console.code = 0
             finally:
                 live.clear()
-        _say_what_goes_on(console)
+        _say_what_is_running(console)
     return console.code
 
 
 def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
-    """The commands come from a file, and what would have been on the screen goes to another.
+    """Read commands from a file, and write what would be on the screen to another.
 
-    A line that begins with # stands in the transcript as it is.
+    A line that starts with # goes into the transcript as it is.
 
     Returns:
-        0; 2 where a command was refused; 143 where it was told to end.
+        0; 2 where a command was refused; 143 after SIGTERM.
     """
     console = Console(session, file=_Trimmed(out), width=WIDTH, color_system=None, force_terminal=False)
     rest, refusals = iter(lines), list[str]()
 
     def confirm(request: Request) -> bool:
-        said = next(rest, "").strip()
-        console.print(f"{_question(console.session, request)}{said}", soft_wrap=True)
-        return said.lower() in YES
+        reply = next(rest, "").strip()
+        console.print(f"{_question(console.session, request)}{reply}", soft_wrap=True)
+        return reply.lower() in YES
 
     def refuse(refusal: str) -> None:
         refusals.append(refusal)
@@ -124,15 +124,15 @@ def unattended(session: Session, lines: Iterable[str], out: TextIO) -> int:
                 console.print(f"\n{'' if comment else _prompt(console.session)}{text}", soft_wrap=True)
                 if not comment:
                     _do(console, text, confirm, refuse)
-        _say_what_goes_on(console)
+        _say_what_is_running(console)
     return console.code or (REFUSED if refusals else 0)
 
 
 class _Patient(Limits):
-    """Ctrl-C, however often, ends what is under way and not the debugger."""
+    """Ctrl-C, however often, ends the current command and not the debugger."""
 
     def insist(self, number: int) -> None:
-        """A second signal says no more than the first."""
+        """A second signal has no further effect."""
 
 
 def _do(
@@ -172,8 +172,8 @@ def _question(session: Session, asked: Request) -> str:
     return session.mask.block(f"{screen.origin(session)}, to {asked.purpose}:\n{shown}\nsend it? [y/N] ")
 
 
-def _say_what_goes_on(console: Console) -> None:
-    """Say what goes on at the real Fivetran, where a run of it is left before its end."""
+def _say_what_is_running(console: Console) -> None:
+    """Say what is running at the real Fivetran, where a run is left before its end."""
     session = console.session
     while session.parent is not None:  # what is forked is simulated
         session = session.parent
@@ -183,11 +183,11 @@ def _say_what_goes_on(console: Console) -> None:
     facts, effect = run.facts, call_of(run.state)
     if cut_off is not None and effect is not None:
         facts = unknown(facts, effect, cut_off, session.moments[-1].now)
-    said = explain(run.settings, facts.but(verdict=str(Event.INTERRUPTED)), run.chart)
-    console.say("the run is left before its end. At Fivetran, as far as the run knows:")
-    for one in said.at_fivetran:
+    explanation = explain(run.settings, facts.but(verdict=str(Event.INTERRUPTED)), run.chart)
+    console.say("You are leaving the run before its end. At Fivetran, as far as the run knows:")
+    for one in explanation.at_fivetran:
         console.say(f"- {one}")
-    if said.still_running is not False and "attach" in run.chart.values("on_running"):
+    if explanation.still_running is not False and "attach" in run.chart.values("on_running"):
         console.say("To wait for that sync, start the job, or this, with FIVETRAN_ON_RUNNING=attach.")
 
 
@@ -195,8 +195,8 @@ def _tick(session: Session, live: LiveLine) -> None:
     """While a pause or a call at the real Fivetran lasts."""
     run = session.tip().run
     left = run.wake - run.now
-    doing = f"{duration(left)} to wait" if left > 0 else "waiting for Fivetran's answer"
-    live.show(f"{doing}; Ctrl-C comes back to the prompt")
+    doing = f"waiting another {duration(left)}" if left > 0 else "waiting for Fivetran's answer"
+    live.show(f"{doing}; Ctrl-C returns to the prompt")
 
 
 def _toolbar(session: Session) -> StyleAndTextTuples:

@@ -51,10 +51,10 @@ def opened(
             session = recorded(read_journal(journal))
             found = session.chart.action
             if action not in {None, found}:
-                raise CannotOpen(f"{journal} is the journal of {found}, not of {action}: leave the action out")
+                raise CannotOpen(f"{journal} is a journal of {found}, not of {action}: leave the action out")
             return session
         if action is None:
-            raise CannotOpen(f"no action is given: debug one of {', '.join(ACTIONS)}, or --replay FILE")
+            raise CannotOpen(f"no action given: use one of {', '.join(ACTIONS)}, or --replay FILE")
         own = {name: environ[name] for name in ("FIVETRAN_CHART",) if name in environ}
         return _simulated(action, scenario or USUAL, own)
     except ConfigurationError as error:
@@ -107,8 +107,8 @@ def recorded(journal: Journal) -> Session:
                 ahead = step.answer.date - (step.after.started_at + step.at)
             moments.append(Moment(step.after, step.at, step, record.by_hand, record.resumed, ahead=ahead))
     except Divergence:
-        why = "what was recorded from here on is not what this version does: `replay` tells the difference"
-    end = f"{why}: `fork` goes on from here against a simulated Fivetran"
+        why = "from here on this version behaves differently from the recording: `replay` shows the difference"
+    end = f"{why}: `fork` continues from here against a simulated Fivetran"
     return Session(chart, header.settings, "recorded", Mask(), moments, end=end)
 
 
@@ -125,7 +125,7 @@ def forked(session: Session, scenario: str = "") -> Session:
     """
     here, settings = session.here, session.settings
     if session.ended:
-        raise Refusal("the run has ended here: go `back` to where it is to take another way, then `fork`")
+        raise Refusal("the run has ended here: go `back` to where it should continue differently, then `fork`")
     clock = VirtualClock(here.standing.started_at + here.now)
     fivetrans = Ahead(clock, here.ahead)
     if here.fivetran is not None and not scenario:
@@ -153,7 +153,7 @@ def _under_way(facts: Facts) -> str:
     """What started the sync that Fivetran is at, as far as the run knows; "" where none is.
 
     A trigger that was accepted after the document was read is under way. One whose answer was
-    lost is taken for not carried out: nobody knows.
+    lost counts as not carried out, though it may have been.
     """
     syncing = documents.sync_state(facts.connection or {}) == "syncing"
     read, asked = facts.read_at, facts.asked_at

@@ -25,17 +25,17 @@ PICTURES = {".svg": "svg", ".png": "png", ".mmd": "mermaid", ".dot": "dot"}
 
 
 def look(console: Console) -> None:
-    """Show again where we are. So does an empty line."""
+    """Show the current position again. So does an empty line."""
     console.print(screen.standing(console.session))
 
 
 def edges(console: Console) -> None:
-    """The edges that the state has, and what their events mean."""
+    """The edges of the current state, and what their events mean."""
     console.print(screen.edges(console.session))
 
 
 def facts(console: Console, name: str = "") -> None:
-    """What the run knows; with a name, that fact in full."""
+    """The facts that the run knows; with a name, that fact in full."""
     session = console.session
     if not name:
         console.print(screen.facts(session))
@@ -46,11 +46,11 @@ def facts(console: Console, name: str = "") -> None:
 
 
 def last(console: Console) -> None:
-    """The last step's request and its answer, in full."""
+    """The last step's request and answer, in full."""
     step, mask = console.session.here.step, console.session.mask
     if step is None or step.request is None:
-        said = f"{step.source} asked nothing" if step else "nothing was asked yet"
-        console.print(Text(said, "dim"))
+        text = f"{step.source} sent no request" if step else "no request was sent yet"
+        console.print(Text(text, "dim"))
         return
     table = screen.grid("left", style="dim")
     table.add_row("asked", screen.request(mask, step.request))
@@ -58,7 +58,7 @@ def last(console: Console) -> None:
     table.add_row("answered", Text(mask.line(step.outcome)))
     found: dict[str, Any] = {}
     if answer := step.answer:
-        dated = iso(answer.date) if answer.dated else "none: this machine's clock stands in for it"
+        dated = iso(answer.date) if answer.dated else "none; this machine's clock was used"
         found = {"date": dated, "message": answer.message, "request id": answer.request_id, "data": answer.data}
     if failure := step.failure:
         after = None if failure.retry_after is None else duration(failure.retry_after)
@@ -71,9 +71,9 @@ def last(console: Console) -> None:
 
 
 def draw(console: Console, file: str = "") -> None:
-    """Draw the chart with the way so far and the present state marked; into FILE as a picture, else as text.
+    """Draw the chart with the path so far and the current state marked; to FILE as a picture, else as text.
 
-    The file's ending says the form: .svg and .png (which need Graphviz), .mmd for Mermaid, .dot.
+    The file's extension gives the format: .svg and .png (which require Graphviz), .mmd for Mermaid, .dot.
     """
     session = console.session
     if not file:
@@ -81,7 +81,7 @@ def draw(console: Console, file: str = "") -> None:
         return
     form = PICTURES.get(Path(file).suffix)
     if form is None:
-        raise Refusal(f"{file!r} does not say what to draw: let it end in {', '.join(PICTURES)}")
+        raise Refusal(f"{file!r} has no known extension: use one of {', '.join(PICTURES)}")
     taken = {(step.source, step.target) for step in session.steps}
     try:
         content = picture([session.chart], form, session.state.name, way=taken)
@@ -92,7 +92,7 @@ def draw(console: Console, file: str = "") -> None:
 
 
 def _draw_as_text(console: Console) -> None:
-    """Each state, those passed with the edges that were taken, the present one marked."""
+    """Each state, those visited with the edges that were taken, the current one marked."""
     session = console.session
     taken: dict[str, Counter[str]] = {}
     for step in session.steps:
@@ -110,26 +110,26 @@ def _draw_as_text(console: Console) -> None:
 
 
 def why(console: Console) -> None:
-    """The rule that turned the last answer into its event."""
+    """Why the last step took its edge."""
     session, here = console.session, console.session.here
     if here.step is None:
-        console.print(Text("nothing was decided yet", "dim"))
+        console.print(Text("nothing has been decided yet", "dim"))
         return
-    said = here.step.why
+    text = here.step.why
     if here.by_hand == INJECTED:
-        said = f"Injected: {meaning_of(here.step.event) or 'the value of a choice'}."
+        text = f"Injected: {meaning_of(here.step.event) or 'the value of a choice'}."
     elif here.by_hand:
-        said = f"{screen.BY_HAND[here.by_hand].capitalize()}. {said}"
+        text = f"{screen.BY_HAND[here.by_hand].capitalize()}. {text}"
     console.print(screen.move(here.step))
-    console.print(Text(session.mask.line(said)))
+    console.print(Text(session.mask.line(text)))
 
 
 def history(console: Console, number: str = str(LISTED)) -> None:
-    """The last steps up to here, 20 of them unless told otherwise, and those that are known behind it."""
+    """The last steps up to here, 20 by default, and those that are known after it."""
     session = console.session
     many = len(session.moments) if number == "all" else count(number)
-    first, behind = max(0, session.cursor + 1 - many), session.cursor + 1 + many
+    first, end = max(0, session.cursor + 1 - many), session.cursor + 1 + many
     if first:
-        console.say(f"{first} earlier ones: `history all` lists them")
-    for moment in session.moments[first:behind]:
+        console.say(f"{first} earlier steps: `history all` lists them")
+    for moment in session.moments[first:end]:
         console.print(screen.row(session, moment, ">  " if moment is session.here else "   "))

@@ -1,12 +1,12 @@
-"""What is known about Fivetran: how it is asked, what its answers mean, and how that is said.
+"""What is known about Fivetran: how to ask it, what its answers mean, and how to say so.
 
     client, sockets   sends one request, and can cut it off
-    response_body     what comes from outside, before anything of ours sees it
+    response_body     answers from outside: parsed, bounded, without secrets
     documents         what a connection's document says
     progress          when a sync is over, and how it ended
     effects           what a chart may name: calls, choices and pauses
-    verdicts          a verdict in words: why, what goes on at Fivetran, what to do
-    near_matches      names at the source like the one given
+    verdicts          a verdict in words: why, what is running at Fivetran, what to do
+    near_matches      names at the source that are similar to the ones given
     vocabulary        what each word of a chart means
 
 Imports values/ alone.

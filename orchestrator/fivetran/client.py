@@ -1,8 +1,8 @@
-"""The client: one session, one request a call, and nothing decided.
+"""The HTTP client: one session, one request per call, no decisions.
 
 It translates exceptions and statuses into the failures of `orchestrator.values.exchange`. It does
 not retry, wait or follow redirects. The one module that imports `requests`. A request may be made on
-another thread, and be cut off there; what it comes to is worked out in the caller's.
+another thread and be cut off there; its result is interpreted in the caller's.
 """
 
 import re
@@ -26,7 +26,7 @@ from urllib3.util import parse_url
 
 from orchestrator import __version__
 from orchestrator.fivetran import response_body
-from orchestrator.fivetran.sockets import POOLS, Sending, Unconnected, reason
+from orchestrator.fivetran.sockets import CONNECT, LOOK_UP, POOLS, Sending, Unconnected, reason
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request, unanswered
 from orchestrator.values.settings import LOOPBACK
@@ -47,7 +47,7 @@ _SCHEME = re.compile("(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 
 
 class _Adapter(HTTPAdapter):
-    """requests' own, with connections that can be cut off."""
+    """The adapter of requests, with connections that can be cut off."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # requests' form
         super().init_poolmanager(*arguments, **options)
@@ -62,10 +62,10 @@ class _Adapter(HTTPAdapter):
 
 
 class _Session(requests.Session):
-    """requests' own, but for two things.
+    """The session of requests, with two differences.
 
-    Of a redirect it reads no body, which may be of any size, and no address. And a proxy without
-    a scheme is an http proxy, as curl has it: `proxy:3128` is no address in the scheme `proxy`.
+    It does not follow redirects or read their body, which may be of any size. And a proxy without a
+    scheme is an http proxy, as in curl: in `proxy:3128`, `proxy` is the host and not the scheme.
     """
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:  # noqa: ANN401  # requests' form
@@ -81,7 +81,7 @@ class _Session(requests.Session):
 
 
 class _Received(NamedTuple):
-    """An answer, whatever it is of."""
+    """A raw answer, not interpreted yet."""
 
     status: int
     reason: str
@@ -101,8 +101,8 @@ class Client:
         key: API key.
         secret: API secret.
         now: Seconds since the epoch, where an answer has no `Date`.
-        hide: Told each secret that an answer carries, so that it can be masked.
-        mask: Takes the secrets out of words from outside, before they are cut.
+        hide: Called with each secret that an answer carries, so that it can be masked.
+        mask: Removes secrets from words from outside, before they are cut.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Client:
         self._url = url.rstrip("/")
         self._auth = HTTPBasicAuth(key, secret)
         self._reader = _Reader(now, hide, mask)
-        # A simulator on this machine is not behind the proxy that the environment names.
+        # A simulator on this machine is not reached through the proxy that the environment names.
         loopback = urlsplit(url).hostname in LOOPBACK
         self._proxies = dict.fromkeys(("http", "https", "all"), "") if loopback else {}
         self._session = self._open()
@@ -191,51 +191,47 @@ class Client:
             return error
 
     def _translated(self, request: Request, error: Exception) -> Failure:
-        """The failure of a request that had no answer at all."""
+        """The failure of a request that got no complete answer."""
         try:
-            target, proxy = self._way()
+            target, proxy = self._route()
         except ValueError as odd:
             return Failure(Event.REJECTED, str(odd))
-        way = f"{target} through the proxy {proxy}" if proxy else target
+        unreachable = f"cannot reach {target}{f' through the proxy {proxy}' if proxy else ''}"
         causes = list(_causes(error))
         passed = {frame.f_code.co_name for cause in causes for frame, _ in walk_tb(cause.__traceback__)}
         if "cert_verify" in passed or ("ssl_wrap_socket" in passed and "_ssl_wrap_socket_impl" not in passed):
             bundle = "the CA bundle (REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE) cannot be used"
-            return Failure(Event.REJECTED, f"{bundle}: {self._last(causes)}: name a file of certificates in PEM form")
+            return Failure(Event.REJECTED, f"{bundle}: {self._last(causes)}: set it to a PEM file of CA certificates")
         if any(isinstance(cause, _ODD_ADDRESS) for cause in causes):
-            return Failure(Event.REJECTED, "FIVETRAN_API_URL is not an address that can be connected to: correct it")
+            return Failure(Event.REJECTED, "FIVETRAN_API_URL is not a valid address: correct it")
         if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
             return Failure(
                 Event.UNAVAILABLE,
-                f"the TLS certificate of {way} is not trusted ({self._last(causes)}); behind a proxy that "
-                "inspects TLS, set REQUESTS_CA_BUNDLE to its certificate",
+                f"{unreachable}: the TLS certificate is not trusted ({self._last(causes)}); if a proxy inspects TLS, "
+                "set REQUESTS_CA_BUNDLE to its CA certificate",
             )
         for cause in causes:
             if isinstance(cause, Unconnected):
-                return Failure(Event.UNAVAILABLE, f"cannot connect to {way}: {cause.why}")
+                step = cause.step + (f" {_OF_THE_PROXY[cause.step]}" if proxy else "")
+                return Failure(Event.UNAVAILABLE, f"{unreachable}: {step} failed: {cause.why}")
         if "ssl_wrap_socket" in passed:
-            return Failure(
-                Event.UNAVAILABLE, f"cannot connect to {way}: the TLS handshake failed: {self._last(causes)}"
-            )
+            return Failure(Event.UNAVAILABLE, f"{unreachable}: TLS handshake failed: {self._last(causes)}")
         if "_tunnel" in passed or any(isinstance(cause, ProxyError) for cause in causes):
             words = self._last(causes).removeprefix("tunnel connection failed: ")
+            refusal = f"{unreachable}: proxy CONNECT failed: {words}"
             if words.startswith(str(int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED))):
-                return Failure(
-                    Event.REJECTED,
-                    f"cannot connect to {way}: the proxy answered {words}: it rejected the proxy's credentials",
-                )
-            return Failure(Event.UNAVAILABLE, f"cannot connect to {way}: the proxy answered {words}")
-        said = str(causes[-1]) or type(causes[-1]).__name__  # a part of the answer may be in it
-        return unanswered(request, response_body.words(f"{type(error).__name__}: {said}", self._reader.mask))
+                return Failure(Event.REJECTED, f"{refusal}: check the user and password in {PROXY}")
+            return Failure(Event.UNAVAILABLE, refusal)
+        return unanswered(request, f"no complete answer: {self._last(causes)}")
 
     def _last(self, causes: list[BaseException]) -> str:
         return response_body.words(reason(causes[-1]), self._reader.mask)
 
-    def _way(self) -> tuple[str, str]:
+    def _route(self) -> tuple[str, str]:
         """Host and port of the API and of the proxy in between, or "", without credentials.
 
         Raises:
-            ValueError: One of the two is no address; the message does not show it.
+            ValueError: One of the two is not a valid address; the message does not show it.
         """
         try:
             settings = self._session.merge_environment_settings(self._url, self._proxies, None, None, None)
@@ -243,7 +239,7 @@ class Client:
             parts = urlsplit(self._url)
             target = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
         except ValueError:
-            raise ValueError("FIVETRAN_API_URL is not an address that can be connected to: correct it") from None
+            raise ValueError("FIVETRAN_API_URL is not a valid address: correct it") from None
         if not address:
             return target, ""
         try:
@@ -253,13 +249,15 @@ class Client:
         if proxy is None or not proxy.host:
             raise ValueError(
                 f"{PROXY} is malformed: write it as http://host:port, "
-                "and what is not a letter or a digit in its credentials as %XX"
+                "with special characters in its credentials percent-encoded (%XX)"
             )
         if proxy.scheme not in POOLS:
-            raise ValueError(f"{PROXY} has the scheme {proxy.scheme}, which is not supported: name an http proxy")
+            raise ValueError(f"{PROXY} has the scheme {proxy.scheme}, which is not supported: use an http proxy")
         return target, f"{proxy.host}:{proxy.port or (443 if proxy.scheme == 'https' else 80)}"
 
 
+# What step of connecting to a proxy failed.
+_OF_THE_PROXY = {LOOK_UP: "of the proxy", CONNECT: "to the proxy"}
 # What is raised for an address that nothing can be sent to.
 _ODD_ADDRESS = (
     LocationValueError,
@@ -304,7 +302,7 @@ def interpret(
     hide: Callable[[str], None] = lambda _: None,
     mask: Callable[[str], str] = str,
 ) -> Answer:
-    """What an answer would come to, wherever it is from: a test, a recording, a debugger.
+    """Interpret an answer, wherever it comes from: a test, a recording, a debugger.
 
     Args:
         request: What was asked.
@@ -312,11 +310,11 @@ def interpret(
         headers: HTTP headers.
         body: The body.
         now: Seconds since the epoch, where there is no `Date`.
-        hide: Told each secret that the answer carries.
-        mask: Takes the secrets out of words from outside, before they are cut.
+        hide: Called with each secret that the answer carries.
+        mask: Removes secrets from words from outside, before they are cut.
 
     Raises:
-        Failure: It is no usable answer; its event says what that means.
+        Failure: The answer is not usable; the event says what that means.
     """
     if len(body) > LARGEST:
         raise _too_large(request, status)
@@ -348,8 +346,8 @@ class _Reader(NamedTuple):
             )
         data = body.get("data")
         if not code or (request.wants_data and not isinstance(data, dict)):
-            said = "JSON, but not the documented one" if body else "not JSON from Fivetran"
-            text = f"the answer is {said}: {self._excerpt(received, value)}"
+            problem = "JSON, but not in the documented form" if body else "not JSON from Fivetran"
+            text = f"the answer is {problem}: {self._excerpt(received, value)}"
             raise unanswered(request, text, status=received.status)
         date = _date(received.headers.get("Date", ""))
         kept, was_cut = response_body.bounded(data, self.mask) if isinstance(data, dict) else ({}, False)
@@ -371,14 +369,14 @@ class _Reader(NamedTuple):
         return response_body.excerpt(received.body, value, received.headers.get("Content-Type", ""), self.mask)
 
     def _refusal(self, received: _Received, value: Any, code: str, message: str) -> str:  # noqa: ANN401  # any JSON
-        """Why an answer is not a success."""
+        """Why an answer counts as a failure."""
         if received.status in _REDIRECTS and "Location" in received.headers:
             target = self.short(received.headers["Location"])
-            return f"redirected to {target!r}; redirects are not followed with credentials"
+            return f"redirected to {target!r}; redirects are not followed, since the request carries credentials"
         if received.status == HTTPStatus.PAYMENT_REQUIRED and code:
             return "the Fivetran account's trial or plan has expired (402)" + (f": {message}" if message else "")
         if not message and not code:
-            return f"not Fivetran's answer: {self._excerpt(received, value)}"
+            return f"the answer is not from Fivetran: {self._excerpt(received, value)}"
         return message or response_body.words(received.reason, self.mask)
 
 
@@ -434,5 +432,5 @@ def _retry_after(received: _Received, now: float, most: float) -> float | None:
             return None
         since = _date(received.headers.get("Date", ""))
         seconds = until - (now if since is None else since)
-    # Neither NaN nor "at once": a limit that names no wait is met with the usual back-off.
+    # Neither NaN nor 0: without a usable wait, the usual back-off applies.
     return min(seconds, most) if seconds > 0 else None

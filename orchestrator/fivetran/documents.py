@@ -1,4 +1,4 @@
-"""Reading Fivetran's connection document, whatever of it is missing, null or new.
+"""Reads Fivetran's connection document, whatever of it is missing, null or new.
 
 Facts about the document: https://fivetran.com/docs/rest-api/api-reference/connections/connection-details
 """
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 MANUAL = "manual"
-DAYS = 7  # of a week: a schedule on all of them is one without days
+DAYS = 7  # of a week: a schedule on all of them is the same as one without days
 
 # As SetupTestResultResponse in the official definition of the API has them.
 SETUP_TEST_RESULTS = ("PASSED", "SKIPPED", "WARNING", "FAILED", "JOB_FAILED")
@@ -43,24 +43,24 @@ _KNOWN = {
     "sync_state": ("scheduled", "syncing", "paused", "rescheduled"),
 }
 
-# What of a document decides something, or is shown. The rest (`config`, `auth`, `connect_card` and what
-# Fivetran invents next) is how a source is reached: it has no business in a file that outlives the job.
+# Members that decide something or are shown. The rest (`config`, `auth`, `connect_card` and what Fivetran
+# adds next) is about reaching the source: it does not belong in a file that outlives the job.
 _LASTING = (
     *("id", "service", "service_version", "schema", "group_id", "connected_by", "created_at"),
     *("succeeded_at", "failed_at", "status", "paused", "pause_after_trial"),
     *("schedule_type", "schedule", "sync_frequency", "daily_sync_time"),
     *("networking_method", "data_delay_sensitivity", "data_delay_threshold"),
 )
-LONGEST_VALUE = 200  # characters of a value that nobody knows
+LONGEST_VALUE = 200  # characters of an unknown value
 
 Document = Mapping[str, Any]
 
 
 def parse_time(text: object) -> float | None:
-    """Seconds since the epoch of one of Fivetran's times, or None where it is none.
+    """Seconds since the epoch of one of Fivetran's times, or None where it is not a time.
 
     Seen: fractions of 6, 3, 1 or 0 digits, `Z` and `+00:00`, null and the text "null". A time before
-    1970 is none either: the year 1 is how some programs write that there is no date.
+    1970 does not count either: some programs write the year 1 where there is no date.
     """
     if not isinstance(text, str):
         return None
@@ -85,7 +85,7 @@ def status(document: Document) -> Mapping[str, Any]:
 
 
 def sync_state(document: Document) -> str:
-    """`scheduled`, `syncing`, `paused`, `rescheduled`, what Fivetran invents next, or ""."""
+    """`scheduled`, `syncing`, `paused`, `rescheduled`, what Fivetran adds next, or ""."""
     state = _text(status(document).get("sync_state"))
     return "paused" if document.get("paused") is True and state != "syncing" else state
 
@@ -99,7 +99,7 @@ def rescheduled_for(document: Document) -> str | None:
 
 
 def setup_state(document: Document) -> str:
-    """`incomplete`, `connected`, `broken`, what Fivetran invents next, or ""."""
+    """`incomplete`, `connected`, `broken`, what Fivetran adds next, or ""."""
     return _text(status(document).get("setup_state"))
 
 
@@ -118,7 +118,7 @@ def schedule_type(document: Document) -> str | None:
 
 
 def decisive(document: Document) -> dict[str, Any]:
-    """What the document says of what decides something, by name."""
+    """The members of the document that decide something, by name."""
     found = {
         "sync_state": sync_state(document),
         "setup_state": setup_state(document),
@@ -198,7 +198,7 @@ def _plain_schedule(value: object) -> object:
 
 
 def problems(document: Document) -> list[str]:
-    """`status.tasks` and `status.warnings` in one line each: what Fivetran says is wrong, as far as it is bearable."""
+    """`status.tasks` and `status.warnings`, a line each, cut to a readable length: what Fivetran says is wrong."""
     found: list[str] = []
     for kind in ("tasks", "warnings"):
         entries = status(document).get(kind)
@@ -213,18 +213,18 @@ def problems(document: Document) -> list[str]:
 
 
 def unknown_values(document: Document) -> list[str]:
-    """A warning for each value that decides something and that this version does not know."""
+    """A warning for each unknown value of a member that decides something."""
     found = status(document)
     return [
         f"Fivetran reports {name} {clipped(repr(found.get(name)), LONGEST_VALUE, whole_words=True)}, "
-        "which this version does not know: it decides nothing"
+        "which this version does not know and ignores"
         for name, known in _KNOWN.items()
         if found.get(name) not in known
     ]
 
 
 def trimmed(document: Document) -> Document:
-    """The document as far as it decides something or is shown."""
+    """The members of the document that decide something or are shown."""
     return {name: document[name] for name in _LASTING if name in document}
 
 

@@ -1,4 +1,4 @@
-"""Names at the source that are close to a table that Fivetran did not find."""
+"""Names at the source that are similar to a table that Fivetran did not find."""
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence

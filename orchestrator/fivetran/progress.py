@@ -1,21 +1,21 @@
-"""When is a sync over? What a polled document, or the sync history, says about the sync that we asked for.
+"""When is a sync over? What a polled document, or the sync history, says about this run's sync.
 
-Pure functions of facts and document. Fivetran's times are compared with Fivetran's times only: a date counts as
-ours from the time of the trigger's request on, and where Fivetran's answers have no time there is no such bound.
-The quiet is measured by the run's own clock. The rules, in the order in which they decide:
+Pure functions of facts and document. Fivetran's times are compared only with Fivetran's times: a date counts as
+this run's from the time of the trigger's request on, and where Fivetran's answers have no time there is no such
+bound. The quiet period is measured by the run's own clock. The rules, in the order in which they decide:
 
 1.  `succeeded_at` moved, and is not older than a moved `failed_at`: succeeded. Even while `syncing`, which is
     another sync then; but not for a re-sync, nor without a bound.
 2.  While `syncing`, nothing else is over, even if `failed_at` moved: Fivetran retries.
 3.  `rescheduled`, and not the reschedule that was known before: both dates belong to the attempt that ended so.
 4.  `failed_at` moved: failed, but in doubt. After a restart a date in the first minute may be the stopped sync's:
-    a success is in doubt then, too, and a failure tells nothing until a sync was seen.
-5.  Paused; broken or incomplete, unless it was before and the sync is still to come.
-6.  The sync was seen and is gone (`scheduled` again, and neither date moved): cancelled, but in doubt.
+    a success is in doubt then, too, and a failure means nothing until a sync has been seen.
+5.  Paused; broken or incomplete, unless it was so before and the sync has not started yet.
+6.  The sync was seen and has ended (`scheduled` again, and neither date moved): cancelled, but in doubt.
 7.  Otherwise it is running or has not started.
 
-What is in doubt is looked up in the history. Where that does not settle it, it is believed after some
-quiet seconds in which nothing syncs and no success shows.
+What is in doubt is looked up in the history. Where that does not settle it, it is accepted after a quiet
+period in which nothing syncs and no success appears.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,10 +32,10 @@ Recorded = Literal[
     Event.SUCCEEDED, Event.SYNC_FAILED, Event.CANCELLED, Event.RESCHEDULED, Event.RUNNING, Event.INCONCLUSIVE
 ]
 
-# A date may show later than the state. Measured over thousands of generated runs: with 10 s more verdicts are
+# A date may appear later than the state. Measured over thousands of generated runs: with 10 s more verdicts are
 # wrong, with 30 s no fewer.
 QUIET = 20.0
-# Stopping a sync takes a minute at most (Fivetran's "stop in progress" limit): until then its dates may show.
+# Stopping a sync takes a minute at most (Fivetran's "stop in progress" limit): until then its dates may appear.
 # https://fivetran.com/docs/rest-api/troubleshooting/stop-in-progress-sync-error
 STOPPING = 60.0
 BLINK = 0.001  # seconds; what sums and a journal's digits round away is not waited for
@@ -52,13 +52,13 @@ _RED: Mapping[object, Literal[Event.SYNC_FAILED, Event.CANCELLED]] = {
 
 
 def since(facts: Facts) -> float | None:
-    """Fivetran's time from which on what happens may be ours, in seconds since the epoch; None: not known."""
+    """Fivetran's time from which on a sync may be this run's, in seconds since the epoch; None: not known."""
     at_baseline = facts.baseline.get("date") if facts.baseline else None
     return max((at for at in (at_baseline, facts.triggered_at) if at is not None), default=None)
 
 
 def quiet_left(facts: Facts, now: float) -> float:
-    """Seconds of quiet that are still needed before what is in doubt is believed.
+    """Seconds that nothing must change before a doubtful ending is accepted.
 
     Args:
         facts: What the run knows.
@@ -71,24 +71,24 @@ def quiet_left(facts: Facts, now: float) -> float:
 
 
 def is_quiet(facts: Facts) -> bool:
-    """Whether there is a doubt, and it has lasted long enough to be believed."""
+    """Whether the ending is doubtful, and nothing has changed for long enough to accept it."""
     return facts.doubt is not None and bool(facts.doubt["over"])
 
 
 def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool = False) -> Outcome[Progress]:
-    """Say what became of our sync.
+    """Decide whether this run's sync is over, and how it ended.
 
     Args:
         facts: What the run knows, the baseline among it.
         document: The connection document just read.
         at: When it was read, in seconds since the run began.
-        resync: It is a re-sync: a success that shows while `syncing` is another sync's.
+        resync: It is a re-sync: a success that appears while `syncing` is another sync's.
     """
     state = documents.sync_state(document)
     succeeded = _ours(facts, document, "succeeded_at")
     failed = _ours(facts, document, "failed_at")
     if failed is not None and not facts.syncing_seen and _may_be_anothers(facts, failed):
-        failed = None  # ours was not seen yet
+        failed = None  # this run's sync has not been seen yet
     well = succeeded is not None and (failed is None or succeeded >= failed)
     seen = facts.but(not_started_for=None, doubt=None)
     if succeeded is not None and well and not _may_be_anothers(facts, succeeded):
@@ -96,15 +96,15 @@ def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool
             rule = "succeeded_at moved since the trigger, and is no older than a failed_at that moved"
             return Outcome(Event.SUCCEEDED, seen, rule)
         if not resync and since(facts) is not None:
-            rule = "succeeded_at moved since the trigger: our sync is over, and another one is running"
+            rule = "succeeded_at moved since the trigger: this run's sync is over, and another one is running"
             return Outcome(Event.SUCCEEDED, seen, rule)
     if state == "syncing":
-        rule = "sync_state is syncing: it is not over, even if failed_at moved"
+        rule = "sync_state is syncing, even if failed_at moved"
         return Outcome(Event.RUNNING, seen.but(syncing_seen=True), rule)
-    put_off = documents.rescheduled_for(document)
-    if put_off is not None and (facts.syncing_seen or _moment(put_off) not in _known_reschedules(facts)):
-        rule = "sync_state is rescheduled, and not by a reschedule that was known before"
-        return Outcome(Event.RESCHEDULED, rescheduled(seen, put_off), rule)
+    until = documents.rescheduled_for(document)
+    if until is not None and (facts.syncing_seen or _moment(until) not in _known_reschedules(facts)):
+        rule = "sync_state is rescheduled, and it is a new reschedule"
+        return Outcome(Event.RESCHEDULED, rescheduled(seen, until), rule)
     if well:
         rule = "succeeded_at moved, but it may be the date of an earlier sync"
         return _doubtful(facts, document, at, Event.SUCCEEDED, rule)
@@ -114,7 +114,7 @@ def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool
 
 
 def _without_dates(facts: Facts, document: Mapping[str, Any], at: float) -> Outcome[Progress]:
-    """What became of our sync where nothing is syncing and neither date moved."""
+    """How this run's sync stands where nothing is syncing and neither date moved."""
     state, seen = documents.sync_state(document), facts.but(not_started_for=None, doubt=None)
     if state == "paused":
         return Outcome(Event.PAUSED, seen, "neither date moved, and the connection is paused")
@@ -123,13 +123,13 @@ def _without_dates(facts: Facts, document: Mapping[str, Any], at: float) -> Outc
             rule = "neither date moved, and the connection's setup is incomplete or broken"
             return Outcome(Event.BROKEN, seen, rule)
         if facts.syncing_seen:
-            rule = "the sync is gone, and the connection is still broken"
+            rule = "the sync has ended, and the connection is still broken"
             return _doubtful(facts, document, at, Event.BROKEN, rule)
     if facts.syncing_seen:
         if state == "scheduled":
-            return _doubtful(facts, document, at, Event.CANCELLED, "the sync is gone, and neither date moved")
-        return Outcome(Event.RUNNING, seen, "this version does not know the sync_state: it decides nothing")
-    rule = "neither date moved, and no sync was seen yet: it is not started, or queued"
+            return _doubtful(facts, document, at, Event.CANCELLED, "the sync has ended, and neither date moved")
+        return Outcome(Event.RUNNING, seen, "this version does not know the sync_state and ignores it")
+    rule = "neither date moved, and no sync has been seen yet: it is queued or has not started"
     waited = None if facts.asked_at is None else max(0.0, at - facts.asked_at)
     return Outcome(Event.RUNNING, seen.but(not_started_for=waited), rule)
 
@@ -140,7 +140,7 @@ def rescheduled(facts: Facts, until: str) -> Facts:
 
 
 def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attached: bool) -> Outcome[Recorded]:
-    """What the sync history says of our sync, at a moment at which nothing is syncing.
+    """What the sync history says about this run's sync, at a moment at which nothing is syncing.
 
     Facts about the history: https://fivetran.com/docs/rest-api/api-reference/connections/retrieve-connection-sync-history
 
@@ -158,39 +158,40 @@ def decide_by_history(facts: Facts, items: Iterable[Mapping[str, Any]], *, attac
             return Outcome(Event.SUCCEEDED, facts.but(sync=item), _recorded(item))
     for item in ours:
         if documents.parse_time(item.get("end")) is None:
-            rule = f"{_recorded(item)} that has not ended; Fivetran may be retrying"
+            rule = f"{_recorded(item)}, without an end; Fivetran may be retrying"
             return Outcome(Event.RUNNING, facts.but(doubt=None), rule)
     for number, item in enumerate(ours):
         status = item.get("status")
         if status == "RESCHEDULED":
             continue
-        # What came after may have been a success in a word that this version does not know.
+        # A later one may have succeeded under a status that this version does not know.
         strange = next((one for one in ours[number:] if one.get("status") not in _STATUSES), None)
         if status not in _RED or strange is not None:
-            return Outcome(Event.INCONCLUSIVE, facts, f"{_recorded(strange or item)}, which decides nothing")
+            return Outcome(Event.INCONCLUSIVE, facts, f"{_recorded(strange or item)}, which does not settle it")
         return Outcome(_RED[status], facts.but(sync=item), _recorded(item))
     if ours:
         until = documents.rescheduled_for(facts.connection or {}) or ""
         return Outcome(Event.RESCHEDULED, rescheduled(facts, until), _recorded(ours[-1]))
-    timeless = "Fivetran's answers had no time: which sync in the history belongs to this run is not known"
-    rule = timeless if bound is None else "the history has no sync that may belong to this run"
+    undated = "Fivetran's answers had no Date header: any sync in the history could be an earlier one"
+    rule = undated if bound is None else "the sync history has no sync that could be this run's"
     return Outcome(Event.INCONCLUSIVE, facts, rule)
 
 
 def _recorded(item: Mapping[str, Any]) -> str:
     """An item of the history, as a rule names it."""
-    return f"the history has sync {item.get('sync_id')}, from {item.get('start')}, as {item.get('status') or 'one'}"
+    status = item.get("status") or "without a status"
+    return f"the sync history lists sync {item.get('sync_id')} (started {item.get('start')}) as {status}"
 
 
 def items_since(
     bound: float | None, items: Iterable[Mapping[str, Any]], *, attached: bool = False
 ) -> list[Mapping[str, Any]]:
-    """The history's syncs that may be ours, oldest first, each once.
+    """The history's syncs that may be this run's, oldest first, each once.
 
     Args:
-        bound: Fivetran's time from which on they are, in seconds since the epoch; None: none can be told.
+        bound: Fivetran's time from which on they may be, in seconds since the epoch; None: not known, so none is.
         items: The history's syncs.
-        attached: Ours is one that had started before then and had not ended.
+        attached: This run's sync had started before then and had not ended.
     """
     if bound is None:
         return []
@@ -207,7 +208,7 @@ def items_since(
 
 
 def _doubtful(facts: Facts, document: Mapping[str, Any], at: float, verdict: Event, rule: str) -> Outcome[Progress]:
-    """It seems to be over, and not well: ask, or wait for quiet, before that is believed."""
+    """The sync seems to have ended without success: ask the history, or wait, before accepting that."""
     now = document.get("succeeded_at")
     doubt = facts.doubt
     if doubt is None or doubt["succeeded_at"] != now:
@@ -215,13 +216,15 @@ def _doubtful(facts: Facts, document: Mapping[str, Any], at: float, verdict: Eve
     facts = facts.but(not_started_for=None, doubt={**doubt, "verdict": str(verdict), "over": False})
     left = quiet_left(facts, at)
     if left > 0:
-        return Outcome(Event.DOUBTFUL, facts, f"{rule}; a date may show late: {left:.0f} s of quiet are still needed")
+        return Outcome(
+            Event.DOUBTFUL, facts, f"{rule}; a date may appear late: waiting another {left:.0f} s for a change"
+        )
     facts = facts.but(doubt={**(facts.doubt or {}), "over": True})
-    return Outcome(Event.DOUBTFUL, facts, f"{rule}, and nothing has changed since for long enough")
+    return Outcome(Event.DOUBTFUL, facts, f"{rule}, and nothing has changed for long enough")
 
 
 def _ours(facts: Facts, document: Mapping[str, Any], name: str) -> float | None:
-    """The date, if it moved since the baseline and is not from before our trigger."""
+    """The date, if it moved since the baseline and is not from before this run's trigger."""
     now = documents.parse_time(document.get(name))
     if now is None or facts.baseline is None or now == documents.parse_time(facts.baseline.get(name)):
         return None
@@ -230,7 +233,7 @@ def _ours(facts: Facts, document: Mapping[str, Any], name: str) -> float | None:
 
 
 def _may_be_anothers(facts: Facts, date: float) -> bool:
-    """Whether a date may belong to the sync that our restart stopped, or to one that ended before ours began."""
+    """Whether a date may belong to the sync that a restart stopped, or to one that ended before this run's began."""
     if facts.restarted:
         return facts.triggered_at is None or date < facts.triggered_at + STOPPING
     return since(facts) is None and facts.ever_syncing and not facts.syncing_seen
@@ -242,6 +245,6 @@ def _known_reschedules(facts: Facts) -> set[float | str | None]:
 
 
 def _moment(text: str | None) -> float | str | None:
-    """A time to compare: Fivetran does not always write the same one in the same way."""
+    """A time to compare: Fivetran does not always write the same time in the same form."""
     moment = documents.parse_time(text)
     return text if moment is None else moment

@@ -1,8 +1,8 @@
-"""What comes from outside, before anything of ours sees it: read, bounded, and without what is secret in it.
+"""Answers from outside, before any other code sees them: parsed, bounded, and without secrets.
 
 A document goes into log, journal, state file and report, several times each: what is too long
-is cut here, where it enters. Whatever is cut has been masked before, so that no half of a
-secret is left that no mask would know.
+is cut here, where it enters. It is masked before it is cut: the mask would not recognize half
+a secret.
 """
 
 import json
@@ -29,7 +29,7 @@ Mask = Callable[[str], str]
 
 _CARD = "connect_card"
 _TOKENS = ("token", "uri")  # of the Connect Card: their holder can set the connection up
-# What is not shown of an answer that is not the documented one: nobody knows what it holds there.
+# What is not shown of an answer in an unknown form: it may hold secrets under these names.
 _SECRET = re.compile(
     r"connect_card.*|config|auth.*|.*tokens?|uri|.*password|passwd|.*secret.*|.*credentials?|.*private_key|.*api_?key.*",
     re.IGNORECASE,
@@ -42,7 +42,7 @@ _SECRET_MEMBER = re.compile(
 
 
 def parse(content: bytes) -> Any:  # noqa: ANN401  # any JSON
-    """The JSON that a body holds; None where it holds none."""
+    """The JSON in a body; None where it is not JSON."""
     try:
         value = json.loads(content, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
@@ -53,13 +53,13 @@ def parse(content: bytes) -> Any:  # noqa: ANN401  # any JSON
 
 
 def _finite(text: str) -> float | None:
-    """A number; None for one that JSON cannot say again."""
+    """A number; None for one that JSON cannot represent."""
     number = float(text)
     return number if math.isfinite(number) else None
 
 
 def _cut(value: Any, depth: int) -> Any:  # noqa: ANN401  # any JSON
-    """The value without what is nested deeper than that: what reads and writes it later need not cope."""
+    """The value without what is nested deeper than that, so that later code need not check."""
     if not isinstance(value, dict | list):
         return value
     if depth == 0:
@@ -74,7 +74,7 @@ def scrubbed(value: Any, hide: Callable[[str], None]) -> Any:  # noqa: ANN401  #
 
     Args:
         value: Any JSON.
-        hide: Told each of them.
+        hide: Called with each of them.
     """
     if isinstance(value, list):
         return [scrubbed(content, hide) for content in value]
@@ -95,11 +95,11 @@ def _card(card: Any, hide: Callable[[str], None]) -> Any:  # noqa: ANN401  # any
 
 
 def bounded(value: Any, mask: Mask) -> tuple[Any, bool]:  # noqa: ANN401  # any JSON
-    """The value with what is too long of it cut, and whether anything was.
+    """The value with overlong texts and lists cut, and whether anything was cut.
 
     Args:
         value: Any JSON.
-        mask: Takes the secrets out of a text before it is cut.
+        mask: Removes secrets from a text before it is cut.
     """
     was_cut = False
 
@@ -128,11 +128,11 @@ def bounded(value: Any, mask: Mask) -> tuple[Any, bool]:  # noqa: ANN401  # any 
 
 
 def words(value: Any, mask: Mask, most: int = LONGEST_WORDS) -> str:  # noqa: ANN401  # any JSON
-    """Words from outside, masked and of bearable length; "" for none.
+    """Words from outside, masked and cut to a readable length; "" for none.
 
     Args:
-        value: A text as a rule. Of anything else, what is secret by its name is left out.
-        mask: Takes the secrets out.
+        value: Usually a string. Of anything else, members whose names suggest secrets are left out.
+        mask: Removes secrets.
         most: How many characters.
     """
     if value is None or value == "":
@@ -142,13 +142,13 @@ def words(value: Any, mask: Mask, most: int = LONGEST_WORDS) -> str:  # noqa: AN
 
 
 def excerpt(content: bytes, value: Any, kind: str, mask: Mask) -> str:  # noqa: ANN401  # any JSON
-    """The beginning of a body that is not Fivetran's, in a line, without what is secret in it as far as its names say.
+    """The beginning of a body that is not Fivetran's, on one line, without members whose names suggest secrets.
 
     Args:
         content: The body.
         value: The JSON that it holds, scrubbed; None where it holds none.
         kind: Its content type, or "".
-        mask: Takes the secrets out.
+        mask: Removes secrets.
     """
     text = content[: 4 * LOOKED_AT].decode("utf-8", "replace") if value is None else _shown(value)
     line = " ".join(mask(clipped(text, LOOKED_AT, whole_words=True)).split())
@@ -157,7 +157,7 @@ def excerpt(content: bytes, value: Any, kind: str, mask: Mask) -> str:  # noqa: 
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401  # any JSON
-    """JSON as text, with stars for what is secret by its name."""
+    """JSON as text, with stars for members whose names suggest secrets."""
     return json.dumps(_veiled(value), ensure_ascii=False)
 
 

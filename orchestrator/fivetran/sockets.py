@@ -11,14 +11,16 @@ import socket
 import struct
 import threading
 from contextlib import suppress
-from http.client import HTTPResponse, parse_headers
+from http.client import BadStatusLine, HTTPResponse, IncompleteRead, parse_headers
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import LocationParseError, NewConnectionError
 
-__all__ = ["POOLS", "Sending", "Unconnected", "reason"]
+__all__ = ["CONNECT", "LOOK_UP", "POOLS", "Sending", "Unconnected", "reason"]
+
+LOOK_UP, CONNECT = "name look-up", "connect"  # the steps that `Unconnected` names
 
 CONNECT_LIMIT = 10.0  # seconds for one address
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER
@@ -48,7 +50,7 @@ class Sending:
             raise ConnectionAbortedError("cut off")
 
     def cut(self) -> None:
-        """Have it end soon; nothing of it is sent from now on."""
+        """Make it end soon; nothing more of it is sent."""
         self._is_cut = True
         if self._socket is not None:
             with suppress(OSError):  # it is closed, or TLS has just taken it over
@@ -58,27 +60,33 @@ class Sending:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-class Unconnected(NewConnectionError):  # noqa: N818  # what became of it
+class Unconnected(NewConnectionError):  # noqa: N818  # an outcome of connecting, like `Failure`
     """A host's name could not be looked up, or none of its addresses could be connected to.
 
     Attributes:
-        why: In words.
+        step: `LOOK_UP` or `CONNECT`, whichever failed.
+        why: Why, in words.
     """
 
-    def __init__(self, connection: HTTPConnection, why: str) -> None:
-        super().__init__(connection, why)
+    def __init__(self, connection: HTTPConnection, step: str, why: str) -> None:
+        super().__init__(connection, f"{step} failed: {why}")
+        self.step = step
         self.why = why
 
 
 def reason(error: BaseException) -> str:
-    """What an error says, for people: without its number and without Python's names where there are words."""
+    """An error's message for people: without its number, and without Python's names where there are words."""
     words = error.strerror if isinstance(error, OSError) and isinstance(error.strerror, str) else str(error)
+    if isinstance(error, IncompleteRead):
+        words = words[words.find("(") + 1 : -1]  # `331 bytes read, 331 more expected`
+    elif type(error) is BadStatusLine:
+        words = f"not an HTTP answer: {words}"
     words = words or type(error).__name__
     return words[0].lower() + words[1:] if words[1:2].islower() else words
 
 
 class _Response(HTTPResponse):
-    """An answer; what was said before it (102, 103, several of them) is read and forgotten."""
+    """An answer; interim answers before it (102, 103) are read and dropped."""
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
@@ -126,13 +134,13 @@ def _connected(connection: HTTPConnection) -> socket.socket:
 
     Raises:
         Unconnected: The host's name could not be looked up, or none of its addresses took the connection.
-        LocationParseError: It is no name.
+        LocationParseError: It is not a valid name.
     """
     host, port = connection._dns_host.strip("[]"), connection.port  # noqa: SLF001  # as urllib3 has it looked up
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise Unconnected(connection, f"the name {host} cannot be looked up: {reason(error)}") from error
+        raise Unconnected(connection, LOOK_UP, reason(error)) from error
     except UnicodeError as error:
         raise LocationParseError(host) from error
     addresses = list(dict.fromkeys(found))  # a resolver may name one several times, and each takes a share
@@ -156,4 +164,4 @@ def _connected(connection: HTTPConnection) -> socket.socket:
         else:
             made.settimeout(seconds)
             return made
-    raise Unconnected(connection, ", ".join(failed) or "it has no address")
+    raise Unconnected(connection, CONNECT, ", ".join(failed) or "the host has no address")

@@ -1,6 +1,6 @@
-"""The words that charts are made of: what each event, pause, effect and choice means.
+"""The vocabulary of charts: what each event, pause, effect and choice means.
 
-Documentation, the debugger and the reports say it in these words.
+Documentation, the debugger and the reports use these words.
 """
 
 from inspect import getdoc

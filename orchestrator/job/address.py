@@ -1,4 +1,4 @@
-"""FIVETRAN_API_URL: an address that has one reading, and to which key and secret may be sent."""
+"""FIVETRAN_API_URL: an unambiguous address to which key and secret may be sent."""
 
 import re
 
@@ -10,7 +10,7 @@ from orchestrator.values.settings import LOOPBACK
 __all__ = ["api_url", "parsed"]
 
 LAST_PORT = 65_535
-# One grammar, and a strict one: what the client reads the host from must not see another in it.
+# A strict grammar: the client must not read another host from it.
 _ADDRESS = re.compile(
     rf"(?P<scheme>(?i:https?))://(?P<host>{HOST}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{{0,4}}))?"
     r"(?P<path>(?:/[A-Za-z0-9._~!$&'()*+,;=:-]+)*)/*"
@@ -23,12 +23,14 @@ def api_url(inputs: Inputs) -> str:
     name = "FIVETRAN_API_URL"
     text = inputs.value(name)
     if "@" in text:  # looked for first: no message may show them
-        inputs.error(name, "holds credentials", "give the address alone; the key goes into FIVETRAN_API_KEY")
+        inputs.error(name, "contains credentials", "set it to the address alone; the key goes into FIVETRAN_API_KEY")
         return text
     shown = inputs.quoted(name, text)
     address = parsed(text)
     if address is None:
-        inputs.error(name, f"{shown} is not an address", f"leave it out, or give one such as {VARIABLES[name].default}")
+        inputs.error(
+            name, f"{shown} is not a valid address", f"leave it out, or set it to one such as {VARIABLES[name].default}"
+        )
         return text
     host = address["host"].lower().strip("[]")
     loopback = host in LOOPBACK
@@ -37,15 +39,15 @@ def api_url(inputs: Inputs) -> str:
     if address["scheme"].lower() == "https":
         inputs.errors.extend(faults(text, proxied=not loopback))
     elif not loopback:
-        fix = "use https; plain http goes to localhost, 127.0.0.1 and [::1] alone"
-        inputs.error(name, f"{shown} would send the key in the clear", fix)
+        fix = "use https; plain http is allowed only to localhost, 127.0.0.1 and [::1]"
+        inputs.error(name, f"{shown} would send the key unencrypted", fix)
     if address["scheme"].lower() == "https" and not loopback and not host.endswith(".fivetran.com"):
         inputs.warnings.append(f"{name}: key and secret are sent to {shown}, which is not a Fivetran host")
     return text.rstrip("/")
 
 
 def parsed(text: str) -> re.Match[str] | None:
-    """The parts of an address of http or https, or None where it is none."""
+    """The parts of an http or https address; None where it is not valid."""
     import socket  # noqa: PLC0415  # the client has it anyway
 
     match = _ADDRESS.fullmatch(text)

@@ -1,4 +1,4 @@
-"""Variables -> Settings. Everything wrong is reported at once, before any request."""
+"""Variables -> Settings. All problems are reported at once, before any request."""
 
 import re
 import time
@@ -38,8 +38,8 @@ class ConfigurationError(ValueError):
     """What is wrong with the variables.
 
     Attributes:
-        errors: A line each: the variable, what is wrong with it, the fix.
-        warnings: What was noticed besides.
+        errors: One line each: the variable, what is wrong with it, the fix.
+        warnings: Warnings found meanwhile.
     """
 
     def __init__(self, errors: list[str], warnings: list[str]) -> None:
@@ -49,14 +49,14 @@ class ConfigurationError(ValueError):
 
 
 class Configured(NamedTuple):
-    """What the variables came to.
+    """The result of reading the variables.
 
     Attributes:
         settings: The settings.
         chart: The action's chart.
         inputs: Effective value of each variable, secrets as stars.
-        warnings: What the user should know.
-        secrets: What has to be masked beside key and secret.
+        warnings: Warnings for the user.
+        secrets: What has to be masked besides key and secret.
     """
 
     settings: Settings
@@ -74,7 +74,7 @@ def report_dir(environ: Mapping[str, str]) -> str:
 
 
 def subject_of(environ: Mapping[str, str]) -> dict[str, Any]:
-    """What a job is about as its variables have it, right or wrong: action, connector_id, schema, table, tables."""
+    """A job's action, connector_id, schema, table and tables as given in its variables, valid or not."""
 
     def given(name: str) -> str:
         names = (name, VARIABLES[name].alias)
@@ -105,7 +105,7 @@ def configure(environ: Mapping[str, str], now: Callable[[], float] = time.time) 
     inputs = Inputs(environ)
     chart = _chart(inputs)
     key, secret = key_pair(inputs)
-    # Actions that need no tables have no use for these variables, and their names are everybody's.
+    # Actions that need no tables ignore these variables, whose names other tools use, too.
     scope = read_tables(inputs, chart.action) if chart and "TABLES" in chart.needs else {}
     schema, table = single(scope) or ("", "")
     settings = Settings(
@@ -223,7 +223,7 @@ def _timeout(inputs: Inputs, now: Callable[[], float]) -> float:
     if left >= asked:
         return asked
     inputs.warnings.append(
-        f"FIVETRAN_TIMEOUT is {asked:g} s, but the job itself may last {int(limit)} s (CI_JOB_TIMEOUT): "
+        f"FIVETRAN_TIMEOUT is {asked:g} s, but the job's own timeout is {int(limit)} s (CI_JOB_TIMEOUT): "
         f"the run gets {left:.0f} s; raise the job's `timeout`"
     )
     inputs.shown["FIVETRAN_TIMEOUT"] = f"{left:.0f}"

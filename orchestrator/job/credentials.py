@@ -1,4 +1,4 @@
-"""Key and secret of Fivetran's API, from their variables or the DataOps vault."""
+"""API key and secret, from their variables or the DataOps vault."""
 
 import base64
 import binascii
@@ -29,10 +29,10 @@ def key_pair(inputs: Inputs) -> tuple[str, str]:
         inputs.secrets.append(key)
         key, secret = pair
         inputs.shown[names[1]] = f"{STARS} (from {names[0]})"
-        inputs.warnings.append(f"{names[0]} is Base64 of a key and its secret: both are taken from it")
+        inputs.warnings.append(f"{names[0]} is Base64 of key:secret: both are taken from it")
     for name, text, other in ((names[0], key, names[1]), (names[1], secret, names[0])):
         if not text:
-            fix = "set both, or set neither and SET_FIVETRAN_KEYS_TO_ENV to take them from the DataOps vault"
+            fix = "set both, or leave both out and set SET_FIVETRAN_KEYS_TO_ENV to take them from the DataOps vault"
             inputs.error(name, "is not set" if not (key or secret) else f"is not set, but {other} is", fix)
     _check(inputs, key, secret)
     return key, secret
@@ -41,16 +41,20 @@ def key_pair(inputs: Inputs) -> tuple[str, str]:
 def _check(inputs: Inputs, key: str, secret: str) -> None:
     for name, text in (("FIVETRAN_API_KEY", key), ("FIVETRAN_API_SECRET", secret)):
         if text and not re.fullmatch(r"[!-~]+", text):
-            inputs.error(name, "has a blank, a line end or a character outside ASCII in it", "copy it again, it alone")
+            inputs.error(
+                name,
+                "contains a space, a line break or a non-ASCII character",
+                "copy the value again, and nothing else",
+            )
         elif len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-            inputs.error(name, "stands in quotes", "take the quotes away")
+            inputs.error(name, "is in quotes", "remove the quotes")
         elif text and len(text) < LEAST:
-            inputs.error(name, f"is shorter than {LEAST} characters", "copy it again, all of it")
+            inputs.error(name, f"is shorter than {LEAST} characters", "copy the whole value again")
     if key and key == secret:
         inputs.error("FIVETRAN_API_SECRET", "is the same as FIVETRAN_API_KEY", "set it to the key's secret")
     if _decoded(key):
-        fix = "give the key alone, and its secret in FIVETRAN_API_SECRET"
-        inputs.error("FIVETRAN_API_KEY", "is Base64 of a key and its secret", fix)
+        fix = "set it to the key alone, and FIVETRAN_API_SECRET to the secret"
+        inputs.error("FIVETRAN_API_KEY", "is Base64 of key:secret", fix)
 
 
 def _decoded(text: str) -> tuple[str, str] | None:

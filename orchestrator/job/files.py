@@ -1,8 +1,8 @@
 """Files: read within bounds, and written whole or not at all.
 
-What stands in place of a file may hang a job (a FIFO), never end (a device) or lead elsewhere (a
-link that somebody planted). So only regular files are read and replaced, and a link is followed
-only where the user named it and it is this user's or root's.
+A path may be something other than a file: it may hang the job (a FIFO), never end (a device) or lead
+elsewhere (a planted link). So only regular files are read and replaced, and a link is followed only
+where the user named it and it is this user's or root's.
 """
 
 import fcntl
@@ -57,7 +57,7 @@ def open_for_reading(path: str | Path) -> BinaryIO:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except ValueError:  # a NUL, or half a character
-        raise OSError(EINVAL, "no file can have that name", str(path)) from None
+        raise OSError(EINVAL, "not a valid file name", str(path)) from None
     except OSError:
         _refuse_other(path, Path(path).stat().st_mode)  # a socket cannot even be opened
         raise
@@ -87,7 +87,7 @@ def read_bytes(path: str | Path, most: int = MOST) -> bytes:
         while part := stream.read(PART):
             content += part
             if len(content) > most:
-                raise OSError(EFBIG, f"it is larger than {most:,} bytes", str(path))
+                raise OSError(EFBIG, f"larger than {most:,} bytes", str(path))
     return bytes(content)
 
 
@@ -103,9 +103,9 @@ def read_text(path: str | Path, most: int = MOST, *, exact: bool = False) -> str
         OSError: It cannot be read, or is not text; its `strerror` says why in words.
     """
     content = read_bytes(path, most)
-    problem = "it is not text in UTF-8"
+    problem = "not UTF-8 text"
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        problem = "it is text in UTF-16: save it as UTF-8"
+        problem = "UTF-16 text: save it as UTF-8"
     elif b"\0" not in content:
         with suppress(UnicodeDecodeError):
             if exact:
@@ -118,7 +118,7 @@ def _refuse_other(path: str | Path, mode: int) -> None:
     """Refuse what is not a regular file."""
     kind = _KINDS.get(stat.S_IFMT(mode))
     if kind is not None:
-        raise OSError(EISDIR if stat.S_ISDIR(mode) else EINVAL, f"it is {kind}, not a file", str(path))
+        raise OSError(EISDIR if stat.S_ISDIR(mode) else EINVAL, f"it is {kind}, not a regular file", str(path))
 
 
 # --- Writing --------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def open_for_appending(path: Path, *, new: bool) -> int:
 
 
 def remove_leftovers(path: Path, *, named: bool = False) -> None:
-    """Remove what a run that was killed left of this file: temporary names of ours that nobody writes to.
+    """Remove temporary files that a killed run left for this file, and that no process is writing.
 
     Args:
         path: The file, as for `write_atomically`.
@@ -198,9 +198,9 @@ def remove_leftovers(path: Path, *, named: bool = False) -> None:
     """
     with suppress(OSError):
         path = _target(path) if named else path
-        ours = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]+\.tmp")
+        temporary = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]+\.tmp")
         for entry in os.scandir(path.parent):
-            if ours.fullmatch(entry.name):
+            if temporary.fullmatch(entry.name):
                 with suppress(OSError):
                     _remove_dead(entry.path)
 
@@ -237,9 +237,9 @@ def _target(path: Path) -> Path:
         if not stat.S_ISLNK(here.st_mode):
             return path
         if here.st_uid not in {0, os.geteuid()}:
-            raise OSError(ELOOP, "it is a link that belongs to another user, and is not followed", str(path))
+            raise OSError(ELOOP, "links that belong to another user are not followed", str(path))
         path = path.parent / path.readlink()
-    raise OSError(ELOOP, "it is a link that leads to itself", str(path))
+    raise OSError(ELOOP, "it is a link to itself", str(path))
 
 
 def _keep(descriptor: int, before: os.stat_result) -> None:

@@ -1,4 +1,4 @@
-"""Variables read one at a time: their second names, vault references and defaults, and what is wrong with them."""
+"""Reads variables one at a time: second names, vault references, defaults, and what is wrong with them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,11 +26,11 @@ class Inputs:
 
     Attributes:
         environ: Variables by name.
-        errors: What is wrong, a line each: the variable, what is wrong with it, the fix.
-        warnings: What was noticed besides.
+        errors: One line each: the variable, what is wrong with it, the fix.
+        warnings: Warnings found meanwhile.
         shown: Effective value of each variable that was read, secrets as stars.
-        secrets: What has to be masked beside key and secret.
-        unknown: Variables whose value could not be told, which is said once.
+        secrets: What has to be masked besides key and secret.
+        unknown: Variables whose value could not be determined, which is reported once.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -56,14 +56,16 @@ class Inputs:
             self.shown[name] = text
             text = self.looked_up(name, match[1])
             if variable.secret or variable.any_value or name == "FIVETRAN_API_URL":
-                self.secrets.append(text)  # nobody needs to read it; of the others the job says what it does with them
+                self.secrets.append(text)  # not shown anywhere; other values may appear in the log
         elif "DATAOPS_VAULT(" in text:
-            problem = "holds a DATAOPS_VAULT(...) that is not its whole value or names nothing"
-            self.error(name, problem, "set it to one reference alone, such as DATAOPS_VAULT(A.B.C)")
+            problem = "has a malformed DATAOPS_VAULT(...) reference, or text around one"
+            self.error(name, problem, "set it to a single reference, such as DATAOPS_VAULT(A.B.C)")
             text = ""
         elif is_unresolved(text):
-            what = "a variable that was not resolved" if variable.secret else f"{text!r}, which was not resolved"
-            fix = "define that variable; in GitLab a protected one is missing on unprotected branches"
+            what = (
+                "an unresolved variable reference" if variable.secret else f"{text!r}, an unresolved variable reference"
+            )
+            fix = "define that variable; in GitLab, protected variables are not set on unprotected branches"
             self.error(name, f"is {what}", fix)
             text = ""
         else:
@@ -73,20 +75,20 @@ class Inputs:
         return text
 
     def error(self, name: str, problem: str, fix: str) -> None:
-        """Note what is wrong with a variable, unless its value could not be told."""
+        """Note what is wrong with a variable, unless its value could not be determined."""
         if name not in self.unknown:
             self.errors.append(f"{name}: {problem}: {fix}")
 
     def quoted(self, name: str, text: str) -> str:
         """A value as a message shows it: the reference, where it came from the vault."""
         given = self.shown[name]
-        return f"what {given} holds" if _VAULT_REFERENCE.fullmatch(given) else repr(text)
+        return f"the value of {given}" if _VAULT_REFERENCE.fullmatch(given) else repr(text)
 
     def flag(self, name: str) -> bool:
-        """Whether it is set, whatever to."""
+        """Whether it is set, to any value."""
         text = self.value(name)
         if text.lower() in {"false", "0", "no", "off", "none"}:
-            self.warnings.append(f"{name} is {text!r}: any value counts as set; to turn it off, leave it empty")
+            self.warnings.append(f"{name} is {text!r}, but any value turns it on; to turn it off, leave it empty")
         return bool(text)
 
     def seconds(self, name: str, least: float = LEAST_SECONDS) -> float:
@@ -109,8 +111,8 @@ class Inputs:
         text = self.value(name)
         if re.fullmatch(r"[0-9]{1,9}", text) and int(text) >= 1:
             return int(text)
-        fix = f"give a whole number from 1, such as {VARIABLES[name].default}"
-        self.error(name, f"{self.quoted(name, text)} is not a count", fix)
+        fix = f"set it to 1 or more, such as {VARIABLES[name].default}"
+        self.error(name, f"{self.quoted(name, text)} is not a whole number from 1", fix)
         return 1
 
     def one_of(self, name: str, values: Sequence[str] = (), what: str = "one of its values") -> str:
@@ -143,18 +145,18 @@ class Inputs:
                 self._vault = read_vault(file)
         except VaultError as error:
             self._vault_failed = True
-            self.error(name, f"needs the vault {file}, which {error}", error.fix)
+            self.error(name, f"requires the vault {file}, which {error}", error.fix)
             return ""
         for path in paths:
             found = look_up(self._vault, path)
             if found is not None:
                 return found
-        self.error(name, f"the vault {file} has no text at {' or '.join(paths)}", "add it there, or correct the name")
+        self.error(name, f"the vault {file} has no value at {' or '.join(paths)}", "add it, or correct the name")
         return ""
 
 
 def is_unresolved(text: str) -> bool:
-    """Whether it refers to a variable that nobody has filled in."""
+    """Whether it is a reference to a variable that was not resolved."""
     # A name at the source may have a dollar in it, but none has `${...}`.
     start = text.find("${")
     return (start >= 0 and text.find("}", start) >= 0) or bool(_REFERENCE.fullmatch(text))

@@ -1,7 +1,7 @@
 """The journal of a run: JSON Lines, a header and then a line a step; `docs/journal.md` describes it.
 
-A journal holds all that the world did to a run, so that it can be done again. The job imports this with
-its first step; what reads journals is the debugger's.
+A journal holds everything from outside that affected a run, so that the run can be replayed. The job imports
+this with its first step; the code that reads journals is the debugger's.
 """
 
 import json
@@ -42,7 +42,7 @@ class JournalLines:
     """The lines of one journal.
 
     Args:
-        mask: Takes the secrets out.
+        mask: Removes secrets.
     """
 
     def __init__(self, mask: Mask) -> None:
@@ -56,7 +56,7 @@ class JournalLines:
             chart: The run's chart.
             settings: The run's settings.
             standing: Where the run stood at first.
-            snapshot: What it was taken up from, or None.
+            snapshot: What it was resumed from, or None.
         """
         decisive: dict[str, Any] = {name: getattr(settings, name) for name in _SETTINGS}
         header = {
@@ -79,7 +79,7 @@ class JournalLines:
         return _line(clean)
 
     def resumption(self, standing: Standing, snapshot: Mapping[str, Any]) -> str:
-        """The line that says when and from what the run was taken up."""
+        """The line that says when and from what the run was resumed."""
         return _line(self._mask.value(_resumption(standing, snapshot)))
 
     def step(self, step: Step, by_hand: str = "") -> str:
@@ -113,8 +113,8 @@ class JournalWriter:
         file: Where to.
         chart: The run's chart.
         settings: The run's settings.
-        mask: Takes the secrets out.
-        snapshot: What the run was taken up from, or None.
+        mask: Removes secrets.
+        snapshot: What the run was resumed from, or None.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class JournalWriter:
         self._lines = JournalLines(mask)
 
     def add(self, step: Step) -> None:
-        """Write a step down.
+        """Write a step.
 
         Raises:
             OSError: It cannot be written.
@@ -184,7 +184,7 @@ def compose_record(step: Step) -> dict[str, Any]:
     # What is decided by comparing times is decided by the last digit, which is written where there is one.
     times = [step.began, step.at, *([] if signal is None else [signal.at])]
     began, ended, *signalled = rounded = [_seconds(time) for time in times]
-    told = {
+    record = {
         "step": step.number,
         "at": iso(step.before.started_at + step.at),
         "began": began,
@@ -195,8 +195,8 @@ def compose_record(step: Step) -> dict[str, Any]:
         "request": None if step.request is None else compose_request(step.request),
         "limit": None if step.limit is None else _seconds(step.limit),
         "took": None if step.limit is None else _seconds(step.took),
-        "answer": None if step.answer is None else _told_answer(step.answer),
-        "failure": None if step.failure is None else _told_failure(step.failure),
+        "answer": None if step.answer is None else _answer_record(step.answer),
+        "failure": None if step.failure is None else _failure_record(step.failure),
         "cut_off": step.cut_off and str(step.cut_off),
         "unwritable": step.unwritable,
         "event": str(step.event),
@@ -211,16 +211,16 @@ def compose_record(step: Step) -> dict[str, Any]:
         "facts": changed,
         "why": step.why,
     }
-    return _known(told)
+    return _known(record)
 
 
 def _line(record: Mapping[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def _known(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What is there to tell: a name that is not in a line stands for nothing, or for the usual."""
-    return {name: value for name, value in told.items() if value is not None}
+def _known(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the members that are None: a member that is missing has no value, or its usual one."""
+    return {name: value for name, value in record.items() if value is not None}
 
 
 def _seconds(seconds: float) -> float:
@@ -228,11 +228,11 @@ def _seconds(seconds: float) -> float:
 
 
 def compose_request(request: Request) -> dict[str, Any]:
-    """What was asked."""
+    """A request as JSON."""
     return _known({"method": request.method, "path": request.path, "purpose": request.purpose, "body": request.body})
 
 
-def _told_answer(answer: Answer) -> dict[str, Any]:
+def _answer_record(answer: Answer) -> dict[str, Any]:
     return _known(
         {
             "status": answer.status,
@@ -246,7 +246,7 @@ def _told_answer(answer: Answer) -> dict[str, Any]:
     )
 
 
-def _told_failure(failure: Failure) -> dict[str, Any]:
+def _failure_record(failure: Failure) -> dict[str, Any]:
     return _known(
         {
             "event": str(failure.event),
@@ -260,7 +260,7 @@ def _told_failure(failure: Failure) -> dict[str, Any]:
 
 
 def _stripped(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """A document without what nobody's journal should hold."""
+    """A document without what no journal should hold."""
     if document is None:
         return None
     kept = {name: value for name, value in document.items() if name not in _LEFT_OUT}

@@ -1,13 +1,13 @@
-"""Time limits and signals: what takes time runs where it can be left, and the main thread watches.
+"""Time limits and signals: what takes time runs on a helper thread, and the main thread watches.
 
 A call runs on a helper thread, while the main thread waits for its end, its limit or a signal. A signal's
 handler takes a note and wakes whoever waits, and nothing else: it may come at any instruction, and the lock
 of an Event, a Condition or a Queue may be held just then. What heeds the note is the waiter, or the run at
 its next step.
 
-What the parent process left behind: signals that it had blocked are unblocked, or the end of the job would
-never be noticed. SIGINT that is ignored stays ignored: that is how a shell keeps Ctrl-C from what it runs in
-the background. SIGTERM is heeded in any case: it is how a runner ends a job.
+Inherited from the parent process: signals that it had blocked are unblocked, or the end of the job would
+never be noticed. An ignored SIGINT stays ignored: that is how a shell keeps Ctrl-C from background jobs.
+SIGTERM is handled in any case: it is how a runner ends a job.
 """
 
 import os
@@ -42,7 +42,7 @@ class Limits:
     Args:
         clock: The clock of the limits.
         tick: Called ten times a second while one of them is under way.
-        warn: Told, once, that no thread can be started.
+        warn: Called once if no thread can be started.
 
     Attributes:
         noted: The signal that has arrived, as its event, or None.
@@ -94,7 +94,7 @@ class Limits:
             try:
                 Thread(target=lambda: ended.put((function(),)), daemon=True).start()
             except RuntimeError as error:
-                self._warn(f"{error}: a request ends at its own time-outs alone, and a signal waits for them")
+                self._warn(f"{error}: requests end only at their own timeouts, and signals wait for them")
                 self._warn = lambda _: None
                 return function()
         while (cut := self.cut) is None:
@@ -133,7 +133,7 @@ class Limits:
 
     def insist(self, number: int) -> None:
         """A second signal: end at once."""
-        say_at_once("\nsecond signal: ended at once; what was under way at Fivetran goes on\n")
+        say_at_once("\nsecond signal: exiting now; what is running at Fivetran goes on\n")
         os._exit(128 + number)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Nothing secret and nothing that steers a terminal gets out: logs, reports, tracebacks."""
+"""Keeps secrets and terminal control characters out of logs, reports and tracebacks."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")  # and in lower case
 
 # Words that a document may hold for a token, and that no result can do without.
 _OURS = frozenset({*map(str, Event), "scheduled", "connected"})
-# Names of our own members and variables have this form, and nobody's secret is one of them.
+# Names of the program's members and variables have this form; no secret is one of them.
 _NAME = re.compile("[a-z_]+|[A-Z_]+")
 
 # C0 and C1 controls but for the line end and the tab, the two Unicode line ends, and the marks
@@ -87,14 +87,14 @@ class Mask:
             return clean(value)
         if value is None or isinstance(value, int | float):
             return value
-        if isinstance(value, dict | Mapping):  # whether it is a dict is told faster
+        if isinstance(value, dict | Mapping):  # checking for a dict is faster
             return {self._name(str(name)): self._value(content, clean) for name, content in value.items()}
         if isinstance(value, list | tuple):
             return [self._value(content, clean) for content in value]
         return clean(str(value))  # no JSON, and what it says of itself may hold anything
 
     def _name(self, name: str) -> str:
-        """A member's name: one from outside may hold anything, one of ours has to stay."""
+        """A member's name: one from outside may hold anything, the program's own have to stay."""
         return name if _NAME.fullmatch(name) else self.line(name)
 
 

@@ -1,7 +1,7 @@
-"""The variables of the network that requests obeys: proxies and the CA bundle.
+"""The network variables that requests reads: proxies and the CA bundle.
 
-Waiting does not fix what is wrong with them, so it is found before the first request. They are those
-of the process, since requests reads nothing else.
+Retrying does not fix a mistake in them, so they are checked before the first request. They are those
+of the process, since requests reads no others.
 """
 
 import os
@@ -18,10 +18,10 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")  # what `openssl rehash` calls a 
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:
-    """Have the environment say what it means, before anything reads it.
+    """Adjust the environment before anything reads it.
 
-    urllib3 would write the keys of every TLS session into SSLKEYLOGFILE, and so give away what is
-    in them. And requests takes the host of `proxy:3128` for a scheme, where curl does not.
+    urllib3 would write the keys of every TLS session into SSLKEYLOGFILE, and so reveal its content.
+    And requests mistakes the host in `proxy:3128` for a scheme, which curl does not.
 
     Args:
         environ: That of the process.
@@ -34,11 +34,11 @@ def prepare(environ: MutableMapping[str, str]) -> None:
 
 
 def faults(url: str, *, proxied: bool) -> Iterator[str]:
-    """What is wrong with them, a line each: the variable, what is wrong, how to fix it.
+    """What is wrong with them, one line each: the variable, what is wrong, how to fix it.
 
     Args:
-        url: Where requests go; of https, else nothing of this matters.
-        proxied: They may go by way of a proxy.
+        url: Where requests go; https, else none of this matters.
+        proxied: They may go through a proxy.
     """
     name = next(filter(os.environ.get, BUNDLES), "")
     if name and (problem := _bundle_fault(os.environ[name])):
@@ -51,34 +51,34 @@ def faults(url: str, *, proxied: bool) -> Iterator[str]:
 
 
 def _bundle_fault(value: str) -> str:
-    """What is wrong with it and how to fix that, or ""."""
+    """What is wrong with it and how to fix it, or ""."""
     if "-----BEGIN" in value:
         return (
-            "holds the certificates themselves: set it to the name of a file with them "
-            "(in GitLab: make it a variable of the type File)"
+            "contains the certificates themselves: set it to the path of a file that has them "
+            "(in GitLab, use a variable of type File)"
         )
-    name_one = "name a file with the CA certificates in PEM, or leave it out"
+    fix = "set it to a PEM file of CA certificates, or leave it out"
     path = Path(value)
     try:
         if path.is_dir():
             hashed = any(_HASHED.fullmatch(entry.name) for entry in path.iterdir())
             problem = "" if hashed else "is a directory without hashed certificates"
-            return problem and f"{value!r} {problem}: name a file in it, or run `openssl rehash` on it"
-        from orchestrator.job.files import read_bytes  # noqa: PLC0415  # who has none needs none
+            return problem and f"{value!r} {problem}: set it to a file, or run `openssl rehash` on the directory"
+        from orchestrator.job.files import read_bytes  # noqa: PLC0415  # only where one is set
 
         content = read_bytes(path)
     except OSError as error:
-        return f"{value!r} cannot be read: {error.strerror}: {name_one}"
+        return f"{value!r} cannot be read: {error.strerror}: {fix}"
     if not content.strip():
-        return f"{value!r} is empty: {name_one}"
+        return f"{value!r} is empty: {fix}"
     if b"-----BEGIN" not in content:
-        return f"{value!r} is not PEM (it has no line -----BEGIN CERTIFICATE-----): {name_one}"
+        return f"{value!r} is not a PEM file (it has no line -----BEGIN CERTIFICATE-----): {fix}"
     import ssl  # noqa: PLC0415  # only for https
 
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
     except OSError:  # as ssl.SSLError is
-        return f"{value!r} has no CA certificate, or a damaged one: {name_one}"
+        return f"{value!r} has no CA certificate, or a damaged one: {fix}"
     return ""
 
 
@@ -106,21 +106,21 @@ def _proxy_fault(proxy: str) -> str:
     from urllib3.util import parse_url  # noqa: PLC0415  # likewise
 
     if re.search(r"[\s\\\x00-\x1f\x7f]", proxy):
-        return "has a blank, a backslash or a control character in it"
+        return "contains a space, a backslash or a control character"
     try:
         whole = prepend_scheme_if_needed(proxy, "http")
         host, port = parse_url(whole).host, parse_url(whole).port
         if not host or host in {"http", "https"}:  # `http//proxy`
-            return "names no host"
+            return "has no host"
         if not re.fullmatch(rf"{HOST}|\[[0-9A-Fa-f:.]+\]", host):
-            return "names an invalid host"
+            return "has an invalid host"
         if port == 0:
             return "has an invalid port"
         HTTPAdapter().proxy_manager_for(whole)
     except URLSchemeUnknown:
-        return "has a scheme that is not supported"
+        return "has an unsupported scheme"
     except InvalidSchema:
-        return "names a SOCKS proxy, for which PySocks is missing"
+        return "is a SOCKS proxy, which is not supported"
     except (HTTPError, ValueError):
-        return "cannot be read as an address (in user and password, write # / ? @ and : percent-encoded)"
+        return "is not a valid address (percent-encode # / ? @ and : in user and password)"
     return ""

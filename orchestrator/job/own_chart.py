@@ -8,7 +8,7 @@ __all__ = ["UnreadableChartError", "load_file"]
 
 
 class UnreadableChartError(ChartError):
-    """A file that cannot be read, or is no text."""
+    """A file that cannot be read, or is not text."""
 
 
 def load_file(path: str, action: str | None = None) -> Chart:
@@ -20,7 +20,7 @@ def load_file(path: str, action: str | None = None) -> Chart:
 
     Raises:
         UnreadableChartError: It cannot be read.
-        ChartError: It is not sound.
+        ChartError: It is not valid.
     """
     try:
         text = read_text(path)

@@ -1,7 +1,7 @@
-"""The state file: a run written down on entering a state, so that it can be taken up again.
+"""The state file: a run saved on entering a state, so that it can be resumed.
 
-Whoever can write the file could otherwise decide how a run ends: so it is signed with the key pair,
-and what is not signed is not believed. What is signed is held to the types and bounds of a run, too.
+Anyone who can write the file could otherwise decide how a run ends: so it is signed with the key pair,
+and a file without the signature is not trusted. A signed one is checked for the types and bounds of a run, too.
 """
 
 import hmac
@@ -27,7 +27,7 @@ FORMAT = 2
 LARGEST = 200_000_000  # bytes of a state file that is read
 _CHANGED = "since format 2 it is signed with the key pair, and has no `config`"
 
-# What is needed to take a run up; it may have more.
+# The members that are needed to resume a run; it may have more.
 _RUN: Mapping[str, Any] = {
     **dict.fromkeys(("state", "last_event"), str),
     **dict.fromkeys(("started_at", "deadline_at", "wake_at"), float),
@@ -47,7 +47,7 @@ _OUR_WORDS = ("verdict", "attempted", "answered")
 
 
 class StateFileError(ConfigurationError):
-    """A state file that this job cannot go on from, or cannot write.
+    """A state file that this job cannot resume from, or cannot write.
 
     Args:
         file: Its path.
@@ -100,8 +100,8 @@ def _masked(snapshot: dict[str, Any], mask: Mask) -> dict[str, Any]:
 def _signature(settings: Settings, document: Mapping[str, Any]) -> str:
     """HMAC-SHA256 over all of the document, in one certain spelling, keyed by the key pair."""
     key = json.dumps([settings.api_key, settings.api_secret])
-    said = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hmac.new(key.encode(), said.encode(), "sha256").hexdigest()
+    content = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hmac.new(key.encode(), content.encode(), "sha256").hexdigest()
 
 
 def read_snapshot(
@@ -113,20 +113,20 @@ def read_snapshot(
         settings: The job's settings; the file must be about the same connection and action.
         chart: The job's chart, which must be the one that the run was of.
         now: Seconds since the epoch.
-        warn: Told of a run that is not taken up.
-        however_old: Take the run up though it is another pipeline's, or should have ended long ago.
+        warn: Called for a run that is not resumed.
+        however_old: Resume the run even if it is another pipeline's, or should have ended long ago.
 
     Returns:
-        None where there is no file, its run has ended, or is not taken up.
+        None where there is no file, its run has ended, or is not resumed.
 
     Raises:
-        StateFileError: The file is no state file, another connection's, of another format, altered, or
-            damaged. It is not passed over: its sync may still run, and a new run would start a second one.
+        StateFileError: The file is not a state file, belongs to another connection, has another format, was
+            modified, or is damaged. It is not ignored: its sync may still run, and a new run would start a second one.
     """
-    file, another = settings.state_file, "remove the file to start afresh, or name another one"
+    file, another = settings.state_file, "remove it to start afresh, or use another file"
 
     def pass_over(why: str) -> None:
-        warn(f"FIVETRAN_STATE_FILE: {file} holds an unfinished run {why}: a new one is begun")
+        warn(f"FIVETRAN_STATE_FILE: {file} has an unfinished run {why}: starting a new run")
 
     document = _parsed(file, another)
     if document is None:
@@ -138,7 +138,7 @@ def read_snapshot(
     for name in (*subject, "tables"):
         found, value = document.get(name), subject.get(name)
         if found != value:
-            problem = f"holds the run of another job, with {name} {_shown(found or 'none')}, not {value or 'none'}"
+            problem = f"belongs to another job: its {name} is {_shown(found or 'none')}, not {value or 'none'}"
             raise StateFileError(file, problem, another)
     pipeline = document.get("pipeline")
     if settings.pipeline and pipeline != settings.pipeline and not however_old:
@@ -147,25 +147,25 @@ def read_snapshot(
     if document.get("format") != FORMAT:
         problem = (
             f"is a state file of format {_shown(document.get('format'))}, written by version "
-            f"{_shown(document.get('version'))}; version {__version__} has format {FORMAT}: {_CHANGED}"
+            f"{_shown(document.get('version'))}; version {__version__} reads format {FORMAT}: {_CHANGED}"
         )
         raise StateFileError(file, problem, _way_on(chart))
     if not signed:
         problem = (
-            "does not bear this job's signature: the API key or secret was changed since it was written, "
-            "or the file was altered"
+            "does not have this job's signature: the API key or secret has changed since it was written, "
+            "or the file was modified"
         )
         raise StateFileError(file, problem, _way_on(chart))
     if document.get("chart") != chart.digest:
-        raise StateFileError(file, f"holds an unfinished run of another chart than {settings.action} has now", another)
+        raise StateFileError(file, f"has an unfinished run of another chart than {settings.action} has now", another)
     snapshot: Mapping[str, Any] = document["run"]
     try:
         check_snapshot(snapshot)
         _check_place(snapshot, chart)
     except ValueError as error:
-        raise StateFileError(file, f"holds a run that cannot be: {error}", another) from error
+        raise StateFileError(file, f"has an invalid run: {error}", another) from error
     if now > snapshot["deadline_at"] + settings.timeout and not however_old:
-        pass_over("that should have ended long ago")
+        pass_over("whose deadline passed long ago")
         return None
     return snapshot
 
@@ -178,29 +178,30 @@ def _parsed(file: str, fix: str) -> dict[str, Any] | None:
         return None
     except OSError as error:  # a directory, a device, not permitted: removing it is not what helps
         problem = f"cannot be read as a state file ({error.strerror})"
-        raise StateFileError(file, problem, "name another one") from None
+        raise StateFileError(file, problem, "use another file") from None
     except ValueError as error:
         raise StateFileError(file, f"cannot be read as a state file ({error})", fix) from None
     if not isinstance(document, dict) or not {"format", "connector_id", "run"} <= set(document):
-        raise StateFileError(file, "is not a state file", "name another one")
+        raise StateFileError(file, "is not a state file", "use another file")
     return document
 
 
 def _is_signed(settings: Settings, document: Mapping[str, Any]) -> bool:
-    said = {name: value for name, value in document.items() if name != "signature"}
+    signed = {name: value for name, value in document.items() if name != "signature"}
     given = str(document.get("signature"))
-    return hmac.compare_digest(given.encode(errors="replace"), _signature(settings, said).encode())
+    return hmac.compare_digest(given.encode(errors="replace"), _signature(settings, signed).encode())
 
 
 def _way_on(chart: Chart) -> str:
     attach = "FIVETRAN_ON_RUNNING=attach and without FIVETRAN_STATE_FILE"
     if "attach" in chart.values("on_running"):
-        return f"to wait for the sync that may still run, start one job with {attach}; to start afresh, remove the file"
-    return "see on the connection's page what is running; to start afresh, remove the file"
+        wait = f"to wait for the sync that may still be running, start a job with {attach}"
+        return f"{wait}; to start afresh, remove the file"
+    return "check on the connection's page what is running; to start afresh, remove the file"
 
 
 def check_snapshot(snapshot: Any) -> None:  # noqa: ANN401  # any JSON
-    """See that a run, as it was written down, is of the types and within the bounds of one.
+    """Check that a saved run has the types and is within the bounds of one.
 
     Raises:
         ValueError: It is not.
@@ -215,17 +216,17 @@ def check_snapshot(snapshot: Any) -> None:  # noqa: ANN401  # any JSON
 
 
 def _check_place(snapshot: Mapping[str, Any], chart: Chart) -> None:
-    """See that a run stands where one can that goes on.
+    """Check that a saved run is in a state from which it can continue.
 
     Raises:
         ValueError: It does not.
     """
     state, verdict = snapshot["state"], snapshot["facts"].get("verdict")
     if state not in chart.states or chart.states[state].kind is Kind.EXIT:
-        raise ValueError(f"{_shown(state)} is not a state of {chart.action} that goes on")
+        raise ValueError(f"{_shown(state)} is not a state in which a run of {chart.action} can continue")
     concluded = state in chart.reachable(chart.conclusion.name)
     if concluded != (verdict is not None):
-        raise ValueError(f"it stands in {state} {'without a' if concluded else 'and has a'} verdict")
+        raise ValueError(f"it is in {state} {'without a' if concluded else 'with a'} verdict")
     if concluded:
         try:
             chart.exit_of(verdict)
@@ -234,6 +235,6 @@ def _check_place(snapshot: Mapping[str, Any], chart: Chart) -> None:
 
 
 def _shown(value: object) -> str:
-    """A value of a file that nobody has vouched for, in few words."""
+    """A value from an untrusted file, cut to a few characters."""
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= 40 else f"{text[:40]}…"  # noqa: PLR2004  # enough to recognise it by

@@ -1,6 +1,6 @@
 """The standard streams as a job may find them: closed, full, stalled, non-blocking, or with no reader.
 
-Nothing about them changes what a command does or its exit code. So nothing of ours writes through
+Nothing about them changes what a command does or its exit code. So the program does not write through
 Python's own streams: those block, give up at a pipe that is busy, and make the exit code 120 where
 the last of it cannot be written.
 """
@@ -33,7 +33,7 @@ class Output(io.TextIOBase):
             memory, and is tried again with each later write; more than `MOST` bytes are dropped.
 
     Attributes:
-        inherited: The descriptor behind it, or None.
+        inherited: Its descriptor, or None.
         error: Why the stream took nothing the last time, if it said so.
         note: The line that replaces dropped lines, from their number.
         goes_on: Asked ten times a second while a reader is waited for; False ends the wait.
@@ -227,7 +227,7 @@ def standard() -> Iterator[None]:
     finally:
         try:
             if not out.finish(None) and getattr(out.error, "errno", None) != EPIPE:  # `| head` has seen enough
-                err.write(f"stdout: {getattr(out.error, 'strerror', out.error)}: what was printed is not complete\n")
+                err.write(f"stdout: {getattr(out.error, 'strerror', out.error)}: the output is incomplete\n")
         finally:
             try:
                 with suppress(KeyboardInterrupt):
@@ -270,10 +270,10 @@ def lines(stream: TextIO) -> Iterator[str]:
 
 
 def say(text: object, *, error: bool = False) -> None:
-    """Print a line or several to a person. What came from outside steers no terminal.
+    """Print a line or several for people. Control characters from outside are removed.
 
     Args:
-        text: What is said.
+        text: What to print.
         error: To stderr.
     """
     from orchestrator.job.masking import Mask  # noqa: PLC0415  # the job says nothing in this way
@@ -282,13 +282,13 @@ def say(text: object, *, error: bool = False) -> None:
 
 
 def refuse(problem: object) -> int:
-    """Say on stderr why a command does not do what was asked for; the exit code of that."""
+    """Print to stderr why a command is refused; the exit code for that."""
     say(problem, error=True)
     return 2
 
 
 def say_at_once(text: str) -> None:
-    """Say something on stderr if it is taken at once; from within a signal handler, too."""
+    """Write to stderr if it accepts the text at once; safe in a signal handler."""
     with suppress(OSError):
         descriptor, poll = _apart(2), select.poll()
         poll.register(descriptor, select.POLLOUT)

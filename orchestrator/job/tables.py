@@ -1,4 +1,4 @@
-"""SCHEMA and TABLE, or TABLES: what a re-sync is of. Names are taken as they are at the source."""
+"""SCHEMA and TABLE, or TABLES: what to re-sync. Names are those at the source."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ __all__ = ["Scope", "parse_tables", "read_tables", "single"]
 
 Scope = dict[str, list[str]]  # tables by schema
 
-FORM = 'give one schema.table a line, or JSON such as {"public": ["orders", "customers"]}'
+FORM = 'write one schema.table per line, or JSON such as {"public": ["orders", "customers"]}'
 MOST_SHOWN = 20  # tables among the inputs
 
 
@@ -22,7 +22,7 @@ def read_tables(inputs: Inputs, action: str) -> Scope:
         return _one(inputs, action, schema, table)
     if schema or table:
         also = " and ".join(name for name, given in (("SCHEMA", schema), ("TABLE", table)) if given)
-        inputs.error("TABLES", f"is set beside {also}", "set TABLES, or SCHEMA and TABLE")
+        inputs.error("TABLES", f"is set together with {also}", "set either TABLES, or SCHEMA and TABLE")
         return {}
     try:
         found = parse_tables(text, lambda piece: inputs.quoted("TABLES", piece))
@@ -44,10 +44,10 @@ def single(scope: Scope) -> tuple[str, str] | None:
 def _one(inputs: Inputs, action: str, schema: str, table: str) -> Scope:
     for name, text in (("SCHEMA", schema), ("TABLE", table)):
         if not text:
-            fix = f"{action} needs SCHEMA and TABLE, as they are called at the source, or TABLES"
+            fix = f"{action} requires SCHEMA and TABLE, the names at the source, or TABLES"
             inputs.error(name, "is not set", fix)
         elif not text.isprintable():
-            inputs.error(name, f"{inputs.quoted(name, text)} has control characters", "give the plain name")
+            inputs.error(name, f"{inputs.quoted(name, text)} contains control characters", "use the plain name")
     return {schema: [table]}
 
 
@@ -67,12 +67,12 @@ def parse_tables(text: str, quoted: Callable[[str], str] = repr) -> Scope:
         if not schema.strip() or not table.strip():
             raise ValueError(f"{name} has an empty name", FORM)
         if not (schema + table).isprintable():
-            raise ValueError(f"{name} has control characters", "give the plain names")
+            raise ValueError(f"{name} contains control characters", "use the plain names")
         if table in found.setdefault(schema, {}):
-            raise ValueError(f"{name} is there twice", "name each table once")
+            raise ValueError(f"{name} is listed twice", "list each table once")
         found[schema][table] = None
     if not found:
-        raise ValueError("names no table", FORM)
+        raise ValueError("contains no table", FORM)
     return {schema: [*tables] for schema, tables in found.items()}
 
 

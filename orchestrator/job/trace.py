@@ -1,4 +1,4 @@
-"""The trace: the steps of a run as the report tells them, in bounded memory.
+"""The trace: the steps of a run as the report shows them, in bounded memory.
 
 A poll loop of four hours is two lines and a count. What the bound drops is the middle.
 """

@@ -6,7 +6,7 @@ from orchestrator.machine.actions import ACTIONS
 
 __all__ = ["GROUPS", "RESULTS", "VARIABLES", "Variable"]
 
-# What the `fivetran.env` of an earlier job may have set: no setting, and no typing error either.
+# What the `fivetran.env` of an earlier job may have set: neither settings nor typos.
 RESULTS = frozenset(
     {
         *("FIVETRAN_VERDICT", "FIVETRAN_EXIT_CODE", "FIVETRAN_CONNECTION"),
@@ -55,14 +55,14 @@ VARIABLES: dict[str, Variable] = {
         Variable(
             "CONNECTOR_ID", "Fivetran's id of the connection (required)", alias="FIVETRAN_CONNECTOR_ID", takes="ID"
         ),
-        Variable("FIVETRAN_API_KEY", "key of the Fivetran API", secret=True),
-        Variable("FIVETRAN_API_SECRET", "its secret", secret=True),
+        Variable("FIVETRAN_API_KEY", "Fivetran API key", secret=True),
+        Variable("FIVETRAN_API_SECRET", "Fivetran API secret", secret=True),
         Variable("SET_FIVETRAN_KEYS_TO_ENV", "take key and secret from the DataOps vault", any_value=True),
-        Variable("SCHEMA", "FORCE_RESYNC: schema, as it is called at the source", alias="FIVETRAN_SCHEMA"),
-        Variable("TABLE", "FORCE_RESYNC: table, as it is called at the source", alias="FIVETRAN_TABLE"),
+        Variable("SCHEMA", "FORCE_RESYNC: the schema's name at the source", alias="FIVETRAN_SCHEMA"),
+        Variable("TABLE", "FORCE_RESYNC: the table's name at the source", alias="FIVETRAN_TABLE"),
         Variable(
             "TABLES",
-            "FORCE_RESYNC of several tables: one SCHEMA.TABLE a line, or JSON {SCHEMA: [TABLE, ...]}",
+            "FORCE_RESYNC of several tables: one SCHEMA.TABLE per line, or JSON {SCHEMA: [TABLE, ...]}",
             alias="FIVETRAN_TABLES",
         ),
         Variable("FIVETRAN_DONT_DISABLE_SYNC", "leave the connection's schedule alone", any_value=True),
@@ -86,31 +86,34 @@ VARIABLES: dict[str, Variable] = {
         Variable("FIVETRAN_UNPAUSE", "un-pause a paused connection", any_value=True),
         Variable(
             "FIVETRAN_RESTORE_SCHEDULE",
-            "restore the schedule at the end; auto: set it to auto, whatever it was",
+            "restore the schedule at the end (auto: set it to auto, whatever it was)",
             any_value=True,
             special="auto",
         ),
         Variable(
             "FIVETRAN_EVIDENCE",
-            "optional requests (history, errors): 1 always, red only for a red verdict, 0 never",
+            "optional requests (history, errors): 1 always, red only if not green, 0 never",
             "1",
             values=("1", "red", "0"),
         ),
-        Variable("FIVETRAN_JOURNAL", "0: no journal of the run where results go", "1", values=("1", "0")),
-        Variable("FIVETRAN_CHART", "a chart of your own for FIVETRAN_ACTION, a TOML file", takes="FILE"),
-        Variable("FIVETRAN_STATE_FILE", "where the run is saved, to be resumed by a later job", takes="FILE"),
-        Variable("FIVETRAN_API_URL", "base of the API", "https://api.fivetran.com", takes="URL"),
+        Variable("FIVETRAN_JOURNAL", "write a journal of the run", "1", values=("1", "0")),
+        Variable("FIVETRAN_CHART", "a TOML file with your own chart for FIVETRAN_ACTION", takes="FILE"),
+        Variable("FIVETRAN_STATE_FILE", "file in which the run is saved, and from which it is resumed", takes="FILE"),
+        Variable("FIVETRAN_API_URL", "base URL of the API", "https://api.fivetran.com", takes="URL"),
         Variable(
-            "FIVETRAN_VAULT_FILE", "the DataOps vault", "${DATAOPS_SECRETS_DIR:-/secrets}/vault.yml", takes="FILE"
+            "FIVETRAN_VAULT_FILE",
+            "file with the DataOps vault",
+            "${DATAOPS_SECRETS_DIR:-/secrets}/vault.yml",
+            takes="FILE",
         ),
         Variable(
             "FIVETRAN_REPORT_DIR",
-            "where results go (in CI: dataops/report/fivetran; empty: nowhere)",
+            "directory for results (in CI: dataops/report/fivetran; empty: none)",
             takes="DIR",
         ),
-        Variable("FIVETRAN_LOG_FORMAT", "how the log is written", "console", values=("console", "json")),
-        Variable("DATAOPS_DEBUG", "debug detail, masked", any_value=True),
-        Variable("NO_COLOR", "no colours", any_value=True),
+        Variable("FIVETRAN_LOG_FORMAT", "format of the log", "console", values=("console", "json")),
+        Variable("DATAOPS_DEBUG", "log debug details (secrets stay masked)", any_value=True),
+        Variable("NO_COLOR", "do not use colours", any_value=True),
     )
 }
 

@@ -9,7 +9,7 @@ __all__ = ["VaultError", "look_up", "read_vault"]
 
 
 class VaultError(ValueError):
-    """A vault that cannot be used; no word of its content is in the message.
+    """A vault that cannot be used; the message shows nothing of its content.
 
     Attributes:
         fix: What to do about it.
@@ -21,26 +21,26 @@ class VaultError(ValueError):
 
 
 def read_vault(file: str) -> Mapping[str, Any]:
-    """The vault's content; every key and every value is a text, as it is written there.
+    """The vault's content; every key and every value is a string, as it is written there.
 
     Args:
         file: Path of the file.
 
     Raises:
-        VaultError: It cannot be read, or is not a vault.
+        VaultError: It cannot be read, or is not a valid vault.
     """
     try:
         import yaml  # noqa: PLC0415  # only where a vault is used
     except ImportError:
-        raise VaultError("needs PyYAML to be read", "pip install PyYAML") from None
+        raise VaultError("requires PyYAML", "pip install PyYAML") from None
     try:
         text = read_text(file)
     except FileNotFoundError:
-        raise VaultError("does not exist", "name it in FIVETRAN_VAULT_FILE or DATAOPS_SECRETS_DIR") from None
+        raise VaultError("does not exist", "set FIVETRAN_VAULT_FILE or DATAOPS_SECRETS_DIR to where it is") from None
     except OSError as error:
-        raise VaultError(f"cannot be read: {error.strerror}", "look at its path and its permissions") from None
+        raise VaultError(f"cannot be read: {error.strerror}", "check its path and permissions") from None
     if text.lstrip().startswith("$ANSIBLE_VAULT"):
-        raise VaultError("is encrypted", "have the platform decrypt it before this job")
+        raise VaultError("is encrypted", "make sure that the platform decrypts it before this job")
 
     # BaseLoader makes texts of everything, so `2024` is a key and `0123` keeps its zero.
     class Loader(yaml.BaseLoader):
@@ -49,7 +49,7 @@ def read_vault(file: str) -> Mapping[str, Any]:
             for name, _ in node.value:
                 if isinstance(name.value, str) and name.value in names:
                     line = name.start_mark.line + 1
-                    raise VaultError(f"has a name for the second time in line {line}", "remove one of the two")
+                    raise VaultError(f"has a duplicate name in line {line}", "remove one of the two")
                 names.add(str(name.value))
             return super().construct_mapping(node, deep=deep)
 
@@ -58,18 +58,18 @@ def read_vault(file: str) -> Mapping[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        raise VaultError(f"is not YAML{where}", "correct it there") from None
+        raise VaultError(f"is not valid YAML{where}", "correct it there") from None
     except RecursionError:
         raise VaultError("is nested too deeply", "nest it like FIVETRAN: {DEFAULT: {API_KEY: ...}}") from None
     if not isinstance(content, Mapping):
         raise VaultError("is not a mapping of names", "write FIVETRAN: {DEFAULT: {API_KEY: ..., API_SECRET: ...}}")
     if content and all("." in name for name in content):
-        raise VaultError("is flat: its names have dots", "nest them: FIVETRAN: {DEFAULT: {API_KEY: ...}}")
+        raise VaultError("is flat (its names contain dots)", "nest them: FIVETRAN: {DEFAULT: {API_KEY: ...}}")
     return content
 
 
 def look_up(vault: Mapping[str, Any], path: str) -> str | None:
-    """The text at `A.B.C` without the blanks around it, or None if there is none."""
+    """The value at `A.B.C`, stripped; None if there is none."""
     found: Any = vault
     for segment in path.split("."):
         found = found.get(segment) if isinstance(found, Mapping) else None

@@ -1,8 +1,8 @@
-"""Charts and what runs and checks them, whatever they are about: a run is a value, and nothing here does I/O.
+"""Charts, and the code that runs and checks them: a run is a value, and nothing here does I/O.
 
     actions, chart   which charts there are, and what one is
-    loader           reads one, and refuses a bad one by file, state and key
-    promises         what every chart keeps on every path
+    loader           reads charts, and refuses a bad one by file, state and key
+    promises         what holds on every path of every chart
     position         one move along an edge, on `transitions`
     standing, step   where a run stands; one step, complete
     transition       one step of a run, as two pure functions: begin and settle

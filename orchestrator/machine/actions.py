@@ -4,6 +4,6 @@ from pathlib import Path
 
 __all__ = ["ACTIONS", "FOLDER"]
 
-# Where the charts are installed, and not where Python would look first: a folder of that name may be anybody's.
+# Where the charts are installed; Python might find another folder of that name first.
 FOLDER = Path(__file__).parents[2] / "statecharts"
 ACTIONS = tuple(sorted(path.stem.upper() for path in FOLDER.glob("*.toml")))

@@ -1,4 +1,4 @@
-"""A chart: states and the edges between them. Plain data; the loader builds and proves it."""
+"""A chart: states and the edges between them. Plain data; the loader builds and checks it."""
 
 import hashlib
 import json
@@ -58,8 +58,8 @@ class Chart:
         states: Name -> state, in the order of the file.
         prints: What stdout carries: the "connection", the setup "tests", or the "result" of the run.
         green: The one verdict that ends with exit code 0.
-        triggers: The effects that have Fivetran start what the action is about.
-        needs: The variables that it cannot do without, beside those that every job needs.
+        triggers: The effects that make Fivetran start the action's sync.
+        needs: The variables that it requires, besides those that every job requires.
         about: A paragraph for people, or "".
         source: The text of its file, or "".
     """
@@ -77,16 +77,16 @@ class Chart:
 
     @property
     def digest(self) -> str:
-        """What the chart says as a number (SHA-256, hex): comments and texts for people aside.
+        """A fingerprint of states and edges (SHA-256, hex); comments and texts for people do not count.
 
-        What it says of its action is aside, too: all charts of an action that may run say the same.
+        Nor does what it says about its action: all valid charts of an action say the same.
         """
         states = [
             (state.name, state.kind, state.operand, [*state.edges.items()], state.tries, state.exit, state.concludes)
             for state in self.states.values()
         ]
-        said = json.dumps([self.action, self.initial, states])
-        return hashlib.sha256(said.encode()).hexdigest()
+        content = json.dumps([self.action, self.initial, states])
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def edges(self) -> Iterator[tuple[str, str, str]]:
         """Every (state, event, target)."""
@@ -110,7 +110,7 @@ class Chart:
         return found
 
     def behind(self) -> set[str]:
-        """The states behind the conclusion."""
+        """The states after the conclusion."""
         return self.reachable(self.conclusion.name) - {self.conclusion.name}
 
     def verdicts(self) -> dict[str, None]:

@@ -1,7 +1,7 @@
-"""Read a chart from `statecharts/`, and refuse a bad one by file, state and key.
+"""Reads charts, and refuses a bad one by file, state and key.
 
-What is proved here need not be tested at run time: no edge leads nowhere, no outcome of an
-effect is unhandled, no wait is without a deadline, no loop takes no time.
+What is checked here need not be tested at run time: every edge leads to a state, every outcome of an
+effect has an edge, every wait ends at the deadline, every loop waits somewhere.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -17,7 +17,7 @@ from orchestrator.values.exchange import FAILURES, OF_POSTS, TRANSIENT
 from orchestrator.values.parsing import parse_toml
 from orchestrator.values.suggestions import unknown
 
-__all__ = ["ChartError", "load", "packaged_source", "parse", "prove"]
+__all__ = ["ChartError", "load", "packaged_source", "parse", "structural_faults"]
 
 SAME = "same"
 TABLES = "TABLES"  # the variable, for which SCHEMA and TABLE may stand
@@ -34,21 +34,21 @@ _NAMED: Mapping[Kind, tuple[Collection[str], str]] = {
 }
 # Events that charts of the version before have edges for, and what took their place.
 _GONE = {
-    "schedule_kept": "went in this version; `ready` now leads to the choice 'schedule_to_switch', and a running sync "
-    "is `busy`: see docs/charts.md",
+    "schedule_kept": "was removed in this version; `ready` now leads to the choice 'schedule_to_switch', and a running "
+    "sync is `busy`: see docs/charts.md",
 }
 
 
 class ChartError(ValueError):
-    """A chart that must not run; the message names file, state and key, a line a fault."""
+    """A chart that must not run; the message names file, state and key, one fault per line."""
 
 
 @cache
 def load(action: str) -> Chart:
-    """The chart of an action; parsed and proved once in a process.
+    """The chart of an action; parsed and checked once in a process.
 
     Raises:
-        ChartError: It is not sound.
+        ChartError: It is not valid.
     """
     return parse(packaged_source(action), f"{action.lower()}.toml", action)
 
@@ -59,7 +59,7 @@ def packaged_source(action: str) -> str:
 
 
 def parse(text: str, name: str, action: str | None = None) -> Chart:
-    """A chart from its text; what it leaves out about its action, the chart that comes with the program says.
+    """A chart from its text; what it does not say about its action is taken from the packaged chart.
 
     Args:
         text: TOML.
@@ -67,7 +67,7 @@ def parse(text: str, name: str, action: str | None = None) -> Chart:
         action: The action that it must be the chart of; the one it names when None.
 
     Raises:
-        ChartError: It is not TOML or not sound.
+        ChartError: It is not valid TOML, or not a valid chart.
     """
     try:
         document = parse_toml(text)
@@ -75,19 +75,19 @@ def parse(text: str, name: str, action: str | None = None) -> Chart:
         raise ChartError(f"{name}: {error}") from error
     builder = _Builder(action, document, text)
     chart = replace(builder.build(), source=text)
-    faults = builder.faults or prove(chart)
+    faults = builder.faults or structural_faults(chart)
     if faults:
         raise ChartError("\n".join(f"{name}: {fault}" for fault in faults))
     return chart
 
 
-def prove(chart: Chart) -> list[str]:
-    """What is unsound about a well-formed chart, a line a fault; [] where it may run.
+def structural_faults(chart: Chart) -> list[str]:
+    """What is wrong with the structure of a well-formed chart, one line per fault; [] where it may run.
 
     Args:
         chart: A chart whose edges lead to states of its own.
     """
-    return list(_prove(chart))
+    return list(_check(chart))
 
 
 class _Builder:
@@ -107,11 +107,11 @@ class _Builder:
         """The action that the document names."""
         named = self.document.get("action")
         if named is None:
-            self.faults.append(f"action: is missing: say which of {', '.join(ACTIONS)} it is the chart of")
+            self.faults.append(f"action: missing; set it to one of {', '.join(ACTIONS)}")
         elif named not in ACTIONS:
-            self.faults.append(f"action: {named!r} is none of {', '.join(ACTIONS)}")
+            self.faults.append(f"action: {named!r} is not one of {', '.join(ACTIONS)}")
         elif wanted not in {None, named}:
-            self.faults.append(f"action: it is the chart of {named}, not of {wanted}")
+            self.faults.append(f"action: this is a chart for {named}, not for {wanted}")
         return str(named)
 
     def build(self) -> Chart:
@@ -123,15 +123,17 @@ class _Builder:
         initial = self.document.get("initial")
         texts = {"title": self.document.get("title", self.action), "about": self.document.get("about", "")}
         for key, text in texts.items():
-            self._is(key, text, str, "a text")
+            self._is(key, text, str, "a string")
         if initial is None:
-            self.faults.append("initial: is missing: name the first state")
+            self.faults.append("initial: missing; set it to the first state")
         elif not isinstance(initial, str) or initial not in states:
             self.faults.append(f"initial: {initial!r} is not a state of this chart")
         taken = {SAME, *_EVENTS, *(event for state in states.values() for event in state.edges)}
         for state in states.values():
             if state.name in taken:
-                self.faults.append(f"{state.name}: a state cannot be named like an event, a value or {SAME!r}")
+                self.faults.append(
+                    f"{state.name}: a state cannot have the name of an event, of a choice's value, or {SAME!r}"
+                )
             for event, target in state.edges.items():
                 if target not in states:
                     self.faults.append(f"{state.name}: edges.{event}: {unknown('target', target, states)}")
@@ -141,20 +143,20 @@ class _Builder:
             str(initial),
             states,
             about=str(texts["about"]).strip(),
-            prints="".join(self._said("prints", _PRINTS)),
-            green="".join(self._said("green", tuple(Event))),
-            triggers=self._said("triggers", tuple(sorted(tagged(TRIGGERS))), several=True),
-            needs=self._said("needs", (TABLES,), several=True),
+            prints="".join(self._about_action("prints", _PRINTS)),
+            green="".join(self._about_action("green", tuple(Event))),
+            triggers=self._about_action("triggers", tuple(sorted(tagged(TRIGGERS))), several=True),
+            needs=self._about_action("needs", (TABLES,), several=True),
         )
 
-    def _said(self, key: str, known: tuple[str, ...], *, several: bool = False) -> tuple[str, ...]:
-        """What the chart says of its action under a key, or else what the one that comes with the program says."""
+    def _about_action(self, key: str, known: tuple[str, ...], *, several: bool = False) -> tuple[str, ...]:
+        """What the chart says about its action under a key; where it says nothing, what the packaged chart says."""
         packaged = getattr(self.packaged, key, ())
         packaged = (packaged,) if isinstance(packaged, str) else packaged
         given = self.document.get(key)
         if given is None:
             if not several and not packaged and self.action in ACTIONS:
-                self.faults.append(f"{key}: is missing")
+                self.faults.append(f"{key}: missing")
             return packaged
         if several and not self._is(key, given, list, "a list"):
             return ()
@@ -162,11 +164,11 @@ class _Builder:
         unknown = [value for value in values if value not in known]
         what = "an event" if key == "green" else f"one of {', '.join(known)}"
         self.faults += [f"{key}: {value!r} is not {what}" for value in unknown]
-        # Of a chart that could say otherwise what its action is about, nothing would be proved.
+        # If a chart could redefine its action, the promises would not mean anything for it.
         if not unknown and self.packaged and key != "prints" and sorted(values) != sorted(packaged):
             has = ", ".join(packaged) or "none"
             self.faults.append(
-                f"{key}: a chart of {self.action} has {has}, not {', '.join(values) or 'none'}: leave it out"
+                f"{key}: a chart for {self.action} has {has}, not {', '.join(values) or 'none'}: leave it out"
             )
         return () if unknown else values
 
@@ -201,12 +203,12 @@ class _Builder:
         edges, groups = self._all_edges(name, table)
         concludes = table.get("concludes", False)
         if not isinstance(concludes, bool):
-            self.faults.append(f"{name}: concludes: {concludes!r} is neither true nor false")
+            self.faults.append(f"{name}: concludes: {concludes!r} is not true or false")
         tries, code = table.get("tries"), table.get(Kind.EXIT)
         if tries is not None and (type(tries) is not int or tries < 1):
-            self.faults.append(f"{name}: tries: {tries!r} is not a number of attempts")
+            self.faults.append(f"{name}: tries: {tries!r} is not a number of attempts (1 or more)")
         if code is not None and (type(code) is not int or not 0 <= code <= 255):  # noqa: PLR2004  # POSIX's range
-            self.faults.append(f"{name}: exit: {code!r} is not an exit code")
+            self.faults.append(f"{name}: exit: {code!r} is not an exit code (0 to 255)")
         if code is not None and (edges or tries is not None):
             self.faults.append(f"{name}: a final state has neither edges nor tries")
         return State(
@@ -230,58 +232,60 @@ class _Builder:
                 self.faults.append(f"{name}: also: {unknown('group', group, self.groups)}")
                 continue
             twice = [event for event in self.groups[group] if event in edges]
-            self.faults += [f"{name}: {event} comes from the group {group!r} and from elsewhere" for event in twice]
+            self.faults += [
+                f"{name}: edges.{event} is defined twice: in the group {group!r} and elsewhere" for event in twice
+            ]
             edges.update(self.groups[group])
             groups.update(dict.fromkeys(self.groups[group], group))
         return {event: name if target == SAME else target for event, target in edges.items()}, groups
 
 
-def _prove(chart: Chart) -> Iterator[str]:
-    """Say what is unsound about a well-formed chart, a line a fault."""
+def _check(chart: Chart) -> Iterator[str]:
+    """What is wrong with the structure of a well-formed chart, one line per fault."""
     conclusions = [state.name for state in chart.states.values() if state.concludes]
     if len(conclusions) != 1:
-        yield f"exactly one state must say `concludes = true`; here: {', '.join(conclusions) or 'none'}"
+        yield f"exactly one state must have `concludes = true`; found: {', '.join(conclusions) or 'none'}"
         return
-    behind = chart.behind()
-    yield from _prove_ends(chart, behind)
+    late = chart.behind()
+    yield from _check_ends(chart, late)
     reachable = chart.reachable(chart.initial)
     for state in chart.states.values():
         if state.name not in reachable:
             yield f"{state.name}: cannot be reached from {chart.initial}"
         if not any(chart.states[name].kind is Kind.EXIT for name in chart.reachable(state.name)):
-            yield f"{state.name}: no path leads from it to a final state"
-        yield from _prove_edges(chart, state, is_behind=state.name in behind)
-    yield from _prove_loops(chart)
+            yield f"{state.name}: no path leads from here to a final state"
+        yield from _check_edges(chart, state, is_late=state.name in late)
+    yield from _check_loops(chart)
 
 
-def _prove_ends(chart: Chart, behind: set[str]) -> Iterator[str]:
-    """Every run has a verdict, passes the conclusion once, and ends where its verdict leads."""
+def _check_ends(chart: Chart, late: set[str]) -> Iterator[str]:
+    """Every run has a verdict, passes the conclusion once, and ends in the final state of its verdict."""
     first, conclusion = chart.states[chart.initial], chart.conclusion.name
     if first.concludes or first.kind is Kind.CHOOSES:
-        yield f"initial: {first.name!r}: nothing has happened yet that it could choose by or conclude from"
+        yield f"initial: {first.name!r} cannot choose or conclude: nothing has happened yet"
     for name, state in chart.states.items():
-        if name not in behind and state.kind is Kind.DOES and isinstance(EFFECTS.get(state.operand), Writing):
-            yield f"{name}: does {state.operand!r}: there is no verdict to write before the conclusion"
+        if name not in late and state.kind is Kind.DOES and isinstance(EFFECTS.get(state.operand), Writing):
+            yield f"{name}: does {state.operand!r}: there is no verdict to report before the conclusion"
     endings = [name for name, state in chart.states.items() if _chooses_verdict(state)]
     if len(endings) != 1:
-        yield f'exactly one state must say `chooses = "verdict"`; here: {", ".join(endings) or "none"}'
+        yield f'exactly one state must have `chooses = "verdict"`; found: {", ".join(endings) or "none"}'
     for source, event, target in chart.edges():
         is_final = chart.states[target].kind is Kind.EXIT
-        if source not in behind and source != conclusion and target in behind:
-            yield f"{source}: edges.{event}: leads past the conclusion"
-        elif source in behind and target == conclusion:
+        if source not in late and source != conclusion and target in late:
+            yield f"{source}: edges.{event}: skips the conclusion"
+        elif source in late and target == conclusion:
             yield f"{source}: edges.{event}: leads back to the conclusion"
         elif event == chart.green and chart.states[target].exit:
             yield f"green: {event!r} leads to exit code {chart.states[target].exit}, not to 0"
         elif is_final != _chooses_verdict(chart.states[source]):
-            yield f"{source}: edges.{event}: the choice of the verdict, and only that, leads to final states"
+            yield f"{source}: edges.{event}: only the choice of the verdict leads to final states, and nowhere else"
 
 
 def _chooses_verdict(state: State) -> bool:
     return state.kind is Kind.CHOOSES and state.operand == "verdict"
 
 
-def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str]:
+def _check_edges(chart: Chart, state: State, *, is_late: bool) -> Iterator[str]:
     """The state's edges are just the events that can happen in it."""
     if state.kind is Kind.EXIT:
         return
@@ -290,29 +294,29 @@ def _prove_edges(chart: Chart, state: State, *, is_behind: bool) -> Iterator[str
         yield f"{state.name}: {state.kind}: {unknown(what, state.operand, names)}"
         return
     if state.kind is Kind.DOES and resyncs([state.operand]) and TABLES not in chart.needs:  # it would re-sync all
-        yield f"needs: {TABLES} is missing, which {state.name} asks for"
+        yield f"needs: {TABLES} is missing, and {state.name} requires it"
     edges = set(state.edges)
-    shielded = is_behind or state.concludes
+    shielded = is_late or state.concludes
     required, optional = _possible(chart, state)
     asks = state.kind is Kind.DOES and isinstance(EFFECTS[state.operand], Call)
     required |= SIGNALS if not shielded and (asks or state.kind is Kind.WAITS) else set()
     if state.kind is Kind.WAITS and len(edges & {Event.TIMED_OUT, Event.TOO_LATE}) != 1:
         yield f"{state.name}: a wait needs exactly one of timed_out and too_late"
     for event in sorted(required - edges):
-        yield f"{state.name}: {state.kind} {state.operand!r} may have the outcome {str(event)!r}, which has no edge"
+        yield f"{state.name}: no edge for {str(event)!r}, a possible outcome of {state.kind} {state.operand!r}"
     for event in sorted(edges - required - optional):
         known = event in _EVENTS or state.kind is Kind.CHOOSES
-        reason = f"{state.kind} {state.operand!r} never has it"
+        reason = f"{state.kind} {state.operand!r} never has this outcome"
         if not known:
             reason = _GONE.get(event) or unknown("event", event, _EVENTS)
         if event in SIGNALS and shielded:
-            reason = "from the conclusion on, signals only shorten the grace"
+            reason = "from the conclusion on, signals only shorten the grace period"
         yield f"{state.name}: edges.{event}: {reason}"
     for event, target in state.edges.items():
         if target == state.name and (event not in TRANSIENT or state.kind is not Kind.DOES):
             yield f"{state.name}: edges.{event}: only a transient failure may lead back to its own state"
     if state.tries is not None and Event.GAVE_UP not in edges:
-        yield f"{state.name}: tries: without an edge gave_up it never gives up"
+        yield f"{state.name}: tries: has no effect without an edge for gave_up"
 
 
 def _possible(chart: Chart, state: State) -> tuple[set[str], set[str]]:
@@ -334,7 +338,7 @@ def _possible(chart: Chart, state: State) -> tuple[set[str], set[str]]:
     return {*effect.outcomes, *failures, Event.TIMED_OUT}, {Event.GAVE_UP}
 
 
-def _prove_loops(chart: Chart) -> Iterator[str]:
+def _check_loops(chart: Chart) -> Iterator[str]:
     """Every loop waits somewhere: nothing spins, and no request is repeated without a pause."""
     moving = {name: state for name, state in chart.states.items() if state.kind is not Kind.WAITS}
     ahead = {
@@ -347,4 +351,4 @@ def _prove_loops(chart: Chart) -> Iterator[str]:
     while outside := {name for name in spinning if not ahead[name] & spinning or not behind[name] & spinning}:
         spinning -= outside
     if spinning:
-        yield f"{', '.join(name for name in ahead if name in spinning)}: a loop with no wait in it"
+        yield f"{', '.join(name for name in ahead if name in spinning)}: a loop without a wait"

@@ -32,7 +32,7 @@ def follow(chart: Chart, state: str, event: str) -> str:
     """The state that an event leads to.
 
     Args:
-        chart: A chart that the loader has proved.
+        chart: A chart that the loader has checked.
         state: The state to leave.
         event: An event, or the value of a choice.
 
@@ -41,13 +41,13 @@ def follow(chart: Chart, state: str, event: str) -> str:
     """
     known = machine_of(chart).events.get(event)
     if known is None:
-        raise IllegalMove(f"{event!r} is no event of this chart")
+        raise IllegalMove(f"this chart has no event {str(event)!r}")
     cursor = _Cursor()
     cursor.state = state
     try:
         known.trigger(cursor)
     except MachineError as error:
-        raise IllegalMove(f"{state} has no edge for {event!r}") from error
+        raise IllegalMove(f"{state} has no edge for {str(event)!r}") from error
     return cursor.state
 
 

@@ -1,4 +1,4 @@
-"""One run with a world around it: its standing, driven by a clock and by whoever sends."""
+"""One run and its ports: its standing, driven by a clock and by whoever sends."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
@@ -31,7 +31,7 @@ class Clock(Protocol):
 
 
 class Ports(NamedTuple):
-    """What a run needs of the world outside.
+    """What a run needs from outside.
 
     Attributes:
         clock: The time.
@@ -52,7 +52,7 @@ class Run:
     """One run of a chart, one step at a time. Times are seconds since the run began.
 
     Args:
-        chart: A chart that the loader has proved.
+        chart: A chart that the loader has checked.
         settings: What to do.
         ports: Clock, network, disk, signals.
         standing: Where it goes on, instead of at the beginning.
@@ -92,7 +92,7 @@ class Run:
 
     @property
     def can_be_resumed_here(self) -> bool:
-        """Whether a run that stops here is taken up again from here.
+        """Whether a run that stops here is resumed from here.
 
         Before the verdict, what takes no time is repeated from the state before it that asked or waited: so no
         baseline is older than its trigger.
@@ -109,7 +109,7 @@ class Run:
 
     @property
     def deadline(self) -> float:
-        """When the deadline or, after the verdict, the grace strikes."""
+        """When the deadline or, after the verdict, the grace period ends."""
         return heeded(self.standing, self.signal).deadline
 
     @property
@@ -126,7 +126,7 @@ class Run:
 
     @property
     def request(self) -> Request | None:
-        """The very request that the next step will send, or None if it sends none."""
+        """The request that the next step will send, or None if it sends none."""
         return request_of(self.chart, self.settings, self.standing)
 
     def step(self) -> Step:

@@ -1,4 +1,4 @@
-"""Where a run stands: all that it is, between two steps, as one value of JSON types."""
+"""Where a run stands: all of its state between two steps, as one value of JSON types."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,21 +14,21 @@ GRACE_AFTER_SIGNAL = 1.5  # seconds after the verdict, once a signal has come: 2
 
 
 class Standing(NamedTuple):
-    """Where a run stands. Times are seconds since the run began, unless something else is said.
+    """Where a run stands. Times are seconds since the run began, unless noted otherwise.
 
     Attributes:
         state: Name of the present state.
         facts: What is known.
-        deadline: When the deadline, or after the verdict the grace, strikes.
+        deadline: When the deadline, or after the verdict the grace period, ends.
         wake: When the next step is due.
         number: Steps so far.
         last_event: The last event that was not a choice's.
         failures: State -> failed attempts in a row.
-        hopeless: What the state waits for lies after the deadline.
-        hurried: A signal has cut the grace short.
-        lost_at: Of a run that was taken up again: when what the state had sent before was due; else None.
+        hopeless: The state's wait would end after the deadline.
+        hurried: A signal has shortened the grace period.
+        lost_at: Of a resumed run: when what the state had sent before was due; else None.
         started_at: When the run began, in seconds since the epoch.
-        resumed_at: When it was taken up again, in seconds since the epoch; None where it was not.
+        resumed_at: When it was resumed, in seconds since the epoch; None where it was not.
     """
 
     state: str
@@ -56,11 +56,11 @@ class Standing(NamedTuple):
 
     @property
     def resumed(self) -> bool:
-        """Whether the run was taken up again."""
+        """Whether the run was resumed."""
         return self.resumed_at is not None
 
     def as_json(self, now: float, wall: float) -> dict[str, Any]:
-        """The standing as JSON types, to be taken up elsewhere by `resumed`.
+        """The standing as JSON types, to be resumed elsewhere by `resumed`.
 
         Args:
             now: Seconds since the run began.
@@ -80,9 +80,9 @@ class Standing(NamedTuple):
 
 
 def resumed(chart: Chart, settings: Settings, document: Mapping[str, Any], wall: float) -> tuple[Standing, float]:
-    """Take up a run that was written down on entering a state.
+    """Resume a run from what was saved when it entered a state.
 
-    To resume is to have lost an answer: what the state had sent counts as sent, and a change as one whose
+    A resumed run has lost an answer: what the state had sent counts as sent, and a change as one whose
     outcome is not known, so it is looked for, or sent again only after a look. What only reads is repeated.
     The deadline goes on by the wall clock, and is never further away than a new run's.
 
@@ -90,7 +90,7 @@ def resumed(chart: Chart, settings: Settings, document: Mapping[str, Any], wall:
         chart: The run's chart.
         settings: The job's settings.
         document: What `Standing.as_json` gave.
-        wall: When it is taken up, in seconds since the epoch.
+        wall: When it is resumed, in seconds since the epoch.
 
     Returns:
         The standing, and the seconds since the run began.

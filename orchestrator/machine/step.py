@@ -1,4 +1,4 @@
-"""A step of a run, complete: whatever is told, drawn or written about a run is made of these alone."""
+"""A step of a run, complete: log, journal, report and drawings are made from steps alone."""
 
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ class Step(NamedTuple):
         after: Where it stands now.
         kind: What the state that was left is.
         operand: The effect, pause or choice that the state names.
-        rule: The rule that decided, in words; of a choice its value, of a failure what it says. `why` is for people.
+        rule: The rule that decided, in words; of a choice its value, of a failure its message. `why` is for people.
         began: When it began.
         at: When it ended.
         request: What was asked, if anything.
@@ -90,7 +90,7 @@ class Step(NamedTuple):
 
     @property
     def took(self) -> float:
-        """Seconds that asking took."""
+        """Seconds that the request took."""
         return self.at - self.began
 
     @property
@@ -111,7 +111,7 @@ class Step(NamedTuple):
     @property
     def why(self) -> str:
         """Why the step took the edge that it took, in sentences."""
-        # It reads docstrings: not in the job's way to its first request.
+        # It reads docstrings, which the job need not do before its first request.
         from orchestrator.fivetran.vocabulary import meaning_of  # noqa: PLC0415
 
         meaning = meaning_of(self.event)
@@ -121,10 +121,10 @@ class Step(NamedTuple):
         if self.event in SIGNALS:
             return f"{meaning}."
         if self.failure is not None:
-            said = f"{self.rule}: {meaning_of(self.failure.event)}"
+            why = f"{self.rule}: {meaning_of(self.failure.event)}"
             if self.event != self.failure.event:
-                said += f"; {meaning}"
-            return said + (f"; the next attempt is in {duration(self.pause)}." if self.pause else ".")
+                why += f"; {meaning}"
+            return why + (f"; the next attempt is in {duration(self.pause)}." if self.pause else ".")
         if self.answer is None and isinstance(EFFECTS.get(self.operand), Call):
-            return f"{meaning}: nothing was sent any more."
+            return f"{meaning}; no request was sent."
         return f"{self.rule}: {meaning}." if self.rule else f"{meaning}."

@@ -52,7 +52,7 @@ _REFUSALS = frozenset({Event.RATE_LIMITED, Event.UNAVAILABLE})
 
 
 class NotDue(Exception):  # noqa: N818
-    """A step was asked for before it is due, or after the end."""
+    """A step was requested before it is due, or after the end."""
 
 
 class Pending(NamedTuple):
@@ -63,7 +63,7 @@ class Pending(NamedTuple):
         began: When the step began, in seconds since the run began.
         request: What is to be sent; None where the results are to be written.
         limit: Seconds that the request gets.
-        by_deadline: It is the deadline that cuts it off then.
+        by_deadline: At that limit it is the deadline that cuts it off.
         interruptible: A signal may cut it off.
     """
 
@@ -81,7 +81,7 @@ def due(chart: Chart, standing: Standing, signal: Signal | None = None) -> float
 
 
 def heeded(standing: Standing, signal: Signal | None) -> Standing:
-    """The standing once a signal is known: after the verdict it cuts the grace."""
+    """The standing once a signal is known: after the verdict it shortens the grace period."""
     if signal is None or standing.hurried or not standing.concluded:
         return standing
     return standing._replace(hurried=True, deadline=min(standing.deadline, signal.at + GRACE_AFTER_SIGNAL))
@@ -94,7 +94,7 @@ def call_of(state: State) -> Call | None:
 
 
 def request_of(chart: Chart, settings: Settings, standing: Standing) -> Request | None:
-    """The very request that the next step will send, or None if it sends none."""
+    """The request that the next step will send, or None if it sends none."""
     call = call_of(chart.states[standing.state])
     return None if call is None else call.ask(settings, standing.facts)
 
@@ -103,7 +103,7 @@ def start(chart: Chart, settings: Settings, started_at: float) -> Standing:
     """Where a run stands at its beginning, in the chart's first state.
 
     Args:
-        chart: A chart that the loader has proved.
+        chart: A chart that the loader has checked.
         settings: What to do.
         started_at: When it begins, in seconds since the epoch.
     """
@@ -213,7 +213,7 @@ def unknown(facts: Facts, effect: Call, request: Request, asked: float) -> Facts
 
 
 class _Result(NamedTuple):
-    """What a state came to; but for the first three as in `Step`."""
+    """The outcome of a state; except for the first three members as in `Step`."""
 
     event: str
     facts: Facts
@@ -239,7 +239,7 @@ def _chosen(state: State, settings: Settings, facts: Facts) -> _Result:
 
 
 class _Turn:
-    """One state's turn: what it comes to, and where that leads."""
+    """One state's turn: its outcome, and where that leads."""
 
     __slots__ = ("began", "chart", "failures", "jitter", "now", "settings", "signal", "standing", "state")
 
@@ -266,7 +266,7 @@ class _Turn:
     # --- A request ----------------------------------------------------------------------------
 
     def ask(self, effect: Call) -> Pending | Step:
-        """The request to send, unless it is too late for it, or it was sent before and its answer is lost."""
+        """The request to send, unless it is too late, or it was sent before and its answer is lost."""
         standing, state = self.standing, self.state
         request = effect.ask(self.settings, standing.facts)
         if standing.lost_at is not None and request.changes:
@@ -320,13 +320,13 @@ class _Turn:
     def _failed(self, request: Request, tried: _Result, failure: Failure) -> _Result:
         """Count a failure, and name its event: its own, or `gave_up` after the last attempt."""
         facts, state = tried.facts, self.state
-        # What leads to a look of its own is not a failed attempt: something may have come of it.
+        # What leads to a look of its own is not a failed attempt: it may have been carried out.
         elsewhere = state.edges[failure.event] != state.name
         counts = failure.event in _REFUSALS or not elsewhere
         attempts = self.failures.get(state.name, 0) + counts
         self.failures = {**self.failures, state.name: attempts}
         most = state.tries if state.tries is not None else self.settings.retry_limit
-        # A change that Fivetran refuses until after the deadline will not be made any more.
+        # A change that Fivetran postpones beyond the deadline will not be made.
         late = request.changes and elsewhere and (failure.retry_after or 0.0) > self.standing.deadline - self.now
         hopeless = counts and (attempts >= most or late)
         gives_up = failure.event in TRANSIENT and hopeless and self._may_give_up(facts)
@@ -336,7 +336,7 @@ class _Turn:
             facts = facts.but(failure=failure.as_fact(request, max(attempts, 1)))
         if event not in TRANSIENT or (state.edges[event] != state.name and (request.optional or concluded)):
             facts = facts.but(given_up=_with(facts.given_up, state.operand))
-            facts = self._regretted(event, request, str(failure), facts)
+            facts = self._with_warning(event, request, str(failure), facts)
         return tried._replace(event=event, facts=facts, rule=str(failure), failure=failure)
 
     def _may_give_up(self, facts: Facts) -> bool:
@@ -345,7 +345,7 @@ class _Turn:
         return target is not None and not (trigger_unanswered(facts) and self.chart.states[target].concludes)
 
     def _struck(self, request: Request, tried: _Result, failure: Failure | None = None) -> _Result:
-        """The deadline struck in a call: `gave_up` after a failed try, where there is such an edge."""
+        """The deadline passed in a call: `gave_up` after a failed try, where there is such an edge."""
         facts, state = tried.facts, self.state
         attempts = self.failures.get(state.name, 0)
         event = Event.GAVE_UP if attempts and self._may_give_up(facts) else Event.TIMED_OUT
@@ -353,12 +353,12 @@ class _Turn:
             facts = facts.but(failure=failure.as_fact(request, attempts + 1))
         if tried.request is not None and request.optional:
             facts = facts.but(given_up=_with(facts.given_up, state.operand))
-        facts = self._regretted(event, request, "time ran out", facts)
+        facts = self._with_warning(event, request, "time ran out", facts)
         rule = "" if failure is None else str(failure)
         return tried._replace(event=event, facts=facts, rule=rule, failure=failure)
 
-    def _regretted(self, event: Event, request: Request, why: str, facts: Facts) -> Facts:
-        """A failure for good that does not end the run: say what will be missing."""
+    def _with_warning(self, event: Event, request: Request, why: str, facts: Facts) -> Facts:
+        """A permanent failure that does not end the run: warn about what will be missing."""
         target = self.chart.states[self.state.edges[event]]
         judged = target.concludes or (target.kind is Kind.CHOOSES and not self.standing.concluded)
         if request.optional or judged:
@@ -430,7 +430,7 @@ class _Turn:
         )
 
     def _back_off(self, result: _Result) -> tuple[float, bool, float | None]:
-        """For how long the next attempt is postponed, whether it is hopeless, and the number drawn for that."""
+        """How long until the next attempt, whether that is too late, and the random number drawn for it."""
         asked, drawn = result.failure.retry_after if result.failure else None, None
         if asked is not None:
             seconds = asked
@@ -439,8 +439,8 @@ class _Turn:
             doubled = BACKOFF_FIRST * 2.0 ** min(self.failures.get(self.state.name, 1) - 1, 32)
             seconds = min(doubled, BACKOFF_MOST) * (1 - drawn / 2)
         left = self.standing.deadline - self.now
-        # A wait known to end too late is not sat through, where the state may give up. Else a back-off is cut at
-        # the deadline, where a GET is still made, and nothing else.
+        # The run does not sit out a wait known to end too late, where the state may give up. Else a back-off is cut
+        # at the deadline, where only a GET is still made.
         changes = result.request is not None and result.request.changes
         pointless = changes or (asked is not None and self._may_give_up(result.facts))
         hopeless = left <= 0 or (pointless and seconds > left)

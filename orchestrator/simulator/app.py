@@ -111,7 +111,7 @@ class Simulator:
     Args:
         scenario: What happens to each connection.
         clock: The time.
-        on_arrival: Told each request.
+        on_arrival: Called with each request.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""One simulated connection: what it is asked changes it, and time does.
+"""One simulated connection: requests change it, and so does time.
 
-What happens in time happens in its order and at its own moment, however seldom anybody looks. So
-`history` and `triggers` are the truth about every sync, and about every request for one.
+What happens over time happens in order and at its own moment, however rarely it is read. So `history`
+and `triggers` are the truth about every sync, and about every request for one.
 """
 
 import uuid
@@ -130,7 +130,7 @@ class Connection:
             self.history.append(Sync(self.scenario.running, "somebody", now))
         for other in self.scenario.others:
             if not other.after:
-                self._later(now + other.at, self._start_for_somebody, other)
+                self._later(now + other.at, self._start_other, other)
 
     def adopt(self, document: Mapping[str, Any], running: str) -> None:
         """Be as a document says; from now on the scenario's syncs are the ones that follow.
@@ -217,13 +217,13 @@ class Connection:
         return True
 
     def after(self, operation: str) -> None:
-        """A request of the job has been dealt with: whoever waited for it to be has a sync started."""
+        """A request of the job was handled: syncs of others that were to follow it start now."""
         self.live()
         for kind in {operation, "any"}:
             self._met[kind] = self._met.get(kind, 0) + 1
             for other in self.scenario.others:
                 if other.after == kind and other.nth == self._met[kind]:
-                    self._later(self._now + other.at, self._start_for_somebody, other)
+                    self._later(self._now + other.at, self._start_other, other)
 
     # --- What is kept about it ----------------------------------------------------------------
 
@@ -332,7 +332,7 @@ class Connection:
             sync.failed_inside = True
             self._set_date("failed_at", self._now)
 
-    def _start_for_somebody(self, other: Other) -> None:
+    def _start_other(self, other: Other) -> None:
         if other.force:
             for sync in self._open():
                 self._stop(sync, "somebody")

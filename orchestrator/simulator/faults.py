@@ -18,11 +18,11 @@ MOMENT = 0.005  # real seconds between two looks whether the client has gone
 
 
 class DroppedError(ConnectionAbortedError):
-    """The connection was dealt with; the server drops it without a word."""
+    """The fault has been applied; the server drops the connection silently."""
 
 
 def wait(connection: socket.socket | None, clock: SystemClock, seconds: float) -> None:
-    """Say nothing for so long, or until the client goes away; without a socket nobody can."""
+    """Wait that long, or until the client goes away (without a socket it cannot)."""
     if connection is None:
         clock.sleep(seconds)
         return
@@ -34,7 +34,7 @@ def wait(connection: socket.socket | None, clock: SystemClock, seconds: float) -
 
 
 def strike(does: str, connection: socket.socket, clock: SystemClock, body: bytes) -> NoReturn:
-    """Do one of `ON_THE_SOCKET`, and drop the connection.
+    """Apply a fault of `ON_THE_SOCKET`, and drop the connection.
 
     Args:
         does: Which.

@@ -23,7 +23,7 @@ __all__ = ["TABLE", "demo", "scenarios", "simulate", "variables"]
 ACTION = "START"  # what the verdicts of scenarios are about
 CONNECTOR = "speak_inexpensive"
 TABLE = {"SCHEMA": "public", "TABLE": "orders"}  # the simulator has it; most actions do not look
-_TELLING = threading.Lock()  # each request has a thread of its own
+_PRINTING = threading.Lock()  # each request has a thread of its own
 HOW = ("FIVETRAN_LOG_FORMAT", "FIVETRAN_JOURNAL", "NO_COLOR", "DATAOPS_DEBUG")
 
 
@@ -102,32 +102,32 @@ def simulate(name: str, speed: float, port: int) -> int:
 
     Args:
         name: The scenario.
-        speed: How much faster than told the syncs are. Dates stay real ones.
+        speed: How much faster the syncs are than the scenario says. Dates stay real ones.
         port: Port on loopback; 0 for any.
 
     Returns:
-        0; 2 if the port is taken, or is none.
+        0; 2 if the port is taken or invalid.
 
     Raises:
         ScenarioError: There is no such scenario.
     """
     scenario = load_scenario(name)
     try:
-        server = bind(Simulator(scenario.faster(speed), SystemClock(), on_arrival=_tell), port)
+        server = bind(Simulator(scenario.faster(speed), SystemClock(), on_arrival=_print), port)
     except (OSError, OverflowError) as error:
-        return refuse(f"port {port}: {error}: name another one, or 0 for any")
+        return refuse(f"port {port}: {error}: use another port, or 0 for any free one")
     url = f"http://127.0.0.1:{server.port}"
     say(f"scenario {name}: {scenario.title}", error=True)
-    say(f"a simulated Fivetran listens on {url}; Ctrl-C ends it. In another terminal:\n", error=True)
+    say(f"a simulated Fivetran is listening on {url}; Ctrl-C stops it. In another terminal:\n", error=True)
     for variable, value in variables(scenario, url).items():
         say(f"export {variable}={shlex.quote(value)}", error=True)
     say(f"{shlex.quote(sys.argv[0])}\n", error=True)
     server.serve_forever()  # werkzeug's own returns on KeyboardInterrupt, and closes the server
-    say("ended", error=True)
+    say("stopped", error=True)
     return 0
 
 
-def _tell(seen: Arrival) -> None:
-    with _TELLING:
+def _print(seen: Arrival) -> None:
+    with _PRINTING:
         line = f"{seen.method} {seen.path} {'' if seen.body is None else seen.body} -> {seen.outcome}"
         say(Mask().line(line), error=True)

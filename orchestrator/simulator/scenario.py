@@ -163,10 +163,10 @@ _WORDS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
     float | None: "a number",
-    str: "a text",
-    Mapping[str, str]: "a table of texts",
+    str: "a string",
+    Mapping[str, str]: "a table of strings",
     Mapping[str, Any]: "a table",
-    Mapping[str, tuple[str, ...]]: "a table of lists of texts",
+    Mapping[str, tuple[str, ...]]: "a table of lists of strings",
     tuple[Mapping[str, Any], ...]: "a list of tables",
 }
 
@@ -199,7 +199,9 @@ def _make(kind: type[T], name: str, key: str, table: Mapping[str, Any], made: Ma
             raise ScenarioError(f"{where}: {member}: {value!r} is not {_WORDS[known[member]]}")
         allowed = _ALLOWED.get(member, (value,))
         if value not in allowed:
-            raise ScenarioError(f"scenario {name}: {member}: {value!r} is none of {', '.join(filter(None, allowed))}")
+            raise ScenarioError(
+                f"scenario {name}: {member}: {value!r} is not one of {', '.join(filter(None, allowed))}"
+            )
     return kind(**{**table, **made})
 
 
@@ -219,13 +221,13 @@ def parse_scenario(name: str, text: str) -> Scenario:
         if key in document:
             tables = document.pop(key)
             if not isinstance(tables, list):
-                raise ScenarioError(f"{where}: {key}: write [[{key}]] above each")
+                raise ScenarioError(f"{where}: {key}: write [[{key}]] above each one")
             made[key] = tuple(_make(kind, name, key, table, {}) for table in tables)
     if "running" in document:
         made["running"] = _make(SyncPlan, name, "running", document.pop("running"), {})
     scenario = _make(Scenario, name, "", document, made)
     if not scenario.syncs:
-        raise ScenarioError(f"{where}: syncs: is empty: leave it out for one that succeeds")
+        raise ScenarioError(f"{where}: syncs: empty; leave it out for one sync that succeeds")
     if not isinstance(scenario.connection.get("status", {}), dict):
         raise ScenarioError(f"{where}: connection: status: {scenario.connection['status']!r} is not a table")
     return scenario

@@ -28,9 +28,9 @@ class Handler(WSGIRequestHandler):
             environ = {**self.make_environ(), "wsgi.input": io.BytesIO(body)}
             status, headers = "", list[tuple[str, str]]()
 
-            def start(*said: Any) -> Callable[[bytes], object]:  # noqa: ANN401  # WSGI's form
+            def start(*given: Any) -> Callable[[bytes], object]:  # noqa: ANN401  # WSGI's form
                 nonlocal status, headers
-                status, headers, *_ = said
+                status, headers, *_ = given
                 return self.wfile.write
 
             answer = b"".join(self.server.app(environ, start))

@@ -1,7 +1,7 @@
-"""Plain values and what all rooms share; but for the clock no input or output. Imports nothing of ours.
+"""Plain values that all rooms share; no input or output except the clock. Imports no other room.
 
-events, exchange      what may happen; what is asked of Fivetran, and the two ways it ends
-facts, settings       what a run knows, and what it was told
+events, exchange      what may happen; a request to Fivetran, and its answer or failure
+facts, settings       what a run knows, and how it was configured
 clock                 the time, and the one place that sleeps
 exit_codes            what each of them means
 formatting, parsing   values for people; JSON and TOML from outside

@@ -26,11 +26,11 @@ class SystemClock:
         return time.time()
 
     def real(self, seconds: float) -> float:
-        """Real seconds in which so many seconds of this clock pass."""
+        """Real seconds in which that many seconds of this clock pass."""
         return seconds / self.speed
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds of this clock pass."""
+        """Let that many seconds of this clock pass."""
         time.sleep(self.real(max(0.0, seconds)))
 
 
@@ -38,7 +38,7 @@ class FastClock(SystemClock):
     """A clock on which `speed` seconds pass in one real second, from the real time on.
 
     Args:
-        speed: How many; more than 0.
+        speed: Seconds per real second; more than 0.
     """
 
     def __init__(self, speed: float) -> None:

@@ -1,14 +1,14 @@
-"""What is asked of Fivetran, and the two ways it ends: an Answer or a Failure.
+"""A request to Fivetran, and the two ways it can end: an Answer or a Failure.
 
 A failure is one of these events, and each of them an edge of a chart:
 
-    rate_limited    429; Fivetran says when to come again
-    unavailable     surely not carried out, or a GET or PATCH that may be repeated
+    rate_limited    429; Fivetran says when to try again
+    unavailable     certainly not carried out, or a GET or PATCH that may be repeated
     answer_lost     a POST that may have been carried out
-    conflict        409 to a POST: something is running that it cannot be reconciled with
-    refused         401 or 403, in Fivetran's own words: the key is wrong or lacks a permission
-    not_found       404, in Fivetran's own words: no such connection, schema or table
-    rejected        any other 3xx or 4xx: asking again would not help
+    conflict        409 to a POST: it conflicts with something that is running
+    refused         401 or 403 from Fivetran itself: the key is wrong or lacks a permission
+    not_found       404 from Fivetran itself: no such connection, schema or table
+    rejected        any other 3xx or 4xx: retrying would not help
 """
 
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ class Answer:
         request_id: Fivetran's id of the request, for its support; or "".
         at: When it came, in seconds since the run began, by the run's own clock.
         took: Seconds between the request and it.
-        cut: `data` is not all that was said: texts and lists beyond measure were cut.
+        cut: `data` is not complete: overlong texts and lists were cut.
     """
 
     status: int = 200
@@ -95,12 +95,12 @@ class Answer:
 
     def timed(self, at: float, took: float) -> "Answer":
         """The answer, and when it came; what `dataclasses.replace` does, in a third of the time."""
-        told = (self.status, self.code, self.message, self.data, self.date, self.dated, self.request_id)
-        return Answer(*told, at, took, self.cut)
+        kept = (self.status, self.code, self.message, self.data, self.date, self.dated, self.request_id)
+        return Answer(*kept, at, took, self.cut)
 
     @property
     def asked_at(self) -> float | None:
-        """Fivetran's now when the request was sent, a second early at most; None where it told no time.
+        """Fivetran's now when the request was sent, at most a second early; None where the answer had no `Date`.
 
         Its `Date` is that of the answer, in whole seconds.
         """
@@ -154,12 +154,12 @@ class Cut(StrEnum):
     SIGNAL = "signal"
 
 
-# Events of failures that another attempt may get over; they are counted.
+# Failures that another attempt may get past; they are counted.
 TRANSIENT = frozenset({Event.RATE_LIMITED, Event.UNAVAILABLE, Event.ANSWER_LOST, Event.CONFLICT})
 FAILURES = {str(event): event for event in (*sorted(TRANSIENT), Event.REFUSED, Event.NOT_FOUND, Event.REJECTED)}
 OF_POSTS = frozenset({Event.ANSWER_LOST, Event.CONFLICT})  # no other request can fail so
 
 
 def unanswered(request: Request, message: str, *, status: int | None = None) -> Failure:
-    """The failure of a request that may have been carried out without our learning of it."""
+    """The failure of a request that may have been carried out all the same."""
     return Failure(Event.UNAVAILABLE if request.repeatable else Event.ANSWER_LOST, message, status=status)

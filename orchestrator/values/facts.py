@@ -1,4 +1,4 @@
-"""Facts: what a run has learned so far, one immutable value of JSON types.
+"""Facts: what a run knows so far, one immutable value of JSON types.
 
 Each step carries the facts after it, so a step can be written down, replayed and forked.
 `None` means "not known": an effect copes with any fact missing. A number is a date, a duration or
@@ -33,23 +33,23 @@ class Facts:
     Attributes:
         connection: The freshest connection document (`data`).
         connection_date: Fivetran's now when it was read, in seconds since the epoch.
-        dated: Whether Fivetran told that time; else it is this machine's, and bounds nothing.
+        dated: Whether Fivetran sent that time; else it is this machine's, and bounds nothing.
         read_at: When it was read, in seconds since the run began.
         schedule_before: `schedule_type` as it was found.
         schedule_object: The newer `schedule` object as it was found, where `schedule_type` alone cannot bring it back.
-        schedule_after: `schedule_type` in the last document read after our PATCH.
+        schedule_after: `schedule_type` in the last document read after this run's PATCH.
         unpaused_looks: Looks at the connection since this run un-paused it; None where it did not, or a baseline
             found it idle since.
         ever_syncing: A look of this run saw `syncing`.
         baseline: `succeeded_at`, `failed_at`, `rescheduled_for` of the last document before the trigger, whether it
-            was `busy` and `broken`, and `date`: Fivetran's now when it was read, before which nothing is ours.
+            was `busy` and `broken`, and `date`: Fivetran's now when it was read, before which no sync is this run's.
             None: no baseline taken; a date in it may be None.
-        triggered: Fivetran accepted our trigger, after the baseline.
-        triggered_at: Fivetran's now when that was asked for, in seconds since the epoch; None where it told no time.
-        asked_at: When our trigger was sent, in seconds since the run began: the accepted one, or the first whose answer
-            was lost.
+        triggered: Fivetran accepted this run's trigger, after the baseline.
+        triggered_at: Fivetran's now when that was asked for, in seconds since the epoch; None without a `Date`.
+        asked_at: When this run's trigger was sent, in seconds since the run began: the accepted one, or the first
+            whose answer was lost.
         lost: Triggers in a row whose answer was lost.
-        started: After a lost answer, a sign of a sync was found; it was taken for ours.
+        started: After a lost answer, a sign of a sync was found; it counts as this run's.
         restarted: The trigger stopped a running sync.
         syncing_seen: `syncing` was seen since the last trigger or reschedule.
         doubt: The sync seems to be over, and not well: `since` when (seconds since the run began), `verdict` what it
@@ -112,7 +112,7 @@ class Facts:
     warnings: tuple[str, ...] = ()
 
     def but(self, **changes: Any) -> Self:  # noqa: ANN401  # any fact
-        """These facts with changes; the very same where nothing changes: most polls bring no news."""
+        """These facts with changes; the same object where nothing changes, as after most polls."""
         known = self.__dict__
         for name, value in changes.items():
             if known[name] != value:
@@ -123,16 +123,16 @@ class Facts:
         return self
 
     def without(self, *names: str) -> Self:
-        """These facts without some of them, which are as at the beginning of a run."""
+        """These facts with some of them reset to their initial values."""
         fresh = type(self)()
         return self.but(**{name: getattr(fresh, name) for name in names})
 
     def warned(self, *warnings: str) -> tuple[str, ...]:
-        """The warnings with these added, each kept once; Fivetran may find ever new words to warn of."""
+        """The warnings with these added, each once, up to a limit: some contain words from outside."""
         return (*self.warnings, *(new for new in warnings if new not in self.warnings))[:MOST_WARNINGS]
 
     def as_json(self) -> dict[str, Any]:
-        """The facts as JSON types; what is in them is theirs, not a copy."""
+        """The facts as JSON types, not copied."""
         return dict(self.__dict__)
 
     @classmethod
@@ -150,7 +150,7 @@ class Facts:
         Raises:
             ValueError: `document` is not an object, or one of its facts is not of its type.
         """
-        from orchestrator.values import type_checks  # noqa: PLC0415  # only a run that is taken up, or read, needs it
+        from orchestrator.values import type_checks  # noqa: PLC0415  # only a resumed or replayed run needs it
 
         type_checks.check("facts", document, Mapping[str, Any])
         members: dict[str, Any] = {}
@@ -164,7 +164,7 @@ class Facts:
         return replace(self, **members)
 
     def changed_from(self, before: Self) -> dict[str, Any]:
-        """The facts that are others than before, by name."""
+        """The facts that differ from before, by name."""
         return {name: value for name, value in self.__dict__.items() if value != before.__dict__[name]}
 
 

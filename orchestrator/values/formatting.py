@@ -9,7 +9,7 @@ __all__ = ["STARS", "ago", "clipped", "duration", "either", "few", "iso", "liste
 
 STARS = "***"  # in place of a secret
 LONGEST_LINE = 2_000  # characters of a line with words from outside
-MOST_LINES = 50  # of which there may be as many as somebody likes
+MOST_LINES = 50  # of which there may be any number from outside
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds
 
@@ -42,7 +42,7 @@ def iso(seconds: float) -> str:
 
 
 def listed(names: Sequence[str], most: int) -> str:
-    """Names in one sentence, so many of them; the last words say how many more there are."""
+    """At most that many names, joined by commas; the end says how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
@@ -65,7 +65,7 @@ def clipped(text: str, most: int, *, whole_words: bool = False) -> str:
         text: The text.
         most: How many characters.
         whole_words: The word at the cut is not shown. For a text that is masked later: half a secret
-            is no text that a mask would know, and it is still half a secret.
+            would not be recognized by a mask, and it is still half a secret.
     """
     if len(text) <= most:
         return text
@@ -77,7 +77,7 @@ def clipped(text: str, most: int, *, whole_words: bool = False) -> str:
 
 
 def few(lines: Iterable[str], most: int = MOST_LINES) -> tuple[str, ...]:
-    """Lines with words from outside, each of bearable length and bearably many; the last says how many more."""
+    """Lines with words from outside, limited in length and number; the last says how many more there are."""
     cut = [clipped(line, LONGEST_LINE, whole_words=True) for line in lines]
     more = len(cut) - most
     return (*cut[:most], *([f"… and {more:,} more"] if more > 0 else []))

@@ -1,4 +1,4 @@
-"""What comes from outside as text: JSON and TOML, and durations.
+"""Parses text from outside: JSON, TOML and durations.
 
 JSON and TOML that are parsed can be written again, and are not nested too deeply to work on.
 """
@@ -36,12 +36,12 @@ def parse_duration(text: str) -> float:
 
 
 def parse_json(text: str | bytes) -> Any:  # noqa: ANN401  # any JSON
-    """A JSON value that JSON can say again: no NaN, and nothing infinite.
+    """A JSON value that JSON can represent: no NaN, and nothing infinite.
 
     Raises:
         ValueError: It is not JSON, or nested too deeply.
     """
-    import json  # noqa: PLC0415  # who reads no JSON needs none
+    import json  # noqa: PLC0415  # only where JSON is read
 
     return _shallow(lambda text: json.loads(text, parse_float=_finite, parse_constant=_finite), text)
 
@@ -59,14 +59,14 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises:
         ValueError: It is not TOML, or nested too deeply.
     """
-    import tomllib  # noqa: PLC0415  # who reads no TOML needs none
+    import tomllib  # noqa: PLC0415  # only where TOML is read
 
     document: dict[str, Any] = _shallow(tomllib.loads, text)
     return document
 
 
 def _shallow(parse: Callable[[Any], Any], text: str | bytes) -> Any:  # noqa: ANN401  # any JSON or TOML
-    """What a text holds, unless later work would run out of stack on it.
+    """The parsed text, unless later code could run out of stack on it.
 
     Raises:
         ValueError: It would, or the text cannot be parsed.

@@ -1,4 +1,4 @@
-"""Settings: what a job was told to do, checked and complete. One immutable value."""
+"""Settings: how a job was configured, checked and complete. One immutable value."""
 
 from dataclasses import dataclass, field
 

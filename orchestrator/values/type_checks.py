@@ -1,4 +1,4 @@
-"""Reading what anybody may have written: JSON of state files and journals, held to the types that ours have.
+"""Checks JSON from outside (state files, journals) against the types that the program itself writes.
 
 What is checked follows from the annotations of what the JSON is to become, so a new member of a
 dataclass is checked without another line here. Numbers are dates, durations and counts: finite,
@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 __all__ = ["MOST", "built", "check", "check_members", "types_of"]
 
-MOST = 2.0**63  # a number beyond it is nobody's date, duration or count
+MOST = 2.0**63  # no date, duration or count is larger
 LONGEST = 80  # characters of a value in a message
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ _types: dict[type, Mapping[str, Any]] = {}  # found out once a class
 
 
 def check(name: str, value: object, kind: Any) -> None:  # noqa: ANN401  # any annotation
-    """See that a value is of a type.
+    """Check that a value has a type.
 
     Args:
         name: What the value is called in the message.
@@ -36,7 +36,7 @@ def check(name: str, value: object, kind: Any) -> None:  # noqa: ANN401  # any a
 
 
 def check_members(name: str, document: object, kinds: Mapping[str, Any]) -> None:
-    """See that a document is an object that has each of these members, of its type; others are not looked at.
+    """Check that a document is an object with each of these members, of its type; others are ignored.
 
     Args:
         name: What the object is called in a message; "" where its members speak for themselves.
@@ -56,7 +56,7 @@ def check_members(name: str, document: object, kinds: Mapping[str, Any]) -> None
 
 
 def built(kind: type[T], name: str, document: object, **known: object) -> T:
-    """An instance of a class, made of a JSON object that has the arguments of its constructor by name.
+    """An instance of a class from a JSON object with the arguments of its constructor.
 
     Args:
         kind: The class: a dataclass, say.
@@ -108,13 +108,13 @@ def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401  # any annotation
 
 
 _WORDS: dict[Any, str] = {
-    str: "a text",
+    str: "a string",
     bool: "true or false",
-    int: "a whole number from 0",
-    float: "a number from 0",
-    tuple: "a list of what belongs there",
-    list: "a list of what belongs there",
-    Mapping: "an object of what belongs there",
+    int: "a non-negative whole number",
+    float: "a non-negative number",
+    tuple: "a list of the expected type",
+    list: "a list of the expected type",
+    Mapping: "an object of the expected type",
     NoneType: "null",
 }
 

@@ -1,4 +1,4 @@
-"""`check`: charts are proved, all of them, and what is wrong is told with its path."""
+"""`check`: every chart is checked, and what is wrong is shown with its path."""
 
 import os
 from pathlib import Path
@@ -24,8 +24,8 @@ def written(folder: Path, name: str, old: str, new: str) -> str:
     return str(path)
 
 
-def test_charts_that_come_with_it_are_proved(capsys: Capture) -> None:
-    """Without arguments every action's chart is listed with the laws and each promise, and all of it holds."""
+def test_packaged_charts_are_valid(capsys: Capture) -> None:
+    """Without arguments every action's chart is listed with its structure and each promise, and all is ok."""
     code = main(["check"], {})
 
     told = capsys.readouterr()
@@ -33,14 +33,14 @@ def test_charts_that_come_with_it_are_proved(capsys: Capture) -> None:
     assert (code, told.err) == (0, "")
     assert [line for line in lines if not line.startswith(" ")] == [load(action).title for action in ACTIONS]
     for chart in map(load, ACTIONS):
-        assert f"  holds   the laws: {len(chart.states)} states, {len(list(chart.edges()))} edges" in lines
+        assert f"  ok      structure: {len(chart.states)} states, {len(list(chart.edges()))} edges" in lines
     for promise in PROMISES:
-        assert lines.count(f"  holds   {promise.name}") == len(ACTIONS)
+        assert lines.count(f"  ok      {promise.name}") == len(ACTIONS)
     assert "BROKEN" not in told.out
 
 
-def test_broken_promise_is_told_with_its_path(tmp_path: Path, capsys: Capture) -> None:
-    """A promise that is broken is told with its sentence and the path; the other promises are told to hold."""
+def test_broken_promise_is_shown_with_its_path(tmp_path: Path, capsys: Capture) -> None:
+    """A broken promise is shown with its sentence and the path; the other promises are ok."""
     path = written(tmp_path, "mine.toml", 'edges.answer_lost = "awaiting_sign"', 'edges.answer_lost = "waiting"')
     states = len(load("START").states)
 
@@ -48,19 +48,19 @@ def test_broken_promise_is_told_with_its_path(tmp_path: Path, capsys: Capture) -
 
     told = capsys.readouterr().out
     assert code == 1
-    assert told.startswith(f"{path}: START: run one sync and wait for its end\n  holds   the laws: {states} states, ")
+    assert told.startswith(f"{path}: START: run one sync and wait for its end\n  ok      structure: {states} states, ")
     assert (
         "  BROKEN  only the right sync is judged\n"
-        "          A poll judges against a baseline, and only a sync that was accepted, shows a sign after a\n"
-        "          lost answer or, where no re-sync is asked for, was attached to.\n"
+        "          The end of a sync is decided only against a baseline, and only for a sync that was\n"
+        "          accepted, showed a sign after a lost answer, or was attached to (not for a re-sync).\n"
         "          validating --busy--> taking_baseline --idle--> triggering --answer_lost--> waiting\n"
         "          --waited--> polling\n"
     ) in told
-    assert told.count("  holds   ") == len(PROMISES)
+    assert told.count("  ok      ") == len(PROMISES)
 
 
-def test_every_chart_is_told_whatever_one_comes_to(tmp_path: Path, capsys: Capture) -> None:
-    """A refused chart, a broken one, a good one and a missing one are all told; the worst is the exit code."""
+def test_every_chart_is_checked_whatever_one_comes_to(tmp_path: Path, capsys: Capture) -> None:
+    """An invalid chart, a broken one, a good one and a missing one are all checked; the worst is the exit code."""
     refused = written(tmp_path, "refused.toml", 'does = "poll_sync"', 'does = "pole_sync"')
     broken = written(tmp_path, "broken.toml", "exit = 8", "exit = 9")
     good = str(ROOT / "statecharts" / "test.toml")
@@ -76,9 +76,9 @@ def test_every_chart_is_told_whatever_one_comes_to(tmp_path: Path, capsys: Captu
         f"{refused}\n  REFUSED by the laws\n          polling: does: unknown effect 'pole_sync' "
         f"(did you mean poll_sync?)\n{broken}: " in told.out
     )
-    assert told.out.count(f"{good}: TEST: run the setup tests\n  holds   the laws: ") == 3
+    assert told.out.count(f"{good}: TEST: run the setup tests\n  ok      structure: ") == 3
     assert told.err == (
-        f"{missing}: cannot be read: No such file or directory\n{binary}: cannot be read: it is not text in UTF-8\n"
+        f"{missing}: cannot be read: No such file or directory\n{binary}: cannot be read: not UTF-8 text\n"
     )
 
 
@@ -88,11 +88,11 @@ def test_exit_codes_are_in_the_help(capsys: Capture) -> None:
         main(["check", "--help"], {})
 
     assert ended.value.code == 0
-    assert "  1  a chart is refused, or breaks a promise\n" in capsys.readouterr().out
+    assert "  1  a chart has structural errors, or breaks a promise\n" in capsys.readouterr().out
 
 
 def test_reader_that_goes_away() -> None:
-    """What reads the list may stop early (`| head`): that is no failure, and there is no traceback."""
+    """What reads the list may stop early (`| head`): that is not a failure, and there is no traceback."""
     reading, writing = os.pipe()
     os.close(reading)
     try:

@@ -207,7 +207,7 @@ def test_taken_port(capsys: Capture) -> None:
     told = capsys.readouterr().err
     assert (code, told.count("\n")) == (2, 1)
     assert told.startswith(f"port {port}: ")
-    assert told.endswith(": name another one, or 0 for any\n")
+    assert told.endswith(": use another port, or 0 for any free one\n")
 
 
 def test_no_variables_at_all(capsys: Capture) -> None:
@@ -370,7 +370,7 @@ def test_flags_win(fivetran: Rehearsal, name: str) -> None:
     [
         (None, "holds no unfinished run: start one without --resume"),
         ("{", "cannot be read as a state file (Expecting property name enclosed in double quotes"),
-        ('{"format": 1, "ended": true}', "is not a state file: name another one"),
+        ('{"format": 1, "ended": true}', "is not a state file: use another file"),
     ],
 )
 def test_resume_without_a_run(
@@ -520,7 +520,7 @@ def test_simulate_serves_until_interrupted(tmp_path: Path, capsys: Capture) -> N
     assert variables["SCHEMA"] == "two words"
     assert (ended.code, ended.stdout) == (0, "")
     assert "POST /v1/connections/speak_inexpensive/sync {'force': False} -> 200\n" in ended.stderr
-    assert ended.stderr.endswith("ended\n")
+    assert ended.stderr.endswith("stopped\n")
 
 
 # --- debug ----------------------------------------------------------------------------------------

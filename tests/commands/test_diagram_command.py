@@ -252,7 +252,7 @@ def test_into_what_is_no_text(tmp_path: Path, capsys: Capture) -> None:
     code = draw("START", "--into", path)
 
     assert (code, path.read_bytes()) == (2, b"\x89PNG\xff")
-    assert capsys.readouterr().err == f"{path}: it is not text in UTF-8\n"
+    assert capsys.readouterr().err == f"{path}: not UTF-8 text\n"
 
 
 def test_png_on_a_terminal(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

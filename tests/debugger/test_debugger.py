@@ -73,7 +73,7 @@ def test_meanings_in_a_narrow_terminal(width: int, lines: list[str], monkeypatch
 
 
 def test_facts_that_did_not_change_share_a_paragraph(debug: Debugger) -> None:
-    """What the last step did not change is told briefly, behind what it did."""
+    """What the last step did not change is listed briefly, after what it did."""
     facts = debug("START", "until triggered").last.row("facts")
 
     assert facts.startswith("* triggered True * triggered_at 2027-01-15T08:00:00.000Z * asked_at 0.0")
@@ -87,7 +87,7 @@ def test_choice_says_what_it_will_choose(debug: Debugger) -> None:
 
     assert shown.row("here") == "considering_unpause, chooses unpause: FIVETRAN_UNPAUSE."
     assert shown.row("next") == "the edge no"
-    assert "> no -> concluding it will be this one" in shown.row("edges")
+    assert "> no -> concluding this edge will be taken" in shown.row("edges")
 
 
 def test_choice_without_an_edge_of_its_own(debug: Debugger, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_pure_effect_asks_nothing(debug: Debugger) -> None:
     """Where nothing is asked, the screen says what is done instead."""
     shown = debug("START", "until taking_baseline").last
 
-    assert shown.row("next").endswith("a sync of ours will move one of them. Nothing is asked.")
+    assert shown.row("next").endswith("this run's sync will move one of the dates. No request is sent.")
 
 
 def test_failures_are_counted_on_the_screen(debug: Debugger) -> None:
@@ -154,7 +154,7 @@ def test_steps_end_where_the_run_ends(debug: Debugger) -> None:
     transcript = debug("STATUS", "step 100", "step", "continue")
 
     assert transcript.of("step 100").state == "done"
-    assert transcript.of("step").line == ("the run has ended: `back` goes to an earlier step, and `fork` on from there")
+    assert transcript.of("step").line == ("the run has ended: go `back` to an earlier step, and `fork` there")
     assert transcript.last.line == transcript.of("step").line
     assert transcript.code == 2
 
@@ -172,7 +172,7 @@ def test_four_hours_take_no_time_and_few_lines(debug: Debugger, tmp_path: Path) 
     assert len(shown.text.splitlines()) < 30
 
 
-def test_one_repetition_is_told(debug: Debugger, tmp_path: Path) -> None:
+def test_one_repetition_is_listed(debug: Debugger, tmp_path: Path) -> None:
     """A single step that came before takes no more room than saying that it is left out."""
     scenario = _write(tmp_path, "[[syncs]]\nlasts = 15")
 
@@ -201,13 +201,13 @@ def test_breakpoints(debug: Debugger) -> None:
         "START", "break", "break polling", "br succeeded", "continue", "delete polling", "until done", "delete all"
     )
 
-    assert transcript.of("break").line == "no breakpoints: `break STATE|EVENT` sets one"
+    assert transcript.of("break").line == "no breakpoints; `break STATE|EVENT` sets one"
     assert transcript.of("br succeeded").line == "breakpoints: polling, succeeded"
     assert transcript.of("continue").state == "polling"
-    assert transcript.of("continue").text.endswith("\nstopped at the breakpoint polling")
+    assert transcript.of("continue").text.endswith("\nstopped at breakpoint polling")
     assert transcript.of("delete polling").line == "breakpoints: succeeded"
-    assert transcript.of("until done").text.endswith("\nstopped at the breakpoint succeeded")
-    assert transcript.last.line == "no breakpoints: `break STATE|EVENT` sets one"
+    assert transcript.of("until done").text.endswith("\nstopped at breakpoint succeeded")
+    assert transcript.last.line == "no breakpoints; `break STATE|EVENT` sets one"
 
 
 def test_reaching_what_was_asked_for_is_no_breakpoint(debug: Debugger) -> None:
@@ -235,56 +235,56 @@ def test_back_and_forward_look_at_known_moments(debug: Debugger) -> None:
 
 REFUSED = {
     (): {
-        "back": "this is the beginning: `step` or `forward` goes on",
-        "forward": "no later step is known: `step` takes the next one",
-        "back to polling": "no earlier step stands in polling: `history` lists them",
-        "back to pooling": "no state of START is called 'pooling': did you mean polling? `draw` shows them",
-        "back to running": "no state of START is called 'running': `draw` shows them",
-        "zebra": "no command is called 'zebra': `help` lists them",
-        "back 2 polling": "write it so: back [N | to STATE]",
-        "back to": "'to' is no count: give a whole number from 1",
-        "step 0": "'0' is no count: give a whole number from 1",
-        "step two": "'two' is no count: give a whole number from 1",
-        "step 1 2": "write it so: step [N]",
-        "until": "write it so: until STATE|EVENT",
-        "until zebra": "no state or event of START is called 'zebra': `draw` shows the states",
-        "break zebra": "no state or event of START is called 'zebra': `draw` shows the states",
-        "delete polling": "no breakpoint is called 'polling': there is none",
-        "wait": "write it so: wait skip",
-        "wait long": "write it so: wait skip",
-        "wait skip": "there is nothing to wait for: `step` takes the next step",
-        "inject zebra": "'zebra' is no event of this chart: the edges here are ready, busy, paused",
+        "back": "this is the beginning: `step` or `forward` continues",
+        "forward": "there is no later step yet: `step` takes the next one",
+        "back to polling": "no earlier step is in polling: `history` lists the steps",
+        "back to pooling": "there is no state of START 'pooling'. Did you mean polling? `draw` shows them",
+        "back to running": "there is no state of START 'running'. `draw` shows them",
+        "zebra": "there is no command 'zebra'. `help` lists them",
+        "back 2 polling": "usage: back [N | to STATE]",
+        "back to": "'to' is not a whole number from 1",
+        "step 0": "'0' is not a whole number from 1",
+        "step two": "'two' is not a whole number from 1",
+        "step 1 2": "usage: step [N]",
+        "until": "usage: until STATE|EVENT",
+        "until zebra": "there is no state or event of START 'zebra'. `draw` shows the states",
+        "break zebra": "there is no state or event of START 'zebra'. `draw` shows the states",
+        "delete polling": "there is no breakpoint 'polling'; breakpoints: none",
+        "wait": "usage: wait skip",
+        "wait long": "usage: wait skip",
+        "wait skip": "nothing to wait for: `step` takes the next step",
+        "inject zebra": "this chart has no event 'zebra': the edges here are ready, busy, paused",
         "inject running": "validating has no edge for 'running': the edges here are ready, busy, paused",
-        "answer 20": "'20' is no status of an answer: give one from 200 to 599, such as 200, 401 or 503",
-        "answer OK": "'OK' is no status of an answer: give one from 200 to 599, such as 200, 401 or 503",
-        "answer 200 nowhere.json": "nowhere.json cannot be read (No such file or directory): name a file",
+        "answer 20": "'20' is not an HTTP status from 200 to 599, such as 200, 401 or 503",
+        "answer OK": "'OK' is not an HTTP status from 200 to 599, such as 200, 401 or 503",
+        "answer 200 nowhere.json": "nowhere.json cannot be read (No such file or directory): use a file",
         "fork zebra": "no scenario is called 'zebra'; there are: another_fails, ",
-        "unfork": "this run was not forked from another: there is nothing to go back to",
-        "facts zebra": "no fact is called 'zebra': `facts` lists those that are known",
-        "facts base_line": "no fact is called 'base_line': did you mean baseline? `facts` lists",
-        "save .": "'.' is no regular file: name another file",
-        "save nowhere/saved": "'nowhere/saved' cannot be written: there is no directory 'nowhere': make it first",
+        "unfork": "this run is not a fork: there is nothing to return to",
+        "facts zebra": "there is no fact 'zebra'. `facts` lists those that are known",
+        "facts base_line": "there is no fact 'base_line'. Did you mean baseline? `facts` lists",
+        "save .": "'.' is not a regular file: use another file",
+        "save nowhere/saved": "'nowhere/saved' cannot be written: there is no directory 'nowhere': create it first",
         "draw nowhere/way.dot": "'nowhere/way.dot' cannot be written: there is no directory 'nowhere'",
         "save /proc/saved": "'/proc/saved' cannot be written (",
-        "save": "write it so: save FILE",
-        "save 'one": "No closing quotation: close the quotation",
-        "fo": "'fo' may be forward or fork: write more of it",
-        "qqq": "no command is called 'qqq': `help` lists them",
-        "contniue": "no command is called 'contniue': did you mean continue? `help` lists them",
-        "help qqq": "no command is called 'qqq': `help` lists them",
-        "''": "no command is called '': `help` lists them",
+        "save": "usage: save FILE",
+        "save 'one": "No closing quotation: close the quotes",
+        "fo": "'fo' is ambiguous: forward or fork",
+        "qqq": "there is no command 'qqq'. `help` lists them",
+        "contniue": "there is no command 'contniue'. Did you mean continue? `help` lists them",
+        "help qqq": "there is no command 'qqq'. `help` lists them",
+        "''": "there is no command ''. `help` lists them",
     },
-    ("break polling",): {"delete waiting": "no breakpoint is called 'waiting': there is polling"},
-    ("until taking_baseline",): {"answer 200": "taking_baseline asks nothing that could be answered: `step`, or"},
+    ("break polling",): {"delete waiting": "there is no breakpoint 'waiting'; breakpoints: polling"},
+    ("until taking_baseline",): {"answer 200": "taking_baseline sends no request to answer: use `step` or"},
     ("step", "back"): {
-        "inject ready": "what came next is known: `fork` goes another way from here",
-        "answer 200": "what came next is known: `fork` goes another way from here",
-        "wait skip": "what came next is known: `fork` goes another way from here",
+        "inject ready": "the next step is known: `forward` and `step` repeat it",
+        "answer 200": "the next step is known: `forward` and `step` repeat it",
+        "wait skip": "the next step is known: `forward` and `step` repeat it",
     },
     ("continue",): {
-        "inject ready": "the run has ended: `back` goes to an earlier step, and `fork` on from there",
-        "step": "the run has ended: `back` goes to an earlier step, and `fork` on from there",
-        "fork": "the run has ended here: go `back` to where it is to take another way, then `fork`",
+        "inject ready": "the run has ended: go `back` to an earlier step, and `fork` there",
+        "step": "the run has ended: go `back` to an earlier step, and `fork` there",
+        "fork": "the run has ended here: go `back` to where it should continue differently, then `fork`",
     },
 }
 
@@ -312,8 +312,8 @@ def test_inject_takes_an_edge_without_the_call(debug: Debugger) -> None:
 
     assert transcript.of("inject answer_lost").row("came by") == "triggering --answer_lost--> awaiting_sign (injected)"
     assert transcript.of("inject answer_lost").row("next") == "in 10 s: the pause ends"
-    assert transcript.of("last").line == "triggering asked nothing"
-    assert transcript.of("why").text.endswith("Injected: a POST that may have been carried out had no answer.")
+    assert transcript.of("last").line == "triggering sent no request"
+    assert transcript.of("why").text.endswith("Injected: a POST got no answer and may have been carried out.")
     assert transcript.of("i waited").row("deadline") == "in 5 min; 0 s since the beginning"
     assert transcript.last.state == "considering_repeat"  # the simulated Fivetran never heard of it
 
@@ -395,9 +395,7 @@ def test_answer_that_is_not_used(debug: Debugger, tmp_path: Path) -> None:
 
     transcript = debug(f"START --scenario {scenario}", "until triggering", *["answer 429"] * 3)
 
-    assert transcript.last.text.endswith(
-        "nothing was asked in this step any more, so the answer was not used: `why` says why"
-    )
+    assert transcript.last.text.endswith("this step sent no request, so the answer was not used: `why` explains it")
     assert transcript.last.row("came by").startswith("triggering --gave_up--> considering_trigger")
 
 
@@ -407,7 +405,7 @@ def test_wait_is_skipped(debug: Debugger) -> None:
 
     assert transcript.of("w skip").row("next") == "the pause ends"
     assert transcript.of("w skip").text.endswith("\n10 s skipped")
-    assert transcript.last.row("came by") == "waiting --waited--> polling (not waited for)"
+    assert transcript.last.row("came by") == "waiting --waited--> polling (wait skipped)"
     assert transcript.last.row("deadline") == "in 5 min; 0 s since the beginning"
 
 
@@ -460,7 +458,7 @@ def test_fork_of_a_simulation_has_its_world_as_it_was(debug: Debugger) -> None:
     ]
     assert ended[0].text.splitlines()[-12] == ended[1].text.splitlines()[-12]
     assert ended[1].prompt == "(fork: rescheduled_twice) 17 considering_reschedule>"
-    assert transcript.last.line == "this run was not forked from another: there is nothing to go back to"
+    assert transcript.last.line == "this run is not a fork: there is nothing to return to"
 
 
 def test_fork_into_another_scenario(debug: Debugger) -> None:
@@ -520,7 +518,7 @@ def test_edges_have_meanings(debug: Debugger) -> None:
         ["interrupted", "->", "concluding"],
         ["terminated", "->", "concluding"],
     ]
-    assert shown.text.endswith("SIGTERM: the runner ends the job")
+    assert shown.text.endswith("SIGTERM: the runner is stopping the job")
 
 
 def test_facts_in_full(debug: Debugger) -> None:
@@ -536,10 +534,10 @@ def test_facts_in_full(debug: Debugger) -> None:
 
 
 def test_facts_that_went_away(debug: Debugger) -> None:
-    """A fact that is no more is told as one that changed; warnings have a line each."""
+    """A fact that is no more is listed as changed; warnings have a line each."""
     shown = debug("START --scenario lost-answer", "until started").last
 
-    assert "* failure none any more" in shown.row("facts")
+    assert "* failure cleared" in shown.row("facts")
     assert "* warnings the trigger's answer was lost; a sync was seen since" in shown.row("facts")
 
 
@@ -547,7 +545,7 @@ def test_last_request_and_answer_in_full(debug: Debugger) -> None:
     """`last` has request and answer whole: body, date, message, document."""
     transcript = debug("START", "last", "until triggered", "l", "step", "last", "step", "l")
 
-    assert transcript.of("last").line == "nothing was asked yet"
+    assert transcript.of("last").line == "no request was sent yet"
     assert transcript.of("l").row("asked") == 'POST /v1/connections/speak_inexpensive/sync {"force": false}'
     assert transcript.of("l").row("for") == "to start a sync; it took 0.00 s"
     assert transcript.of("l").row("date") == "2027-01-15T08:00:00.000Z"
@@ -558,7 +556,7 @@ def test_last_failure_in_full(debug: Debugger) -> None:
     """`last` says what a failure means, and how long Fivetran asks to wait."""
     shown = debug("START --scenario rate-limited", "until rate_limited", "last").last
 
-    assert shown.row("means") == "rate_limited: 429: the limit of calls is used up"
+    assert shown.row("means") == "rate_limited: 429: the API rate limit was reached"
     assert shown.row("retry after") != ""
 
 
@@ -566,17 +564,16 @@ def test_answer_without_a_date(debug: Debugger, tmp_path: Path) -> None:
     """An answer that had no Date says whose clock stood in."""
     shown = debug(f"START --scenario {_write(tmp_path, 'dated = false')}", "step", "last").last
 
-    assert shown.row("date") == "none: this machine's clock stands in for it"
+    assert shown.row("date") == "none; this machine's clock was used"
 
 
 def test_why_names_the_rule(debug: Debugger) -> None:
     """`why` names the rule that decided the last step."""
     transcript = debug("START", "why", "until running", "y")
 
-    assert transcript.of("why").line == "nothing was decided yet"
+    assert transcript.of("why").line == "nothing has been decided yet"
     assert transcript.last.text == (
-        "polling --running--> waiting\n"
-        "sync_state is syncing: it is not over, even if failed_at moved: the sync is not over."
+        "polling --running--> waiting\nsync_state is syncing, even if failed_at moved: the sync has not ended."
     )
 
 
@@ -585,13 +582,13 @@ def test_history_lists_steps(debug: Debugger) -> None:
     transcript = debug("START", "continue", "back 2", "history 3", "history", "history all")
 
     three, some = transcript.of("history 3").text.splitlines(), transcript.of("history").text.splitlines()
-    assert three[0].endswith(" earlier ones: `history all` lists them")
+    assert three[0].endswith(" earlier steps: `history all` lists them")
     assert [line[0] for line in three[1:]] == [" ", " ", ">", " ", " "]
     assert len(some) == 1 + 20 + 2
     assert transcript.last.text.splitlines()[0].endswith("the beginning: validating")
 
 
-def test_draw_marks_the_way(debug: Debugger) -> None:
+def test_draw_marks_the_path(debug: Debugger) -> None:
     """`draw` has each state, the edges that were taken and how often, and where we are."""
     text = debug("START", "until running", "step 2", "draw").last.text
 
@@ -602,7 +599,7 @@ def test_draw_marks_the_way(debug: Debugger) -> None:
     assert [line.split()[1] for line in drawn if line.startswith(">")] == ["waiting"]
 
 
-def test_draw_into_a_file_marks_the_way(debug: Debugger, tmp_path: Path) -> None:
+def test_draw_into_a_file_marks_the_path(debug: Debugger, tmp_path: Path) -> None:
     """`draw FILE` draws the chart as the file's ending says, with the way so far and the present state."""
     file = tmp_path / "here.mmd"
     way = [("validating", "considering_switch"), ("considering_switch", "disabling_schedule")]
@@ -621,7 +618,7 @@ def test_draw_needs_a_known_ending_and_graphviz(
 
     transcript = debug("START", "draw here.jpeg", "draw here.svg")
 
-    ending = "'here.jpeg' does not say what to draw: let it end in .svg, .png, .mmd, .dot"
+    ending = "'here.jpeg' has no known extension: use one of .svg, .png, .mmd, .dot"
     assert transcript.of("draw here.jpeg").text == ending
     assert transcript.of("draw here.svg").text.startswith("svg needs Graphviz")
 
@@ -634,7 +631,7 @@ def test_draw_overwrites_nothing_but_files(debug: Debugger, tmp_path: Path) -> N
     transcript = debug("START", f"draw {tmp_path}/folder.dot", f"draw {tmp_path}/way.dot")
 
     refused, drawn = (" ".join(told.text.split()) for told in transcript.told)
-    assert refused == f"'{tmp_path}/folder.dot' is no regular file: name another file"
+    assert refused == f"'{tmp_path}/folder.dot' is not a regular file: use another file"
     assert drawn == f"drawn: {tmp_path}/way.dot"
     assert (tmp_path / "way.dot").read_text("utf-8").startswith("digraph")
 
@@ -647,7 +644,7 @@ def test_save_overwrites_journals_alone(debug: Debugger, tmp_path: Path, content
     transcript = debug("START", f"save {tmp_path}/own", f"save {tmp_path}/new", "step", f"save {tmp_path}/new")
 
     refused = " ".join(transcript.told[0].text.split())
-    assert refused == f"'{tmp_path}/own' is there and is no journal: name another file"
+    assert refused == f"'{tmp_path}/own' exists and is not a journal: use another file"
     assert (tmp_path / "own").read_bytes() == content
     assert len(read_journal(tmp_path / "new").records) == 1
 
@@ -660,7 +657,7 @@ def test_help_lists_every_command(debug: Debugger) -> None:
         name for name, command in COMMANDS.items() if f" {command.written} " not in transcript.of("help").text
     ] == []
     assert [name for name, command in COMMANDS.items() if not command.help.rstrip().endswith(".")] == []
-    assert transcript.of("help fork").text.startswith("fork [SCENARIO]\nGo another way from here")
+    assert transcript.of("help fork").text.startswith("fork [SCENARIO]\nContinue differently from here")
     assert transcript.of("? c").text.startswith("continue (short: c)\n")
 
 

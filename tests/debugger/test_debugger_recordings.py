@@ -31,7 +31,7 @@ def _changed(folder: Path, change: Callable[[list[dict[str, Any]]], None]) -> Pa
 
 def _told(journal: Path) -> list[dict[str, Any]]:
     """What a journal says of each step, but for the words in which this version gives the reason."""
-    return [{**record.told, "why": ""} for record in read_journal(journal).records]
+    return [{**record.line, "why": ""} for record in read_journal(journal).records]
 
 
 def test_what_would_it_have_done_if(debug: Debugger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,8 +80,8 @@ def test_recording_is_walked_through(debug: Debugger) -> None:
     """A recording is stepped through, forwards and backwards, and says at each step why."""
     transcript = debug(f"--replay {LOST}", "until answer_lost", "why", "last", "continue", "back to triggering", "step")
 
-    assert transcript.of("why").text.endswith("a POST that may have been carried out had no\nanswer.")
-    assert transcript.of("last").row("answered") == "ConnectionError: [Errno 104] Connection reset by peer"
+    assert transcript.of("why").text.endswith("a POST got no answer and may have been carried out.")
+    assert transcript.of("last").row("answered") == "no complete answer: connection reset by peer"
     assert transcript.of("continue").state == "done"
     assert transcript.last.row("came by").startswith("triggering --answer_lost-->")
     assert transcript.code == 0
@@ -131,7 +131,7 @@ def test_recording_that_was_broken_off(debug: Debugger, tmp_path: Path) -> None:
 
     transcript = debug(f"--replay {file}", "continue", "step", "inject waited", "fork", "continue")
 
-    hint = "the recording ends here: `fork` goes on from here against a simulated Fivetran"
+    hint = "the recording ends here: `fork` continues from here against a simulated Fivetran"
     assert transcript.of("continue").text.endswith(f"\n{hint}")
     assert transcript.of("step").line == transcript.of("inject waited").line == hint
     assert transcript.last.row("here") == "done, final: exit code 0, verdict succeeded"
@@ -146,7 +146,7 @@ def test_recording_that_is_not_repeated(debug: Debugger, tmp_path: Path) -> None
     transcript = debug(f"--replay {_changed(tmp_path, change)}", "continue")
 
     assert transcript.last.row("came by").startswith("triggering --answer_lost-->")
-    assert "what was recorded from here on is not what this version does: `replay` tells" in transcript.last.text
+    assert "from here on this version behaves differently from the recording: `replay` shows" in transcript.last.text
 
 
 def test_recorded_chart_is_the_one_that_is_shown(debug: Debugger, tmp_path: Path) -> None:
@@ -176,11 +176,11 @@ def test_recorded_chart_of_another_time(debug: Debugger, tmp_path: Path) -> None
     ("text", "problem"),
     [
         (None, "{file}: cannot be read: No such file or directory"),
-        ("{}", "{file}: is no journal: its first line is not the header of one"),
+        ("{}", "{file}: not a journal file"),
     ],
 )
 def test_what_is_no_journal(debug: Debugger, tmp_path: Path, text: str | None, problem: str) -> None:
-    """A file that is no journal is refused in one line."""
+    """A file that is not a journal is refused in one line."""
     file = tmp_path / "journal.jsonl"
     if text is not None:
         file.write_text(text, "utf-8")
@@ -192,7 +192,7 @@ def test_what_is_no_journal(debug: Debugger, tmp_path: Path, text: str | None, p
 
 
 def test_recording_that_begins_in_a_state_that_is_gone(debug: Debugger, tmp_path: Path) -> None:
-    """A run that was taken up in a state that the chart does not have cannot be walked through, which is told."""
+    """A run that was resumed in a state that the chart does not have cannot be stepped through; the message says so."""
     elsewhere = LOST.parent / "start-resumed-elsewhere.jsonl"
     file = tmp_path / "journal.jsonl"
     file.write_text(elsewhere.read_text("utf-8").replace('"state": "awaiting_sign"', '"state": "nowhere"', 1), "utf-8")
@@ -207,5 +207,5 @@ def test_journal_of_another_action(debug: Debugger) -> None:
     """An action that is not the journal's is refused; the journal's own may be given."""
     told = debug.refused("test", "--replay", str(LOST))
 
-    assert told == f"{LOST} is the journal of START, not of TEST: leave the action out\n"
+    assert told == f"{LOST} is a journal of START, not of TEST: leave the action out\n"
     assert debug(f"start --replay {LOST}", "quit").code == 0

@@ -38,7 +38,7 @@ from orchestrator.values.settings import Settings
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parents[2]
-LEFT = "the run is left before its end. At Fivetran, as far as the run knows:"
+LEFT = "You are leaving the run before its end. At Fivetran, as far as the run knows:"
 TRIGGERED = "the sync was triggered and may still be running; it was left alone"
 MANUAL = "the schedule is now manual (it was auto): syncs happen only when a job starts one;"
 ATTACH = "To wait for that sync, start the job, or this, with FIVETRAN_ON_RUNNING=attach."
@@ -63,9 +63,9 @@ def _asked(rehearsal: Rehearsal) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ([], "no action is given: debug one of FORCE_RESYNC, START, STATUS, TEST, or --replay FILE\n"),
+        ([], "no action given: use one of FORCE_RESYNC, START, STATUS, TEST, or --replay FILE\n"),
         (["START", "--scenario", "zebra"], "no scenario is called 'zebra'; there are: another_fails, "),
-        (["START", "--commands", "nowhere.txt"], "--commands nowhere.txt: No such file or directory: name a file"),
+        (["START", "--commands", "nowhere.txt"], "--commands nowhere.txt: No such file or directory: use a file"),
     ],
 )
 def test_what_cannot_be_opened(debug: Debugger, arguments: list[str], problem: str) -> None:
@@ -77,17 +77,17 @@ def test_what_cannot_be_opened(debug: Debugger, arguments: list[str], problem: s
 
 
 def test_commands_that_are_no_text(debug: Debugger, tmp_path: Path) -> None:
-    """A file of commands that is no text is refused by name before anything is done."""
+    """A file of commands that is not text is refused by name before anything is done."""
     file = tmp_path / "commands.txt"
     file.write_bytes(b"step\n\xff\n")
 
     told = debug.refused("START", "--commands", str(file))
 
-    assert told == f"--commands {file}: it is not text in UTF-8: name a file with a command a line\n"
+    assert told == f"--commands {file}: not UTF-8 text: use a file with one command per line\n"
 
 
 def test_machine_that_serves_nothing(debug: Debugger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the simulated Fivetran cannot be served that is told, and no file of commands is blamed."""
+    """Where the simulated Fivetran cannot be served that is reported, and no file of commands is blamed."""
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -96,7 +96,7 @@ def test_machine_that_serves_nothing(debug: Debugger, monkeypatch: pytest.Monkey
 
     told = debug.refused("START")
 
-    assert told == "the session cannot begin: [Errno 1] Operation not permitted\n"
+    assert told == "the session cannot start: [Errno 1] Operation not permitted\n"
 
 
 def test_scenario_with_wrong_variables(debug: Debugger, tmp_path: Path) -> None:
@@ -136,11 +136,11 @@ def test_missing_extra(module: str) -> None:
     with Process(module, "debug", "START", command=(sys.executable, "-c", WITHOUT), variables={}) as command:
         ended = command.end()
 
-    told = f"the debugger needs its extra debug ({module} is missing): pip install '.[debug]'\n"
+    told = f"the debugger requires the extra debug ({module} is missing): pip install '.[debug]'\n"
     assert (ended.code, ended.stderr) == (2, told)
 
 
-def test_missing_module_of_ours() -> None:
+def test_missing_module_of_the_package() -> None:
     """Any other missing module is a bug, and no missing extra."""
     module = "orchestrator.debugger.ports"
     with Process(module, "debug", "START", command=(sys.executable, "-c", WITHOUT), variables={}) as command:
@@ -151,7 +151,7 @@ def test_missing_module_of_ours() -> None:
 
 
 def test_commands_that_are_piped_in(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """Where stdin is no terminal the commands come from there."""
+    """Where stdin is not a terminal the commands come from there."""
     monkeypatch.setattr("sys.stdin", io.StringIO("step\n"))
 
     code = main(["debug", "STATUS"], {})
@@ -161,7 +161,7 @@ def test_commands_that_are_piped_in(monkeypatch: pytest.MonkeyPatch, capsys: Cap
 
 
 def test_commands_after_a_byte_order_mark(debug: Debugger, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """What an editor puts before the first command is no part of it, in a file and in a pipe."""
+    """What an editor puts before the first command is not part of it, in a file and in a pipe."""
     filed = debug("STATUS", "\ufeffstep")
     monkeypatch.setattr("sys.stdin", io.StringIO("\ufeffstep\n"))
 
@@ -179,16 +179,16 @@ def test_pipe_that_is_no_text(monkeypatch: pytest.MonkeyPatch, capsys: Capture) 
 
     assert code == 2
     shown = capsys.readouterr().out
-    assert "no command is called '\ufffd'" in shown
+    assert "there is no command '\ufffd'" in shown
     assert shown.count("> step\n") == 2
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/dev/zero", "a device"), ("/", "a directory")])
 def test_commands_from_what_is_no_file(debug: Debugger, path: str, kind: str) -> None:
-    """What is no file is refused before anything is done."""
+    """What is not a file is refused before anything is done."""
     told = debug.refused("START", "--commands", path)
 
-    assert told == f"--commands {path}: it is {kind}, not a file: name a file with a command a line\n"
+    assert told == f"--commands {path}: it is {kind}, not a regular file: use a file with one command per line\n"
 
 
 def test_transcript_in_a_narrow_encoding() -> None:
@@ -237,7 +237,7 @@ def test_a_page_has_one_transcript(page: str) -> None:
 
 
 def test_live_asks_before_it_changes_something(debug: Debugger, fivetran: Rehearsal) -> None:
-    """Nothing that changes something is sent without a yes; declined, the run stands where it stood."""
+    """Nothing that changes something is sent without a yes; declined, the run does not move."""
     variables = fivetran.variables("START", FIVETRAN_EVIDENCE="0")
 
     transcript = debug(
@@ -252,7 +252,7 @@ def test_live_asks_before_it_changes_something(debug: Debugger, fivetran: Rehear
         f"LIVE {host}, to switch the connection to a manual schedule:",
         'PATCH /v1/connections/speak_inexpensive {"schedule_type": "manual", "run_setup_tests": false}',
         "send it? [y/N] no",
-        "not sent: PATCH /v1/connections/speak_inexpensive; the run stands where it stood",
+        "not sent: PATCH /v1/connections/speak_inexpensive; the run has not moved",
     ]
     assert again.text.splitlines()[3] == declined.text.splitlines()[3]
     assert agreed.state == "taking_baseline"
@@ -296,7 +296,7 @@ def test_live_run_goes_to_its_end(debug: Debugger, fivetran: Rehearsal, tmp_path
     ],
 )
 def test_leaving_a_live_run(debug: Debugger, fivetran: Rehearsal, commands: list[str], goes_on: list[str]) -> None:
-    """Whoever leaves a live run before its end, from a fork, too, is told what goes on at Fivetran."""
+    """Whoever leaves a live run before its end, from a fork, too, is told what is running at Fivetran."""
     transcript = debug("START --live", *commands, "quit", environ=fivetran.variables("START", FIVETRAN_EVIDENCE="0"))
 
     head, *told = transcript.last.text.splitlines()
@@ -351,7 +351,7 @@ def test_live_answers_by_hand_are_not_sent(debug: Debugger, fivetran: Rehearsal)
     transcript = debug("START --live", "answer 200", "step 2", "answer 200", "fork", "u triggered", environ=variables)
 
     refused = transcript.told[0]
-    assert refused.line == "no document is known yet that could be the answer: `answer 200 FILE` names one"
+    assert refused.line == "the connection has not been read yet: give the body with `answer 200 FILE`"
     assert transcript.told[2].row("came by").startswith("disabling_schedule --disabled--> taking_baseline")
     assert transcript.last.state == "waiting"
     assert _asked(fivetran) == ["get"]
@@ -383,14 +383,14 @@ def _raising(*numbers: int) -> Callable[[SystemClock, float], None]:
 
 
 def test_pause_is_interrupted(debug: Debugger, fivetran: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C in a pause comes back to the prompt, and the run stands where it stood."""
+    """Ctrl-C in a pause returns to the prompt, and the run does not move."""
     monkeypatch.setattr(SystemClock, "sleep", _raising(signal.SIGINT))
     variables = fivetran.variables("START", FIVETRAN_POLL_INTERVAL="100")
 
     transcript = debug("START --live", "until waiting", "y", "y", "step", "wait skip", environ=variables)
 
     interrupted = transcript.of("step")
-    assert interrupted.line == "interrupted: the pause is not over, and the run stands where it stood"
+    assert interrupted.line == "interrupted: the pause is not over, and the run has not moved"
     assert transcript.last.prompt == interrupted.prompt
     assert interrupted.prompt.endswith(") 5 waiting>")
 
@@ -408,10 +408,10 @@ def test_terminated(debug: Debugger, fivetran: Rehearsal, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("on", "words"),
     [
-        ("get", "interrupted: the run stands where it stood"),
+        ("get", "interrupted: the run has not moved"),
         (
             "patch",
-            "the run stands where it stood; PATCH /v1/connections/speak_inexpensive may have been carried out: `inject",
+            "the run has not moved; PATCH /v1/connections/speak_inexpensive may have been carried out: `inject",
         ),
     ],
 )
@@ -477,7 +477,7 @@ def test_commands_are_typed(tmp_path: Path, capsys: Capture) -> None:
     kept = (tmp_path / "fivetran-orchestrator" / "debug-history").read_text("utf-8")
     assert code == 0
     assert "`help` lists the commands, `step` takes the first step." in shown
-    assert "no command is called 'zebra'" in shown
+    assert "there is no command 'zebra'" in shown
     assert shown.count("(simulated: succeeds), step 1") == 2  # Enter alone shows it again
     assert re.findall(r"^\+(.*)", kept, re.MULTILINE) == ["st", "zebra"]
 
@@ -500,7 +500,7 @@ def test_question_is_answered_at_the_keyboard(
 
 
 @pytest.mark.usefixtures("terminal")
-def test_waiting_is_told_at_a_terminal(
+def test_waiting_is_shown_at_a_terminal(
     fivetran: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     """While real time passes, the terminal's last line says how much is left, and what to do about it."""
@@ -509,7 +509,7 @@ def test_waiting_is_told_at_a_terminal(
     with _keyboard("until triggered\r", "y\r", "y\r", "step\r", "\x04"):
         main(["debug", "START", "--live"], variables)
 
-    assert re.search(r"\d+ s to wait; Ctrl-C comes back to the prompt", capsys.readouterr().out)
+    assert re.search(r"waiting another [\w ]+ s; Ctrl-C returns to the prompt", capsys.readouterr().out)
 
 
 @pytest.mark.usefixtures("terminal")

@@ -1,4 +1,4 @@
-"""Replay: recorded runs repeat on the code and charts of today, and what has changed is told."""
+"""Replay: recorded runs repeat with today's code and charts, and what has changed is shown."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -67,13 +67,13 @@ def test_recorded_run_repeats(name: str) -> None:
 
     last = journal.records[-1]
     code = chart_of(journal).states[standing.state].exit
-    assert (standing.state, code, standing.facts) == (last.step.target, last.told["exit"], last.step.facts)
+    assert (standing.state, code, standing.facts) == (last.step.target, last.line["exit"], last.step.facts)
     assert code is not None
 
 
 @pytest.mark.parametrize("file", sorted((FOLDER.parent / "journals_before").iterdir()), ids=lambda file: file.stem)
 def test_journal_of_an_earlier_version_repeats(file: Path) -> None:
-    """What an older program recorded, some of it in real time and taken up again, repeats to its last step."""
+    """What an older version recorded, some of it in real time or resumed, repeats to its last step."""
     journal = read_journal(file)
 
     standing = replay(journal)
@@ -97,12 +97,12 @@ def _in_json(text: str) -> str:
 
 
 def test_no_recording_is_left_over() -> None:
-    """There is no journal that is not recorded any more."""
+    """Every journal in the folder is one that is still recorded."""
     assert {file.stem for file in FOLDER.iterdir()} == set(recordings())
 
 
 def test_journal_of_a_killed_job_repeats_as_far_as_it_goes(tmp_path: Path, capsys: Capture) -> None:
-    """A journal that ends in the middle repeats up to there, which is said."""
+    """A journal that ends in the middle repeats up to there, and the output says so."""
     file = tmp_path / "journal.jsonl"
     file.write_text(
         "".join((FOLDER / "start-lost-answer.jsonl").read_text("utf-8").splitlines(keepends=True)[:8]) + "{", "utf-8"
@@ -110,12 +110,12 @@ def test_journal_of_a_killed_job_repeats_as_far_as_it_goes(tmp_path: Path, capsy
 
     code = main(["replay", str(file)], {})
 
-    told = "START of speak_inexpensive, 7 steps in 10 s, broken off in waiting; killed while it wrote its last line"
+    told = "START of speak_inexpensive, 7 steps in 10 s, stopped in waiting; killed while writing its last line"
     assert (code, capsys.readouterr().out) == (0, f"{file}: {told}: repeats as far as it goes\n")
 
 
 def test_chart_that_changed_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """A chart that has changed where the run never was does not keep it from repeating, and that is said."""
+    """A run repeats on a chart that has changed elsewhere, and the output says so."""
     chart = _changed("START", ('edges.started     = "waiting"', 'edges.started     = "polling"'))
     monkeypatch.setattr("orchestrator.debugger.replay.load", lambda _: chart)
 
@@ -124,10 +124,10 @@ def test_chart_that_changed_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: C
     differs, *_, last = capsys.readouterr().out.splitlines()
     assert code == 1
     assert differs.endswith("start-lost-answer.jsonl: START of speak_inexpensive, 25 steps in 1 min, done (0): DIFFERS")
-    assert last.endswith("unable_to_sync (7): repeats; the chart has changed, but not on this way")
+    assert last.endswith("unable_to_sync (7): repeats; the chart has changed, but not on this path")
 
 
-def test_signal_in_the_middle_of_a_call_behind_the_conclusion(tmp_path: Path) -> None:
+def test_signal_during_a_call_after_the_conclusion(tmp_path: Path) -> None:
     """A signal that cut the grace while a request was under way cuts it at the same moment again."""
     clock, signals = VirtualClock(), list[Event]()
 
@@ -279,7 +279,7 @@ def test_limit_on_the_edge_of_its_rounding(tmp_path: Path) -> None:
 
 
 def _concluded(state: str) -> dict[str, Any]:
-    """A run of STATUS behind the conclusion."""
+    """A run of STATUS after the conclusion."""
     return {
         "state": state,
         "facts": {"verdict": "shown"},
@@ -310,7 +310,7 @@ def test_results_that_could_not_be_written(simulate: Simulate) -> None:
 # --- What has changed -----------------------------------------------------------------------------
 
 
-def test_redirected_edge_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_redirected_edge_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """An edge that leads elsewhere fails the replay: both moves, why each, and the edge that has changed."""
     chart = _changed("START", ('edges.started     = "waiting"', 'edges.started     = "polling"'))
     monkeypatch.setattr("orchestrator.debugger.replay.load", lambda _: chart)
@@ -328,11 +328,11 @@ def test_redirected_edge_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Captur
     document: sync_state syncing, setup_state connected, succeeded_at 2027-01-15T02:00:00.000000Z, \
 failed_at 2027-01-14T02:00:00.000000Z, schedule_type manual
     recorded: confirming --started--> waiting
-              sync_state is syncing: it is not over, even if failed_at moved: after a lost answer, \
-a sign of the sync was found.
+              sync_state is syncing, even if failed_at moved: after a lost answer, \
+there is a sign of the sync.
     today:    confirming --started--> polling
-              sync_state is syncing: it is not over, even if failed_at moved: after a lost answer, \
-a sign of the sync was found.
+              sync_state is syncing, even if failed_at moved: after a lost answer, \
+there is a sign of the sync.
     due: recorded 20 s; today 10 s
     the chart has changed, at confirming:
       - started -> waiting
@@ -341,7 +341,7 @@ a sign of the sync was found.
     )
 
 
-def test_changed_decision_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_changed_decision_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """A decision that turns out otherwise fails the replay: the document, both rules, the facts that differ."""
 
     def hasty(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool = False) -> Outcome[Any]:
@@ -365,7 +365,7 @@ def test_changed_decision_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Captu
     document: sync_state syncing, setup_state connected, succeeded_at 2027-01-15T02:00:00.000000Z, \
 failed_at 2027-01-14T02:00:00.000000Z, schedule_type manual
     recorded: polling --running--> waiting
-              sync_state is syncing: it is not over, even if failed_at moved: the sync is not over.
+              sync_state is syncing, even if failed_at moved: the sync has not ended.
     today:    polling --broken--> concluding
               nobody waits for that long: the connection's setup is broken.
     due: recorded 20 s; today 10 s
@@ -376,8 +376,8 @@ failed_at 2027-01-14T02:00:00.000000Z, schedule_type manual
     )
 
 
-def test_changed_request_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another request than the recorded one is told, and not answered with what answered that one."""
+def test_changed_request_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another request than the recorded one is reported, and not answered with what answered that one."""
 
     def forced(settings: Settings, _: Facts) -> Request:
         return Request("POST", f"/v1/connections/{settings.connector_id}/sync", "start a sync", {"force": True})
@@ -393,7 +393,7 @@ def test_changed_request_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 step 5, 0 s after the start, differs
   asked:    POST /v1/connections/speak_inexpensive/sync -> 200 Success
   recorded: triggering --triggered--> waiting
-            Fivetran accepted what it was asked to start.
+            Fivetran accepted the request to start a sync or re-sync.
   request: recorded {"method": "POST", "path": "/v1/connections/speak_inexpensive/sync", \
 "purpose": "start a sync", "body": {"force": false}}; \
 today {"method": "POST", "path": "/v1/connections/speak_inexpensive/sync", \
@@ -407,8 +407,8 @@ def _trigger() -> effects.Call:
     return effect
 
 
-def test_longer_back_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A back-off that lasts longer is told by the pause, and by when the next step is due."""
+def test_longer_back_off_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A back-off that lasts longer shows in the pause, and by when the next step is due."""
     monkeypatch.setattr("orchestrator.machine.transition.BACKOFF_FIRST", 2.0)
 
     divergence = _divergence("start-unavailable")
@@ -483,10 +483,10 @@ edges.busy = "validating"
         ),
     ],
 )
-def test_what_a_chart_says_otherwise_is_told(
+def test_changes_of_a_chart_are_reported(
     name: str, action: str, changes: tuple[tuple[str, str], ...], differences: list[tuple[str, str, str]]
 ) -> None:
-    """Where it begins, how it ends, how often it tries, what it does: a difference is told where it is met."""
+    """Where it begins, how it ends, how often it tries, what it does: a difference is reported where it is met."""
     assert _differences(name, _changed(action, *changes)) == differences
 
 
@@ -500,7 +500,7 @@ def _differences(name: str, chart: Chart | None = None) -> list[tuple[str, str, 
 
 
 def test_taken_up_in_a_state_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that was taken up in a state that there is no more cannot be repeated, which is told."""
+    """A run that was resumed in a state that no longer exists cannot be repeated, and the message says so."""
     renamed = load("START").source.replace("awaiting_sign", "awaiting_trace")
     monkeypatch.setattr("orchestrator.debugger.replay.load", lambda _: parse(renamed, "renamed.toml"))
 
@@ -508,7 +508,7 @@ def test_taken_up_in_a_state_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_state_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A state that the chart does not have any more is told as such."""
+    """A state that the chart does not have any more is reported as such."""
     renamed = load("START").source.replace("taking_baseline", "taking_stock")
     monkeypatch.setattr("orchestrator.debugger.replay.load", lambda _: parse(renamed, "renamed.toml"))
 
@@ -525,13 +525,13 @@ def _at(journal: Journal, position: int) -> Journal:
 
 
 def test_outcome_without_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An effect whose outcome has no edge in the chart is told, and no traceback."""
+    """An effect whose outcome has no edge in the chart is reported, and no traceback."""
     monkeypatch.setitem(
         effects.EFFECTS, "trigger_sync", replace(_trigger(), mean=lambda _, facts, __: Outcome(Event.UNCLEAR, facts))
     )
 
     assert _differences("start-succeeds") == [
-        ("way", "triggering --triggered--> waiting", "triggering has no edge for <Event.UNCLEAR: 'unclear'>")
+        ("edge", "triggering --triggered--> waiting", "triggering has no edge for 'unclear'")
     ]
 
 
@@ -549,7 +549,7 @@ def test_wait_that_is_longer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_request_where_none_was_sent() -> None:
-    """A step that asks today where it asked nothing when it was recorded is told; it gets no answer."""
+    """A step that asks today where it sent no request when it was recorded is reported; it gets no answer."""
     journal = _journal("start-resumed-in-a-request")
     position = next(number for number, record in enumerate(journal.records) if record.resumed)
     resumed = journal.records[position].resumed
@@ -591,7 +591,7 @@ def test_own_chart_is_taken_from_the_journal() -> None:
 
 
 def test_recorded_chart_that_is_not_sound_today(tmp_path: Path, capsys: Capture) -> None:
-    """A chart that this version refuses is told by file and fault; on today's chart the run can still be tried."""
+    """A chart that this version refuses is reported by file and fault; on today's chart the run can still be tried."""
     file = tmp_path / "journal.jsonl"
     text = (FOLDER / "start-fails.jsonl").read_text("utf-8")
     file.write_text(
@@ -607,7 +607,7 @@ def test_recorded_chart_that_is_not_sound_today(tmp_path: Path, capsys: Capture)
 
 
 def test_divergence_on_a_chart_that_cannot_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the recorded chart is not sound today, a divergence says that instead of what has changed."""
+    """Where the recorded chart is not valid today, a divergence says that instead of what has changed."""
     journal = _journal("start-fails")
     journal = journal._replace(header=journal.header._replace(digest="another", source="broken"))
     monkeypatch.setattr(
@@ -617,14 +617,14 @@ def test_divergence_on_a_chart_that_cannot_be_compared(monkeypatch: pytest.Monke
     with pytest.raises(Divergence) as diverged:
         replay(journal)
 
-    assert diverged.value.edges == ("the recorded chart is not sound today: --chart recorded says why",)
+    assert diverged.value.edges == ("the recorded chart is not valid today: --chart recorded says why",)
 
 
 # --- The command ------------------------------------------------------------------------------------
 
 
 def test_what_is_no_journal_ends_with_2(capsys: Capture, tmp_path: Path) -> None:
-    """A file that is no journal is named, and the others are replayed all the same."""
+    """A file that is not a journal is named, and the others are replayed all the same."""
     files = [str(tmp_path / "none.jsonl"), str(FOLDER / "status.jsonl")]
 
     code = main(["replay", *files], {})

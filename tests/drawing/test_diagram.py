@@ -428,7 +428,10 @@ def test_endings() -> None:
     """Each exit code stands with its final state and the verdicts that lead there."""
     rows = [" ".join(row.split()) for row in endings(CHARTS["START"]).splitlines()]
 
-    assert "| 3 | access_denied | `refused`: 401 or 403 in Fivetran's own words: the key, or its permissions |" in rows
+    assert (
+        "| 3 | access_denied | `refused`: 401 or 403 from Fivetran itself: a wrong API key, or a missing permission |"
+        in rows
+    )
     assert len(rows) == 2 + len(CHARTS["START"].exits())
 
 
@@ -436,7 +439,7 @@ def test_events() -> None:
     """The events of the charts that are shown have their meaning, and no others."""
     text = events([CHARTS["STATUS"]])
 
-    assert re.search(r"\| `shown` +\| effect +\| what the document says was noted +\|", text)
+    assert re.search(r"\| `shown` +\| effect +\| the connection was shown +\|", text)
     assert "`succeeded`" not in text
 
 

@@ -23,7 +23,7 @@ from werkzeug import Response
 from orchestrator import __version__
 from orchestrator.fivetran import client as client_module
 from orchestrator.fivetran import sockets
-from orchestrator.fivetran.client import Client, interpret
+from orchestrator.fivetran.client import PROXY, Client, interpret
 from orchestrator.job.masking import Mask
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario
@@ -129,7 +129,7 @@ def answered(client: Client, request: Request = GET) -> Answer:
 
 @pytest.mark.parametrize("request_", [GET, PATCH, SYNC, TEST], ids=str)
 def test_refused_connection_is_unavailable(make: Make, request_: Request) -> None:
-    """Where nobody listens nothing was carried out, whatever the method."""
+    """Where nothing is listening nothing was carried out, whatever the method."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -137,7 +137,7 @@ def test_refused_connection_is_unavailable(make: Make, request_: Request) -> Non
 
     assert failure.event is Event.UNAVAILABLE
     assert failure.status is None
-    assert failure.message == f"cannot connect to 127.0.0.1:{port}: connection refused"
+    assert failure.message == f"cannot reach 127.0.0.1:{port}: connect failed: connection refused"
     assert "0x" not in str(failure), "object addresses are no words for people"
 
 
@@ -153,9 +153,19 @@ def test_unknown_host_is_unavailable(make: Make, monkeypatch: pytest.MonkeyPatch
     failure = failed(make("http://api.fivetran.invalid"), request_)
 
     assert failure.event is Event.UNAVAILABLE
-    host = "api.fivetran.invalid"
+    assert failure.message == ("cannot reach api.fivetran.invalid:80: name look-up failed: name or service not known")
+
+
+def test_unknown_proxy_is_named(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the proxy's name does not resolve, the message names both hosts and says which look-up failed."""
+    monkeypatch.setattr(socket, "getaddrinfo", _look_up_nowhere)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+
+    failure = failed(make("https://api.fivetran.invalid"), SYNC)
+
     assert failure.message == (
-        f"cannot connect to {host}:80: the name {host} cannot be looked up: name or service not known"
+        "cannot reach api.fivetran.invalid:443 through the proxy proxy.invalid:3128: "
+        "name look-up of the proxy failed: name or service not known"
     )
 
 
@@ -174,7 +184,7 @@ def test_unanswered_connecting_is_unavailable(make: Make, request_: Request) -> 
         for filler in fillers:
             filler.close()
     assert failure.event is Event.UNAVAILABLE
-    assert failure.message == f"cannot connect to 127.0.0.1:{address[1]}: no answer within 0.05 s"
+    assert failure.message == f"cannot reach 127.0.0.1:{address[1]}: connect failed: no answer within 0.05 s"
 
 
 @pytest.mark.parametrize("proxy", ["http://", "", "http://user:pass-word@", "user:pass-word@"])
@@ -191,7 +201,8 @@ def test_refusing_proxy_is_unavailable(
 
     assert failure.event is Event.UNAVAILABLE
     assert failure.message == (
-        f"cannot connect to api.fivetran.invalid:443 through the proxy 127.0.0.1:{port}: connection refused"
+        f"cannot reach api.fivetran.invalid:443 through the proxy 127.0.0.1:{port}: connect to the proxy failed: "
+        "connection refused"
     )
 
 
@@ -241,11 +252,11 @@ def test_unusable_address_is_rejected(monkeypatch: pytest.MonkeyPatch, url: str)
     failure = failed(client, SYNC)
 
     assert failure.event is Event.REJECTED
-    assert failure.message == "FIVETRAN_API_URL is not an address that can be connected to: correct it"
+    assert failure.message == "FIVETRAN_API_URL is not a valid address: correct it"
 
 
 def _look_up_nowhere(host: str, *_: object, **__: object) -> None:
-    """What the resolver does with a name, without asking anybody."""
+    """What the resolver does with a name, without asking a server."""
     host.encode("idna")
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -275,7 +286,7 @@ def tunnel(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
         (
             "407 Proxy Authentication Required",
             Event.REJECTED,
-            "407 Proxy Authentication Required: it rejected the proxy's credentials",
+            f"407 Proxy Authentication Required: check the user and password in {PROXY}",
         ),
         ("403 Forbidden", Event.UNAVAILABLE, "403 Forbidden"),
         ("502 Bad Gateway", Event.UNAVAILABLE, "502 Bad Gateway"),
@@ -290,8 +301,8 @@ def test_proxy_that_opens_no_tunnel(
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:pass-word@{proxy}")
         failure = failed(make("https://api.fivetran.invalid"), SYNC)
 
-    way = f"cannot connect to api.fivetran.invalid:443 through the proxy {proxy}"
-    assert (failure.event, failure.message) == (expected, f"{way}: the proxy answered {words}")
+    unreachable = f"cannot reach api.fivetran.invalid:443 through the proxy {proxy}"
+    assert (failure.event, failure.message) == (expected, f"{unreachable}: proxy CONNECT failed: {words}")
     assert asked[0].startswith(b"CONNECT api.fivetran.invalid:443 ")
     assert b"\r\nProxy-Authorization: Basic dXNlcjpwYXNzLXdvcmQ=\r\n" in asked[0]
 
@@ -344,7 +355,9 @@ def test_limit_of_an_address_is_its_own(make: Make, monkeypatch: pytest.MonkeyPa
         failure = failed(make("https://api.fivetran.invalid"), TEST, seconds=86_400.0)
 
     assert failure.event is Event.UNAVAILABLE
-    assert failure.message == ("cannot connect to api.fivetran.invalid:443: no answer within 0.05 s (127.0.0.1)")
+    assert failure.message == (
+        "cannot reach api.fivetran.invalid:443: connect failed: no answer within 0.05 s (127.0.0.1)"
+    )
 
 
 def test_address_of_a_family_that_is_not_there(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,7 +367,9 @@ def test_address_of_a_family_that_is_not_there(make: Make, monkeypatch: pytest.M
     failure = failed(make("https://api.fivetran.invalid"), SYNC)
 
     assert failure.event is Event.UNAVAILABLE
-    assert failure.message.startswith("cannot connect to api.fivetran.invalid:443: address family not supported")
+    assert failure.message.startswith(
+        "cannot reach api.fivetran.invalid:443: connect failed: address family not supported"
+    )
 
 
 # --- TLS --------------------------------------------------------------------------------------
@@ -376,8 +391,8 @@ def test_untrusted_certificate_is_unavailable(make: Make, https_server: HTTPServ
     failure = failed(make(https_server.url_for("")), request_)
 
     assert failure.event is Event.UNAVAILABLE
-    assert "The TLS certificate of 127.0.0.1:" in f"T{str(failure)[1:]}"
-    assert "is not trusted" in str(failure)
+    assert failure.message.startswith("cannot reach 127.0.0.1:")
+    assert "the TLS certificate is not trusted (" in str(failure)
     assert "REQUESTS_CA_BUNDLE" in str(failure)
     assert https_server.log == []
 
@@ -432,7 +447,7 @@ def test_server_without_tls_is_unavailable(make: Make, http_server: HTTPServer, 
     failure = failed(make(f"https://127.0.0.1:{http_server.port}"), request_)
 
     assert failure.event is Event.UNAVAILABLE
-    assert failure.message.startswith(f"cannot connect to 127.0.0.1:{http_server.port}: the TLS handshake failed: [SSL")
+    assert failure.message.startswith(f"cannot reach 127.0.0.1:{http_server.port}: TLS handshake failed: [SSL")
 
 
 def test_reset_in_the_handshake_is_unavailable(make: Make) -> None:
@@ -441,7 +456,7 @@ def test_reset_in_the_handshake_is_unavailable(make: Make) -> None:
         failure = failed(make(f"https://{address}"), SYNC)
 
     assert failure.event is Event.UNAVAILABLE
-    assert failure.message == f"cannot connect to {address}: the TLS handshake failed: connection reset by peer"
+    assert failure.message == f"cannot reach {address}: TLS handshake failed: connection reset by peer"
 
 
 # --- Sent, and no usable answer ---------------------------------------------------------------
@@ -488,7 +503,24 @@ def test_silence_is_named_by_method(simulate: Simulate, make: Make, request_: Re
     failure = failed(make(job.url), request_, seconds=0.05)
 
     assert failure.event is expected
-    assert failure.message == "ReadTimeout: timed out"
+    assert failure.message == "no complete answer: timed out"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "2 bytes read, 7 more expected"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "not an HTTP answer: SSH-2.0-OpenSSH_9.6"),
+        (b"", "remote end closed connection without response"),
+    ],
+    ids=["truncated", "another protocol", "closed"],
+)
+def test_incomplete_answer_is_described(make: Make, answer: bytes, expected: str) -> None:
+    """What is wrong with an answer that is not complete is said in words, without Python's names."""
+    with raw(answer) as address:
+        failure = failed(make(f"http://{address}"), GET)
+
+    assert failure.message.strip() == f"no complete answer: {expected}"
 
 
 @pytest.mark.parametrize(
@@ -513,7 +545,7 @@ def test_silence_is_named_by_method(simulate: Simulate, make: Make, request_: Re
 def test_undocumented_success_is_no_answer(
     answering: Callable[..., Client], request_: Request, expected: Event, body: str | bytes
 ) -> None:
-    """Status 200 with anything but the documented JSON is no answer."""
+    """Status 200 with anything but the documented JSON is not an answer."""
     failure = failed(answering(body, Content_Type="text/html"), request_)
 
     assert failure.event is expected
@@ -575,7 +607,7 @@ def answer_of(body: bytes, *headers: str, status: str = "200 OK", before: str = 
     ],
     ids=["100", "102", "103", "several"],
 )
-def test_what_is_said_before_the_answer_is_skipped(make: Make, before: str) -> None:
+def test_interim_answers_are_skipped(make: Make, before: str) -> None:
     """Answers 1xx, also several of them, are not the answer."""
     with raw(answer_of(success({"id": "x"}).encode(), before=before)) as address:
         answer = answered(make(f"http://{address}"))
@@ -588,7 +620,7 @@ def test_what_is_said_before_the_answer_is_skipped(make: Make, before: str) -> N
 def test_body_that_is_too_large_is_no_answer(
     make: Make, monkeypatch: pytest.MonkeyPatch, request_: Request, expected: Event, status: int
 ) -> None:
-    """A body is read up to a limit, whatever its status, and what is larger is no answer."""
+    """A body is read up to a limit, whatever its status, and what is larger is not an answer."""
     monkeypatch.setattr(client_module, "LARGEST", 1_000_000)
     body = success("x" * 1_000_000).encode()
     with raw(answer_of(body, "Location: /elsewhere", status=f"{status} Odd")) as address:
@@ -635,7 +667,7 @@ def test_body_that_is_packed_otherwise_is_no_answer(make: Make, packing: str) ->
 @pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
 @pytest.mark.parametrize("headers", [["X: y"] * 1_000, ["X: " + "y" * 100_000]], ids=["many headers", "long header"])
 def test_flood_of_headers_is_no_answer(make: Make, request_: Request, expected: Event, headers: list[str]) -> None:
-    """More headers than anybody sends, or longer ones, are no answer, and nothing of them is repeated."""
+    """Too many headers, or longer ones, are not an answer, and nothing of them is repeated."""
     with raw(answer_of(b"{}", *headers), patient=True) as address:
         failure = failed(make(f"http://{address}"), request_)
 
@@ -736,13 +768,19 @@ def test_refusal_carries_the_words_of_fivetran(answering: Callable[..., Client])
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (HTML, "403: not Fivetran's answer: '<html><body><h1>Blocked by the proxy</h1></body></html>' (text/html)"),
+        (
+            HTML,
+            (
+                "403: the answer is not from Fivetran: "
+                "'<html><body><h1>Blocked by the proxy</h1></body></html>' (text/html)"
+            ),
+        ),
         ('{"message": "Forbidden by the gateway"}', "403: Forbidden by the gateway"),
         ('{"code": "Forbidden"}', "403 Forbidden: FORBIDDEN"),
     ],
 )
 def test_refusal_says_whose_answer_it_is(answering: Callable[..., Client], body: str, expected: str) -> None:
-    """A failure is told in the answer's own words, and a proxy's page as what it is."""
+    """A failure is reported in the answer's own words, and a proxy's page as what it is."""
     failure = failed(answering(body, 403, Content_Type="text/html"), GET)
 
     assert expected == str(failure)
@@ -796,7 +834,7 @@ def test_retry_after(
 
 @pytest.mark.parametrize(("text", "expected"), [("7", 7.0), ("3600", 60.0), ("inf", 60.0), ("0", None)])
 @pytest.mark.parametrize("status", [429, 503])
-def test_wait_that_somebody_else_asks_for_is_short(
+def test_wait_that_a_proxy_asks_for_is_short(
     answering: Callable[..., Client], status: int, text: str, expected: float | None
 ) -> None:
     """What is not Fivetran's own answer, a proxy's say, cannot have the job wait for more than a minute."""
@@ -887,7 +925,7 @@ def test_answer_carries_what_fivetran_said(answering: Callable[..., Client]) -> 
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Foo 2030 00:00:00 GMT"])
-def test_answer_without_a_date_gets_ours(answering: Callable[..., Client], date: str | None) -> None:
+def test_answer_without_a_date_gets_the_local_time(answering: Callable[..., Client], date: str | None) -> None:
     """Where Fivetran does not say what time it is, this machine's clock does, and the answer says so."""
     answer = answered(answering(success(), **({} if date is None else {"Date": date})))
 
@@ -915,7 +953,7 @@ def test_date_is_utc(answering: Callable[..., Client], zone: str) -> None:
     assert (answer.date, answer.dated) == (DATE, True)
 
 
-def test_connect_card_is_scrubbed_and_told(simulate: Simulate, make: Make) -> None:
+def test_connect_card_is_scrubbed_and_masked(simulate: Simulate, make: Make) -> None:
     """The Connect Card's token and uri leave the client as stars, and go to the mask."""
     card = {"token": "ey.secret", "uri": "https://fivetran.com/connect-card/setup?auth=ey.secret", "theme": "dark"}
     hidden: list[str] = []
@@ -972,7 +1010,7 @@ SCRUBBED = {"token": "***", "uri": "***", "x": 1}
 def test_connect_card_is_scrubbed_wherever_it_is(
     answering: Callable[..., Client], data: object, expected: object
 ) -> None:
-    """A Connect Card is scrubbed deep in a document, in lists, and where it is no object."""
+    """A Connect Card is scrubbed deep in a document, in lists, and where it is not an object."""
     answer = answered(answering(success(data)))
 
     assert expected == answer.data
@@ -1019,7 +1057,7 @@ def test_excerpt_is_masked_before_it_is_cut(answering: Callable[..., Client], ht
     failure = failed(client, GET)
 
     client.close()
-    assert failure.message == f"not Fivetran's answer: '{'x' * 190}***{'y' * 7}' (text/plain; charset=utf-8)"
+    assert failure.message == f"the answer is not from Fivetran: '{'x' * 190}***{'y' * 7}' (text/plain; charset=utf-8)"
 
 
 @pytest.mark.parametrize("before", [1_990, 1_999, 2_001])
@@ -1093,8 +1131,10 @@ def test_loopback_is_not_behind_the_proxy(simulate: Simulate, monkeypatch: pytes
     assert played.code == 0
 
 
-def test_malformed_proxy_is_said_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A proxy address that cannot be read hangs nothing, and no thread of ours prints it."""
+def test_malformed_proxy_is_reported_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A proxy address that cannot be read hangs nothing, and no thread of the job prints it."""
     monkeypatch.setenv("HTTPS_PROXY", "http://user:pa55/word@127.0.0.1:9")
     client = Client("https://api.example.com", "key", "secret")
 
@@ -1107,7 +1147,7 @@ def test_malformed_proxy_is_said_at_once(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_answer_from_elsewhere_is_read_by_the_same_rules() -> None:
-    """An answer that came over no connection is what it would have been over one: secrets told, time filled in."""
+    """An answer that came over no connection is what it would have been over one: secrets reported, time filled in."""
     hidden: list[str] = []
     body = {"code": "Success", "data": {"connect_card": {"token": "card-token"}}}
 

@@ -132,7 +132,7 @@ def test_schedule_type(document: dict[str, Any], expected: str | None) -> None:
     ],
 )
 def test_special_schedule(schedule: object, expected: str | None) -> None:
-    """A schedule that `schedule_type` alone cannot bring back is told."""
+    """A schedule that `schedule_type` alone cannot bring back is reported."""
     assert documents.special_schedule({"schedule": schedule}) == expected
 
 
@@ -161,7 +161,7 @@ def test_known_values_are_no_news() -> None:
 def test_unknown_values_are_warned_of() -> None:
     """A value that decides something and is not known is named."""
     assert documents.unknown_values({"status": {"setup_state": "connected", "sync_state": "resting"}}) == [
-        "Fivetran reports sync_state 'resting', which this version does not know: it decides nothing"
+        "Fivetran reports sync_state 'resting', which this version does not know and ignores"
     ]
 
 

@@ -142,7 +142,7 @@ def test_unpausing_is_one_request(simulate: Simulate) -> None:
     assert [sync.cause for sync in job.connection.history] == ["sync"]
 
 
-def test_unpausing_keeps_the_schedule_when_told(simulate: Simulate) -> None:
+def test_unpausing_keeps_the_schedule_if_asked_to(simulate: Simulate) -> None:
     """With FIVETRAN_DONT_DISABLE_SYNC the pause alone is changed."""
     job = simulate(Scenario(connection={"paused": True}))
 
@@ -240,7 +240,7 @@ def test_the_sync_is_found_in_the_history(
     assert any(f"in the sync history: {newest['sync_id']}, from" in line for line in played.report["at_fivetran"])
 
 
-def test_somebody_elses_sync_is_no_evidence(simulate: Simulate) -> None:
+def test_another_sync_is_not_evidence(simulate: Simulate) -> None:
     """A history that does not list the sync yet says nothing about the one before it."""
     job = simulate(Scenario(running=SyncPlan(lasts=25), syncs=(SyncPlan(queued=900),)))
 
@@ -251,7 +251,7 @@ def test_somebody_elses_sync_is_no_evidence(simulate: Simulate) -> None:
     assert played.requests[-2:] == ["history", "errors"]
 
 
-def test_remedies_are_told(simulate: Simulate) -> None:
+def test_remedies_are_shown(simulate: Simulate) -> None:
     """Fivetran's active errors are in the report, and its remedies among what to do."""
     played = simulate("fails").play()
 
@@ -288,7 +288,7 @@ def test_an_account_without_evidence_costs_a_quiet_line(simulate: Simulate, hist
         ("unavailable", {}),
         ("paused", {}),
         ("unknown_connector", {}),
-        ("somebody_elses", {"FIVETRAN_ON_RUNNING": "fail"}),
+        ("another_sync", {"FIVETRAN_ON_RUNNING": "fail"}),
     ],
 )
 def test_no_evidence_is_asked_for(simulate: Simulate, scenario: str, variables: dict[str, Any]) -> None:
@@ -319,7 +319,7 @@ def test_history_of_a_long_run_is_asked_for_in_a_window_that_fivetran_takes(simu
     assert played.code == 0
 
 
-def test_no_table_resync_is_said(simulate: Simulate) -> None:
+def test_missing_table_resync_is_reported(simulate: Simulate) -> None:
     """A connector that cannot re-sync single tables ends with exit code 7 and is told so."""
     job = simulate(Scenario(table_resync=False))
 
@@ -373,7 +373,7 @@ def test_setup_tests_end_at_the_deadline(simulate: Simulate) -> None:
     assert (played.code, played.requests) == (5, ["get", "patch", "test"])
 
 
-def test_status_shows_what_stands_in_the_way(simulate: Simulate) -> None:
+def test_status_shows_what_prevents_a_sync(simulate: Simulate) -> None:
     """STATUS ends green with the connection as JSON, and points out a pause and a broken setup."""
     job = simulate(
         Scenario(
@@ -418,8 +418,8 @@ def test_missing_date_is_warned_of_once(simulate: Simulate) -> None:
 
 @pytest.mark.parametrize("ends", ["succeeds", "fails"])
 @pytest.mark.parametrize("action", ["START", "FORCE_RESYNC"])
-def test_a_sync_between_baseline_and_trigger_is_not_ours(simulate: Simulate, action: str, ends: str) -> None:
-    """While the trigger is held up by a 429, somebody else's sync comes and goes: its end is not taken for ours."""
+def test_sync_between_baseline_and_trigger_is_another(simulate: Simulate, action: str, ends: str) -> None:
+    """While the trigger is held up by a 429, another sync comes and goes: its end is not mistaken for the run's own."""
     operation = "sync" if action == "START" else "resync"
     limited = Fault(on=operation, status=429, code="TooManyRequests", headers={"Retry-After": "60"})
     job = simulate(Scenario(syncs=(SyncPlan(queued=30, lasts=30),), faults=(limited,)))
@@ -461,8 +461,8 @@ def test_a_lost_resync_is_asked_for_again_once_it_is_idle(simulate: Simulate, in
     assert "unanswered" not in played.stderr
 
 
-def test_a_lost_trigger_that_was_found_is_ours(simulate: Simulate) -> None:
-    """A sync that was found after its answer was lost is told as ours, and how to attach to it."""
+def test_lost_trigger_that_is_found_counts(simulate: Simulate) -> None:
+    """A sync that was found after its answer was lost is reported as the run's own, with how to attach to it."""
     job = simulate("lost_answer")
 
     played = job.play(FIVETRAN_TIMEOUT="30")
@@ -484,7 +484,7 @@ def test_conflicts_are_no_outage(simulate: Simulate) -> None:
 
 
 def test_a_used_up_limit_says_when_to_come_again(simulate: Simulate) -> None:
-    """A Retry-After behind the deadline ends the run with the time after which to start it again."""
+    """A Retry-After past the deadline ends the run with the time after which to start it again."""
     played = simulate("rate_limited_too_long").play()
 
     assert played.code == 6
@@ -503,7 +503,7 @@ def test_unknown_schedule_is_not_guessed(simulate: Simulate) -> None:
 
 
 def test_a_kept_schedule_is_not_restored(simulate: Simulate) -> None:
-    """With FIVETRAN_DONT_DISABLE_SYNC the schedule is in no request, not even behind the conclusion."""
+    """With FIVETRAN_DONT_DISABLE_SYNC the schedule is in no request, not even after the conclusion."""
     rejected = Fault(on="patch", times=0, status=400, code="InvalidInput")
     job = simulate(Scenario(connection={"paused": True}, faults=(rejected,)))
 
@@ -838,5 +838,5 @@ def test_a_schedule_left_alone_is_warned_of(state: str, schedule: str, kept: boo
     shown = showing.conclude(settings, facts)[1]
     tested = testing.mean(settings, facts, Answer(data=_document(state, schedule), date=1.0))[1]
 
-    line = "a sync is running: the schedule was left as it is, since a change might stop the sync"
+    line = "the schedule was not switched to manual, because a sync is running and the change could stop it"
     assert (line in shown.warnings, line in tested.warnings) == (told, told)

@@ -262,8 +262,8 @@ def test_quiet_has_to_last(facts: Facts, lasts: float) -> None:
 
     assert (is_quiet(early.facts), is_quiet(late.facts)) == (False, True)
     assert quiet_left(early.facts, AT + lasts - 1) == 1
-    assert "0 s of quiet are still needed" in early.rule
-    assert "nothing has changed since" in late.rule
+    assert "0 s for a change" in early.rule
+    assert "nothing has changed for long enough" in late.rule
 
 
 @pytest.mark.parametrize(("left", "expected"), [(0.002, 0.002), (0.0005, 0.0), (-3.0, 0.0)])
@@ -327,7 +327,7 @@ def test_syncing_is_remembered() -> None:
     [(TRIGGERED, AT - ASKED), (replace(TRIGGERED, asked_at=AT + 5), 0.0), (replace(TRIGGERED, asked_at=None), None)],
 )
 def test_not_started_is_timed(facts: Facts, expected: float | None) -> None:
-    """While nothing of the sync is seen, the seconds since it was asked for are told, by the run's own clock."""
+    """While nothing of the sync is seen, the seconds since it was asked for are counted, by the run's own clock."""
     assert decide(facts, document(), AT).facts.not_started_for == expected
 
 
@@ -339,7 +339,7 @@ def test_reschedule_starts_anew() -> None:
     assert (facts.syncing_seen, facts.doubt, facts.asked_at) == (False, None, None)
 
 
-def test_reschedule_is_told_once() -> None:
+def test_reschedule_is_reported_once() -> None:
     """The same reschedule, polled again after the wait, is "not started yet"; the next one counts."""
     facts, told = TRIGGERED, []
     for read in (
@@ -412,7 +412,7 @@ RECORDED: dict[str, tuple[list[dict[str, Any]], Event]] = {
 
 @pytest.mark.parametrize(("items", "expected"), RECORDED.values(), ids=RECORDED)
 def test_history_decides(items: list[dict[str, Any]], expected: Event) -> None:
-    """The history's syncs since the trigger decide in their order, and the rule is told."""
+    """The history's syncs since the trigger decide in their order, and the rule is given."""
     opinion = decide_by_history(DOUBTING, items, attached=False)
 
     assert opinion.event == expected
@@ -427,7 +427,7 @@ def test_the_sync_that_decided_is_kept(status: str) -> None:
     opinion = decide_by_history(DOUBTING, [deciding], attached=False)
 
     assert opinion.facts.sync == deciding
-    assert opinion.rule == f"the history has sync deciding, from {NEW}, as {status}"
+    assert opinion.rule == f"the sync history lists sync deciding (started {NEW}) as {status}"
 
 
 def test_a_running_sync_dispels_the_doubt() -> None:
@@ -451,12 +451,12 @@ def test_reschedule_by_history(read: dict[str, Any] | None, waited_for: str) -> 
     [
         (
             replace(UNDATED, syncing_seen=True),
-            "Fivetran's answers had no time: which sync in the history belongs to this run is not known",
+            "Fivetran's answers had no Date header: any sync in the history could be an earlier one",
         ),
-        (DOUBTING, "the history has no sync that may belong to this run"),
+        (DOUBTING, "the sync history has no sync that could be this run's"),
     ],
 )
-def test_history_without_ours(facts: Facts, rule: str) -> None:
+def test_history_without_this_runs_sync(facts: Facts, rule: str) -> None:
     """Without a time to search from, and without a sync since then, the history decides nothing."""
     opinion = decide_by_history(facts, [item("FAILURE", start=OLD, end=OLD)], attached=False)
 
@@ -467,7 +467,7 @@ def test_history_without_ours(facts: Facts, rule: str) -> None:
     ("start", "event"),
     [("2023-11-14T22:13:21.900Z", Event.INCONCLUSIVE), ("2023-11-14T22:13:22Z", Event.SYNC_FAILED)],
 )
-def test_the_stopped_sync_is_not_ours(start: str, event: Event) -> None:
+def test_stopped_sync_is_not_this_runs(start: str, event: Event) -> None:
     """After a restart a sync that began in the trigger's own second may be the one that was stopped."""
     assert decide_by_history(RESTARTED, [item("FAILURE", start=start)], attached=False).event == event
 
@@ -484,14 +484,14 @@ ATTACHABLE = {
 
 @pytest.mark.parametrize(("candidate", "ours"), ATTACHABLE.values(), ids=ATTACHABLE)
 def test_attached_sync_in_the_history(candidate: dict[str, Any], ours: bool) -> None:  # noqa: FBT001  # parametrized
-    """With `attach` ours is the sync that had begun before the baseline and had not ended then."""
+    """With `attach` the run's sync is the one that had begun before the baseline and had not ended then."""
     found = items_since(READ_AT, [candidate], attached=True)
 
     assert found == ([candidate] if ours else [])
 
 
-def test_items_are_ours_from_the_whole_second_on() -> None:
-    """Fivetran's Date has whole seconds, so a sync of the trigger's second is ours; each is listed once, in order."""
+def test_items_count_from_the_whole_second_on() -> None:
+    """Fivetran's Date has whole seconds, so a sync of the trigger's second counts; each is listed once, in order."""
     first, second = item("FAILURE", start=FIRST, name="first"), item(None, start=FIRST, end=None, name="second")
     before = item("FAILURE", start="2023-11-14T22:13:20.999Z")
 

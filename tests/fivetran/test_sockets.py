@@ -237,7 +237,7 @@ def test_tls_is_not_dropped() -> None:
 
 
 def test_tls_inside_tls_is_cut_off() -> None:
-    """What speaks TLS inside a proxy's TLS is no socket; the one that it uses is shut down."""
+    """What speaks TLS inside a proxy's TLS is not a socket; the one that it uses is shut down."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         sending = Sending()

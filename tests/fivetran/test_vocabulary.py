@@ -57,7 +57,7 @@ def test_page_has_every_word() -> None:
         assert [written.count(head) for head in heads] == [1], heads
 
 
-def test_a_choice_is_not_told_in_the_words_of_an_effect() -> None:
+def test_choice_and_effect_of_one_name_have_their_own_meanings() -> None:
     """A choice that has the name of an effect means what the choice means."""
     assert meaning_of("restore_schedule", Kind.CHOOSES).startswith("FIVETRAN_RESTORE_SCHEDULE, ")
-    assert meaning_of("restore_schedule", Kind.DOES) == "The schedule is as it was found."
+    assert meaning_of("restore_schedule", Kind.DOES) == "Restore the connection's schedule."

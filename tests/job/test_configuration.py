@@ -239,11 +239,11 @@ def test_settings_know_the_page_and_the_policies() -> None:
         ("CONNECTOR_ID", "shöp", "'shöp' is not an id", "Setup tab"),
         ("FIVETRAN_API_KEY", "", "is not set, but FIVETRAN_API_SECRET is", "set both"),
         ("FIVETRAN_API_SECRET", "", "is not set, but FIVETRAN_API_KEY is", "SET_FIVETRAN_KEYS_TO_ENV"),
-        ("FIVETRAN_API_KEY", "one two", "has a blank", "copy it again"),
-        ("FIVETRAN_API_SECRET", "one\ntwo", "a line end", "copy it again"),
-        ("FIVETRAN_API_SECRET", "zero\u200bwidth", "a character outside ASCII", "copy it again"),
-        ("FIVETRAN_API_KEY", "'a-key-of-ours'", "stands in quotes", "take the quotes away"),
-        ("FIVETRAN_API_SECRET", '"a-secret-of-ours"', "stands in quotes", "take the quotes away"),
+        ("FIVETRAN_API_KEY", "one two", "contains a space", "copy the value again"),
+        ("FIVETRAN_API_SECRET", "one\ntwo", "a line break", "copy the value again"),
+        ("FIVETRAN_API_SECRET", "zero\u200bwidth", "a non-ASCII character", "copy the value again"),
+        ("FIVETRAN_API_KEY", "'a-key-of-ours'", "is in quotes", "remove the quotes"),
+        ("FIVETRAN_API_SECRET", '"a-secret-of-ours"', "is in quotes", "remove the quotes"),
         ("FIVETRAN_API_SECRET", KEY, "is the same as FIVETRAN_API_KEY", "the key's secret"),
         (
             "FIVETRAN_API_KEY",
@@ -295,34 +295,39 @@ def test_settings_know_the_page_and_the_policies() -> None:
         ("FIVETRAN_API_URL", "https://a.example?b=c", "is not an address", "leave it out"),
         ("FIVETRAN_API_URL", "https://a.example#b", "is not an address", "leave it out"),
         ("FIVETRAN_API_URL", "https://a.example/v1/", "ends in /v1", "the job adds it"),
-        ("FIVETRAN_API_URL", "http://a.example", "would send the key in the clear", "use https"),
-        ("FIVETRAN_API_URL", "https://user:word@a.example", "holds credentials", "FIVETRAN_API_KEY"),
-        ("FIVETRAN_API_URL", "http://127.0.0.2:80\\[::1]", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "http://127.0.0.1\\.a.example", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example\\b", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a%2eexample", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example.", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a..example", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", f"https://{'a' * 64}.example", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example:", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example:0", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example:65536", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example:\uff1443", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://\u00e4.example", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example/\u00e4", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.ex\u00adample", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://a.example/b\tc", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://[fe80::1%25eth0]", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://[::1]a.example", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://[1:2]", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://2130706433", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://127.1", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://0x7f.0x1", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https://10.0.0.256", "is not an address", "leave it out"),
-        ("FIVETRAN_API_URL", "https:/a.example", "is not an address", "leave it out"),
-        ("FIVETRAN_STATE_FILE", "a DATAOPS_VAULT(A.B)", "is not its whole value", "one reference alone"),
-        ("FIVETRAN_STATE_FILE", "DATAOPS_VAULT()", "names nothing", "DATAOPS_VAULT(A.B.C)"),
-        ("FIVETRAN_STATE_FILE", "DATAOPS_VAULT(A.B", "is not its whole value", "DATAOPS_VAULT(A.B.C)"),
+        ("FIVETRAN_API_URL", "http://a.example", "would send the key unencrypted", "use https"),
+        ("FIVETRAN_API_URL", "https://user:word@a.example", "contains credentials", "FIVETRAN_API_KEY"),
+        ("FIVETRAN_API_URL", "http://127.0.0.2:80\\[::1]", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "http://127.0.0.1\\.a.example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example\\b", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a%2eexample", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example.", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a..example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", f"https://{'a' * 64}.example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example:", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example:0", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example:65536", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example:\uff1443", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://\u00e4.example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example/\u00e4", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.ex\u00adample", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://a.example/b\tc", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://[fe80::1%25eth0]", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://[::1]a.example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://[1:2]", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://2130706433", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://127.1", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://0x7f.0x1", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https://10.0.0.256", "is not a valid address", "leave it out"),
+        ("FIVETRAN_API_URL", "https:/a.example", "is not a valid address", "leave it out"),
+        ("FIVETRAN_STATE_FILE", "a DATAOPS_VAULT(A.B)", "text around one", "a single reference"),
+        ("FIVETRAN_STATE_FILE", "DATAOPS_VAULT()", "a malformed DATAOPS_VAULT(...) reference", "DATAOPS_VAULT(A.B.C)"),
+        (
+            "FIVETRAN_STATE_FILE",
+            "DATAOPS_VAULT(A.B",
+            "a malformed DATAOPS_VAULT(...) reference",
+            "DATAOPS_VAULT(A.B.C)",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_asked(
@@ -382,7 +387,7 @@ def test_unresolved_variable_is_refused(name: str, form: str) -> None:
 
     [line] = error.errors
     assert line.startswith(f"{name}: is ")
-    assert "not resolved: define that variable" in line
+    assert "an unresolved variable reference: define that variable" in line
 
 
 @pytest.mark.parametrize("unresolved", ["FIVETRAN_API_KEY", "FIVETRAN_API_SECRET"])
@@ -422,7 +427,7 @@ def test_plain_http_goes_nowhere_else(host: str) -> None:
     refused = refusal(FIVETRAN_API_URL=f"http://{host}")
 
     [line] = refused.errors
-    assert "would send the key in the clear" in line
+    assert "would send the key unencrypted" in line
     assert refused.warnings == []
 
 
@@ -578,11 +583,11 @@ def test_timeout_that_fits_the_job_is_left_alone(asked: str, limit: str, began: 
     [*((name, "false") for name in FLAGS), *(("FIVETRAN_UNPAUSE", value) for value in ("False", "0", "no", "OFF"))],
 )
 def test_false_counts_as_set_with_a_warning(name: str, value: str) -> None:
-    """Where any value counts as set, "false" does too, and a warning says how to turn it off."""
+    """Where any value turns it on, "false" does too, and a warning says how to turn it off."""
     configured = read(**{name: value})
 
     assert read(**{name: "yes"}).settings == configured.settings
-    assert (f"{name} is {value!r}: any value counts as set; to turn it off, leave it empty",) == configured.warnings
+    assert (f"{name} is {value!r}, but any value turns it on; to turn it off, leave it empty",) == configured.warnings
 
 
 @pytest.mark.parametrize(
@@ -629,7 +634,7 @@ def test_misspelt_connector_id_is_pointed_out(name: str, value: str, problem: st
 
 
 @pytest.mark.parametrize("name", ["FIVETRAN_ACCOUNT", "TIMEOUT", "PATH"])
-def test_other_variables_are_nobody_s_business(name: str) -> None:
+def test_other_variables_are_ignored(name: str) -> None:
     """A variable of another program causes no warning."""
     assert read(**{name: "1"}).warnings == ()
 
@@ -694,7 +699,7 @@ def test_short_pair_is_refused(name: str, text: str) -> None:
     """A key or secret that is too short to be masked is refused, and not shown."""
     error = refusal(**{name: text})
 
-    assert error.errors == [f"{name}: is shorter than 8 characters: copy it again, all of it"]
+    assert error.errors == [f"{name}: is shorter than 8 characters: copy the whole value again"]
 
 
 def test_encoded_pair_is_split() -> None:
@@ -706,15 +711,15 @@ def test_encoded_pair_is_split() -> None:
     assert (configured.settings.api_key, configured.settings.api_secret) == ("a-key-of-ours", "a-secret:with-colon")
     assert configured.secrets == (encoded,)
     assert configured.inputs["FIVETRAN_API_SECRET"] == "*** (from FIVETRAN_API_KEY)"
-    assert "FIVETRAN_API_KEY is Base64 of a key and its secret: both are taken from it" in configured.warnings
+    assert "FIVETRAN_API_KEY is Base64 of key:secret: both are taken from it" in configured.warnings
 
 
 @pytest.mark.parametrize(
     ("decoded", "more", "expected"),
     [
-        (b"a-key-of-ours:a-secret-of-ours", {"FIVETRAN_API_SECRET": "given-by-hand"}, "is Base64 of a key and its"),
+        (b"a-key-of-ours:a-secret-of-ours", {"FIVETRAN_API_SECRET": "given-by-hand"}, "is Base64 of key:secret"),
         (b"a-key-of-ours:a-secret-of-ours", {"SET_FIVETRAN_KEYS_TO_ENV": "1"}, "is not set, but FIVETRAN_API_KEY is"),
-        (b"a-key-of-ours:a-secret-of-ours", {"FIVETRAN_API_SECRET": "$OTHER"}, "is a variable that was not resolved"),
+        (b"a-key-of-ours:a-secret-of-ours", {"FIVETRAN_API_SECRET": "$OTHER"}, "is an unresolved variable reference"),
         (b"a-key-of-ours:", {}, "is not set, but FIVETRAN_API_KEY is"),
         (b":a-secret-of-ours", {}, "is not set, but FIVETRAN_API_KEY is"),
         (b"no colon in it", {}, "is not set, but FIVETRAN_API_KEY is"),
@@ -730,7 +735,7 @@ def test_encoded_pair_is_not_split_otherwise(decoded: bytes, more: dict[str, str
     assert any(expected in line for line in error.errors)
 
 
-def test_values_of_the_vault_that_nobody_needs_to_read_are_secret(tmp_path: Path) -> None:
+def test_vault_values_that_are_not_shown_are_secret(tmp_path: Path) -> None:
     """What a reference resolves to is masked, unless the job has to say what it works on."""
     values = {"KEY": "a-key-of-ours", "SECRET": "a-secret-of-ours", "FLAG": "flag-of-ours", "URL": "https://a.example"}
     vault = vault_in(tmp_path, **values, TABLE="orders")
@@ -765,7 +770,7 @@ def test_several_references_are_looked_up_in_one_vault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["API_SECRET", "SECRET"])
-def test_pair_comes_from_the_vault_when_told_so(simulate: Simulate, tmp_path: Path, spelling: str) -> None:
+def test_pair_comes_from_the_vault_if_asked_for(simulate: Simulate, tmp_path: Path, spelling: str) -> None:
     """SET_FIVETRAN_KEYS_TO_ENV takes the pair from the vault, with either spelling of the secret."""
     (tmp_path / "vault.yml").write_text(f"FIVETRAN:\n DEFAULT:\n  API_KEY: {KEY}\n  {spelling}: {SECRET}\n", "utf-8")
 
@@ -795,8 +800,8 @@ def test_both_spellings_of_the_secret_are_named(tmp_path: Path) -> None:
     """Where the vault lacks key and secret, both are reported, the secret with both of its spellings."""
     error = refusal(**from_vault(tmp_path, "FIVETRAN: {DEFAULT: {API_KEY: ' '}}"))
 
-    lack = f"SET_FIVETRAN_KEYS_TO_ENV: the vault {tmp_path / 'vault.yml'} has no text at"
-    fix = "add it there, or correct the name"
+    lack = f"SET_FIVETRAN_KEYS_TO_ENV: the vault {tmp_path / 'vault.yml'} has no value at"
+    fix = "add it, or correct the name"
     assert error.errors == [
         f"{lack} FIVETRAN.DEFAULT.API_KEY: {fix}",
         f"{lack} FIVETRAN.DEFAULT.API_SECRET or FIVETRAN.DEFAULT.SECRET: {fix}",
@@ -807,7 +812,7 @@ def test_both_spellings_of_the_secret_are_named(tmp_path: Path) -> None:
     ("pair", "name", "problem"),
     [
         ("API_KEY: hunter2-and-on, SECRET: hunter2-and-on", "FIVETRAN_API_SECRET", "is the same as FIVETRAN_API_KEY"),
-        ("API_KEY: hunter 2, SECRET: another-secret", "FIVETRAN_API_KEY", "has a blank"),
+        ("API_KEY: hunter 2, SECRET: another-secret", "FIVETRAN_API_KEY", "contains a space"),
         (
             f"API_KEY: {base64.b64encode(b'hunter2:b').decode()}, SECRET: another-one",
             "FIVETRAN_API_KEY",
@@ -850,11 +855,11 @@ def test_pair_is_never_mixed(tmp_path: Path, missing: str) -> None:
         (None, "does not exist"),
         ("$ANSIBLE_VAULT;1.1;AES256\n6162", "is encrypted"),
         ("FIVETRAN.DEFAULT.API_KEY: hunter2\nFIVETRAN.DEFAULT.API_SECRET: hunter2\n", "is flat"),
-        ("hunter2: [", "is not YAML in line 1"),
+        ("hunter2: [", "is not valid YAML in line 1"),
         ("- hunter2\n", "is not a mapping"),
     ],
 )
-def test_unusable_vault_is_said_once(simulate: Simulate, tmp_path: Path, text: str | None, problem: str) -> None:
+def test_unusable_vault_is_reported_once(simulate: Simulate, tmp_path: Path, text: str | None, problem: str) -> None:
     """A vault that cannot be used ends the job before any request, in one line however often it is needed."""
     file = tmp_path / "vault.yml"
     if text is not None:
@@ -866,18 +871,18 @@ def test_unusable_vault_is_said_once(simulate: Simulate, tmp_path: Path, text: s
     assert (played.code, played.requests) == (2, [])
     assert played.report is not None
     [reason] = played.report["reasons"]
-    assert f"needs the vault {file}, which {problem}" in reason
+    assert f"requires the vault {file}, which {problem}" in reason
     assert "hunter" not in played.stderr
 
 
 @pytest.mark.parametrize("name", GIVEN)
-def test_reference_to_nothing_is_said_once(tmp_path: Path, name: str) -> None:
+def test_reference_to_nothing_is_reported_once(tmp_path: Path, name: str) -> None:
     """A reference that the vault has nothing for is one error, with the variable, the vault and the path in it."""
     vault = vault_in(tmp_path, OTHER="hunter2")
 
     error = refusal(**{name: "DATAOPS_VAULT(JOB.MISSING)", "FIVETRAN_VAULT_FILE": vault})
 
-    assert [f"{name}: the vault {vault} has no text at JOB.MISSING: add it there, or correct the name"] == error.errors
+    assert [f"{name}: the vault {vault} has no value at JOB.MISSING: add it, or correct the name"] == error.errors
 
 
 def test_vault_has_a_default_place() -> None:
@@ -899,7 +904,7 @@ def test_content_of_the_vault_is_in_no_message(tmp_path: Path, secret: str, acti
 
     error = refusal(action, **{**references, "FIVETRAN_ACTION": action, "FIVETRAN_VAULT_FILE": vault})
 
-    assert "CONNECTOR_ID: what DATAOPS_VAULT(JOB.WRONG) holds is not an id" in str(error)
+    assert "CONNECTOR_ID: the value of DATAOPS_VAULT(JOB.WRONG) is not an id" in str(error)
     assert "hunter2" not in str([*error.errors, *error.warnings])
 
 

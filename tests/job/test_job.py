@@ -109,7 +109,7 @@ def test_runner_fails(
     error: Exception,
     begun: bool,  # noqa: FBT001
 ) -> None:
-    """What the machine lacks is not called a bug: 2 where nothing was asked yet, else 6, which may pass."""
+    """What the machine lacks is not called a bug: 2 where no request was sent yet, else 6, which may pass."""
 
     def fail(*_: object) -> None:
         raise error
@@ -234,8 +234,8 @@ def test_state_file_is_private_and_keeps_its_mode(simulate: Simulate, tmp_path: 
     [
         (b"[" * 100_000, "it is nested deeper than 100 levels"),
         (b'{"run":' * 500 + b"1" + b"}" * 500, "it is nested deeper than 100 levels"),
-        ("{}".encode("utf-16"), "it is text in UTF-16: save it as UTF-8"),
-        (None, "it is a FIFO, not a file"),
+        ("{}".encode("utf-16"), "UTF-16 text: save it as UTF-8"),
+        (None, "it is a FIFO, not a regular file"),
     ],
 )
 def test_what_is_no_state_file_is_refused_in_words(
@@ -304,9 +304,9 @@ def test_directory_in_place_of_the_state_file(simulate: Simulate, tmp_path: Path
     """What cannot be opened as a file is not recommended for removal."""
     played = simulate().play(FIVETRAN_STATE_FILE=str(tmp_path))
 
-    problem = f"{tmp_path} cannot be read as a state file (it is a directory, not a file)"
+    problem = f"{tmp_path} cannot be read as a state file (it is a directory, not a regular file)"
     assert (played.code, played.requests) == (2, [])
-    assert f"FIVETRAN_STATE_FILE: {problem}: name another one\n" in played.stderr
+    assert f"FIVETRAN_STATE_FILE: {problem}: use another file\n" in played.stderr
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 99}', '"text"', "\udcff"])
@@ -320,15 +320,15 @@ def test_damaged_state_file(simulate: Simulate, tmp_path: Path, content: str) ->
 
     assert (played.code, played.requests, file.read_bytes()) == (2, [], before)
     assert f"FIVETRAN_STATE_FILE: {file} " in played.stderr
-    assert "name another one" in played.stderr
+    assert "use another file" in played.stderr
 
 
 @pytest.mark.parametrize(
     ("action", "more", "name"),
     [
-        ("STATUS", {}, "action FORCE_RESYNC, not STATUS"),
-        ("FORCE_RESYNC", {"CONNECTOR_ID": "another_one"}, f"connector_id {CONNECTOR}, not another_one"),
-        ("FORCE_RESYNC", {"TABLE": "customers"}, "table orders, not customers"),
+        ("STATUS", {}, "action is FORCE_RESYNC, not STATUS"),
+        ("FORCE_RESYNC", {"CONNECTOR_ID": "another_one"}, f"connector_id is {CONNECTOR}, not another_one"),
+        ("FORCE_RESYNC", {"TABLE": "customers"}, "table is orders, not customers"),
     ],
 )
 def test_state_file_of_another_job(
@@ -342,7 +342,7 @@ def test_state_file_of_another_job(
     played = job.play(action, FIVETRAN_STATE_FILE=file, **more)
 
     assert (played.code, played.requests) == (2, [])
-    assert f"holds the run of another job, with {name}" in played.stderr
+    assert f"belongs to another job: its {name}" in played.stderr
 
 
 # --- Secrets ------------------------------------------------------------------------------------
@@ -445,7 +445,7 @@ def test_no_thread_can_be_started(simulate: Simulate, monkeypatch: pytest.Monkey
     played = simulate(over_http=True).play()
 
     assert played.code == 0
-    assert played.stderr.count("can't start new thread: a request ends at its own time-outs alone") == 1
+    assert played.stderr.count("can't start new thread: requests end only at their own timeouts") == 1
 
 
 def test_a_year_for_one_request() -> None:

@@ -92,7 +92,7 @@ def test_fresh_journal_has_the_form(simulate: Simulate) -> None:
 
 
 def test_schema_refuses_what_is_no_line() -> None:
-    """The schema is no rubber stamp: a line with a name too many, or one too few, is not one of its lines."""
+    """The schema is strict: a line with a name too many, or one too few, is not one of its lines."""
     header, first, *_ = (FOLDER / "status.jsonl").read_text("utf-8").splitlines()
     validator = Draft202012Validator(SCHEMA)
     whole = [json.loads(header), json.loads(first)]
@@ -132,7 +132,7 @@ def test_what_is_read_is_what_was_done(simulate: Simulate) -> None:
         record.step.facts for record in journal.records[:-1]
     ]
     assert journal.records[0].step.before.facts == Facts()
-    assert [record.told.get("exit") for record in journal.records[-2:]] == [None, 0]
+    assert [record.line.get("exit") for record in journal.records[-2:]] == [None, 0]
 
 
 def _plain(step: Step) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def test_header_tells_the_run(simulate: Simulate) -> None:
     )
 
 
-def test_same_document_is_not_told_twice(simulate: Simulate) -> None:
+def test_same_document_is_not_written_twice(simulate: Simulate) -> None:
     """A document that has not changed is named by the step that had it first, in answers and in facts."""
     job = simulate("succeeds")
     job.play()
@@ -283,7 +283,7 @@ def test_resumed_run_goes_on_in_its_journal(simulate: Simulate) -> None:
 
 @pytest.mark.parametrize("left", [b'{"step": 99, "at": "2027', b'{"step": 99, "why": "\xe2\x82', b"\n"])
 def test_resumed_run_passes_over_a_torn_line(simulate: Simulate, left: bytes) -> None:
-    """What was torn when the job was killed keeps nobody from going on behind it, or from reading it."""
+    """What was torn when the job was killed keeps nobody from going on after it, or from reading it."""
     job = simulate(BRIEF)
     file = str(job.folder / "run.json")
     with pytest.raises(Killed):
@@ -357,7 +357,7 @@ def test_unwritable_journal_costs_one_warning(simulate: Simulate) -> None:
 
 
 def test_journal_that_fails_later_stays_readable(simulate: Simulate) -> None:
-    """When the disk fails in the middle, what was written before stays, and nothing is written behind the gap."""
+    """When the disk fails in the middle, what was written before stays, and nothing is written after the gap."""
     job = simulate(BRIEF)
     kept = job.folder / "kept.jsonl"
 
@@ -506,7 +506,7 @@ def _empty(lines: list[str]) -> None:
     lines[:] = []
 
 
-NO_HEADER = "is no journal: its first line is not the header of one"
+NO_HEADER = "not a journal file"
 
 
 @pytest.mark.parametrize(
@@ -529,17 +529,17 @@ NO_HEADER = "is no journal: its first line is not the header of one"
         (_with(0, '"packaged"', '"pack"'), "its header is damaged (ValueError: chart.packaged is missing)"),
         (
             _with(0, '"retry_limit": 8', '"retry_limit": 8.5'),
-            "its header is damaged (ValueError: settings.retry_limit: 8.5 is not a whole number from 0)",
+            "its header is damaged (ValueError: settings.retry_limit: 8.5 is not a non-negative whole number)",
         ),
         (
             _with(0, '"settings": {"action": "START"', '"settings": {"action": "DANCE"'),
-            "its header is damaged (ValueError: settings.action: 'DANCE' is none of FORCE_RESYNC, START, STATUS, TEST)",
+            "its header is damaged (ValueError: settings.action: 'DANCE' is not one of FORCE_RESYNC, START",
         ),
         (_with(3, '"kind": "does"', '"kind": "sings"'), "line 4 is damaged (ValueError: 'sings' is not a valid Kind)"),
         (_with(2, '"step"', '"stop"'), "line 3 is damaged (ValueError: step is missing)"),
         (
             _with(3, '"answer"', '"answers"'),
-            "line 4 is damaged (ValueError: a request was sent, and nothing came of it",
+            "line 4 is damaged (ValueError: a request was sent, but there is no outcome",
         ),
         (
             _with(0, '"timeout": 300.0', '"timeout": 9e18'),
@@ -555,7 +555,10 @@ NO_HEADER = "is no journal: its first line is not the header of one"
             _with(2, '"ended": ', '"ended": 1e999, "x": '),
             "line 3 is damaged (ValueError: 1e999 is not a finite number)",
         ),
-        (_with(2, '"due": ', '"due": true, "x": '), "line 3 is damaged (ValueError: due: True is not a number from 0)"),
+        (
+            _with(2, '"due": ', '"due": true, "x": '),
+            "line 3 is damaged (ValueError: due: True is not a non-negative number)",
+        ),
         (
             _with(1, '"answer": {', '"answer": null, "x": {'),
             "line 2 is damaged (ValueError: answer: None is not an object",
@@ -585,13 +588,13 @@ NO_HEADER = "is no journal: its first line is not the header of one"
             "line 3 is damaged (ValueError: it is nested deeper than 100 levels)",
         ),
         (lambda lines: lines.insert(2, "{"), "line 3 is damaged (JSONDecodeError: "),
-        (lambda lines: lines.insert(2, "7"), "line 3 is damaged (TypeError: it is no JSON object)"),
+        (lambda lines: lines.insert(2, "7"), "line 3 is damaged (TypeError: it is not a JSON object)"),
         (lambda lines: lines.insert(2, '{"resumed": {"snapshot": {"state": 1}}}'), "line 3 is damaged (ValueError: "),
-        (_cut, "holds no whole step: the job was killed while it wrote the first"),
+        (_cut, "has no complete step: the job was killed while writing the first"),
     ],
 )
 def test_what_is_no_journal_is_refused(tmp_path: Path, change: Callable[[list[str]], None], problem: str) -> None:
-    """What is no journal, one of another format, or damaged is refused with one line that says so."""
+    """What is not a journal, one of another format, or damaged is refused with one line that says so."""
     file = _recorded(tmp_path, change)
 
     with pytest.raises(JournalError) as refused:
@@ -648,7 +651,7 @@ def test_facts_of_another_type_are_refused(
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A file that is not there, or is no text, is refused by name."""
+    """A file that is not there, or is not text, is refused by name."""
     binary = tmp_path / "picture.png"
     binary.write_bytes(b"\x89PNG\xff")
 
@@ -662,12 +665,12 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
     for file, why in (
         (tmp_path / "none.jsonl", "No such file or directory"),
-        (tmp_path, "it is a directory, not a file"),
-        (fifo, "it is a FIFO, not a file"),
-        (Path("/dev/zero"), "it is a device, not a file"),
-        (wide, "it is not text in UTF-8"),
-        (binary, "it is not text in UTF-8"),
-        (late, "it is not text in UTF-8"),
+        (tmp_path, "it is a directory, not a regular file"),
+        (fifo, "it is a FIFO, not a regular file"),
+        (Path("/dev/zero"), "it is a device, not a regular file"),
+        (wide, "not UTF-8 text"),
+        (binary, "not UTF-8 text"),
+        (late, "not UTF-8 text"),
     ):
         with pytest.raises(JournalError) as refused:
             read_journal(file)
@@ -775,7 +778,7 @@ def test_report_of_steps_that_are_not_the_charts(tmp_path: Path, capsys: pytest.
         assert capsys.readouterr().err.startswith(f"{file}: {problem}")
 
 
-def test_somebody_elses_first_line_is_no_journal_of_ours(tmp_path: Path) -> None:
+def test_foreign_first_line_is_not_this_runs_journal(tmp_path: Path) -> None:
     """Whatever the first line of a file is, a run that is taken up does not go on in it."""
     chart, settings = load("STATUS"), Settings("STATUS", "id", "", "")
     taken = step("a", "went", "b")

@@ -95,7 +95,7 @@ def test_limit_is_on_the_injected_clock(limits: Limits, clock: HandClock, hang: 
     assert limits.call(call, 10.0, interruptible=True) is Cut.LIMIT
 
 
-def test_answer_behind_the_limit_is_late(limits: Limits, clock: HandClock) -> None:
+def test_answer_after_the_limit_is_late(limits: Limits, clock: HandClock) -> None:
     """What comes after the limit is too late, whether or not whoever waits was quicker."""
 
     def call() -> str:
@@ -154,7 +154,7 @@ def test_signal_outside_a_call_is_noted(limits: Limits) -> None:
 
 
 def test_no_thread_can_be_started(clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no thread can be started a call is made all the same, also past its limit, and that is told once."""
+    """Where no thread can be started a call is made all the same, also past its limit, and that is reported once."""
     told: list[str] = []
 
     def refuse(_: threading.Thread) -> None:
@@ -169,7 +169,7 @@ def test_no_thread_can_be_started(clock: HandClock, monkeypatch: pytest.MonkeyPa
         found = [limits.call(call, 10.0, interruptible=True) for _ in range(2)]
 
     assert found == [threading.main_thread()] * 2
-    assert told == ["can't start new thread: a request ends at its own time-outs alone, and a signal waits for them"]
+    assert told == ["can't start new thread: requests end only at their own timeouts, and signals wait for them"]
 
 
 def test_pause_lasts_until_its_time(limits: Limits, clock: HandClock) -> None:
@@ -305,7 +305,7 @@ def test_second_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch, capfd: pyte
     signal.raise_signal(signal.SIGINT)
 
     assert codes == [130]
-    assert "second signal: ended at once" in capfd.readouterr().err
+    assert "second signal: exiting now" in capfd.readouterr().err
 
 
 def test_fast_clock_starts_at_the_real_time() -> None:

@@ -460,7 +460,7 @@ def test_job_tells_what_it_did(simulate: Simulate) -> None:
     assert failed["level"] == "debug"
     assert next(line for line in lines if line["level"] == "warning")["event"].endswith("; trying again in 1.0 s")
     assert failed["asked"] == f"GET /v1/connections/{CONNECTOR}"
-    assert failed["answered"].startswith("502: not Fivetran's answer")
+    assert failed["answered"].startswith("502: the answer is not from Fivetran")
     assert failed["again_in_seconds"] == 1.0
     assert {"syncing", "scheduled"} <= {line["sync_state"] for line in lines if "sync_state" in line}
     exchanges = [line for line in lines if line["event"] == "exchange"]

@@ -101,7 +101,7 @@ def test_own_secrets_are_all_kept() -> None:
 
 @pytest.mark.parametrize("text", ["1", "{", "true", '"', "verdict", "seven c", "succeeded", "scheduled", "sync_failed"])
 def test_text_that_is_no_secret_garbles_nothing(text: str) -> None:
-    """What is shorter than 8 characters, or a word of ours that a document has for a token, is masked nowhere else."""
+    """What is shorter than 8 characters, or a word of the program in a token's place, is masked nowhere else."""
     mask = Mask(KEY, SECRET)
 
     mask.learn(text)
@@ -111,8 +111,8 @@ def test_text_that_is_no_secret_garbles_nothing(text: str) -> None:
     assert mask.text(f"<{text}>") == f"<{text}>"
 
 
-def test_names_of_ours_are_kept() -> None:
-    """A token that is called as a member of ours does not take that member away; its value is masked."""
+def test_own_names_are_kept() -> None:
+    """A token that is named like a member of the result does not take that member away; its value is masked."""
     mask = Mask(KEY, SECRET)
     mask.learn("steps_dropped")
     mask.learn("FIVETRAN_VERDICT")
@@ -247,7 +247,7 @@ def test_odd_token_destroys_no_result(simulate: Simulate, token: str) -> None:
 
 @pytest.mark.parametrize("card", [{"token": "ey.0123456789", "uri": "https://fivetran.com/x?auth=ey.0123456789"}])
 @pytest.mark.parametrize("action", ["START", "STATUS"])
-def test_token_that_is_said_again_is_masked(simulate: Simulate, card: dict[str, str], action: str) -> None:
+def test_repeated_token_is_masked(simulate: Simulate, card: dict[str, str], action: str) -> None:
     """A Connect Card's token is masked where it comes again in other words of the same document."""
     said = f"set it up: {card['uri']} or {card['token']}"
     job = simulate(Scenario(connection={"connect_card": card, "status": {"tasks": [{"code": "c", "message": said}]}}))

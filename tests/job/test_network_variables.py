@@ -18,7 +18,7 @@ from orchestrator.job.network_variables import BUNDLES, faults, prepare
 
 URL = "https://api.fivetran.com"
 PROXY_FIX = "set it to an address such as http://proxy.example:3128, or add the host to NO_PROXY"
-NAME_ONE = "name a file with the CA certificates in PEM, or leave it out"
+NAME_ONE = "set it to a PEM file of CA certificates, or leave it out"
 VARIABLES = {
     "FIVETRAN_ACTION": "STATUS",
     "CONNECTOR_ID": "speak_inexpensive",
@@ -57,13 +57,17 @@ def folder(tmp_path: Path) -> Path:
     [
         ("missing", "cannot be read: No such file or directory", NAME_ONE),
         ("text/missing", "cannot be read: Not a directory", NAME_ONE),
-        ("fifo", "cannot be read: it is a FIFO, not a file", NAME_ONE),
+        ("fifo", "cannot be read: it is a FIFO, not a regular file", NAME_ONE),
         ("empty", "is empty", NAME_ONE),
-        ("text", "is not PEM (it has no line -----BEGIN CERTIFICATE-----)", NAME_ONE),
-        ("der", "is not PEM (it has no line -----BEGIN CERTIFICATE-----)", NAME_ONE),
+        ("text", "is not a PEM file (it has no line -----BEGIN CERTIFICATE-----)", NAME_ONE),
+        ("der", "is not a PEM file (it has no line -----BEGIN CERTIFICATE-----)", NAME_ONE),
         ("damaged", "has no CA certificate, or a damaged one", NAME_ONE),
         ("key", "has no CA certificate, or a damaged one", NAME_ONE),
-        ("directory", "is a directory without hashed certificates", "name a file in it, or run `openssl rehash` on it"),
+        (
+            "directory",
+            "is a directory without hashed certificates",
+            "set it to a file, or run `openssl rehash` on the directory",
+        ),
     ],
 )
 def test_bundle_that_is_none_is_refused(
@@ -80,7 +84,7 @@ def test_device_is_no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CURL_CA_BUNDLE", "/dev/zero")
 
     assert list(faults(URL, proxied=True)) == [
-        f"CURL_CA_BUNDLE: '/dev/zero' cannot be read: it is a device, not a file: {NAME_ONE}"
+        f"CURL_CA_BUNDLE: '/dev/zero' cannot be read: it is a device, not a regular file: {NAME_ONE}"
     ]
 
 
@@ -91,8 +95,8 @@ def test_certificates_themselves_are_no_name(monkeypatch: pytest.MonkeyPatch) ->
     [told] = faults(URL, proxied=True)
 
     assert told == (
-        "REQUESTS_CA_BUNDLE: holds the certificates themselves: set it to the name of a file with them "
-        "(in GitLab: make it a variable of the type File)"
+        "REQUESTS_CA_BUNDLE: contains the certificates themselves: set it to the path of a file that has them "
+        "(in GitLab, use a variable of type File)"
     )
 
 
@@ -115,26 +119,26 @@ def test_bundles_that_requests_can_load(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("http://proxy:port", "cannot be read as an address"),
-        ("http://proxy:99999", "cannot be read as an address"),
-        ("http://user:hunter2#x@proxy:3128", "cannot be read as an address"),
-        ("http://user:hunter2/x@proxy:3128", "cannot be read as an address"),
-        ("http://[::1", "cannot be read as an address"),
-        ("http:proxy:3128", "cannot be read as an address"),
-        ("http://:3128", "names no host"),
-        ("http://", "names no host"),
-        ("http:/proxy:3128", "names no host"),
-        ("http//proxy:3128", "names no host"),
-        ("http://user:hunter2@:3128", "names no host"),
-        ("$PROXY", "names an invalid host"),
-        ("http://proxy..example:3128", "names an invalid host"),
-        (f"http://{'a' * 64}:3128", "names an invalid host"),
+        ("http://proxy:port", "is not a valid address"),
+        ("http://proxy:99999", "is not a valid address"),
+        ("http://user:hunter2#x@proxy:3128", "is not a valid address"),
+        ("http://user:hunter2/x@proxy:3128", "is not a valid address"),
+        ("http://[::1", "is not a valid address"),
+        ("http:proxy:3128", "is not a valid address"),
+        ("http://:3128", "has no host"),
+        ("http://", "has no host"),
+        ("http:/proxy:3128", "has no host"),
+        ("http//proxy:3128", "has no host"),
+        ("http://user:hunter2@:3128", "has no host"),
+        ("$PROXY", "has an invalid host"),
+        ("http://proxy..example:3128", "has an invalid host"),
+        (f"http://{'a' * 64}:3128", "has an invalid host"),
         ("http://proxy:0", "has an invalid port"),
-        ("ftp://user:hunter2@proxy:21", "has a scheme that is not supported"),
-        ("socks5://user:hunter2@proxy:1080", "names a SOCKS proxy, for which PySocks is missing"),
-        ("http://user:hunter2@proxy :3128", "has a blank, a backslash or a control character in it"),
-        ("http://proxy\\:3128", "has a blank, a backslash or a control character in it"),
-        ("http://proxy:3128\n", "has a blank, a backslash or a control character in it"),
+        ("ftp://user:hunter2@proxy:21", "has an unsupported scheme"),
+        ("socks5://user:hunter2@proxy:1080", "is a SOCKS proxy, which is not supported"),
+        ("http://user:hunter2@proxy :3128", "contains a space, a backslash or a control character"),
+        ("http://proxy\\:3128", "contains a space, a backslash or a control character"),
+        ("http://proxy:3128\n", "contains a space, a backslash or a control character"),
     ],
 )
 def test_proxy_that_cannot_be_one_is_refused(
@@ -198,7 +202,7 @@ def test_variable_that_decides_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert told.startswith("https_proxy: ")
 
 
-def test_faults_are_told_with_all_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faults_are_reported_with_all_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """They come with what else is wrong, and only where https is spoken."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/missing")
     monkeypatch.setenv("HTTPS_PROXY", "http://:1")

@@ -86,7 +86,7 @@ def test_example_starts_nothing_when_a_test_fails(simulate: Simulate) -> None:
 
 
 def test_example_tests_once_where_it_waits(simulate: Simulate) -> None:
-    """While somebody else's sync is waited for, the tests are not run again."""
+    """While another sync is waited for, the tests are not run again."""
     job = simulate(Scenario(running=BRIEF, syncs=(BRIEF,), setup_tests=(setup_test("PASSED"),)))
 
     played = job.play("START", FIVETRAN_CHART=str(EXAMPLE))
@@ -112,11 +112,11 @@ def refused(job: SimulatedJob, path: str, action: str = "START", **more: Any) ->
         (("initial =", "initial"), "Expected '=' after a key in a key/value pair"),
         (
             ('edges.otherwise = "waiting"', 'edges.otherwise = "triggering"'),
-            "breaks the promise 'one trigger': validating --busy--> taking_baseline --idle--> triggering ",
+            "breaks the promise 'at most one trigger': validating --busy--> taking_baseline --idle--> triggering ",
         ),
         (
             ('green    = "succeeded"', 'green = "timed_out"'),
-            "green: a chart of START has succeeded, not timed_out: leave it out",
+            "green: a chart for START has succeeded, not timed_out: leave it out",
         ),
     ],
     ids=["law", "TOML", "promise", "another purpose"],
@@ -143,9 +143,9 @@ def test_chart_of_the_version_before_is_refused(simulate: Simulate, tmp_path: Pa
 
     played = refused(simulate(), path)
 
-    gone = "validating: edges.schedule_kept: went in this version; `ready` now leads to the choice 'schedule_to_switch'"
-    assert f"{path}: {gone}, and a running sync is `busy`: see docs/charts.md" in played.stderr
-    assert "validating: does 'validate_connection' may have the outcome 'busy', which has no edge" in played.stderr
+    gone = "validating: edges.schedule_kept: was removed in this version; `ready` now leads to the choice "
+    assert f"{path}: {gone}'schedule_to_switch', and a running sync is `busy`: see docs/charts.md" in played.stderr
+    assert "validating: no edge for 'busy', a possible outcome of does 'validate_connection'" in played.stderr
 
 
 def test_chart_of_another_action_is_refused(simulate: Simulate, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_chart_of_another_action_is_refused(simulate: Simulate, tmp_path: Path) 
 
     other, missing = refused(job, path, "TEST"), refused(job, str(tmp_path / "missing.toml"))
 
-    assert f"FIVETRAN_CHART: {path}: action: it is the chart of START, not of TEST" in other.stderr
+    assert f"FIVETRAN_CHART: {path}: action: this is a chart for START, not for TEST" in other.stderr
     assert "missing.toml: cannot be read: No such file or directory" in missing.stderr
 
 
@@ -165,7 +165,7 @@ def test_chart_with_another_purpose_is_replayed_no_more(
     job = simulate(Scenario(syncs=(BRIEF,)))
     job.play("START", FIVETRAN_CHART=written(tmp_path, ("[done]", "# mine\n[done]")))
     journal = job.folder / "report" / "journal.jsonl"
-    fault = "green: a chart of START has succeeded, not cancelled: leave it out"
+    fault = "green: a chart for START has succeeded, not cancelled: leave it out"
     text = journal.read_text("utf-8")
     other = text.replace('green    = \\"succeeded\\"', 'green    = \\"cancelled\\"')
     assert other != text
@@ -237,7 +237,7 @@ def test_run_goes_on_in_its_own_chart_only(simulate: Simulate, tmp_path: Path) -
     for chart in ("", written(tmp_path)):
         other = refused(job, chart, FIVETRAN_STATE_FILE=variables["FIVETRAN_STATE_FILE"])
 
-        assert "holds an unfinished run of another chart than START has now: remove the file" in other.stderr
+        assert "has an unfinished run of another chart than START has now: remove it" in other.stderr
     again = job.play("START", **variables)
 
     assert (again.code, len(job.syncs)) == (0, 1)
@@ -299,7 +299,7 @@ def test_mistakes_on_the_page_are_real(
     code = main(["check", "test_then_start.toml"], {})
 
     told = capsys.readouterr().out.splitlines()
-    wrong = [line for line in told if "holds" not in line.split()[:1]]
+    wrong = [line for line in told if "ok" not in line.split()[:1]]
     shown = [block for block in blocks("console") if block.splitlines()[-1] == wrong[-1]]
     assert code == 1
     assert [block.splitlines() for block in shown] == [wrong[-len(shown[0].splitlines()) :]]
@@ -322,7 +322,7 @@ def test_mistake_with_the_first_state_left_as_it_is(tmp_path: Path, capsys: pyte
 
 
 def test_job_on_the_page_is_one_that_we_know() -> None:
-    """The page's job has variables of ours, and the chart among them."""
+    """The page's job has only known variables, and the chart is among them."""
     (variables,) = yaml.safe_load(blocks("yaml")[0]).values()
 
     assert set(variables) <= set(VARIABLES)

@@ -444,7 +444,7 @@ def test_report_cannot_be_written(simulate: Simulate, capsys: pytest.CaptureFixt
     code = main(["report", str(job.folder / "report" / "journal.jsonl"), "-o", str(job.folder / "file")], {})
 
     assert code == 2
-    assert re.search(r"file: cannot be written: .*: name another directory", capsys.readouterr().err)
+    assert re.search(r"file: cannot be written: .*: use another directory", capsys.readouterr().err)
 
 
 def test_long_run_stays_small(simulate: Simulate) -> None:

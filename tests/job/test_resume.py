@@ -17,7 +17,7 @@ from orchestrator.simulator.scenario import Scenario, SyncPlan, load_scenario
 pytestmark = pytest.mark.usefixtures("_undrawn")
 
 SCENARIOS = (
-    *("lost_answer", "rescheduled_twice", "unpaused", "somebody_elses", "paused"),
+    *("lost_answer", "rescheduled_twice", "unpaused", "another_sync", "paused"),
     *("patch_cancels", "unpausing_starts", "restarted"),
 )
 BRIEF = SyncPlan(lasts=25)
@@ -252,7 +252,7 @@ def test_another_pipelines_or_an_old_run_is_not_taken_up(  # a table
 
     assert played.code == 0
     assert (len(job.syncs) == 2) == afresh
-    assert ("a new one is begun" in played.stderr) == afresh
+    assert ("starting a new run" in played.stderr) == afresh
 
 
 def test_resume_by_hand_takes_up_whatever_there_is(simulate: Simulate, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_signal_ends_a_hanging_trigger(tmp_path: Path) -> None:
 
 
 def test_signal_behind_the_conclusion_leaves_the_verdict(tmp_path: Path) -> None:
-    """Behind the conclusion a signal cuts what is left to do short, and changes nothing of the verdict."""
+    """After the conclusion a signal cuts what is left to do short, and changes nothing of the verdict."""
     scenario = Scenario(syncs=(SyncPlan(lasts=0),), faults=(Fault(on="patch", skip=1, does="hang"),))
     with rehearsed(scenario) as fivetran:
         variables = fivetran.variables("START", FIVETRAN_REPORT_DIR=str(tmp_path), FIVETRAN_RESTORE_SCHEDULE="1")
@@ -166,7 +166,7 @@ def test_second_signal_ends_it_immediately(tmp_path: Path) -> None:
             ended = job.end()
 
     assert (ended.code, ended.stdout) == (130, "")
-    assert "second signal: ended at once" in ended.stderr
+    assert "second signal: exiting now" in ended.stderr
     assert not (tmp_path / "result.json").exists()
 
 

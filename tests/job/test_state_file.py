@@ -91,8 +91,8 @@ def test_forged_verdict_is_not_believed(simulate: Simulate) -> None:
     played = _again(job, file)
 
     assert (played.code, played.requests, file.read_bytes()) == (2, [], before)
-    assert "the API key or secret was changed since it was written, or the file was altered" in played.stderr
-    assert "start one job with FIVETRAN_ON_RUNNING=attach and without FIVETRAN_STATE_FILE" in played.stderr
+    assert "the API key or secret has changed since it was written, or the file was modified" in played.stderr
+    assert "start a job with FIVETRAN_ON_RUNNING=attach and without FIVETRAN_STATE_FILE" in played.stderr
     assert "remove the file" in played.stderr
 
 
@@ -173,7 +173,7 @@ def test_what_is_not_signed_is_refused(simulate: Simulate, change: Callable[[Doc
     played = _again(job, file)
 
     assert (played.code, played.requests, len(job.syncs)) == (2, [], 1)
-    assert "does not bear this job's signature" in played.stderr
+    assert "does not have this job's signature" in played.stderr
 
 
 @pytest.mark.parametrize("more", [{"FIVETRAN_API_SECRET": "another-secret"}, {"FIVETRAN_API_KEY": "another-key"}])
@@ -185,7 +185,7 @@ def test_changed_key_pair(simulate: Simulate, more: dict[str, str]) -> None:
     played = _again(job, file, **more)
 
     assert (played.code, played.requests) == (2, [])
-    assert "the API key or secret was changed since it was written" in played.stderr
+    assert "the API key or secret has changed since it was written" in played.stderr
 
 
 @pytest.mark.parametrize(("pipeline", "said"), [("99", "of pipeline 99"), ("", "of no pipeline"), (7, "of pipeline 7")])
@@ -201,7 +201,7 @@ def test_another_pipelines_file(simulate: Simulate, pipeline: object, said: str,
     played = _again(job, file, CI_PIPELINE_ID="100")
 
     assert (played.code, played.requests.count("sync")) == (0, 1)
-    assert f"holds an unfinished run {said}: a new one is begun" in played.stderr
+    assert f"has an unfinished run {said}: starting a new run" in played.stderr
 
 
 def test_another_pipelines_file_by_hand(simulate: Simulate) -> None:
@@ -244,7 +244,7 @@ def test_file_of_another_format(simulate: Simulate, format_: object, said: str) 
 
     assert (played.code, played.requests) == (2, [])
     assert f"is a state file of {said}" in played.stderr
-    assert "has format 2: since format 2 it is signed with the key pair, and has no `config`" in played.stderr
+    assert "reads format 2: since format 2 it is signed with the key pair, and has no `config`" in played.stderr
 
 
 def test_way_on_without_attach(simulate: Simulate) -> None:
@@ -257,11 +257,11 @@ def test_way_on_without_attach(simulate: Simulate) -> None:
 
     assert (played.code, played.requests) == (2, [])
     assert "ON_RUNNING=attach" not in played.stderr
-    assert "see on the connection's page what is running; to start afresh, remove the file" in played.stderr
+    assert "check on the connection's page what is running; to start afresh, remove the file" in played.stderr
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"format": 2}', '{"name": "a-package", "version": "1.0"}', '"text"'])
-def test_file_of_somebody_elses(simulate: Simulate, content: str) -> None:
+def test_foreign_file_is_refused(simulate: Simulate, content: str) -> None:
     """A file of the user's that was named by mistake is not overwritten, in another pipeline either."""
     job = simulate("succeeds")
     file = job.folder / "package.json"
@@ -270,7 +270,7 @@ def test_file_of_somebody_elses(simulate: Simulate, content: str) -> None:
     played = _again(job, file, CI_PIPELINE_ID="100")
 
     assert (played.code, played.requests, file.read_text("utf-8")) == (2, [], content)
-    assert f"{file} is not a state file: name another one" in played.stderr
+    assert f"{file} is not a state file: use another file" in played.stderr
 
 
 # --- What is signed, and absurd -------------------------------------------------------------------------
@@ -285,30 +285,30 @@ WHOLE = {**FAILURE, "attempts": 1, "status": None, "retry_after": None}
     [
         (_set("run", to=None), "run: None is not an object"),
         (_set("run", to={}), "run.state is missing"),
-        (_set("run", "state", to="dancing"), "dancing is not a state of START that goes on"),
-        (_set("run", "state", to="done"), "done is not a state of START that goes on"),
-        (_set("run", "state", to=["waiting"]), "run.state: a list is not a text"),
-        (_set("run", "state", to="reporting"), "it stands in reporting without a verdict"),
-        (_set(*FACTS, "verdict", to="succeeded"), "it stands in waiting and has a verdict"),
-        (_set("run", "last_event", to=None), "run.last_event: None is not a text"),
-        (_set("run", "failures", to={"waiting": -1}), "run.failures: an object is not an object of what belongs there"),
+        (_set("run", "state", to="dancing"), "dancing is not a state in which a run of START can continue"),
+        (_set("run", "state", to="done"), "done is not a state in which a run of START can continue"),
+        (_set("run", "state", to=["waiting"]), "run.state: a list is not a string"),
+        (_set("run", "state", to="reporting"), "it is in reporting without a verdict"),
+        (_set(*FACTS, "verdict", to="succeeded"), "it is in waiting with a verdict"),
+        (_set("run", "last_event", to=None), "run.last_event: None is not a string"),
+        (_set("run", "failures", to={"waiting": -1}), "run.failures: an object is not an object of the expected type"),
         (_set("run", "failures", to={"waiting": True}), "run.failures: an object is not"),
-        (_set("run", "deadline_at", to=-1.0), "run.deadline_at: -1.0 is not a number from 0"),
-        (_set("run", "deadline_at", to=True), "run.deadline_at: True is not a number from 0"),
+        (_set("run", "deadline_at", to=-1.0), "run.deadline_at: -1.0 is not a non-negative number"),
+        (_set("run", "deadline_at", to=True), "run.deadline_at: True is not a non-negative number"),
         (_set("run", "wake_at", to=10**400), "run.wake_at: 1000"),
-        (_set("run", "started_at", to="noon"), "run.started_at: 'noon' is not a number from 0"),
-        (_set("run", "number", to=1.5), "run.number: 1.5 is not a whole number from 0"),
-        (_set("run", "number", to=2**70), "run.number: 1180591620717411303424 is not a whole number from 0"),
+        (_set("run", "started_at", to="noon"), "run.started_at: 'noon' is not a non-negative number"),
+        (_set("run", "number", to=1.5), "run.number: 1.5 is not a non-negative whole number"),
+        (_set("run", "number", to=2**70), "run.number: 1180591620717411303424 is not a non-negative whole number"),
         (_set("run", "hopeless", to=0), "run.hopeless: 0 is not true or false"),
-        (_set("run", "trail", to={}), "run.trail: an object is not a list of what belongs there"),
+        (_set("run", "trail", to={}), "run.trail: an object is not a list of the expected type"),
         (_set("run", "trail", to=[1]), "run.trail: 1 is not an object"),
-        (_set("run", "trail", 0, "times", to=-1), "run.trail.times: -1 is not a whole number from 0"),
+        (_set("run", "trail", 0, "times", to=-1), "run.trail.times: -1 is not a non-negative whole number"),
         (_set(*FACTS, to=[]), "run.facts: a list is not an object"),
-        (_set(*FACTS, "triggered_at", to=-1), "facts.triggered_at: -1 is not a number from 0 or null"),
-        (_set(*FACTS, "reschedules", to=False), "facts.reschedules: False is not a whole number from 0"),
+        (_set(*FACTS, "triggered_at", to=-1), "facts.triggered_at: -1 is not a non-negative number or null"),
+        (_set(*FACTS, "reschedules", to=False), "facts.reschedules: False is not a non-negative whole number"),
         (_set(*FACTS, "started", to=1), "facts.started: 1 is not true or false"),
-        (_set(*FACTS, "warnings", to=[1]), "facts.warnings: a list is not a list of what belongs there"),
-        (_set(*FACTS, "connection", to="x"), "facts.connection: 'x' is not an object of what belongs there or null"),
+        (_set(*FACTS, "warnings", to=[1]), "facts.warnings: a list is not a list of the expected type"),
+        (_set(*FACTS, "connection", to="x"), "facts.connection: 'x' is not an object of the expected type or null"),
         (_set(*FACTS, "baseline", to={"date": "noon"}), "facts.baseline.date: 'noon' is not"),
         (_set(*FACTS, "baseline", to={"date": 1.0}), "facts.baseline.rescheduled_for is missing"),
         (_set(*FACTS, "failure", to={}), "facts.failure.event is missing"),
@@ -324,7 +324,7 @@ def test_absurd_run_is_refused(simulate: Simulate, change: Callable[[Document], 
     played = _again(job, file)
 
     assert (played.code, played.requests) == (2, []), played.stderr
-    assert f"{file} holds a run that cannot be: {problem}" in played.stderr
+    assert f"{file} has an invalid run: {problem}" in played.stderr
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
@@ -407,7 +407,7 @@ def test_no_config_in_it(simulate: Simulate) -> None:
     assert {"id", "service", "schema", "status", "succeeded_at", "failed_at", "paused"} <= set(connection)
 
 
-def test_word_of_ours_that_is_a_token_too(simulate: Simulate) -> None:
+def test_own_word_that_is_also_a_token(simulate: Simulate) -> None:
     """A token that is one of our own words does not take the verdict's place: the run is taken up all the same."""
     job = simulate(Scenario(connection=TELLTALE))
     file = _left(job, "reporting")
@@ -428,7 +428,7 @@ def test_half_a_surrogate_pair(simulate: Simulate) -> None:
 
 
 def test_what_this_version_wants_more_of_a_run(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that lacks something which nobody thought of checking is damaged, not a bug of ours."""
+    """A run that lacks something which nobody thought of checking is damaged, not a bug of the program."""
     job = simulate("succeeds")
     file = _left(job)
 

@@ -168,7 +168,7 @@ def test_exit_code_without_readers(tmp_path: Path, name: str, redirection: str) 
     assert (ended.code, ended.stderr) == (expected, "")
 
 
-def test_full_disk_is_told(tmp_path: Path) -> None:
+def test_full_disk_is_reported(tmp_path: Path) -> None:
     """Where what a command prints is not complete, stderr says so; where its reader has seen enough, not."""
     command = [*COMMAND, "check"]
     with Path("/dev/full").open("w", encoding="utf-8") as full, Stream() as stream:
@@ -178,7 +178,7 @@ def test_full_disk_is_told(tmp_path: Path) -> None:
             for out in (full, stream.writing)
         ]
 
-    told = "stdout: No space left on device: what was printed is not complete\n"
+    told = "stdout: No space left on device: the output is incomplete\n"
     assert [(one.returncode, one.stderr) for one in ended] == [(0, told), (0, "")]
 
 
@@ -396,7 +396,7 @@ def test_full_disk_for_the_result(fivetran: Rehearsal) -> None:
 
 
 def test_job_outside_the_main_thread() -> None:
-    """A job in another thread than the main one, which alone gets signals, ends as a bug that is told."""
+    """A job in another thread than the main one, which alone gets signals, ends as a reported bug."""
     log, codes = io.StringIO(), list[int]()
 
     thread = threading.Thread(target=lambda: codes.append(Job({}, stderr=log).run()))
@@ -448,11 +448,11 @@ def test_slow_writer_of_commands(kind: str, blocking: bool) -> None:  # noqa: FB
     ("redirection", "code", "told"),
     [
         ("<&-", 0, ""),
-        ("0>/dev/null", 2, "stdin cannot be read: Bad file descriptor: give the commands in a file (--commands)\n"),
+        ("0>/dev/null", 2, "stdin cannot be read: Bad file descriptor: put the commands in a file (--commands)\n"),
     ],
 )
 def test_stdin_that_cannot_be_read(redirection: str, code: int, told: str) -> None:
-    """A stdin that is closed holds no commands, and one that cannot be read is told."""
+    """A stdin that is closed holds no commands, and one that cannot be read is reported."""
     shell = ("/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *COMMAND)
     with Process("debug", "STATUS", variables={}, command=shell) as debugger:
         ended = debugger.end()
@@ -649,8 +649,8 @@ def test_same_place() -> None:
     assert found == (True, False, True)
 
 
-def test_lines_of_a_stream_that_somebody_else_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream that was read by somebody else in between is waited for again."""
+def test_lines_of_a_stream_with_another_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that was read by another process in between is waited for again."""
     real, busy = os.read, True
 
     def read(descriptor: int, size: int) -> bytes:

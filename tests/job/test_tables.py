@@ -127,23 +127,23 @@ def test_page_names_the_tables(simulate: Simulate, tmp_path: Path) -> None:
 # --- What is refused ------------------------------------------------------------------------------
 
 REFUSED = {
-    "no dot": ("orders", "'orders' has no dot", "schema.table a line"),
-    "empty schema": (".orders", "'.orders' has an empty name", "schema.table a line"),
-    "empty table": ('{"public": [" "]}', "'public. ' has an empty name", "schema.table a line"),
+    "no dot": ("orders", "'orders' has no dot", "schema.table per line"),
+    "empty schema": (".orders", "'.orders' has an empty name", "schema.table per line"),
+    "empty table": ('{"public": [" "]}', "'public. ' has an empty name", "schema.table per line"),
     "no JSON": ('{"public": ["orders"', "is not JSON", '{"public": ["orders", "customers"]}'),
     "too deep": ("[" * 100_000, "is not JSON", '{"public": ["orders", "customers"]}'),
     "a list": ('["public.orders"]', "is not an object of schemas", '{"public": ["orders", "customers"]}'),
     "a text": ('{"public": "orders"}', "'public' has no list of tables", '{"public": ["orders", "customers"]}'),
     "a number": ('{"public": [1]}', "'public' has no list of tables", '{"public": ["orders", "customers"]}'),
     "all of a schema": ('{"public": []}', "'public' has no list of tables", '{"public": ["orders", "customers"]}'),
-    "nothing": ("{}", "names no table", '{"public": ["orders", "customers"]}'),
-    "twice": ("public.orders\npublic.orders", "'public.orders' is there twice", "name each table once"),
+    "nothing": ("{}", "contains no table", '{"public": ["orders", "customers"]}'),
+    "twice": ("public.orders\npublic.orders", "'public.orders' is listed twice", "list each table once"),
     "control characters": (
         '{"public": ["a\\u001b[31mb"]}',
-        r"'public.a\x1b[31mb' has control characters",
+        r"'public.a\x1b[31mb' contains control characters",
         "plain names",
     ),
-    "unresolved": ("$TABLES_OF_OURS", "'$TABLES_OF_OURS', which was not resolved", "define that variable"),
+    "unresolved": ("$TABLES_OF_OURS", "'$TABLES_OF_OURS', an unresolved variable reference", "define that variable"),
 }
 
 
@@ -172,7 +172,9 @@ def test_tables_are_given_once(simulate: Simulate, more: dict[str, str], beside:
 
     assert (played.code, played.requests) == (2, [])
     assert played.report is not None
-    assert played.report["reasons"] == [f"TABLES: is set beside {beside}: set TABLES, or SCHEMA and TABLE"]
+    assert played.report["reasons"] == [
+        f"TABLES: is set together with {beside}: set either TABLES, or SCHEMA and TABLE"
+    ]
 
 
 def test_content_of_the_vault_is_in_no_message(simulate: Simulate, tmp_path: Path) -> None:
@@ -185,7 +187,7 @@ def test_content_of_the_vault_is_in_no_message(simulate: Simulate, tmp_path: Pat
     bad = several(job, "DATAOPS_VAULT(A.BAD)", FIVETRAN_VAULT_FILE=str(vault))
 
     assert (good.code, bodies(job)) == (0, [{"public": ["orders"]}])
-    assert "TABLES: what DATAOPS_VAULT(A.BAD) holds has no dot" in bad.stderr
+    assert "TABLES: the value of DATAOPS_VAULT(A.BAD) has no dot" in bad.stderr
 
 
 @pytest.mark.usefixtures("_undrawn")
@@ -279,7 +281,7 @@ def test_run_is_taken_up_with_the_same_tables(simulate: Simulate) -> None:
     same = several(job, json.dumps(BOTH), FIVETRAN_STATE_FILE=str(file))
 
     assert other.code == 2
-    assert "holds the run of another job, with schema none, not public" in other.stderr
+    assert "belongs to another job: its schema is none, not public" in other.stderr
     assert (same.code, bodies(job)) == (0, [BOTH])
 
 

@@ -58,31 +58,35 @@ def test_vault_with_nothing_in_it_is_one(file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem", "fix"),
     [
-        (b"$ANSIBLE_VAULT;1.1;AES256\nhunter2\n", "is encrypted", "have the platform decrypt it"),
-        (b"\xef\xbb\xbf\n$ANSIBLE_VAULT;1.1;AES256\nhunter2\n", "is encrypted", "have the platform decrypt it"),
-        (b"hunter2\xff: 1", "cannot be read: it is not text in UTF-8", "its permissions"),
-        (b"A: b\nhunter2: [c", "is not YAML in line 2", "correct it there"),
-        (b"A: hunter2\n---\nA: hunter2\n", "is not YAML in line 2", "correct it there"),
-        (b"? [hunter2]\n: b", "is not YAML in line 1", "correct it there"),
-        (b"A: hunter2\x00", "cannot be read: it is not text in UTF-8", "its permissions"),
-        (b"A: hunter2\x01", "is not YAML", "correct it there"),
-        ("A: hunter2".encode("utf-16"), "cannot be read: it is text in UTF-16: save it as UTF-8", "its permissions"),
-        (b"A: hunter2\nB: c\nA: hunter2", "has a name for the second time in line 3", "remove one of the two"),
-        (b"X: {Y: {hunter2: b, hunter2: b}}", "has a name for the second time in line 1", "remove one of the two"),
-        (b"2024: hunter2\n'2024': b", "has a name for the second time in line 2", "remove one of the two"),
-        (b"A: &same {B: c}\nD: *same\nD: e", "has a name for the second time in line 3", "remove one of the two"),
+        (b"$ANSIBLE_VAULT;1.1;AES256\nhunter2\n", "is encrypted", "make sure that the platform decrypts it"),
+        (
+            b"\xef\xbb\xbf\n$ANSIBLE_VAULT;1.1;AES256\nhunter2\n",
+            "is encrypted",
+            "make sure that the platform decrypts it",
+        ),
+        (b"hunter2\xff: 1", "cannot be read: not UTF-8 text", "permissions"),
+        (b"A: b\nhunter2: [c", "is not valid YAML in line 2", "correct it there"),
+        (b"A: hunter2\n---\nA: hunter2\n", "is not valid YAML in line 2", "correct it there"),
+        (b"? [hunter2]\n: b", "is not valid YAML in line 1", "correct it there"),
+        (b"A: hunter2\x00", "cannot be read: not UTF-8 text", "permissions"),
+        (b"A: hunter2\x01", "is not valid YAML", "correct it there"),
+        ("A: hunter2".encode("utf-16"), "cannot be read: UTF-16 text: save it as UTF-8", "permissions"),
+        (b"A: hunter2\nB: c\nA: hunter2", "has a duplicate name in line 3", "remove one of the two"),
+        (b"X: {Y: {hunter2: b, hunter2: b}}", "has a duplicate name in line 1", "remove one of the two"),
+        (b"2024: hunter2\n'2024': b", "has a duplicate name in line 2", "remove one of the two"),
+        (b"A: &same {B: c}\nD: *same\nD: e", "has a duplicate name in line 3", "remove one of the two"),
         (b"[" * 5000, "is nested too deeply", "FIVETRAN: {DEFAULT"),
         (b"{a: " * 5000, "is nested too deeply", "FIVETRAN: {DEFAULT"),
         (b"- " * 5000, "is nested too deeply", "FIVETRAN: {DEFAULT"),
-        (b"A: *hunter2", "is not YAML in line 1", "correct it there"),
+        (b"A: *hunter2", "is not valid YAML in line 1", "correct it there"),
         (b"", "is not a mapping of names", "FIVETRAN: {DEFAULT: {API_KEY"),
         (b"hunter2", "is not a mapping of names", "FIVETRAN: {DEFAULT: {API_KEY"),
         (b"- hunter2", "is not a mapping of names", "FIVETRAN: {DEFAULT: {API_KEY"),
-        (b"FIVETRAN.DEFAULT.API_KEY: hunter2", "is flat: its names have dots", "nest them"),
+        (b"FIVETRAN.DEFAULT.API_KEY: hunter2", "is flat (its names contain dots)", "nest them"),
     ],
 )
 def test_unusable_vault_says_why_and_shows_nothing(file: Path, content: bytes, problem: str, fix: str) -> None:
-    """What is no vault is refused with the problem and the fix, and without a word of its content."""
+    """What is not a vault is refused with the problem and the fix, and without a word of its content."""
     file.write_bytes(content)
 
     with pytest.raises(VaultError) as caught:
@@ -99,12 +103,12 @@ def test_missing_vault_says_where_to_name_it(file: Path) -> None:
     with pytest.raises(VaultError, match="does not exist") as caught:
         read_vault(str(file))
 
-    assert caught.value.fix == "name it in FIVETRAN_VAULT_FILE or DATAOPS_SECRETS_DIR"
+    assert caught.value.fix == "set FIVETRAN_VAULT_FILE or DATAOPS_SECRETS_DIR to where it is"
 
 
 def test_unreadable_vault_says_so(tmp_path: Path) -> None:
     """A path that cannot be opened as a file is refused with the system's reason."""
-    with pytest.raises(VaultError, match="cannot be read: it is a directory, not a file"):
+    with pytest.raises(VaultError, match="cannot be read: it is a directory, not a regular file"):
         read_vault(str(tmp_path))
 
 
@@ -112,7 +116,7 @@ def test_vault_without_its_library_says_what_to_install(file: Path, monkeypatch:
     """Where PyYAML is not installed, the extra that brings it is named."""
     monkeypatch.setitem(sys.modules, "yaml", None)
 
-    with pytest.raises(VaultError, match="needs PyYAML") as caught:
+    with pytest.raises(VaultError, match="requires PyYAML") as caught:
         read_vault(str(file))
 
     assert caught.value.fix == "pip install PyYAML"

@@ -48,7 +48,7 @@ def imported(module: str) -> set[str]:
 
 
 def ours(module: str) -> set[str]:
-    """The modules of ours that a module imports; a package only where something in its own file is meant."""
+    """The modules of the package that a module imports; a package only where something in its own file is meant."""
     found = imported(module) & MODULES.keys()
     return found - {"orchestrator", "orchestrator.simulator", module}
 
@@ -381,8 +381,8 @@ def test_imports_go_one_way() -> None:
 
 
 @pytest.mark.parametrize("action", SYNCING)
-def test_ours_comes_after_somebody_elses(action: str) -> None:
-    """A sync that is waited for is followed by ours."""
+def test_own_sync_comes_after_another(action: str) -> None:
+    """A sync that is waited for is followed by the run's own."""
     chart = CHARTS[action]
     awaiting = chart.states["considering_running"].edges["wait"]
 
@@ -481,7 +481,7 @@ def test_everything_is_restored(action: str) -> None:
 
 @pytest.mark.parametrize(("action", "name"), STATES)
 def test_signals_are_heeded_before_the_conclusion(action: str, name: str) -> None:
-    """What takes time has the signals' edges before the conclusion, and no effect or wait behind it has them."""
+    """What takes time has the signals' edges before the conclusion, and no effect or wait after it has them."""
     chart = CHARTS[action]
     state = chart.states[name]
     heeded = {} if state.kind is Kind.CHOOSES else {e: t for e, t in state.edges.items() if e in SIGNALS}

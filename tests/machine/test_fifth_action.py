@@ -49,7 +49,7 @@ def test_it_is_an_action_like_the_others(copy: Path) -> None:
     """The commands know it: its chart keeps the laws and the promises, is drawn, and is in the help."""
     checked, drawn = run(copy, "check"), run(copy, "diagram", "PAUSE")
 
-    assert (checked.returncode, checked.stdout.count("  holds   the laws")) == (0, len(ACTIONS) + 1)
+    assert (checked.returncode, checked.stdout.count("  ok      structure")) == (0, len(ACTIONS) + 1)
     assert "PAUSE: pause the connection" in checked.stdout
     assert drawn.stdout.count("pausing")
     assert "PAUSE" in run(copy, "run", "--help").stdout
@@ -75,7 +75,7 @@ def test_promises_are_about_its_effect_too(copy: Path) -> None:
 
     assert checked.returncode == 1
     assert [line.strip() for line in checked.stdout.splitlines() if "BROKEN" in line or "busy" in line] == [
-        "BROKEN  changed only on a fresh idle look",
+        "BROKEN  changes only right after an idle reading",
         "validating --busy--> pausing",
     ]
 

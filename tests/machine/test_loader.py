@@ -117,7 +117,7 @@ OWN = {
             ('green    = "succeeded"', 'green = "timed_out"'),
             ('edges.timed_out   = "out_of_time"', 'edges.timed_out = "done"'),
         ),
-        "some.toml: green: a chart of START has succeeded, not timed_out: leave it out",
+        "some.toml: green: a chart for START has succeeded, not timed_out: leave it out",
     ),
     "green that leads elsewhere": (
         "START",
@@ -127,17 +127,17 @@ OWN = {
     "a trigger less": (
         "START",
         (('triggers = ["trigger_sync", "restart_sync"]', 'triggers = ["trigger_sync"]'),),
-        "some.toml: triggers: a chart of START has trigger_sync, restart_sync, not trigger_sync: leave it out",
+        "some.toml: triggers: a chart for START has trigger_sync, restart_sync, not trigger_sync: leave it out",
     ),
     "a trigger more": (
         "FORCE_RESYNC",
         (('triggers = ["resync_table"]', 'triggers = ["resync_table", "trigger_sync"]'),),
-        "some.toml: triggers: a chart of FORCE_RESYNC has resync_table, not resync_table, trigger_sync: leave it out",
+        "some.toml: triggers: a chart for FORCE_RESYNC has resync_table, not resync_table, trigger_sync: leave it out",
     ),
     "no needs": (
         "FORCE_RESYNC",
         (('needs    = ["TABLES"]', "needs = []"),),
-        "some.toml: needs: a chart of FORCE_RESYNC has TABLES, not none: leave it out",
+        "some.toml: needs: a chart for FORCE_RESYNC has TABLES, not none: leave it out",
     ),
 }
 
@@ -216,7 +216,7 @@ def test_chart_that_comes_with_the_program_says_all(monkeypatch: pytest.MonkeyPa
     text = packaged_source("STATUS").replace('green   = "shown"\n', "").replace('prints  = "connection"\n', "")
     monkeypatch.setattr(loader, "packaged_source", lambda _: text)
 
-    assert faults(text) == ["some.toml: prints: is missing", "some.toml: green: is missing"]
+    assert faults(text) == ["some.toml: prints: missing", "some.toml: green: missing"]
 
 
 def test_digest_of_before() -> None:
@@ -236,7 +236,7 @@ def test_digest_of_before() -> None:
 
 
 def test_chart_of_a_file(tmp_path: Path) -> None:
-    """A chart of somebody's own is read from a file; one that is not there, or not text, is refused by name."""
+    """A chart of a user's own is read from a file; one that is not there, or not text, is refused by name."""
     good, binary = tmp_path / "good.toml", tmp_path / "binary.toml"
     good.write_text(GOOD)
     binary.write_bytes(b"\xff")
@@ -245,7 +245,7 @@ def test_chart_of_a_file(tmp_path: Path) -> None:
     for path in (binary, tmp_path / "missing.toml"):
         with pytest.raises(ChartError, match=f"{path.name}: cannot be read"):
             load_file(str(path))
-    with pytest.raises(ChartError, match=r"good\.toml: action: it is the chart of TEST, not of START"):
+    with pytest.raises(ChartError, match=r"good\.toml: action: this is a chart for TEST, not for START"):
         load_file(str(good), "START")
 
 
@@ -254,11 +254,11 @@ REFUSED = {
     "duplicate key": ('edges.yes = "repairing"', 'edges.no = "repairing"', "Cannot overwrite a value"),
     "duplicate state": ("[won]\n", "[lost]\n", "Cannot declare ('lost',) twice"),
     # Names that nothing has
-    "action": ('action  = "TEST"', 'action = "test"', "action: 'test' is none of FORCE_RESYNC, START, STATUS, TEST"),
+    "action": ('action  = "TEST"', 'action = "test"', "action: 'test' is not one of FORCE_RESYNC, START, STATUS, TEST"),
     "no action": (
         'action  = "TEST"',
         "",
-        "action: is missing: say which of FORCE_RESYNC, START, STATUS, TEST it is the chart of",
+        "action: missing; set it to one of FORCE_RESYNC, START, STATUS, TEST",
     ),
     "paragraph": ('action  = "TEST"', 'action  = "TEST"\nabout = 1', "about: 1 is not a text"),
     "top-level key": ('title   = "a small chart"', "version = 1", "unknown key 'version'"),
@@ -291,22 +291,22 @@ REFUSED = {
     "another green": (
         'initial = "asking"',
         'initial = "asking"\ngreen = "timed_out"',
-        "green: a chart of TEST has passed, not timed_out: leave it out",
+        "green: a chart for TEST has passed, not timed_out: leave it out",
     ),
     "other triggers": (
         'initial = "asking"',
         'initial = "asking"\ntriggers = ["trigger_sync"]',
-        "triggers: a chart of TEST has none, not trigger_sync: leave it out",
+        "triggers: a chart for TEST has none, not trigger_sync: leave it out",
     ),
     "other needs": (
         'initial = "asking"',
         'initial = "asking"\nneeds = ["TABLES"]',
-        "needs: a chart of TEST has none, not TABLES: leave it out",
+        "needs: a chart for TEST has none, not TABLES: leave it out",
     ),
     "a re-sync of nothing named": (
         'does  = "trigger_sync"',
         'does  = "resync_table"',
-        "needs: TABLES is missing, which asking asks for",
+        "needs: TABLES is missing, and asking requires it",
     ),
     "state's key": ("tries = 3", "tires = 3", "asking: unknown key 'tires' (did you mean tries?)"),
     "effect": (
@@ -341,46 +341,46 @@ REFUSED = {
     "group and itself": (
         'edges.waited    = "asking"',
         'edges.waited = "asking"\nedges.interrupted = "judging"',
-        "resting: interrupted comes from the group 'signals' and from elsewhere",
+        "resting: edges.interrupted is defined twice: in the group 'signals' and elsewhere",
     ),
     "two groups": (
         'also  = ["signals"]',
         'also  = ["signals", "signals"]',
-        "resting: interrupted comes from the group 'signals' and from elsewhere",
+        "resting: edges.interrupted is defined twice: in the group 'signals' and elsewhere",
     ),
-    "no initial": ('initial = "asking"', "", "initial: is missing: name the first state"),
+    "no initial": ('initial = "asking"', "", "initial: missing; set it to the first state"),
     "initial nowhere": ('initial = "asking"', 'initial = "a"', "initial: 'a' is not a state of this chart"),
     "state named like an event": (
         "[lost]",
         "[paused]\nexit = 2\n[lost]",
-        "paused: a state cannot be named like an event",
+        "paused: a state cannot have the name of an event",
     ),
     "state named like a value": (
         "[lost]",
         "[attach]\nexit = 2\n[lost]",
-        "attach: a state cannot be named like an event",
+        "attach: a state cannot have the name of an event",
     ),
     "state named same": (
         "[lost]",
         "[same]\nexit = 2\n[lost]",
-        "same: a state cannot be named like an event, a value or",
+        "same: a state cannot have the name of an event, of a choice's value, or",
     ),
-    "exit code too high": ("exit = 1", "exit = 256", "lost: exit: 256 is not an exit code"),
-    "exit code below 0": ("exit = 1", "exit = -1", "lost: exit: -1 is not an exit code"),
+    "exit code too high": ("exit = 1", "exit = 256", "lost: exit: 256 is not an exit code (0 to 255)"),
+    "exit code below 0": ("exit = 1", "exit = -1", "lost: exit: -1 is not an exit code (0 to 255)"),
     "final with edges": (
         "exit = 1",
         'exit = 1\nedges.waited = "won"',
         "lost: a final state has neither edges nor tries",
     ),
     "final with tries": ("exit = 1", "exit = 1\ntries = 2", "lost: a final state has neither edges nor tries"),
-    "no tries": ("tries = 3", "tries = 0", "asking: tries: 0 is not a number of attempts"),
+    "no tries": ("tries = 3", "tries = 0", "asking: tries: 0 is not a number of attempts (1 or more)"),
     # Types
     "initial a list": (
         'initial = "asking"',
         'initial = ["asking"]',
         "initial: ['asking'] is not a state of this chart",
     ),
-    "title a number": ('"a small chart"', "3", "title: 3 is not a text"),
+    "title a number": ('"a small chart"', "3", "title: 3 is not a string"),
     "group no table": ("[shared.transient]", "[shared]\nodd = 1\n[shared.transient]", "shared.odd: 1 is not a table"),
     "group's target a number": (
         'rate_limited = "same"',
@@ -407,44 +407,52 @@ REFUSED = {
     ),
     "effect a number": ('does = "take_baseline"', "does = 3", "looking: does: unknown effect '3'"),
     "effect a list": ('does = "take_baseline"', "does = []", "looking: does: unknown effect '[]'"),
-    "tries a text": ("tries = 3", 'tries = "3"', "asking: tries: '3' is not a number of attempts"),
-    "tries a flag": ("tries = 3", "tries = true", "asking: tries: True is not a number of attempts"),
-    "exit a flag": ("exit = 1", "exit = true", "lost: exit: True is not an exit code"),
-    "exit a text": ("exit = 1", 'exit = "1"', "lost: exit: '1' is not an exit code"),
+    "tries a text": ("tries = 3", 'tries = "3"', "asking: tries: '3' is not a number of attempts (1 or more)"),
+    "tries a flag": ("tries = 3", "tries = true", "asking: tries: True is not a number of attempts (1 or more)"),
+    "exit a flag": ("exit = 1", "exit = true", "lost: exit: True is not an exit code (0 to 255)"),
+    "exit a text": ("exit = 1", 'exit = "1"', "lost: exit: '1' is not an exit code (0 to 255)"),
     "concludes a text": (
         "concludes = true",
         'concludes = "yes"',
-        "judging: concludes: 'yes' is neither true nor false",
+        "judging: concludes: 'yes' is not true or false",
     ),
     # The graph
     "unreachable": ("[lost]", '[alone]\ndoes = "take_baseline"\n[lost]', "alone: cannot be reached from asking"),
     "dead end": (
         "[choosing]",
         '[stuck]\nwaits = "next_poll"\nalso = []\nedges.waited = "stuck"\n[choosing]',
-        "stuck: no path leads from it to a final state",
+        "stuck: no path leads from here to a final state",
     ),
-    "no conclusion": ("concludes = true", "", "exactly one state must say `concludes = true`; here: none"),
+    "no conclusion": ("concludes = true", "", "exactly one state must have `concludes = true`; found: none"),
     "two conclusions": (
         'chooses = "verdict"',
         'chooses = "verdict"\nconcludes = true',
-        "exactly one state must say `concludes = true`; here: judging, telling",
+        "exactly one state must have `concludes = true`; found: judging, telling",
     ),
-    "initial choice": ('initial = "asking"', 'initial = "choosing"', "initial: 'choosing': nothing has happened yet"),
-    "initial conclusion": ('initial = "asking"', 'initial = "judging"', "initial: 'judging': nothing has happened yet"),
+    "initial choice": (
+        'initial = "asking"',
+        'initial = "choosing"',
+        "initial: 'choosing' cannot choose or conclude: nothing has happened yet",
+    ),
+    "initial conclusion": (
+        'initial = "asking"',
+        'initial = "judging"',
+        "initial: 'judging' cannot choose or conclude: nothing has happened yet",
+    ),
     "past the conclusion": (
         'edges.busy = "judging"',
         'edges.busy = "telling"',
-        "looking: edges.busy: leads past the conclusion",
+        "looking: edges.busy: skips the conclusion",
     ),
     "results before the conclusion": (
         'does = "take_baseline"\nedges.idle = "resting"\nedges.busy = "judging"',
         'does = "write_report"\nedges.reported = "resting"\nedges.unwritable = "judging"',
-        "looking: does 'write_report': there is no verdict to write before the conclusion",
+        "looking: does 'write_report': there is no verdict to report before the conclusion",
     ),
     "results at the conclusion": (
         'concludes = true\nchooses   = "restore_schedule"\nedges.no  = "telling"\nedges.yes = "repairing"',
         'concludes = true\ndoes = "write_report"\nedges.reported = "telling"\nedges.unwritable = "repairing"',
-        "judging: does 'write_report': there is no verdict to write before the conclusion",
+        "judging: does 'write_report': there is no verdict to report before the conclusion",
     ),
     "back to the conclusion": (
         'edges.restored  = "telling"',
@@ -454,103 +462,103 @@ REFUSED = {
     "end without a verdict": (
         'edges.restored  = "telling"',
         'edges.restored  = "won"',
-        "repairing: edges.restored: the choice of the verdict, and only that, leads to final states",
+        "repairing: edges.restored: only the choice of the verdict leads to final states, and nowhere else",
     ),
     "verdict without an end": (
         'edges.busy        = "lost"',
         'edges.busy        = "repairing"',
-        "telling: edges.busy: the choice of the verdict, and only that, leads to final states",
+        "telling: edges.busy: only the choice of the verdict leads to final states, and nowhere else",
     ),
     "no choice of the verdict": (
         'chooses = "verdict"',
         'chooses = "schedule_type"',
-        'exactly one state must say `chooses = "verdict"`; here: none',
+        'exactly one state must have `chooses = "verdict"`; found: none',
     ),
     "two choices of the verdict": (
         'chooses = "on_running"',
         'chooses = "verdict"',
-        'exactly one state must say `chooses = "verdict"`; here: choosing, telling',
+        'exactly one state must have `chooses = "verdict"`; found: choosing, telling',
     ),
     "loop without a wait": (
         'edges.idle = "resting"',
         'edges.idle = "choosing"',
-        "choosing, looking: a loop with no wait in it",
+        "choosing, looking: a loop without a wait",
     ),
     # Outcomes and edges, in both directions
     "outcome without an edge": (
         'edges.idle = "resting"\n',
         "",
-        "looking: does 'take_baseline' may have the outcome 'idle', which has no edge",
+        "looking: no edge for 'idle', a possible outcome of does 'take_baseline'",
     ),
     "call's outcome without an edge": (
         'edges.restored  = "telling"\n',
         "",
-        "repairing: does 'restore_schedule' may have the outcome 'restored', which has no edge",
+        "repairing: no edge for 'restored', a possible outcome of does 'restore_schedule'",
     ),
     "edge without an outcome": (
         'edges.idle = "resting"',
         'edges.idle = "resting"\nedges.shown = "resting"',
-        "looking: edges.shown: does 'take_baseline' never has it",
+        "looking: edges.shown: does 'take_baseline' never has this outcome",
     ),
     "no transient": (
         'also = ["transient"]',
         "also = []",
-        "repairing: does 'restore_schedule' may have the outcome 'rate_limited', which has no edge",
+        "repairing: no edge for 'rate_limited', a possible outcome of does 'restore_schedule'",
     ),
     "no permanent": (
         'edges.refused   = "telling"\n',
         "",
-        "repairing: does 'restore_schedule' may have the outcome 'refused', which has no edge",
+        "repairing: no edge for 'refused', a possible outcome of does 'restore_schedule'",
     ),
     "POST without answer_lost": (
         'edges.answer_lost = "resting"\n',
         "",
-        "asking: does 'trigger_sync' may have the outcome 'answer_lost', which has no edge",
+        "asking: no edge for 'answer_lost', a possible outcome of does 'trigger_sync'",
     ),
     "POST without conflict": (
         'edges.conflict    = "choosing"\n',
         "",
-        "asking: does 'trigger_sync' may have the outcome 'conflict', which has no edge",
+        "asking: no edge for 'conflict', a possible outcome of does 'trigger_sync'",
     ),
     "PATCH with conflict": (
         'edges.restored  = "telling"',
         'edges.restored  = "telling"\nedges.conflict = "telling"',
-        "repairing: edges.conflict: does 'restore_schedule' never has it",
+        "repairing: edges.conflict: does 'restore_schedule' never has this outcome",
     ),
     "call without timed_out": (
         'edges.timed_out   = "judging"\n',
         "",
-        "asking: does 'trigger_sync' may have the outcome 'timed_out', which has no edge",
+        "asking: no edge for 'timed_out', a possible outcome of does 'trigger_sync'",
     ),
     "call without signals": (
         '["transient", "permanent", "signals"]',
         '["transient", "permanent"]',
-        "asking: does 'trigger_sync' may have the outcome 'interrupted', which has no edge",
+        "asking: no edge for 'interrupted', a possible outcome of does 'trigger_sync'",
     ),
     "wait without signals": (
         'also  = ["signals"]',
         "",
-        "resting: waits 'next_poll' may have the outcome 'terminated', which has no edge",
+        "resting: no edge for 'terminated', a possible outcome of waits 'next_poll'",
     ),
     "pure effect with signals": (
         'does = "take_baseline"',
         'does = "take_baseline"\nalso = ["signals"]',
-        "looking: edges.interrupted: does 'take_baseline' never has it",
+        "looking: edges.interrupted: does 'take_baseline' never has this outcome",
     ),
     "signals behind the conclusion": (
         'also = ["transient"]',
         'also = ["transient", "signals"]',
-        "repairing: edges.interrupted: from the conclusion on, signals only shorten the grace",
+        "repairing: edges.interrupted: from the conclusion on, signals only shorten the grace period",
     ),
     "signals at the conclusion": (
         'edges.no  = "telling"',
         'edges.no  = "telling"\nedges.interrupted = "telling"',
-        "judging: edges.interrupted: from the conclusion on, signals only shorten the grace",
+        "judging: edges.interrupted: from the conclusion on, signals only shorten the grace period",
     ),
     "wait without waited": (
         'edges.waited    = "asking"\n',
         "",
-        "resting: waits 'next_poll' may have the outcome 'waited', which has no edge",
+        "resting: no edge for 'waited', a possible outcome of waits 'next_poll'",
     ),
     "wait without an end": (
         'edges.waited    = "asking"\nedges.timed_out = "judging"',
@@ -565,32 +573,32 @@ REFUSED = {
     "wait with an outcome": (
         'edges.waited    = "asking"',
         'edges.waited    = "asking"\nedges.gave_up = "judging"',
-        "resting: edges.gave_up: waits 'next_poll' never has it",
+        "resting: edges.gave_up: waits 'next_poll' never has this outcome",
     ),
     "choice without a value": (
         'edges.yes = "repairing"\n',
         "",
-        "judging: chooses 'restore_schedule' may have the outcome 'yes', which has no edge",
+        "judging: no edge for 'yes', a possible outcome of chooses 'restore_schedule'",
     ),
     "choice of no value": (
         'edges.yes = "repairing"',
         'edges.yes = "repairing"\nedges.maybe = "telling"',
-        "judging: edges.maybe: chooses 'restore_schedule' never has it",
+        "judging: edges.maybe: chooses 'restore_schedule' never has this outcome",
     ),
     "schedule without otherwise": (
         'chooses = "on_running"',
         'chooses = "schedule_type"',
-        f"choosing: chooses 'schedule_type' may have the outcome '{OTHERWISE}', which has no edge",
+        f"choosing: no edge for '{OTHERWISE}', a possible outcome of chooses 'schedule_type'",
     ),
     "verdict without an edge": (
         'edges.busy        = "lost"\n',
         "",
-        "telling: chooses 'verdict' may have the outcome 'busy', which has no edge",
+        "telling: no edge for 'busy', a possible outcome of chooses 'verdict'",
     ),
     "edge without a verdict": (
         'edges.busy        = "lost"',
         'edges.busy        = "lost"\nedges.shown = "lost"',
-        "telling: edges.shown: chooses 'verdict' never has it",
+        "telling: edges.shown: chooses 'verdict' never has this outcome",
     ),
     # Going round
     "self-edge of an outcome": (
@@ -616,7 +624,7 @@ REFUSED = {
     "tries without gave_up": (
         'edges.gave_up     = "judging"\n',
         "",
-        "asking: tries: without an edge gave_up it never gives up",
+        "asking: tries: has no effect without an edge for gave_up",
     ),
 }
 
@@ -636,7 +644,7 @@ def test_policy_has_the_same_values_everywhere() -> None:
 
     found = faults(text)
 
-    assert found == ["some.toml: again: chooses 'on_running' may have the outcome 'attach', which has no edge"]
+    assert found == ["some.toml: again: no edge for 'attach', a possible outcome of chooses 'on_running'"]
     whole = parse(
         text.replace('edges.wait = "resting"', 'edges.attach = "resting"\nedges.wait = "resting"'), "some.toml"
     )
@@ -659,7 +667,7 @@ def test_gave_up_may_be_left_out() -> None:
     assert found == []
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     """A chart with several faults is refused once, a line a fault."""
     found = faults(bad("edges.idle = ", "edges.ideal = ").replace('edges.yes = "repairing"\n', ""))
 
@@ -667,10 +675,10 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 def test_loop_names_only_the_states_in_it() -> None:
-    """The states before and behind a loop are not blamed for it."""
+    """The states before and after a loop are not blamed for it."""
     found = faults(bad('edges.idle = "resting"', 'edges.idle = "choosing"'))
 
-    assert found == ["some.toml: choosing, looking: a loop with no wait in it"]
+    assert found == ["some.toml: choosing, looking: a loop without a wait"]
 
 
 def test_choice_takes_no_time() -> None:
@@ -698,12 +706,12 @@ def test_what_editors_add_is_no_fault(tmp_path: Path, change: Callable[[bytes], 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (GOOD.encode("utf-16"), "cannot be read: it is text in UTF-16: save it as UTF-8"),
-        (b"\x7fELF\x00\xff", "cannot be read: it is not text in UTF-8"),
+        (GOOD.encode("utf-16"), "cannot be read: UTF-16 text: save it as UTF-8"),
+        (b"\x7fELF\x00\xff", "cannot be read: not UTF-8 text"),
         (b"a = " + b"[" * 100_000, "it is nested deeper than 100 levels"),
         (".".join("a" * 5000).encode() + b" = 1", "it is nested deeper than 100 levels"),
         (b"tries = " + b"9" * 5000, "Exceeds the limit"),
-        (b"", "action: is missing"),
+        (b"", "action: missing"),
     ],
 )
 def test_file_that_is_no_chart_is_refused_in_words(tmp_path: Path, content: bytes, why: str) -> None:
@@ -723,7 +731,7 @@ def test_what_is_no_file_is_no_chart(path: str, kind: str) -> None:
     with pytest.raises(UnreadableChartError) as refused:
         load_file(path)
 
-    assert str(refused.value) == f"{path}: cannot be read: it is {kind}, not a file"
+    assert str(refused.value) == f"{path}: cannot be read: it is {kind}, not a regular file"
 
 
 @pytest.mark.parametrize("where", ["PYTHONPATH", "working directory"])

@@ -149,14 +149,14 @@ def test_never_green_with_nothing_synced(worlds: list[World]) -> None:
 
 
 def test_never_two_syncs_where_one_was_asked_for(worlds: list[World]) -> None:
-    """However often answers are lost, one sync of ours comes to its end; others were put off or restarted."""
+    """However often answers are lost, one sync of the run comes to its end; others were rescheduled or restarted."""
     for world in worlds:
         ended = [sync for sync in world.job.syncs if sync.outcome not in {"", "reschedules", "stopped"}]
         assert len(ended) <= 1, world.played.stderr
 
 
-def test_never_red_for_a_sync_that_is_not_ours(worlds: list[World]) -> None:
-    """A failed or cancelled sync is only reported where a sync of ours, or the one attached to, ended so."""
+def test_never_red_for_another_sync(worlds: list[World]) -> None:
+    """A failed or cancelled sync is only reported where a sync of the run, or the one attached to, ended so."""
     for world in worlds:
         report = world.played.report or {}
         if report["verdict"] == "sync_failed":
@@ -176,7 +176,7 @@ def test_never_longer_than_the_deadline_and_the_grace(worlds: list[World]) -> No
 
 
 def test_never_changes_anything_after_the_deadline(worlds: list[World]) -> None:
-    """After the deadline nothing is asked for but what only reads, and the schedule is put back where told to."""
+    """After the deadline nothing is asked for but what only reads, and the schedule is restored where asked to."""
     for world in worlds:
         deadline = world.began + float(world.variables.get("FIVETRAN_TIMEOUT", "300"))
         late = {seen.operation for seen in world.job.simulator.seen if seen.at > deadline}
@@ -184,7 +184,7 @@ def test_never_changes_anything_after_the_deadline(worlds: list[World]) -> None:
         assert late <= ({"patch", *allowed} if "FIVETRAN_RESTORE_SCHEDULE" in world.variables else allowed)
 
 
-def test_never_forces_or_unpauses_unless_told(worlds: list[World]) -> None:
+def test_never_forces_or_unpauses_unless_asked_to(worlds: list[World]) -> None:
     """A running sync is stopped, a paused connection un-paused and a schedule changed only if a variable says so."""
     for world in worlds:
         forced = [body for body in world.posted("sync") if body["force"]]
@@ -196,7 +196,7 @@ def test_never_forces_or_unpauses_unless_told(worlds: list[World]) -> None:
 
 
 def test_never_triggers_with_a_stale_baseline(worlds: list[World]) -> None:
-    """The baseline of a trigger is not older than the end of any sync of somebody else's."""
+    """The baseline of a trigger is not older than the end of any other sync."""
     for world in worlds:
         foreign = [sync for sync in world.job.connection.history if sync.cause == "somebody" and sync.ended_at]
         for step in world.played.steps:
@@ -209,7 +209,7 @@ def test_never_triggers_with_a_stale_baseline(worlds: list[World]) -> None:
                 assert all((sync.ended_at or 0) <= step.facts.baseline["date"] + 1 for sync in foreign)
 
 
-def test_never_runs_setup_tests_by_the_way(worlds: list[World]) -> None:
+def test_never_runs_setup_tests_unasked(worlds: list[World]) -> None:
     """Every PATCH says `run_setup_tests: false`, for Fivetran's default is true."""
     for world in worlds:
         assert [body["run_setup_tests"] for body in world.posted("patch")] == [False] * len(world.posted("patch"))

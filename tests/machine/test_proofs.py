@@ -13,7 +13,7 @@ from orchestrator.fivetran.documents import MANUAL
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, TRIGGERS, Call, Pure, Tag
 from orchestrator.fivetran.effects.situation import trigger_unanswered
 from orchestrator.machine.actions import ACTIONS
-from orchestrator.machine.loader import load, parse, prove
+from orchestrator.machine.loader import load, parse, structural_faults
 from orchestrator.machine.promises import PROMISES, broken
 from orchestrator.machine.promises.paths import Promise
 from orchestrator.machine.transition import unknown
@@ -68,7 +68,7 @@ SEEDS = {
         ),
         f"{DOWN_TO_TRIGGER} --triggered--> waiting --timed_out--> polling --running--> waiting",
     ),
-    "the deadline ends it": Seed(
+    "the deadline ends the run": Seed(
         "TEST",
         (
             (
@@ -78,7 +78,7 @@ SEEDS = {
         ),
         f"{DOWN_TO_SWITCH} --timed_out--> testing",
     ),
-    "a signal ends it": Seed(
+    "a signal ends the run": Seed(
         "STATUS",
         (
             (
@@ -119,7 +119,7 @@ SEEDS = {
         (('initial = "validating"', 'initial = "disabling_schedule"'),),
         "disabling_schedule",
     ),
-    "failures are tried again": Seed(
+    "transient failures are retried": Seed(
         "STATUS",
         (
             (
@@ -129,17 +129,17 @@ SEEDS = {
         ),
         f"{DOWN_TO_SWITCH} --unavailable--> showing",
     ),
-    "nothing is done unless asked for": Seed(
+    "optional actions happen only when asked for": Seed(
         "START",
         (('edges.wait    = "awaiting_idle"', 'edges.wait    = "restarting"'),),
         f"{DOWN_TO_BASELINE} --busy--> considering_running --wait--> restarting",
     ),
-    "only what is paused is un-paused": Seed(
+    "only a paused connection is un-paused": Seed(
         "START",
         (('edges.incomplete = "concluding"', 'edges.incomplete = "considering_unpause"'),),
         "validating --incomplete--> considering_unpause --yes--> unpausing",
     ),
-    "changed only on a fresh idle look": Seed(
+    "changes only right after an idle reading": Seed(
         "START",
         (('edges.busy       = "taking_baseline"', 'edges.busy       = "considering_switch"'),),
         "validating --busy--> considering_switch --yes--> disabling_schedule",
@@ -175,18 +175,18 @@ SEEDS = {
         (('edges.wait = "awaiting_idle"', 'edges.wait = "triggering"'),),
         f"{DOWN_TO_BASELINE} --busy--> considering_running --wait--> triggering",
     ),
-    "one trigger": Seed(
+    "at most one trigger": Seed(
         "START",
         (('edges.otherwise = "waiting"', 'edges.otherwise = "triggering"'),),
         f"{DOWN_TO_POLL} --rescheduled--> considering_reschedule --wait--> awaiting_reschedule"
         " --waited--> considering_schedule --otherwise--> triggering",
     ),
-    "no blind repetition": Seed(
+    "no blind retry of a trigger": Seed(
         "START",
         (('edges.answer_lost = "awaiting_sign"', 'edges.answer_lost = "same"'),),
         f"{DOWN_TO_TRIGGER} --answer_lost--> triggering",
     ),
-    "a sign is looked for only after a lost answer": Seed(
+    "signs of a sync count only after a lost answer": Seed(
         "START",
         (
             (
@@ -196,7 +196,7 @@ SEEDS = {
         ),
         f"{DOWN_TO_TRIGGER} --triggered--> awaiting_sign --waited--> confirming",
     ),
-    "our sync keeps its baseline": Seed(
+    "a sync keeps its baseline": Seed(
         "START",
         (
             (
@@ -207,7 +207,7 @@ SEEDS = {
         f"{DOWN_TO_TRIGGER} --answer_lost--> awaiting_sign --waited--> confirming --not_started--> considering_repeat"
         " --yes--> validating --busy--> taking_baseline",
     ),
-    "a bad hour ends nothing": Seed(
+    "an outage does not end the wait": Seed(
         "START",
         (
             (
@@ -223,7 +223,7 @@ SEEDS = {
         f"{DOWN_TO_BASELINE} --idle--> considering_repeat --yes--> triggering --conflict--> waiting"
         " --waited--> polling",
     ),
-    "the conclusion ends the work": Seed(
+    "only the schedule changes after the verdict": Seed(
         "STATUS",
         (
             ('edges.no  = "reporting"', 'edges.no  = "testing"'),
@@ -249,7 +249,7 @@ SEEDS = {
         "validating --gave_up--> concluding --no--> considering_errors --no--> considering_warnings"
         " --no--> looking_once_more",
     ),
-    "the verdict stands": Seed(
+    "the verdict is final": Seed(
         "START",
         (
             (
@@ -264,7 +264,7 @@ SEEDS = {
 # More mistakes, each of another kind than the promise's first one.
 MORE_SEEDS = {
     "a change is not sent again at once": (
-        "changed only on a fresh idle look",
+        "changes only right after an idle reading",
         Seed(
             "START",
             (
@@ -277,7 +277,7 @@ MORE_SEEDS = {
         ),
     ),
     "a change is not sent after a wait": (
-        "changed only on a fresh idle look",
+        "changes only right after an idle reading",
         Seed(
             "TEST",
             (('edges.waited = "validating"', 'edges.waited = "considering_switch"'),),
@@ -286,7 +286,7 @@ MORE_SEEDS = {
         ),
     ),
     "the schedule is switched where the choice says so": (
-        "nothing is done unless asked for",
+        "optional actions happen only when asked for",
         Seed(
             "STATUS",
             (
@@ -299,7 +299,7 @@ MORE_SEEDS = {
         ),
     ),
     "the history is asked where the choice says so": (
-        "nothing is done unless asked for",
+        "optional actions happen only when asked for",
         Seed(
             "START",
             (
@@ -312,7 +312,7 @@ MORE_SEEDS = {
         ),
     ),
     "a lost restart is no reason for a plain trigger": (
-        "no blind repetition",
+        "no blind retry of a trigger",
         Seed(
             "START",
             (('edges.yes = "restarting"', 'edges.yes = "triggering"'),),
@@ -321,7 +321,7 @@ MORE_SEEDS = {
         ),
     ),
     "a lost re-sync is repeated only after a baseline": (
-        "no blind repetition",
+        "no blind retry of a trigger",
         Seed(
             "FORCE_RESYNC",
             (('edges.answer_lost = "awaiting_idle"', 'edges.answer_lost = "same"'),),
@@ -329,7 +329,7 @@ MORE_SEEDS = {
         ),
     ),
     "the late switch is the last change": (
-        "the conclusion ends the work",
+        "only the schedule changes after the verdict",
         Seed(
             "START",
             (
@@ -363,7 +363,7 @@ def test_promise_is_broken_by_the_shortest_path(name: str, seed: Seed) -> None:
     """A mistake that the loader takes is refused by the promise, with the shortest path to it."""
     chart = parse(edited(seed), "seed.toml")
 
-    assert prove(chart) == []
+    assert structural_faults(chart) == []
     assert str(broken(chart)[name]) == seed.path
 
 
@@ -372,7 +372,7 @@ def test_promise_has_more_sides(name: str, seed: Seed) -> None:
     """A mistake of another kind breaks the same promise, with the shortest path to it."""
     chart = parse(edited(seed), "seed.toml")
 
-    assert prove(chart) == []
+    assert structural_faults(chart) == []
     assert str(broken(chart)[name]) == seed.path
 
 

@@ -108,7 +108,7 @@ def test_retry_after_is_kept_to_the_second() -> None:
 
 
 def test_a_wait_known_to_end_too_late_is_not_sat_through() -> None:
-    """A Retry-After behind the deadline ends the run at once."""
+    """A Retry-After past the deadline ends the run at once."""
     bench = Bench(_failing(Failure(Event.RATE_LIMITED, "slow down", retry_after=2400.0)))
 
     steps = bench.play()
@@ -174,7 +174,7 @@ def test_the_request_is_known_before_it_is_sent() -> None:
 
 
 def test_step_never_sleeps() -> None:
-    """A step that is not due is refused, and nothing moves; so is one behind the end."""
+    """A step that is not due is refused, and nothing moves; so is one after the end."""
     bench = Bench(lambda _: Answer(data=BUSY), timeout=30.0)
     for _ in range(3):
         bench.run.step()
@@ -243,8 +243,8 @@ def test_a_restored_schedule_that_fails_is_a_warning(simulate: Simulate) -> None
     assert "could not restore the schedule" in played.stderr
 
 
-def test_the_failure_that_decided_is_the_one_told(simulate: Simulate) -> None:
-    """A failure behind the conclusion does not take the place of the verdict's own."""
+def test_failure_that_decided_is_reported(simulate: Simulate) -> None:
+    """A failure after the conclusion does not take the place of the verdict's own."""
     job = simulate(
         Scenario(
             faults=(
@@ -280,7 +280,7 @@ def test_reschedule_without_a_time_is_looked_at_again() -> None:
     assert left == SETTINGS.poll_interval
 
 
-def test_what_was_not_sent_is_not_told_as_sent() -> None:
+def test_unsent_request_is_not_reported_as_sent() -> None:
     """A trigger that the deadline forestalls is in no step's request."""
     answers: list[dict[str, Any]] = [{**BUSY, "status": {"setup_state": "connected", "sync_state": "scheduled"}}]
     bench = Bench(lambda _: Answer(data=answers[0]), timeout=20.0)
@@ -562,7 +562,7 @@ def test_history_is_asked_again_after_the_quiet() -> None:
 
 
 @pytest.mark.parametrize(("evidence", "times"), [("1", 2), ("red", 2), ("0", 0)])
-def test_evidence_is_asked_for_as_told(evidence: str, times: int) -> None:
+def test_evidence_is_asked_for_as_configured(evidence: str, times: int) -> None:
     """With FIVETRAN_EVIDENCE=0 the dates alone decide, after the quiet."""
     bench = Bench(_failing_sync(None), evidence=evidence)
 

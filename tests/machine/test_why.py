@@ -40,24 +40,24 @@ def test_every_step_has_a_reason(simulate: Simulate, name: str) -> None:
     ("scenario", "event", "words"),
     [
         ("succeeds", "succeeded", "succeeded_at moved since the trigger"),
-        ("succeeds", "running", "sync_state is syncing: it is not over"),
+        ("succeeds", "running", "sync_state is syncing, even if failed_at moved"),
         (
             "succeeds",
             "idle",
-            "sync_state is scheduled, a sync dated 2027-01-15T08:00:00.000Z or later may belong to this run",
+            "sync_state is scheduled, a sync dated 2027-01-15T08:00:00.000Z or later may be this run's",
         ),
         (
             "fails",
             "doubtful",
-            "failed_at moved since the trigger; a date may show late: 20 s of quiet are still needed",
+            "failed_at moved since the trigger; a date may appear late: waiting another 20 s for a change",
         ),
         ("fails", "sync_failed", "as FAILURE: the sync failed."),
-        ("cancelled", "doubtful", "the sync is gone, and neither date moved; a date may show late"),
-        ("cancelled", "cancelled", "as CANCELED: the sync is gone"),
-        ("lost_answer", "started", "sync_state is syncing: it is not over"),
-        ("somebody_elses", "busy", "sync_state is syncing, setup_state is connected: a sync is running already."),
-        ("lost_answer", "answer_lost", "a POST that may have been carried out had no answer"),
-        ("rescheduled_twice", "rescheduled", "and not by a reschedule that was known before"),
+        ("cancelled", "doubtful", "the sync has ended, and neither date moved; a date may appear late"),
+        ("cancelled", "cancelled", "as CANCELED: the sync ended"),
+        ("lost_answer", "started", "sync_state is syncing, even if failed_at moved"),
+        ("another_sync", "busy", "sync_state is syncing, setup_state is connected: a sync is already running."),
+        ("lost_answer", "answer_lost", "a POST got no answer and may have been carried out"),
+        ("rescheduled_twice", "rescheduled", "and it is a new reschedule"),
         ("paused", "paused", "sync_state is paused, setup_state is connected: the connection is paused."),
         ("paused", "no", "FIVETRAN_UNPAUSE. It is no."),
         ("rate_limited", "rate_limited", "the next attempt is in"),
@@ -80,7 +80,7 @@ def test_reason(simulate: Simulate, scenario: str, event: str, words: str) -> No
     ],
 )
 def test_failed_tests_are_named(simulate: Simulate, result: str, line: str) -> None:
-    """Setup tests that failed are what the verdict was decided by, and not what state the connection is in."""
+    """Failed setup tests decide the verdict, whatever state the connection is in."""
     tests = ({"title": "Login", "status": result}, {"title": "Tunnel", "status": "JOB_FAILED"})
     document = {"status": {"setup_state": "connected"}}
 
@@ -94,12 +94,12 @@ def test_failed_tests_are_named(simulate: Simulate, result: str, line: str) -> N
     [
         ("unpaused", "unpaused", "paused is false: the connection is no longer paused."),
         ("succeeds", "disabled", "schedule_type is manual: the connection's schedule is manual."),
-        ("succeeds", "restored", "schedule_type is auto: the schedule is as it was found."),
+        ("succeeds", "restored", "schedule_type is auto: the schedule was restored."),
         ("paused", "paused", "sync_state is paused, setup_state is connected: the connection is paused."),
     ],
 )
-def test_only_what_decided_is_said(simulate: Simulate, scenario: str, event: str, line: str) -> None:
-    """Of an answer the reason has what decided, and nothing that is there besides."""
+def test_reason_has_only_what_decided(simulate: Simulate, scenario: str, event: str, line: str) -> None:
+    """The reason has what decided in an answer, and nothing else."""
     _, found = reasons(simulate(scenario), FIVETRAN_RESTORE_SCHEDULE="1")
 
     assert (event, line) in found
@@ -113,12 +113,12 @@ def test_value_without_an_edge_of_its_own(simulate: Simulate) -> None:
 
 
 def test_call_that_was_not_made(simulate: Simulate) -> None:
-    """A deadline that strikes before a request says that nothing was sent."""
+    """A deadline that passes before a request says that no request was sent."""
     job = simulate()
 
     _, found = reasons(job, lambda run: job.clock.sleep(10_000 if run.state.name == "disabling_schedule" else 0))
 
-    line = "the deadline struck; after the verdict, the grace ended: nothing was sent any more."
+    line = "the deadline passed (after the verdict: the grace period); no request was sent."
     assert ("timed_out", line) in found
 
 
@@ -128,7 +128,7 @@ def test_signal(simulate: Simulate) -> None:
         simulate("slow"), lambda run: os.kill(os.getpid(), signal.SIGTERM) if run.standing.number == 6 else None
     )
 
-    assert ("terminated", "SIGTERM: the runner ends the job.") in found
+    assert ("terminated", "SIGTERM: the runner is stopping the job.") in found
 
 
 @pytest.mark.parametrize(
@@ -140,29 +140,34 @@ def test_signal(simulate: Simulate) -> None:
             "sync_failed",
             "failed_at moved since the trigger, and nothing has changed",
         ),
-        ("cancelled", {"FIVETRAN_EVIDENCE": "0"}, "cancelled", "neither date moved, and nothing has changed since"),
+        (
+            "cancelled",
+            {"FIVETRAN_EVIDENCE": "0"},
+            "cancelled",
+            "neither date moved, and nothing has changed for long enough",
+        ),
         (
             "fails",
             {"FIVETRAN_EVIDENCE": "0", "FIVETRAN_TIMEOUT": "45"},
             "sync_failed",
-            "the deadline struck before it was quiet for long enough, and failed_at had moved: the sync failed.",
+            "the deadline passed before nothing had changed for long enough, and failed_at had moved: the sync failed.",
         ),
     ],
 )
 def test_reason_without_the_history(
     simulate: Simulate, scenario: str, variables: dict[str, Any], event: str, words: str
 ) -> None:
-    """Where the dates alone decide, the rule says that it was quiet since, or that the deadline struck."""
+    """Where the dates alone decide, the rule says that nothing changed since, or that the deadline passed."""
     played, found = reasons(simulate(scenario), **variables)
 
     assert [line for taken, line in found if taken == event and words in line], (found, played.stderr)
 
 
 def test_reason_without_any_date(simulate: Simulate) -> None:
-    """Where Fivetran tells no time, the baseline says so, and the history has nothing to search from."""
+    """Where Fivetran's answers have no time, the baseline says so, and the history is not searched."""
     _, found = reasons(simulate(Scenario(dated=False)))
 
-    assert ("idle", "sync_state is scheduled, Fivetran's answers had no time: no sync is running.") in found
+    assert ("idle", "sync_state is scheduled, Fivetran's answers had no Date header: no sync is running.") in found
 
 
 def test_reason_of_a_resync_that_is_unconfirmed(simulate: Simulate) -> None:
@@ -177,7 +182,7 @@ def test_reason_of_a_resync_that_is_unconfirmed(simulate: Simulate) -> None:
     job.play("FORCE_RESYNC", observe)
 
     line = (
-        "3 requests for the re-sync had no answer, and waiting longer would not settle it: "
-        "whether the re-sync was accepted is not known."
+        "3 triggers had no answer, and waiting longer would not settle it: "
+        "it is not known whether the trigger was accepted."
     )
     assert line in found

@@ -19,7 +19,7 @@ def test_scenario_ends_as_it_says(simulate: Simulate, name: str) -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_green_means_synced_once(simulate: Simulate, name: str) -> None:
-    """Exit code 0 is only given when a sync succeeded, and at most one sync of ours ran to its end."""
+    """Exit code 0 is only given when a sync succeeded, and at most one sync of the run ran to its end."""
     job = simulate(name)
 
     played = job.play()

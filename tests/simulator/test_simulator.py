@@ -105,26 +105,29 @@ class Caller:
         ("test_seconds = true", "scenario bad: test_seconds: True is not a number"),
         ("connection = []", "scenario bad: connection: [] is not a table"),
         ("connection.status = 5", "scenario bad: connection: status: 5 is not a table"),
-        ("variables.FIVETRAN_TIMEOUT = 5", "scenario bad: variables: {'FIVETRAN_TIMEOUT': 5} is not a table of texts"),
-        ("schemas.public = 'orders'", "scenario bad: schemas: {'public': 'orders'} is not a table of lists of texts"),
+        (
+            "variables.FIVETRAN_TIMEOUT = 5",
+            "scenario bad: variables: {'FIVETRAN_TIMEOUT': 5} is not a table of strings",
+        ),
+        ("schemas.public = 'orders'", "scenario bad: schemas: {'public': 'orders'} is not a table of lists of strings"),
         ("setup_tests = [5]", "scenario bad: setup_tests: [5] is not a list of tables"),
-        ("syncs = []", "scenario bad: syncs: is empty"),
+        ("syncs = []", "scenario bad: syncs: empty"),
         ("syncs = [5]", "scenario bad: syncs: 5 is not a table"),
-        ("[syncs]", "scenario bad: syncs: write [[syncs]] above each"),
+        ("[syncs]", "scenario bad: syncs: write [[syncs]] above each one"),
         ("[faults]", "scenario bad: faults: write [[faults]] above each"),
         ("[[syncs]]\nlast = 5", "scenario bad: syncs: unknown key 'last'; did you mean lasts?"),
         ("[[syncs]]\nfails_inside = 'a'", "scenario bad: syncs: fails_inside: 'a' is not a number"),
-        ("[[syncs]]\nends = 'well'", "scenario bad: ends: 'well' is none of succeeds, "),
-        ("[running]\nends = 'well'", "scenario bad: ends: 'well' is none of succeeds, "),
+        ("[[syncs]]\nends = 'well'", "scenario bad: ends: 'well' is not one of succeeds, "),
+        ("[running]\nends = 'well'", "scenario bad: ends: 'well' is not one of succeeds, "),
         ("[running]\nlasts = 'a'", "scenario bad: running: lasts: 'a' is not a number"),
         ("running = 5", "scenario bad: running: 5 is not a table"),
-        ("[[faults]]\non = 'put'", "scenario bad: on: 'put' is none of any, "),
-        ("[[faults]]\ndoes = 'harm'", "scenario bad: does: 'harm' is none of answer, "),
+        ("[[faults]]\non = 'put'", "scenario bad: on: 'put' is not one of any, "),
+        ("[[faults]]\ndoes = 'harm'", "scenario bad: does: 'harm' is not one of answer, "),
         ("[others]", "scenario bad: others: write [[others]] above each"),
-        ("[[others]]\nends = 'well'", "scenario bad: ends: 'well' is none of succeeds, "),
-        ("[[others]]\nafter = 'put'", "scenario bad: after: 'put' is none of any, get, "),
+        ("[[others]]\nends = 'well'", "scenario bad: ends: 'well' is not one of succeeds, "),
+        ("[[others]]\nafter = 'put'", "scenario bad: after: 'put' is not one of any, get, "),
         ("[[others]]\nin = 5", "scenario bad: others: unknown key 'in'; known: after, "),
-        ("[[faults]]\nwhen = 'late'", "scenario bad: when: 'late' is none of always, syncing, idle"),
+        ("[[faults]]\nwhen = 'late'", "scenario bad: when: 'late' is not one of always, syncing, idle"),
         ("[[faults]]\nheaders = { Retry-After = 5 }", "scenario bad: faults: headers: {'Retry-After': 5} is not a tab"),
     ],
 )
@@ -159,7 +162,7 @@ def test_scenario_from_a_file(tmp_path: Path) -> None:
     [None, b"title = '\xff'", "title = ''".encode("utf-16"), b"a = " + b"[" * 100_000, b"a." * 5000 + b"a = 1"],
 )
 def test_unreadable_scenario_file(tmp_path: Path, content: bytes | None) -> None:
-    """A file that is not there or is no text is refused by its name."""
+    """A file that is not there or is not text is refused by its name."""
     file = tmp_path / "mine.toml"
     if content is not None:
         file.write_bytes(content)
@@ -172,12 +175,12 @@ def test_scenario_that_is_no_file(tmp_path: Path) -> None:
     """A device in place of the file is refused at once."""
     file = tmp_path / "mine.toml"
     file.symlink_to("/dev/zero")
-    with pytest.raises(ScenarioError, match="cannot be read: it is a device, not a file"):
+    with pytest.raises(ScenarioError, match="cannot be read: it is a device, not a regular file"):
         load_scenario(str(file))
 
 
 def test_scenario_with_a_byte_order_mark(tmp_path: Path) -> None:
-    """What an editor puts before a scenario is no part of it."""
+    """What an editor puts before a scenario is not part of it."""
     file = tmp_path / "mine.toml"
     file.write_bytes(b"\xef\xbb\xbftitle = 'mine'\r\n")
 
@@ -374,7 +377,7 @@ def test_sync_ends_as_planned(plan: SyncPlan, state: str, moved: str, setup: str
     [("auto", ["rescheduled", "syncing", "scheduled"]), ("manual", ["rescheduled", "rescheduled", "rescheduled"])],
 )
 def test_rescheduled_sync(schedule: str, states: list[str]) -> None:
-    """A rescheduled sync is resumed at its time by an automatic schedule, and by nobody on a manual one."""
+    """A rescheduled sync is resumed at its time by an automatic schedule, and not at all on a manual one."""
     plans = (SyncPlan(lasts=10, ends="reschedules", again_in=30), SyncPlan(lasts=20))
     caller = Caller(Scenario(syncs=plans, connection={"schedule_type": schedule}))
     caller.trigger()
@@ -473,7 +476,7 @@ def test_null_in_a_scenario() -> None:
         (Other(after="get", nth=3, at=5, lasts=20), [("sync", "succeeds", 60.0)]),
     ],
 )
-def test_sync_of_somebody_else(other: Other, ended: list[tuple[str, str, float]]) -> None:
+def test_another_sync(other: Other, ended: list[tuple[str, str, float]]) -> None:
     """Somebody else's sync starts at its time or after a request, if none runs; a forced one stops what runs."""
     caller = Caller(Scenario(others=(other,)))
     caller.connection.live()
@@ -487,7 +490,7 @@ def test_sync_of_somebody_else(other: Other, ended: list[tuple[str, str, float]]
 
 
 def test_what_happens_in_between_happens_at_its_own_moment() -> None:
-    """However seldom anybody looks, a rescheduled sync is resumed at its time, and another comes after it."""
+    """However rarely it is read, a rescheduled sync is resumed at its time, and another comes after it."""
     scenario = Scenario(
         syncs=(SyncPlan(lasts=10, ends="reschedules", again_in=30), SyncPlan(lasts=20)), others=(Other(at=70, lasts=5),)
     )
@@ -504,7 +507,7 @@ def test_what_happens_in_between_happens_at_its_own_moment() -> None:
     assert [sync.origin is not None for sync in caller.connection.history] == [False, True, False]
 
 
-def test_reschedule_that_somebody_elses_sync_does_away_with() -> None:
+def test_reschedule_replaced_by_another_sync() -> None:
     """A sync that starts in the meantime takes the place of the rescheduled one."""
     caller = Caller(
         Scenario(syncs=(SyncPlan(lasts=10, ends="reschedules", again_in=30),), others=(Other(at=20, lasts=50),))
@@ -808,7 +811,7 @@ def test_history_of_an_impossible_window(query: str) -> None:
     assert (status, document["code"]) == (400, "InvalidInput")
 
 
-def test_history_that_lags_behind() -> None:
+def test_history_that_lags() -> None:
     """A history may lag: a sync, and what became of it, are listed so many seconds late."""
     caller = Caller(Scenario(history_delay=30, syncs=(SyncPlan(lasts=20, history_status="SUCCESSFUL"),)))
     caller.trigger()

@@ -72,5 +72,5 @@ def test_duration(seconds: float, expected: str) -> None:
     ],
 )
 def test_ago(seconds: float, expected: str) -> None:
-    """How long ago something was is told in its largest unit alone."""
+    """How long ago something was is given in its largest unit alone."""
     assert expected == ago(seconds)

@@ -182,7 +182,7 @@ def next_poll(settings: Settings, facts: Facts, _: float) -> float:
 
 @pause
 def quiet(settings: Settings, facts: Facts, now: float) -> float:
-    """Until FIVETRAN_POLL_INTERVAL has passed, or the quiet is over after which a doubt is believed."""
+    """Until FIVETRAN_POLL_INTERVAL has passed, or the quiet period after which a doubtful ending is accepted."""
     left = quiet_left(facts, now)
     # Nothing is left to wait for only where there is a doubt, and nothing is left to ask about it.
     if facts.doubt is None or (not left and history_helps(settings, facts)):

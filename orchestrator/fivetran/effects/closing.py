@@ -1,4 +1,4 @@
-"""After the verdict: the schedule, and what else Fivetran knows about the sync, for the report."""
+"""Effects after the verdict: the schedule, and details about the sync for the report."""
 
 from typing import Literal
 
@@ -31,7 +31,7 @@ def _patch_schedule_back(settings: Settings, facts: Facts) -> Request:
 
 @call("PATCH", _patch_schedule_back, Tag.READS, Tag.RESTORES_SCHEDULE, needs=("restore_schedule", "yes"))
 def restore_schedule(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.RESTORED]]:
-    """The schedule is as it was found."""
+    """Restore the connection's schedule."""
     facts = observed(settings, facts, answer)
     if facts.schedule_object is not None and settings.restore_schedule != "auto":
         now = answer.data.get("schedule")
@@ -43,13 +43,13 @@ def restore_schedule(settings: Settings, facts: Facts, answer: Answer) -> Outcom
 
 @call("PATCH", patch_schedule, Tag.READS, Tag.SWITCHES_LATE, needs=("late_switch", "yes"))
 def switch_schedule_late(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.DISABLED]]:
-    """The connection's schedule is manual, now that the sync has ended."""
+    """Switch the connection to a manual schedule, now that the sync has ended."""
     return Outcome(Event.DISABLED, observed(settings, facts, answer), by_schedule(answer.data))
 
 
 @call("GET", asking("GET", "/schemas", "look for names like the one given"), needs=("names_to_compare", "yes"))
 def find_near_matches(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.COMPARED]]:
-    """Keep the names at the source that are close to the ones given."""
+    """Find names at the source that are similar to the ones given."""
     from orchestrator.fivetran.near_matches import near_matches  # noqa: PLC0415  # difflib: only after a typo
 
     return Outcome(Event.COMPARED, facts.but(near_matches=near_matches(answer.data, settings.scope)))
@@ -57,7 +57,7 @@ def find_near_matches(settings: Settings, facts: Facts, answer: Answer) -> Outco
 
 @call("GET", get_sync_history, needs=("sync_to_find", "yes"))
 def find_sync(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.LOOKED_UP]]:
-    """Keep the history's record of the sync that this run was about."""
+    """Find this run's sync in the sync history."""
     found = items_since(since(facts), items(answer), attached=attached(settings, facts))
     return Outcome(Event.LOOKED_UP, facts.but(sync=found[-1] if found else None))
 
@@ -68,7 +68,7 @@ _get_errors = asking("GET", "/errors", "list the connection's active errors", op
 
 @call("GET", _get_errors, needs=("errors_to_list", "yes"))
 def list_errors(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.LOOKED_UP]]:
-    """Keep the active errors, with Fivetran's remedies."""
+    """List the connection's active errors, with Fivetran's advice."""
     return Outcome(Event.LOOKED_UP, facts.but(errors=items(answer)))
 
 
@@ -78,5 +78,5 @@ _get_warnings = asking("GET", "/warnings", "list the connection's warnings", opt
 
 @call("GET", _get_warnings, needs=("warnings_to_list", "yes"))
 def list_warnings(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.LOOKED_UP]]:
-    """Keep Fivetran's warnings by destination table."""
+    """List Fivetran's warnings by destination table."""
     return Outcome(Event.LOOKED_UP, facts.but(table_warnings=items(answer)))

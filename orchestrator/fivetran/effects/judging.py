@@ -1,4 +1,4 @@
-"""When is the sync over, and how did it end?"""
+"""Effects that decide whether the sync is over, and how it ended."""
 
 from typing import Literal
 
@@ -21,14 +21,14 @@ from orchestrator.values.settings import Settings
 
 @call("GET", get_connection, Tag.READS, Tag.JUDGES)
 def poll_sync(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Progress]:
-    """Read the connection and judge what became of the sync."""
-    # A doubt begins here: what was in doubt before has been dispelled since.
+    """Read the connection and decide whether the sync is over."""
+    # A doubt begins here: an earlier one has been settled since.
     return _judged(observed(settings, facts, answer).but(doubt=None), answer)
 
 
 @call("GET", get_sync_history, Tag.JUDGES, needs=("history_to_ask", "yes"))
 def judge_by_history(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Recorded]:
-    """Ask the sync history what became of the sync, before a doubt is believed."""
+    """Ask the sync history how the sync ended, before a failure is reported."""
     if facts.doubt is not None:
         facts = facts.but(doubt={**facts.doubt, "asked": facts.doubt.get("asked", 0) + 1})
     return decide_by_history(facts, items(answer), attached=attached(settings, facts))
@@ -38,7 +38,7 @@ def judge_by_history(settings: Settings, facts: Facts, answer: Answer) -> Outcom
 def recheck_sync(
     settings: Settings, facts: Facts, answer: Answer
 ) -> Outcome[Literal[Progress, Event.SYNC_FAILED, Event.CANCELLED]]:
-    """Read the connection again: after enough quiet, what was in doubt is believed."""
+    """Read the connection again; once nothing has changed for long enough, accept what it shows."""
     judged = _judged(observed(settings, facts, answer), answer)
     if judged.event is Event.DOUBTFUL and is_quiet(judged.facts) and not history_helps(settings, judged.facts):
         believed = Event(str((judged.facts.doubt or {})["verdict"]))
@@ -48,11 +48,11 @@ def recheck_sync(
 
 @pure(Tag.JUDGES, needs=("failure_shown", "yes"))
 def accept_failure(_: Settings, facts: Facts) -> Outcome[Literal[Event.SYNC_FAILED]]:
-    """The deadline ends the doubt: the failure that Fivetran shows is believed."""
-    rule = "the deadline struck before it was quiet for long enough, and failed_at had moved"
+    """At the deadline, accept the failure that Fivetran shows."""
+    rule = "the deadline passed before nothing had changed for long enough, and failed_at had moved"
     return Outcome(Event.SYNC_FAILED, facts, rule)
 
 
 def _judged(facts: Facts, answer: Answer) -> Outcome[Progress]:
-    """What a connection document says of our sync."""
+    """What a connection document says about this run's sync."""
     return decide(facts, answer.data, answer.at, resync=resync_asked(facts))

@@ -1,4 +1,4 @@
-"""Before the trigger, and without one: the connection is read, prepared, shown or tested."""
+"""Effects before the trigger, or without one: read, prepare, show or test the connection."""
 
 import json
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def read_connection(settings: Settings, facts: Facts, answer: Answer) -> Outcome
 def validate_connection(
     settings: Settings, facts: Facts, answer: Answer
 ) -> Outcome[Literal[Event.READY, Event.BUSY, Event.PAUSED, Event.INCOMPLETE, Event.BROKEN]]:
-    """Read the connection and see whether it can sync at all."""
+    """Read the connection and check whether it can sync."""
     facts = observed(settings, facts, answer)
     if facts.unpaused_looks is not None:
         facts = facts.but(unpaused_looks=facts.unpaused_looks + 1)
@@ -56,7 +56,7 @@ def validate_connection(
 
 @call("PATCH", patch_schedule, Tag.READS, Tag.CHANGES_SCHEDULE, needs=("schedule_to_switch", "yes"))
 def disable_schedule(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.DISABLED]]:
-    """The connection's schedule is manual."""
+    """Switch the connection to a manual schedule."""
     return Outcome(Event.DISABLED, observed(settings, facts, answer), by_schedule(answer.data))
 
 
@@ -68,20 +68,20 @@ def _patch_paused(settings: Settings, facts: Facts) -> Request:
 
 @call("PATCH", _patch_paused, Tag.READS, Tag.CHANGES_SCHEDULE, Tag.UNPAUSES, needs=("unpause", "yes"))
 def unpause_connection(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.UNPAUSED]]:
-    """The connection is no longer paused."""
+    """Un-pause the connection."""
     rule = f"paused is {json.dumps(answer.data['paused'])}" if "paused" in answer.data else ""
     return Outcome(Event.UNPAUSED, observed(settings, facts, answer).but(unpaused_looks=0), rule)
 
 
 @pure(Tag.TAKES_BASELINE)
 def take_baseline(_: Settings, facts: Facts) -> Outcome[Literal[Event.IDLE, Event.BUSY]]:
-    """Remember the dates of the freshest document: a sync of ours will move one of them."""
+    """Note when the connection last succeeded and failed: this run's sync will move one of the dates."""
     document = facts.connection or {}
     busy = documents.sync_state(document) == "syncing"
     date = facts.connection_date if facts.dated else None
     if date is not None and facts.ever_syncing and not busy:
-        # Another sync has ended: its date may still be on its way, and may lie in the second that
-        # Fivetran's `Date` rounds away. It must not pass for the end of ours.
+        # Another sync has ended: its date may still be to come, and may lie in the second that
+        # Fivetran's `Date` rounds away. It must not be mistaken for the end of this run's.
         date += 1
     facts = facts.without(*OF_OUR_SYNC, "started", "waited_for").but(
         baseline={
@@ -96,9 +96,9 @@ def take_baseline(_: Settings, facts: Facts) -> Outcome[Literal[Event.IDLE, Even
         syncing_seen=busy,
     )
     bound = (
-        "Fivetran's answers had no time"
+        "Fivetran's answers had no Date header"
         if date is None
-        else f"a sync dated {iso(date)} or later may belong to this run"
+        else f"a sync dated {iso(date)} or later may be this run's"
     )
     rule = f"sync_state is {documents.sync_state(document) or 'not known'}, {bound}"
     return Outcome(Event.BUSY if busy else Event.IDLE, facts, rule)
@@ -106,7 +106,7 @@ def take_baseline(_: Settings, facts: Facts) -> Outcome[Literal[Event.IDLE, Even
 
 @pure()
 def show_connection(settings: Settings, facts: Facts) -> Outcome[Literal[Event.SHOWN]]:
-    """Point out what stands in the way of a sync."""
+    """Show the connection, and warn about what keeps it from syncing."""
     document = facts.connection or {}
     notes = list(left_alone(settings, facts))
     if documents.sync_state(document) == "paused":
@@ -133,12 +133,13 @@ _post_test = asking("POST", "/test", "run the setup tests", body={}, patient=Tru
 def run_setup_tests(
     settings: Settings, facts: Facts, answer: Answer
 ) -> Outcome[Literal[Event.PASSED, Event.TESTS_FAILED]]:
-    """The setup tests ran to their end; FAILED and JOB_FAILED are failures."""
+    """Run the connection's setup tests; FAILED and JOB_FAILED count as failures."""
     listed = answer.data.get("setup_tests")
     tests = tuple(test for test in (listed if isinstance(listed, list) else []) if isinstance(test, Mapping))
     results = {str(test.get("status")) for test in tests}
     warnings = [
-        f"Fivetran reports a setup test as {result!r}, which this version does not know: it counts as neither"
+        f"Fivetran reports a setup test as {result!r}, which this version does not know: "
+        "it counts as neither passed nor failed"
         for result in sorted(results.difference(documents.SETUP_TEST_RESULTS))
     ]
     if not tests:

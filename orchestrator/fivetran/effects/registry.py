@@ -17,20 +17,20 @@ from orchestrator.values.settings import Settings
 
 @unique
 class Tag(StrEnum):
-    """What an effect does at Fivetran, or learns from it, in words for people."""
+    """What an effect does at Fivetran, or reads from it, in words for people."""
 
     READS = "reads the connection"
     TAKES_BASELINE = "takes the baseline"
     STARTS_SYNC = "starts a sync"
     RESTARTS_SYNC = "stops the running sync and starts one"
     STARTS_RESYNC = "starts a re-sync"
-    LOOKS = "looks for a sign of a sync whose trigger had no answer"
-    JUDGES = "judges what became of the sync"
+    LOOKS = "looks for a sign of a sync whose trigger got no answer"
+    JUDGES = "decides whether the sync is over"
     CHECKS_AGE = "checks how old the last success is"
     UNPAUSES = "un-pauses the connection"
     CHANGES_SCHEDULE = "switches the connection to a manual schedule"
     SWITCHES_LATE = "switches the schedule after the sync has ended"
-    RESTORES_SCHEDULE = "puts the schedule back"
+    RESTORES_SCHEDULE = "restores the schedule"
     RUNS_TESTS = "runs the setup tests"
 
 
@@ -51,7 +51,7 @@ class Effect:
         name: As the charts have it.
         outcomes: Events that it, or an answer, may mean.
         tags: What promises about charts speak of.
-        needs: The choice that it must come straight after, and the value that tells it to; or None.
+        needs: The choice that it must come straight after, and that choice's value; or None.
     """
 
     name: str

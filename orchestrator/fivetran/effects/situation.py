@@ -15,10 +15,10 @@ from orchestrator.values.settings import Settings
 SWITCHES = {"disable_schedule", "unpause_connection"}  # what may have made the schedule manual
 FRESH = 15.0  # seconds: the oldest document on which the schedule is changed at the end
 
-# How a run ends that learned the end of its own sync.
+# Verdicts of a run that saw the end of its own sync.
 OVER = {Event.SUCCEEDED, Event.SYNC_FAILED, Event.CANCELLED, Event.PAUSED, Event.BROKEN, Event.INCOMPLETE}
 
-# What is known of a sync of ours, until the next one.
+# What is known about this run's sync, until the next one.
 OF_OUR_SYNC = (
     *("triggered", "triggered_at", "asked_at", "restarted", "syncing_seen", "not_started_for"),
     *("doubt", "looks", "looking_since"),
@@ -86,18 +86,17 @@ def observed(settings: Settings, facts: Facts, answer: Answer) -> Facts:
     warnings = documents.unknown_values(document)
     if not answer.dated:
         warnings.append(
-            "Fivetran's answer had no Date header: nothing tells when its dates are, so a sync that ended just before "
-            "this run's may pass for this run's"
+            "Fivetran's answer had no Date header: a sync that ended just before this run's may be mistaken for it"
         )
     tried = not SWITCHES.isdisjoint(facts.attempted)
     special = documents.special_schedule(document)
     if special and not tried and facts.schedule_object is None and not settings.keep_schedule:
         warnings.append(
-            f"the connection has a {special} schedule; note it, or set FIVETRAN_DONT_DISABLE_SYNC: "
-            "FIVETRAN_RESTORE_SCHEDULE restores it as far as Fivetran's API allows"
+            f"the connection has a {special} schedule: write it down, or set FIVETRAN_DONT_DISABLE_SYNC to keep it; "
+            "FIVETRAN_RESTORE_SCHEDULE restores it only as far as Fivetran's API allows"
         )
     if known is None and not tried and settings.restore_schedule == "before" and not settings.keep_schedule:
-        warnings.append("Fivetran does not say what the schedule is: FIVETRAN_RESTORE_SCHEDULE cannot restore it")
+        warnings.append("Fivetran did not return the schedule: FIVETRAN_RESTORE_SCHEDULE cannot restore it")
     return facts.but(
         connection=document,
         connection_date=answer.date,
@@ -112,11 +111,11 @@ def observed(settings: Settings, facts: Facts, answer: Answer) -> Facts:
 
 
 def left_alone(settings: Settings, facts: Facts) -> Iterator[str]:
-    """That the schedule was not switched, since that might have stopped a sync."""
+    """A warning if the schedule was not switched because that could have stopped a sync."""
     document = facts.connection or {}
     automatic = documents.schedule_type(document) != documents.MANUAL and not settings.keep_schedule
     if automatic and documents.sync_state(document) == "syncing":
-        yield "a sync is running: the schedule was left as it is, since a change might stop the sync"
+        yield "the schedule was not switched to manual, because a sync is running and the change could stop it"
 
 
 def why_stale(settings: Settings, facts: Facts) -> str:
@@ -141,7 +140,7 @@ def why_stale(settings: Settings, facts: Facts) -> str:
 
 
 def history_helps(settings: Settings, facts: Facts) -> bool:
-    """Whether the history may dispel the present doubt: asked at first, and once more when the quiet is over."""
+    """Whether the history may settle the doubt: asked at first, and once more after the quiet period."""
     doubt = facts.doubt or {}
     asked = doubt.get("asked", 0)
     due = asked == 0 or (asked == 1 and bool(doubt.get("over")))
@@ -183,7 +182,7 @@ def triggered(facts: Facts) -> bool:
 
 
 def trigger_unanswered(facts: Facts) -> bool:
-    """Whether a request that starts a sync may have been carried out without our learning of it."""
+    """Whether a request that starts a sync may have been carried out although its answer was lost."""
     return facts.lost > 0
 
 

@@ -1,4 +1,4 @@
-"""The trigger, and what became of one whose answer was lost."""
+"""Effects that trigger a sync, and that find out what became of a trigger whose answer was lost."""
 
 from typing import Literal
 
@@ -24,7 +24,7 @@ _post_sync = asking("POST", "/sync", "start a sync", body={"force": False}, want
 
 @call("POST", _post_sync, Tag.STARTS_SYNC)
 def trigger_sync(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.TRIGGERED]]:
-    """Fivetran accepted the sync."""
+    """Start a sync."""
     return Outcome(Event.TRIGGERED, _accepted(facts, answer))
 
 
@@ -35,7 +35,7 @@ _post_forced_sync = asking(
 
 @call("POST", _post_forced_sync, Tag.RESTARTS_SYNC, needs=("on_running", "restart"))
 def restart_sync(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.TRIGGERED]]:
-    """Fivetran stops the running sync and starts ours."""
+    """Stop the running sync and start a new one."""
     return Outcome(Event.TRIGGERED, _accepted(facts, answer).but(restarted=True))
 
 
@@ -47,7 +47,7 @@ def _post_resync(settings: Settings, facts: Facts) -> Request:
 
 @call("POST", _post_resync, Tag.STARTS_RESYNC)
 def resync_table(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.TRIGGERED]]:
-    """Fivetran accepted the re-sync of the table."""
+    """Start a historical re-sync of the tables."""
     return Outcome(Event.TRIGGERED, _accepted(facts, answer))
 
 
@@ -58,21 +58,21 @@ def _get_restart(settings: Settings, facts: Facts) -> Request:
 
 @call("GET", _get_restart, Tag.LOOKS, needs=("restart_to_find", "yes"))
 def find_restart(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.STARTED, Event.NOT_STARTED]]:
-    """The restart's answer was lost: does the history have a sync that began after it was asked for?"""
+    """After a restart whose answer was lost, look in the sync history for a sync that began since."""
     asked = _asked_for(facts, answer)
     # Fivetran's `Date` has whole seconds: in the very second the sync may have begun that was to be stopped.
     starts = [documents.parse_time(item.get("start")) for item in items(answer)]
     later = [start for start in starts if asked is not None and start is not None and start >= asked + 1]
     if not later:
         return Outcome(Event.NOT_STARTED, facts)
-    # When our sync began: what the stopped one leaves behind has an earlier date.
+    # When this run's sync began: the stopped one's dates are earlier.
     return Outcome(Event.STARTED, _known_started(facts, min(later)))
 
 
 @pure()
 def leave_unconfirmed(_: Settings, facts: Facts) -> Outcome[Literal[Event.UNCONFIRMED]]:
-    """Whether the re-sync was accepted is not known, and waiting longer would not settle it."""
-    rule = f"{facts.lost} requests for the re-sync had no answer, and waiting longer would not settle it"
+    """Give up: it is not known whether the trigger was accepted, and waiting longer would not settle it."""
+    rule = f"{facts.lost} trigger{'' if facts.lost == 1 else 's'} had no answer, and waiting longer would not settle it"
     return Outcome(Event.UNCONFIRMED, facts, rule)
 
 
@@ -86,10 +86,10 @@ LOOK_SECONDS = 15.0
 def confirm_start(
     settings: Settings, facts: Facts, answer: Answer
 ) -> Outcome[Literal[Event.STARTED, Event.UNCLEAR, Event.NOT_STARTED]]:
-    """The trigger's answer was lost: look for a sign of the sync."""
+    """After a trigger whose answer was lost, look for a sign of the sync."""
     facts = observed(settings, facts, answer)
     bound = _asked_for(facts, answer)
-    # Only a restart is sent while another sync runs: what the stopped one leaves behind is not ours.
+    # Only a restart is sent while another sync runs: the stopped one's dates are not this run's.
     stopping = bool((facts.baseline or {}).get("busy")) and dict(settings.policies).get("on_running") == "restart"
     # What became of the sync, if that trigger was carried out.
     judged = decide(facts.but(restarted=stopping, triggered_at=bound, doubt=None), answer.data, answer.at)

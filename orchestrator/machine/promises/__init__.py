@@ -1,8 +1,8 @@
-"""What every chart keeps on every path, or is refused with the shortest path that breaks it.
+"""What holds on every path of every chart; a chart that breaks it is refused with the shortest such path.
 
-The loader's laws are about the form of a chart, the promises about what happens on its paths. An
-effect is known by its tags, a choice by its name and a moment by its event: no promise knows a
-state's name, so they hold for a chart of somebody's own as for the four that come with this.
+The loader checks the structure of a chart, the promises what happens on its paths. They know an effect
+by its tags, a choice by its name and a moment by its event, and no state by name: so they apply to a
+user's own chart as to the packaged ones.
 """
 
 from orchestrator.machine.chart import Chart
@@ -20,7 +20,7 @@ def broken(chart: Chart) -> dict[str, Path]:
     """The promises that a chart breaks: name -> the shortest path that does.
 
     Args:
-        chart: A chart that the loader has proved.
+        chart: A chart that the loader has checked.
     """
     found = ((promise.name, promise.counterexample(chart)) for promise in PROMISES)
     return {name: path for name, path in found if path is not None}

@@ -1,4 +1,4 @@
-"""Promises about what is done to the connection, the trigger aside."""
+"""Promises about changes to the connection, except for the trigger."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from orchestrator.values.events import Event
 
 __all__ = ["CONNECTION"]
 
-# What was never changed is not restored, what was never followed not switched late; tests change nothing.
+# Only a changed schedule is restored, only after a sync is it switched late, and tests change nothing.
 HARMLESS = {Tag.RESTORES_SCHEDULE, Tag.SWITCHES_LATE, Tag.RUNS_TESTS}
 
 
@@ -17,7 +17,7 @@ def _gives_up(_: str, edge: Edge) -> bool:
     source = edge.source
     failed = source.method and edge.event in {Event.RATE_LIMITED, Event.UNAVAILABLE}
     is_optional = source.method == "GET" and source.needs is not None
-    if not failed or source.behind or is_optional:
+    if not failed or source.after_conclusion or is_optional:
         return False
     return edge.leads_on and not (source.method == "PATCH" and edge.target.state.kind is Kind.WAITS)
 
@@ -59,42 +59,42 @@ def _owed(owed: str, edge: Edge) -> Iterable[str]:
 
 CONNECTION = (
     Promise(
-        "nothing is changed unread",
+        "nothing is changed before it is read",
         "Before the connection has been read, nothing is changed.",
         after=lambda read, edge: ("read" if edge.done(Tag.READS) else read,),
         at=lambda read, place: place.changes and HARMLESS.isdisjoint(place.tags) and not read,
     ),
     Promise(
-        "failures are tried again",
-        "Before the conclusion `rate_limited` and `unavailable` lead back to their own state or, from a change of the "
-        "connection, to a pause: there the next attempt waits as Fivetran asks. Optional requests are made once.",
+        "transient failures are retried",
+        "Before the conclusion, `rate_limited` and `unavailable` lead back to their own state or, from a change of the "
+        "connection, to a pause, where the next attempt waits as Fivetran asks. Optional requests are not retried.",
         along=_gives_up,
     ),
     Promise(
-        "nothing is done unless asked for",
-        "What a variable or the run's condition must ask for (switching and restoring the schedule, a restart, "
-        "un-pausing, evidence) comes straight after the choice that says so; a restart may be repeated.",
+        "optional actions happen only when asked for",
+        "Switching and restoring the schedule, restarting, un-pausing and asking for evidence come directly after the "
+        "choice that asks for them; a restart may be repeated.",
         after=_asked,
         at=_unasked,
         start=("", "", ""),
     ),
     Promise(
-        "only what is paused is un-paused",
-        "The last reading of the connection said `paused`.",
-        after=lambda said, edge: (edge.event if edge.done(Tag.READS) and _looks_at_condition(edge) else said,),
-        at=lambda said, place: Tag.UNPAUSES in place.tags and said != Event.PAUSED,
+        "only a paused connection is un-paused",
+        "A connection is un-paused only if the last reading of it said `paused`.",
+        after=lambda seen, edge: (edge.event if edge.done(Tag.READS) and _looks_at_condition(edge) else seen,),
+        at=lambda seen, place: Tag.UNPAUSES in place.tags and seen != Event.PAUSED,
     ),
     Promise(
-        "changed only on a fresh idle look",
-        "Before the conclusion the connection is changed only straight after a look at it that found no sync running: "
-        "a change may stop one.",
+        "changes only right after an idle reading",
+        "Before the conclusion, the connection is changed only directly after a reading that found no sync running, "
+        "because a change may stop a sync.",
         after=_looked,
-        at=lambda fresh, place: place.method == "PATCH" and not place.behind and not fresh,
+        at=lambda fresh, place: place.method == "PATCH" and not place.after_conclusion and not fresh,
     ),
     Promise(
         "the schedule is restored",
-        "What changed the schedule is followed by the choice `restore_schedule`, and its `yes` by the call that puts "
-        "it back.",
+        "After the schedule was changed comes the choice `restore_schedule`, and after its `yes` the call that "
+        "restores the schedule.",
         after=_owed,
         at=lambda owed, place: place.is_final and bool(owed),
     ),

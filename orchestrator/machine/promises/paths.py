@@ -1,7 +1,7 @@
-"""Paths through a chart: the shortest one on which something happens that must not.
+"""Paths through a chart: the shortest one that breaks a promise.
 
-A promise about all paths is a search: the states of a chart times a small memory of the way
-there. Both are finite, so the search ends, and what it does not find cannot happen.
+Checking a promise is a search over the states of a chart, times a small memory of the path so far.
+Both are finite, so the search ends, and what it does not find cannot happen.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +23,7 @@ class Place:
     Attributes:
         chart: The chart.
         state: The state.
-        behind: It lies after the conclusion.
+        after_conclusion: Whether it comes after the conclusion.
         tags: What its effect does.
         outcomes: The events that its effect itself may have.
         method: The HTTP method of its request, or "".
@@ -32,7 +32,7 @@ class Place:
 
     chart: Chart
     state: State
-    behind: bool
+    after_conclusion: bool
     tags: frozenset[Tag]
     outcomes: tuple[str, ...]
     method: str
@@ -50,7 +50,7 @@ class Place:
 
     @property
     def triggers(self) -> bool:
-        """Whether it has Fivetran start something."""
+        """Whether it starts a sync or a re-sync."""
         return not TRIGGERS.isdisjoint(self.tags)
 
     @property
@@ -82,7 +82,7 @@ class Edge(NamedTuple):
 
 
 class Path(NamedTuple):
-    """A way through a chart from its initial state.
+    """A path through a chart from its initial state.
 
     Attributes:
         initial: Where it begins.
@@ -119,15 +119,15 @@ class Promise(NamedTuple):
         """The shortest path that breaks it, or None where it holds.
 
         Args:
-            chart: A chart that the loader has proved.
+            chart: A chart that the loader has checked.
         """
         places = _places(chart)
-        # Verdicts multiply the spots, and hardly a promise needs to tell them apart to hold.
-        if self._search(places, chart.initial, tell_verdicts=False) is None:
+        # Telling verdicts apart multiplies the search, and few promises need it to hold.
+        if self._search(places, chart.initial, by_verdict=False) is None:
             return None
-        return self._search(places, chart.initial, tell_verdicts=True)
+        return self._search(places, chart.initial, by_verdict=True)
 
-    def _search(self, places: Mapping[str, Place], initial: str, *, tell_verdicts: bool) -> Path | None:
+    def _search(self, places: Mapping[str, Place], initial: str, *, by_verdict: bool) -> Path | None:
         if self.at(self.start, places[initial]):
             return Path(initial)
         edges = {
@@ -138,15 +138,15 @@ class Promise(NamedTuple):
         todo = [*came]
         for here in todo:  # grows while it is gone through: breadth first
             for edge in edges[here.state]:
-                if tell_verdicts and edge.source.state.operand == "verdict" and edge.event != here.said:
+                if by_verdict and edge.source.state.operand == "verdict" and edge.event != here.last_event:
                     continue  # the choice that leads to the final states takes the edge of the verdict
                 if self.along(here.memory, edge):
                     return _path(came, here, edge)
-                said = _said(here.said, edge) if tell_verdicts else ""
+                last_event = _last_event(here.last_event, edge) if by_verdict else ""
                 for then in self.after(here.memory, edge):
                     if self.at(then, edge.target):
                         return _path(came, here, edge)
-                    there = _Spot(edge.target.state.name, said, then)
+                    there = _Spot(edge.target.state.name, last_event, then)
                     if there not in came:
                         came[there] = (here, edge)
                         todo.append(there)
@@ -158,36 +158,36 @@ class _Spot(NamedTuple):
 
     Attributes:
         state: The state.
-        said: The last event that was not a choice, where it matters: in a choice, and from the
+        last_event: The last event that was not a choice, where it matters: in a choice, and from the
             conclusion on, where it is the verdict.
         memory: What the promise remembers.
     """
 
     state: str
-    said: str
+    last_event: str
     memory: Memory
 
 
 def _places(chart: Chart) -> dict[str, Place]:
-    behind = chart.behind()
+    late = chart.behind()
     places = {}
     for name, state in chart.states.items():
         effect = EFFECTS[state.operand] if state.kind is Kind.DOES else None
         tags, outcomes, needs = (effect.tags, effect.outcomes, effect.needs) if effect else (frozenset(), (), None)
         method = effect.method if isinstance(effect, Call) else ""
-        places[name] = Place(chart, state, name in behind, tags, outcomes, method, needs)
+        places[name] = Place(chart, state, name in late, tags, outcomes, method, needs)
     return places
 
 
-def _said(said: str, edge: Edge) -> str:
-    """What was said last, in the state that an edge leads to."""
-    if edge.target.behind or edge.source.state.kind is Kind.CHOOSES or not edge.leads_on:
-        return said
+def _last_event(before: str, edge: Edge) -> str:
+    """The last event that matters in the state that an edge leads to."""
+    if edge.target.after_conclusion or edge.source.state.kind is Kind.CHOOSES or not edge.leads_on:
+        return before
     return edge.event if edge.target.state.kind is Kind.CHOOSES or edge.target.state.concludes else ""
 
 
 def _path(came: Mapping[_Spot, tuple[_Spot, Edge] | None], here: _Spot, last: Edge) -> Path:
-    """The way that led here, and the edge that follows."""
+    """The path that led here, and the edge that follows."""
     edges = [last]
     while before := came[here]:
         here = before[0]

@@ -1,4 +1,4 @@
-"""Promises about the trigger: one sync where one was asked for, and its end told from every other's."""
+"""Promises about the trigger: one sync where one was asked for, and not mistaken for another."""
 
 from collections.abc import Iterable
 
@@ -43,7 +43,7 @@ def _worth(memory: tuple[str, str], edge: Edge) -> Iterable[tuple[str, str]]:
 
 LOST = {Event.ANSWER_LOST, Event.TIMED_OUT, *SIGNALS}  # it may have been carried out
 KINDS = {Tag.RESTARTS_SYNC: "lost restart", Tag.STARTS_RESYNC: "lost re-sync"}
-UNDER_WAY = {"accepted", "put off", "due"}
+UNDER_WAY = {"accepted", "rescheduled", "due"}
 
 
 def _became(trigger: str, edge: Edge) -> Iterable[str]:
@@ -51,20 +51,20 @@ def _became(trigger: str, edge: Edge) -> Iterable[str]:
 
     "": none was accepted yet. accepted: or attached to. lost: it may have been carried out; so may a lost restart,
     which may be repeated, and a lost re-sync, which may be once the connection is idle. maybe: it was given up, and
-    the choice that follows tells whether one before was lost. put off: Fivetran rescheduled it, and due: until now.
+    the choice that follows says whether one before was lost. rescheduled: by Fivetran, and due: until now.
     again: no sign of it was found, or it was rescheduled and Fivetran will not resume it.
     """
     source, event = edge.source, edge.event
     if source.triggers:
         return (_asked(trigger, edge),)
-    answered = _told(trigger, edge)
-    if answered is not None:
-        return answered
+    decided = _decided(trigger, edge)
+    if decided is not None:
+        return decided
     if edge.chosen("on_running") == "attach" or (edge.done(Tag.LOOKS) and event == Event.STARTED):
         return ("accepted",)
     if edge.done(Tag.JUDGES) and event == Event.RESCHEDULED:
-        return ("put off",)
-    if trigger == "put off" and source.state.operand == "rescheduled_for" and event == Event.WAITED:
+        return ("rescheduled",)
+    if trigger == "rescheduled" and source.state.operand == "rescheduled_for" and event == Event.WAITED:
         return ("due",)
     if edge.done(Tag.TAKES_BASELINE) and (
         trigger == "lost restart" or (trigger == "lost re-sync" and event == Event.IDLE)
@@ -87,8 +87,8 @@ def _asked(trigger: str, edge: Edge) -> str:
     return "" if event == Event.CONFLICT and trigger == "again" else trigger
 
 
-def _told(trigger: str, edge: Edge) -> Iterable[str] | None:
-    """What a choice tells about the trigger; nothing where it cannot say so, None where it is another choice."""
+def _decided(trigger: str, edge: Edge) -> Iterable[str] | None:
+    """What a choice says about the trigger; () where it cannot have that value, None where it is another choice."""
     lost = trigger.startswith("lost")
     if value := edge.chosen("own_trigger_unanswered") or edge.chosen("own_sync_in_the_way"):
         if value == "no":
@@ -112,12 +112,12 @@ def _looks_for_nothing(trigger: str, place: Place) -> bool:
 
 
 def _gives_up(trigger: str, edge: Edge) -> bool:
-    waiting = trigger in {"lost", *UNDER_WAY} and not edge.source.behind
+    waiting = trigger in {"lost", *UNDER_WAY} and not edge.source.after_conclusion
     return waiting and bool(edge.source.method) and edge.event == Event.GAVE_UP
 
 
 def _whose(memory: tuple[str, str], edge: Edge) -> Iterable[tuple[str, str]]:
-    """Whether there is a baseline, and whose sync is followed."""
+    """Whether there is a baseline, and whose sync the run waits for."""
     baseline, whose = memory
     if edge.done(Tag.TAKES_BASELINE):
         return (("taken", ""),)
@@ -126,14 +126,14 @@ def _whose(memory: tuple[str, str], edge: Edge) -> Iterable[tuple[str, str]]:
     elif edge.done(Tag.LOOKS) and edge.event == Event.STARTED:
         whose = "ours"
     elif edge.chosen("on_running") == "attach" and not resyncs(edge.source.chart.triggers):
-        whose = "somebody's"
+        whose = "another's"
     return ((baseline, whose),)
 
 
 TRIGGER = (
     Promise(
         "each action has its own trigger",
-        "Nothing has Fivetran start a sync or a re-sync but the triggers that the chart declares.",
+        "Only the triggers that the chart declares start a sync or a re-sync.",
         at=lambda _, place: place.triggers and place.state.operand not in place.chart.triggers,
     ),
     Promise(
@@ -145,57 +145,58 @@ TRIGGER = (
     ),
     Promise(
         "no trigger with a stale baseline",
-        "Between the baseline and the trigger nothing is asked or waited for, and before it the connection is read.",
+        "Right before the trigger the connection is read and the baseline is taken, with no request or wait between.",
         after=_worth,
         at=lambda memory, place: place.triggers and memory[1] == "stale",
         start=UNREAD,
     ),
     Promise(
         "no trigger beside a running sync",
-        "Where the baseline finds a sync running nothing is triggered but a forced restart.",
+        "Where the baseline finds a sync running, only a forced restart is triggered.",
         after=_worth,
         at=lambda memory, place: place.triggers and Tag.RESTARTS_SYNC not in place.tags and memory[1] == Event.BUSY,
         start=UNREAD,
     ),
     Promise(
-        "one trigger",
-        "After a sync was accepted or attached to, another is triggered only when Fivetran has rescheduled it, its "
-        "time has come, and the schedule is manual: Fivetran does not resume it.",
+        "at most one trigger",
+        "After a sync was accepted or attached to, another is triggered only if Fivetran has rescheduled that sync, "
+        "its time has come, and the schedule is manual, so that Fivetran will not resume it.",
         after=_became,
         at=lambda trigger, place: place.triggers and trigger in UNDER_WAY,
     ),
     Promise(
-        "no blind repetition",
-        "A trigger that may have been carried out is followed by another only when looks at the connection found no "
-        "sign of it. A forced restart may be repeated as such, and a plain trigger follow it after a new baseline; a "
+        "no blind retry of a trigger",
+        "After a trigger that may have been carried out, another is sent only when looks at the connection found no "
+        "sign of a sync. A forced restart may be repeated, or followed by a plain trigger after a new baseline; a "
         "re-sync is repeated only once a new baseline found the connection idle.",
         after=_became,
         at=_blindly,
     ),
     Promise(
-        "a sign is looked for only after a lost answer",
-        "What was accepted may show no sign for long: a look that finds none must not have it triggered again. A "
-        "restart is looked for in the history alone: what the connection shows may be the sync that was to be stopped.",
+        "signs of a sync count only after a lost answer",
+        "An accepted sync may be queued and show no sign for long, so finding none must not trigger it again. A "
+        "restart is looked for only in the history, since the connection may still show the sync that was to be "
+        "stopped.",
         after=_became,
         at=_looks_for_nothing,
     ),
     Promise(
-        "our sync keeps its baseline",
-        "Once a trigger may have been carried out no new baseline is taken: our sync would pass for another. Only a "
-        "re-sync, whose sync proves nothing, gets a new one.",
+        "a sync keeps its baseline",
+        "Once a trigger may have been carried out, no new baseline is taken: this run's sync would be mistaken for "
+        "another. Only a re-sync gets a new one, since seeing a sync does not show that the re-sync was accepted.",
         after=_became,
         at=lambda trigger, place: Tag.TAKES_BASELINE in place.tags and trigger not in {"", *KINDS.values()},
     ),
     Promise(
-        "a bad hour ends nothing",
-        "Between the trigger and the conclusion no number of transient failures ends the wait.",
+        "an outage does not end the wait",
+        "Between the trigger and the conclusion, no number of transient failures ends the wait.",
         after=_became,
         along=_gives_up,
     ),
     Promise(
         "only the right sync is judged",
-        "A poll judges against a baseline, and only a sync that was accepted, shows a sign after a lost answer or, "
-        "where no re-sync is asked for, was attached to.",
+        "The end of a sync is decided only against a baseline, and only for a sync that was accepted, showed a sign "
+        "after a lost answer, or was attached to (not for a re-sync).",
         after=_whose,
         at=lambda memory, place: Tag.JUDGES in place.tags and not all(memory),
         start=("", ""),
