@@ -83,17 +83,23 @@ def test_failed_sync(simulate: Simulate) -> None:
 
     said_in_order = [
         f"START on {CONNECTOR}",
-        "Failed: The sync failed",
-        "Began 2027-01-15 08:00:00 UTC, ended 1 min later",
+        "FAILED: the sync failed",
+        "Started 2027-01-15 08:00:00 UTC, took 1 min",
         "Why task sync_failure: Too many clients",
-        "What to do Fivetran on Sync failure",
+        "What to do now Fivetran on Sync failure",
         "At Fivetran now no sync of this run is running",
+        "The connection at Fivetran",
+        "Copy for a ticket",
         "Exit code 1 failed: the sync failed or was cancelled",
-        "The sync at Fivetran",
+        "The sync in Fivetran's history",
         "Active errors at Fivetran Sync failure",
         "Where the time went",
-        "The way it took",
-        "What was learned",
+        "Steps",
+        "The connection",
+        "Last failure 2027-01-15 08:01:00 UTC (just now)",
+        "Last failure before the sync 2027-01-14 02:00:00 UTC (1 d ago)",
+        "Step through this run",
+        "counted from the end of the run, 2027-01-15 08:01:00 UTC",
     ]
     assert re.search(".*?".join(map(re.escape, said_in_order)), text), text
 
@@ -101,21 +107,21 @@ def test_failed_sync(simulate: Simulate) -> None:
 @pytest.mark.parametrize(
     ("action", "more", "mark"),
     [
-        ("START", {}, "Done"),
-        ("START", {"FIVETRAN_API_KEY": "wrong"}, "Failed"),
-        ("START", {"FIVETRAN_TIMEOUT": "20"}, "Not finished"),
-        ("DANCE", {}, "Failed"),
+        ("START", {}, "OK"),
+        ("START", {"FIVETRAN_API_KEY": "wrong"}, "FAILED"),
+        ("START", {"FIVETRAN_TIMEOUT": "20"}, "TIMED OUT"),
+        ("DANCE", {}, "FAILED"),
     ],
 )
 def test_mark(simulate: Simulate, action: str, more: dict[str, Any], mark: str) -> None:
-    """What went well, what failed and what is only not known to have ended look different, and say so in a word."""
+    """What went well, what failed and what has only not ended look different, and say so in a word."""
     job = simulate()
     job.play(action, **more)
 
     found = drawn(job)
 
-    assert found.text.startswith(mark)
-    kind = {"Done": "good", "Failed": "bad", "Not finished": "open"}[mark]
+    assert found.text.startswith(f"{mark}: ")
+    kind = {"OK": "good", "FAILED": "bad", "TIMED OUT": "open"}[mark]
     assert [element["class"] for element in found.of_class("verdict")] == [f"verdict {kind}"]
 
 
@@ -128,8 +134,9 @@ def test_wrong_variables(simulate: Simulate) -> None:
 
     assert "FIVETRAN_TIMEOUT: 'soon' is not a number of seconds" in found.text
     assert "START on <b>" in found.text
-    assert [found.of_class(name) for name in ("steps", "button", "timeline")] == [[], [], []]
-    assert "What was learned" not in found.text
+    assert [found.of_class(name) for name in ("steps", "timeline", "command")] == [[], [], []]
+    assert "at Fivetran" not in found.text
+    assert "The connection" not in found.text
 
 
 def test_resync_names_its_table(simulate: Simulate) -> None:
@@ -182,11 +189,13 @@ def test_evidence_of_odd_forms(simulate: Simulate) -> None:
         return Page(page.draw({**(played.report or {}), **members}, [], 0, None)).text
 
     full = text(sync=sync, errors=errors)
-    assert "Sync id 7 Start 2027-01-15 08:00:00 UTC" in full
-    assert "LOAD 1,500,000" in full
+    assert "Sync id 7 Start 2027-01-15 08:00:00 UTC (1 min ago)" in full
+    assert "Name Volume Extra LOAD 1,500,000 Fivetran's API does not name the unit of a volume." in full
     assert re.search(r't.*T.*R.*\["M"\].*since yesterday.*Error', full)
-    assert "The sync at Fivetran" not in text(sync=None, errors=None)
-    assert "The sync at Fivetran" not in text(sync={"stages": "odd"}, errors=[])
+    assert "since 2027-01-15 07:00:00 UTC (1 h ago)" in text(errors=[{"created_at": "2027-01-15T07:00:00Z"}])
+    assert "The sync in Fivetran's history" not in text(sync=None, errors=None)
+    assert "The sync in Fivetran's history" not in text(sync={"stages": "odd"}, errors=[])
+    assert "unit of a volume" not in text(sync={"stages": [{"name": "LOAD", "new": True}]})
 
 
 # --- Safe -------------------------------------------------------------------------------------------
@@ -319,7 +328,7 @@ def test_chart_of_ones_own(simulate: Simulate) -> None:
 
     found = Page(page.draw(played.report or {}, steps, 0, own))
 
-    assert "There is no picture of this chart" in found.text
+    assert "This version has no drawing of this chart" in found.text
     assert "a → b" in found.text
     assert "GET /x -> 200" in found.text
     assert found.of_class("picture") == []
@@ -366,9 +375,10 @@ def test_steps_tell_all(simulate: Simulate) -> None:
     assert f"GET /v1/connections/{CONNECTOR} to read the connection" in text
     assert '{"schedule_type": "manual", "run_setup_tests": false}' in text
     assert "429 TooManyRequests Slowly" in text
-    assert "a pause of 1.0 s" in text
+    assert "Pause 1.0 s" in text
     assert "succeeded_at moved since the trigger" in text
-    assert "triggered_at 2027-01-15T08:00:01.000Z" in text
+    assert "triggered_at 2027-01-15 08:00:01 UTC (1 min ago)" in text
+    assert "succeeded_at: 2027-01-15 02:00:00 UTC (6 h ago)" in text
     assert "connection sync_state: scheduled, setup_state: connected" in text
     assert "times, the last one at +" in text
 
@@ -379,7 +389,7 @@ def test_request_id_is_shown() -> None:
     failure = {"event": "unavailable", "status": 502, "message": "Bad gateway", "request_id": "r-4711"}
     entry = {**_entry("a", "unavailable", "a", 1.0), "record": {"request": request, "failure": failure, "took": 0.25}}
 
-    found = Page(walk.draw([entry]))
+    found = Page(walk.draw([entry], 1.0))
 
     assert "GET /x to look" in found.text
     assert "502 Bad gateway (request id r-4711) after 0.25 s" in found.text
@@ -391,7 +401,7 @@ def test_cut_off_request(simulate: Simulate) -> None:
     job = simulate(cause.scenario)
     job.play("START", cause.observer(job, "validating"))
 
-    assert "cut off: no answer after" in drawn(job).text
+    assert "none: the request was cut off after" in drawn(job).text
 
 
 def test_it_begins_where_it_was_decided(simulate: Simulate) -> None:
@@ -444,7 +454,7 @@ def test_periods() -> None:
 
 
 def test_timeline_tells_who_was_asked() -> None:
-    """A bar says asking only for the time in which Fivetran was asked: no pause does, whatever ends it."""
+    """A bar says request only for the time in which Fivetran was asked, and what neither asked nor waited has none."""
     backed_off = {"kind": "does", "began": 60.0}
     steps = [
         _entry("a", "unavailable", "a", 1.0, detail="GET"),
@@ -469,10 +479,9 @@ def test_timeline_tells_who_was_asked() -> None:
         ("e", 80.0, "waits"),
         ("f", 200.0, "works"),
     ]
-    assert [attributes["class"] for name, attributes in drawn.elements if name == "rect"] == [
-        kind for *_, kind in kinds
-    ]
-    assert drawn.text.endswith("asking Fivetrana pauseneither")
+    bars = [attributes["class"] for name, attributes in drawn.elements if name == "rect"]
+    assert bars == [kind for *_, kind in kinds if kind != "works"]
+    assert drawn.text.endswith("requests to Fivetranwaiting")
 
 
 def test_timeline_is_to_scale() -> None:
@@ -493,9 +502,22 @@ def test_timeline_is_to_scale() -> None:
     assert timeline.draw([_entry("b", "yes", "c", 0.0)]) == ""
 
 
-def test_timeline_of_no_time() -> None:
-    """A run that took no time has bars as well."""
-    assert 'width="3.0"' in timeline.draw([_entry("a", "ready", "b", 0.0, detail="GET")])
+@pytest.mark.parametrize(("seconds", "shown"), [(0.0, False), (0.9, False), (1.0, True)])
+def test_timeline_of_no_time(seconds: float, shown: bool) -> None:  # noqa: FBT001
+    """Where requests and pauses took less than a second in all, there is nothing to say, however long the rest took."""
+    steps = [_entry("a", "ready", "b", seconds, detail="GET"), _entry("b", "reported", "c", 60.0)]
+
+    assert bool(timeline.draw(steps)) == shown
+
+
+def test_timeline_has_what_was_left_out() -> None:
+    """Of a run whose middle is left out, the timeline shows how long that took."""
+    steps = [_entry("a", "ready", "b", 1.0, detail="GET"), _entry("c", "waited", "d", 9.0)]
+
+    found = Page(timeline.draw(steps, gap=1))
+
+    assert found.text.startswith("a 1.0 s left out 8.0 s")
+    assert found.text.endswith("requests to Fivetranwaitingsteps that are not shown")
 
 
 # --- Markup -----------------------------------------------------------------------------------------
