@@ -4,7 +4,9 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from causes import case
 from simulated_job import CONNECTOR, Simulate, SimulatedJob
 
 from orchestrator.job.report import page, picture, timeline, walk
-from orchestrator.job.report.markup import Markup, cut, each, offset, row, said, tag
+from orchestrator.job.report.markup import Markup, cut, each, line, offset, row, said, tag
+from orchestrator.job.report.summary import MARK
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
@@ -534,3 +537,157 @@ def test_markup() -> None:
     assert said("<") == "<bdi>&lt;</bdi>"
     assert cut("abc", 2) == "ab… (1 more characters in result.json)"
     assert [offset(seconds) for seconds in (0.04, 99.9, 100.0)] == ["0.0 s", "99.9 s", "1 min 40 s"]
+
+
+# --- What is where ----------------------------------------------------------------------------------
+
+
+def test_status_has_the_connection_first(simulate: Simulate) -> None:
+    """STATUS was asked how the connection is: that comes first, before what to do and before the steps, and once."""
+    job = simulate("paused")
+    job.play("STATUS")
+
+    found = drawn(job)
+
+    said_in_order = [
+        "Started",
+        "The connection Service postgres Setup state connected Sync state paused",
+        "Last success 2027-01-15 02:00:00 UTC (6 h ago) Last failure 2027-01-14 02:00:00 UTC (1 d ago)",
+        "Schedule manual (it was auto) Paused yes",
+        "At Fivetran now",
+        "Steps",
+    ]
+    assert re.search(".*?".join(map(re.escape, said_in_order)), found.text), found.text
+    assert found.text.count("Service postgres") == 1
+    assert "Where the time went" not in found.text
+
+
+def test_setup_tests_come_before_the_steps(simulate: Simulate) -> None:
+    """TEST was asked for its setup tests: their table comes first."""
+    job = simulate()
+    job.play("TEST")
+
+    text = drawn(job).text
+
+    assert text.index("Setup tests") < text.index("Steps") < text.index("Service postgres")
+
+
+def test_rescheduled_connection(simulate: Simulate) -> None:
+    """When Fivetran will resume is said with how long that is."""
+    job = simulate("rescheduled_too_late")
+    job.play()
+
+    assert re.search(r"Rescheduled for 2027-01-15 \d\d:\d\d:\d\d UTC \(in \d+ (min|h)\)", drawn(job).text)
+
+
+@pytest.mark.parametrize("name", ["fails", "rescheduled_too_late", "slow", "restarted", "paused", "first_ever"])
+def test_times_are_for_people(simulate: Simulate, name: str) -> None:
+    """No time stands on the page as programs write it, except within a request and what is a program's: its path."""
+    job = simulate(name)
+    job.play()
+
+    found = drawn(job)
+
+    assert set(re.findall(r"\S*\d{4}-\d\d-\d\dT\S*", re.sub(r"GET /v1/\S+", "", found.text))) == set()
+    assert [attributes for name, attributes in found.elements if name == "time"] != []
+
+
+def test_still_running(simulate: Simulate) -> None:
+    """A job that ended before its sync says so beneath the headline."""
+    job = simulate("slow")
+    job.play()
+
+    (running,) = drawn(job).of_class("running")
+    assert running
+    assert "A sync is STILL RUNNING at Fivetran. Why" in drawn(job).text
+
+
+def test_resumed_run(simulate: Simulate) -> None:
+    """A run that was resumed says so."""
+    played = simulate("paused").play()
+
+    assert (
+        "took 0 s; resumed from its state file"
+        in Page(page.draw({**(played.report or {}), "resumed": True}, [], 0, None)).text
+    )
+
+
+# --- Links, commands, the copy -----------------------------------------------------------------------
+
+
+def test_links_back(simulate: Simulate) -> None:
+    """The page links to the connection, the job and the commit; none of them may learn where the reader came from."""
+    job = simulate()
+    job.play(
+        CI_JOB_URL="https://u:p@gitlab.example/j/7", CI_PROJECT_URL="https://gitlab.example/a", CI_COMMIT_SHA="a" * 40
+    )
+
+    found = drawn(job)
+
+    links = {str(attributes["href"]): attributes for name, attributes in found.elements if name == "a"}
+    assert {
+        f"https://fivetran.com/dashboard/connections/{CONNECTOR}",
+        "https://gitlab.example/j/7",
+        f"https://gitlab.example/a/-/commit/{'a' * 40}",
+        "result.json",
+    } == links.keys()
+    assert all(attributes.get("rel") == "noreferrer" for link, attributes in links.items() if link != "result.json")
+
+
+def test_text_within_a_line_is_no_link() -> None:
+    """Only the connection's page and Fivetran's status can be followed, wherever they stand in a line."""
+    here = f"https://fivetran.com/dashboard/connections/{CONNECTOR}"
+
+    found = Page(line(f"<b> ({here}/setup), https://evil.example {here}?x", 0.0, here))
+
+    assert [attributes["href"] for name, attributes in found.elements if name == "a"] == [f"{here}/setup"]
+    assert [name for name, _ in found.elements] == ["bdi", "a"]
+    assert line("", 0.0) == line(None, 0.0) == ""
+
+
+def test_commands(simulate: Simulate) -> None:
+    """The page has the commands that replay the run, with its journal's name where the artifacts are, quoted."""
+    job = simulate()
+    folder = job.folder / "a b"
+
+    job.play(FIVETRAN_REPORT_DIR=str(folder), CI_PROJECT_DIR=str(job.folder))
+
+    text = Page((folder / "index.html").read_text("utf-8")).text
+    assert "fivetran-orchestrator debug --replay 'a b/journal.jsonl'" in text
+    assert "fivetran-orchestrator replay 'a b/journal.jsonl'" in text
+
+
+@pytest.mark.parametrize(("variables", "file"), [({"FIVETRAN_JOURNAL": "0"}, ""), ({}, '{"day": 1}\n')])
+def test_no_journal_no_commands(simulate: Simulate, variables: dict[str, Any], file: str) -> None:
+    """Where this run wrote no journal, there is nothing to replay: one of another program is not taken for it."""
+    job = simulate()
+    if file:
+        (job.folder / "report").mkdir()
+        (job.folder / "report" / "journal.jsonl").write_text(file, "utf-8")
+
+    job.play(**variables)
+
+    assert drawn(job).of_class("command") == []
+
+
+def test_commands_outside_the_project(simulate: Simulate, tmp_path: Path) -> None:
+    """A journal that is not among the artifacts is named as the job knows it."""
+    job = simulate()
+
+    job.play(CI_PROJECT_DIR=str(tmp_path / "project"))
+
+    assert f"debug --replay {job.folder}/report/journal.jsonl" in drawn(job).text
+
+
+def test_copy(simulate: Simulate) -> None:
+    """What the button copies is `summary.md`; without the script neither of them is shown."""
+    job = simulate()
+    job.play()
+
+    found = drawn(job)
+
+    (button,), (ticket,) = found.of_class("copy"), found.of_class("ticket")
+    written = (job.folder / "report" / "summary.md").read_text("utf-8")
+    assert "hidden" in button
+    assert "hidden" in ticket
+    assert f"{escape(written.removeprefix(MARK))}</textarea>" in found.source

@@ -23,7 +23,7 @@
 
   button.addEventListener("click", async () => {
     status.textContent = "";
-    const done = await navigator.clipboard.writeText(text.value).then(() => true).catch(byHand);
+    const done = await (navigator.clipboard?.writeText(text.value) ?? Promise.reject()).then(() => true, byHand);
     status.textContent = done ? "Copied." : "Press Ctrl+C or ⌘C to copy the text below.";
   });
   button.hidden = false;

@@ -90,7 +90,7 @@ def pieces(line: str, page: str | None) -> Iterator[Piece]:
         page: The connection's page at Fivetran: that and what lies below it may be followed. None if there is none.
     """
     ours = "|".join(re.escape(address) for address in (page, FIVETRANS_STATUS) if address)
-    links = rf"(?<!\S)\(?(?P<link>(?:{ours})(?:/[a-z]+)?)(?![\w/-]|\.\w)"
+    links = rf"(?<!\S)\(?(?P<link>(?:{ours})(?:/[a-z]+)?)(?=[),.;:]*(?:\s|$))"
     at = 0
     for found in re.finditer(rf"{links}|(?<!\w)(?P<time>{_TIME})(?!\w)", line):
         kind = "link" if found["link"] else "time"
