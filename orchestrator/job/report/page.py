@@ -109,13 +109,13 @@ def _asset(name: str) -> tuple[Markup, str]:
 def _summary(document: Document, kind: str, more: Sequence[Link], ticket: str, *, connection_first: bool) -> Markup:
     drawing = tag("svg", tag("path", d=_ICONS[kind]), viewBox="0 0 24 24", class_="icon", aria_hidden="true")
     running = still_running(document)
-    begun = f"{utc(began(document))}, took {duration(document['elapsed_seconds'])}"
+    took = duration(document["elapsed_seconds"]).replace(" ", "\u00a0")
     resumed = "; resumed from its state file" if document["resumed"] else ""
     return tag(
         "header",
         tag("p", *_subject(document), class_="subject"),
         tag("h1", drawing, tag("span", tag("b", f"{outcome(document)}: "), said(document["headline"]))),
-        tag("p", f"Started {begun}{resumed}", class_="when"),
+        tag("p", f"Started {utc(began(document))}, took {took}{resumed}", class_="when"),
         tag("p", running, class_="running") if running else None,
         evidence.connection_first(document) if connection_first else None,
         _lines("Why", document["reasons"], document, "why"),
