@@ -383,7 +383,7 @@ def test_report_of_a_run_that_was_killed(simulate: Simulate, tmp_path: Path) -> 
     assert document["reasons"] == ["its journal ends before the run did: the job was killed, or runs still"]
     assert document["steps"][-1]["event"] == "waited"
     again = (tmp_path / "again" / "index.html").read_text("utf-8")
-    assert "NO END: " in again
+    assert "FAILED: " in again
     assert "Exit code" not in again
 
 

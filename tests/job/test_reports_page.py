@@ -88,12 +88,13 @@ def test_failed_sync(simulate: Simulate) -> None:
         f"START on {CONNECTOR}",
         "FAILED: the sync failed",
         "Started 2027-01-15 08:00:00 UTC, took 1 min",
-        "Why task sync_failure: Too many clients",
-        "What to do now Fivetran on Sync failure",
-        "At Fivetran now no sync of this run is running",
+        "Why",
+        "Too many clients",
+        "What to do now Fivetran",
+        "At Fivetran now no",
         "The connection at Fivetran",
         "Copy for a ticket",
-        "Exit code 1 failed: the sync failed or was cancelled",
+        "Exit code 1",
         "The sync in Fivetran's history",
         "Active errors at Fivetran Sync failure",
         "Where the time went",
@@ -382,6 +383,7 @@ def test_steps_tell_all(simulate: Simulate) -> None:
     assert "succeeded_at moved since the trigger" in text
     assert "triggered_at 2027-01-15 08:00:01 UTC (1 min ago)" in text
     assert "succeeded_at: 2027-01-15 02:00:00 UTC (6 h ago)" in text
+    assert '"busy": false, "broken": false, "date": "2027-01-15 08:00:01 UTC (1 min ago)"' in text
     assert "connection sync_state: scheduled, setup_state: connected" in text
     assert "times, the last one at +" in text
 
@@ -597,9 +599,10 @@ def test_still_running(simulate: Simulate) -> None:
     job = simulate("slow")
     job.play()
 
-    (running,) = drawn(job).of_class("running")
-    assert running
-    assert "A sync is STILL RUNNING at Fivetran. Why" in drawn(job).text
+    found = drawn(job)
+
+    assert found.of_class("running") == [{"class": "running"}]
+    assert found.text.index("STILL RUNNING at Fivetran") < found.text.index("What to do now")
 
 
 def test_resumed_run(simulate: Simulate) -> None:

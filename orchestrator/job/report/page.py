@@ -25,8 +25,8 @@ __all__ = ["draw"]
 
 MOST_TABLES = 5  # that are named
 
-# How an exit code looks: what went well, what failed, and what is merely not known to have ended.
-_GOOD, _OPEN = {0}, {None, 5, 8, 130, 143}
+# How an outcome looks: what went well, what failed, and, for the others, what has only not ended.
+_KINDS = {"OK": "good", "FAILED": "bad"}
 _ICONS = {"good": "M5 12.5l4.5 4.5L19 7.5", "bad": "M6.5 6.5l11 11M17.5 6.5l-11 11", "open": "M12 6.5v6l4 2.5"}
 # Of the picture: the page's style says these, and without it black is as good.
 _GREYS = re.compile(' fill="#(?:57606a|24292f)"')
@@ -55,8 +55,7 @@ def draw(
         journal: The run's journal, as a command can name it; "" where none was written.
         ticket: `summary.md`, to be copied.
     """
-    code = document["exit_code"]
-    kind = "good" if code in _GOOD else "open" if code in _OPEN else "bad"
+    kind = _KINDS.get(outcome(document), "open")
     shows_connection = chart is not None and chart.prints == "connection"
     (style, style_digest), (script, script_digest) = _asset("page.css"), _asset("page.js")
     policy = (

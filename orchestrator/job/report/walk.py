@@ -86,6 +86,8 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
             yield name, ", ".join(f"{part}: {said}" for part, said in decisive(value).items() if said)
         elif name == "triggered_at" and value is not None:  # Fivetran's now, in seconds since the epoch
             yield name, iso(value)
+        elif name == "baseline" and isinstance(value, Mapping) and value.get("date") is not None:  # likewise
+            yield name, _json({**value, "date": iso(value["date"])})
         elif name not in _SAID_ELSEWHERE:
             yield name, value if isinstance(value, str) else _json(value)
 

@@ -11,7 +11,7 @@ __all__ = ["Link", "Piece", "began", "connection_facts", "ended", "links", "outc
 
 FIVETRANS_STATUS = "https://status.fivetran.com"
 
-_OUTCOMES = {0: "OK", 5: "TIMED OUT", 8: "RESCHEDULED", 130: "STOPPED", 143: "STOPPED", None: "NO END"}
+_OUTCOMES = {0: "OK", 5: "TIMED OUT", 8: "RESCHEDULED", 130: "STOPPED", 143: "STOPPED"}
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)"
 
 Document = Mapping[str, Any]
