@@ -140,6 +140,7 @@ def test_wrong_variables(simulate: Simulate) -> None:
     assert "START on <b>" in found.text
     assert [found.of_class(name) for name in ("steps", "timeline", "command")] == [[], [], []]
     assert "at Fivetran" not in found.text
+    assert "is counted from" not in found.text
     assert "The connection" not in found.text
 
 

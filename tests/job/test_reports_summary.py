@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -78,6 +78,7 @@ def document(**members: Any) -> dict[str, Any]:
     times = {"started_at": "2027-01-15T08:00:00.000Z", "ended_at": "2027-01-15T08:01:05.000Z", "elapsed_seconds": 65.0}
     ended = {"action": "START", "connector_id": CONNECTOR, "exit_code": 1, "exit_meaning": "the sync failed"}
     unknown = dict.fromkeys(("tables", "still_running", "setup_tests"))
+    ended |= {"outcome": "FAILED", "running": "A sync is STILL RUNNING at Fivetran."}
     return {**told, **times, **ended, **unknown, **members}
 
 
@@ -175,6 +176,16 @@ def test_words(members: dict[str, Any], expected: str) -> None:
     assert expected in summary(document(**members), "", [], None)
 
 
+def test_running_sync_is_said_once() -> None:
+    """What is said beneath the headline is not said again."""
+    lines = ["A sync is STILL RUNNING at Fivetran.", "the schedule is manual"]
+
+    text = summary(document(still_running=True, at_fivetran=lines), "", [], None)
+
+    assert text.count("STILL RUNNING") == 1
+    assert "**At Fivetran now**\n\n- the schedule is manual\n" in text
+
+
 def test_end_that_is_not_known_has_no_exit_code() -> None:
     """Of a run that was killed no exit code is claimed."""
     assert "exit code" not in summary(document(exit_code=None), "", [], None)
@@ -183,6 +194,7 @@ def test_end_that_is_not_known_has_no_exit_code() -> None:
 # --- Nothing is forged ----------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=4), st.sampled_from(["", " ", ", "]))
 def test_nothing_takes_effect(parts: list[str], between: str) -> None:
     """Whatever stands in a name or a message, it is words or code: no markup, link, mention or reference."""

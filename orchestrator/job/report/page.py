@@ -16,7 +16,7 @@ from typing import Any
 
 from orchestrator.job.report import evidence, picture, timeline, walk
 from orchestrator.job.report.markup import Markup, cut, each, line, said, scrolling, section, tag
-from orchestrator.job.report.words import Link, began, ended, links, outcome, still_running, utc
+from orchestrator.job.report.words import Link, at_fivetran, began, ended, links, outcome, still_running, utc
 from orchestrator.job.result import RESULT
 from orchestrator.machine.chart import Chart
 from orchestrator.values.formatting import duration, listed
@@ -86,9 +86,10 @@ def draw(
         _commands(journal) if journal else None,
     )
     made = f" has all of this for programs. Made by fivetran-orchestrator {document['version']}."
+    since = tag("p", f"“6 h ago” is counted from the end of the run, {utc(ended(document))}.")
     footer = tag(
         "footer",
-        tag("p", f"“6 h ago” is counted from the end of the run, {utc(ended(document))}."),
+        since if " ago)" in main else None,
         tag("p", tag("a", RESULT, href=RESULT), made),
     )
     body = tag("body", tag("main", main), footer, tag("script", script))
@@ -119,7 +120,7 @@ def _summary(document: Document, kind: str, more: Sequence[Link], ticket: str, *
         evidence.connection_first(document) if connection_first else None,
         _lines("Why", document["reasons"], document, "why"),
         _lines("What to do now", document["advice"], document, "advice"),
-        _lines("At Fivetran now", document["at_fivetran"], document),
+        _lines("At Fivetran now", at_fivetran(document), document),
         _lines("Notes", document["notes"], document),
         tag("p", *_links(document, more, ticket), class_="links"),
         _ticket(ticket) if ticket else None,

@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.job.report.markup import cut
 from orchestrator.job.report.words import (
     Link,
+    at_fivetran,
     began,
     connection_facts,
     ended,
@@ -56,7 +57,7 @@ def summary(document: Document, report: str, back: Sequence[Link], chart: Chart 
         "Setup tests": [*tests[:MOST_TESTS], *more],
         "Why": document["reasons"],
         "What to do now": document["advice"],
-        "At Fivetran now": document["at_fivetran"],
+        "At Fivetran now": at_fivetran(document),
         "Notes": document["notes"],
     }
     parts = [*_head(document)]

@@ -7,7 +7,19 @@ from typing import Any, NamedTuple
 from orchestrator.fivetran.documents import parse_time
 from orchestrator.values.formatting import iso
 
-__all__ = ["Link", "Piece", "began", "connection_facts", "ended", "links", "outcome", "pieces", "still_running", "utc"]
+__all__ = [
+    "Link",
+    "Piece",
+    "at_fivetran",
+    "began",
+    "connection_facts",
+    "ended",
+    "links",
+    "outcome",
+    "pieces",
+    "still_running",
+    "utc",
+]
 
 FIVETRANS_STATUS = "https://status.fivetran.com"
 
@@ -40,6 +52,11 @@ def outcome(document: Document) -> str:
 def still_running(document: Document) -> str:
     """What goes on at Fivetran though the job has ended; "" where nothing does, as far as is known."""
     return "A sync is STILL RUNNING at Fivetran." if document["still_running"] else ""
+
+
+def at_fivetran(document: Document) -> list[str]:
+    """What else there is to say of what goes on at Fivetran now."""
+    return [text for text in document["at_fivetran"] if text != still_running(document)]
 
 
 def connection_facts(document: Document) -> Iterator[tuple[str, object]]:
