@@ -18,7 +18,7 @@ from orchestrator.simulator.server import served
 from orchestrator.values.clock import SystemClock
 
 MOST = 0.050  # seconds of processor time that the reports may take
-FILES = {"result.json", "index.html", "junit.xml", "fivetran.env", "annotations.json", "journal.jsonl"}
+FILES = {"result.json", "index.html", "summary.md", "junit.xml", "fivetran.env", "annotations.json", "journal.jsonl"}
 
 
 def measured(python: Path, folder: Path, repetitions: int) -> tuple[list[Cost], list[Cost]]:

@@ -20,8 +20,8 @@ __all__ = ["add_to", "execute"]
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description = (
-        "Write result.json, index.html, junit.xml, fivetran.env and annotations.json of a\n"
-        "run from its journal, even if the job was killed before it could."
+        "Write result.json, index.html, summary.md, junit.xml, fivetran.env and annotations.json\n"
+        "of a run from its journal, even if the job was killed before it could."
     )
     parser.add_argument("journal", metavar="JOURNAL", help="the run's journal.jsonl")
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="directory to write to")
@@ -34,7 +34,7 @@ def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
         0; 2 if the journal cannot be read, or the files cannot be written.
     """
     try:
-        _write(read_journal(arguments.journal), arguments.output)
+        _write(read_journal(arguments.journal), arguments.journal, arguments.output)
     except (ChartError, JournalError) as error:
         return refuse(error)
     except OSError as error:
@@ -42,13 +42,13 @@ def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
     return 0
 
 
-def _write(journal: Journal, directory: str) -> None:
+def _write(journal: Journal, file: str, directory: str) -> None:
     header, settings = journal.header, journal.header.settings
     chart = parse(header.source, journal.name, settings.action)
     before: Mapping[str, Any] = header.resumed.snapshot if header.resumed else {"trail": [], "trail_dropped": 0}
     _check_edges(journal, chart, before["trail"])
     lines = {id(record.step): record.line for record in journal.records}
-    reporter = Reporter(directory, Mask(), lambda text: say(text, error=True), {}, lambda step: lines[id(step)])
+    reporter = Reporter(directory, Mask(), lambda text: say(text, error=True), {}, lambda step: lines[id(step)], file)
     trace = Trace(before["trail"], dropped=before["trail_dropped"])
     reporter.clear(journal=False)  # it may be the very one that was read
     for record in journal.records:

@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from orchestrator.job.files import open_for_reading, remove_leftovers, write_atomically
+from orchestrator.job.files import open_for_appending, open_for_reading, remove_leftovers, write_atomically
 from orchestrator.job.masking import Mask
-from orchestrator.job.result import DRAWINGS, JOURNAL, PAGE, RESULT, Document, as_text
+from orchestrator.job.result import DRAWINGS, JOURNAL, PAGE, RESULT, SUMMARY, Document, as_text
 from orchestrator.job.trace import Trace
 from orchestrator.job.variables import RESULTS
 from orchestrator.machine.chart import Chart
@@ -25,12 +25,14 @@ from orchestrator.machine.step import Step
 __all__ = ["Reporter", "is_foreign", "write_result"]
 
 BEGINNING = 4096  # bytes that tell whose a file is
+LARGEST_SUMMARY = 1024**2  # bytes that GitHub takes of a step, whatever wrote them
 
 # How each of our files begins, in this version and in those before.
 _OURS = {
     RESULT: rb'\{\s*"format": [0-9]+,\s*"action": ',
     JOURNAL: rb'\{"format": [0-9]+, "version": "',
-    "index.html": rb'.*<meta name="generator" content="fivetran-orchestrator">',
+    PAGE: rb'.*<meta name="generator" content="fivetran-orchestrator">',
+    SUMMARY: rb"<!-- fivetran-orchestrator -->\n",
     "junit.xml": rb'<\?xml [^>]*>\s*<testsuites>\s*<testsuite name="Fivetran ',
     "fivetran.env": rf"(?:{'|'.join(sorted(RESULTS))})=".encode(),
     "annotations.json": rb'\{\}\s*$|\{\s*"Fivetran": \[',
@@ -44,8 +46,9 @@ class Reporter:
         directory: Where they go; "" for nowhere.
         mask: Takes the secrets out.
         warn: Told what could not be drawn.
-        environ: GitLab's variables: what a link to the report needs.
+        environ: The variables of GitLab or GitHub: what links need, and where the summary of a step goes.
         record: A step's record; `journal.compose_record` when None.
+        journal: The run's journal; the one in the directory when "".
 
     Attributes:
         directory: As given; it may be known better once the variables are read, but not after `foreign` is asked.
@@ -59,6 +62,7 @@ class Reporter:
         warn: Callable[[str], object],
         environ: Mapping[str, str],
         record: Callable[[Step], Mapping[str, Any]] | None = None,
+        journal: str = "",
     ) -> None:
         self.directory = directory
         self.place = ""
@@ -66,6 +70,8 @@ class Reporter:
         self._warn = warn
         self._environ = environ
         self._record = record
+        self._journal = journal
+        self._appended = False
 
     @cached_property
     def foreign(self) -> frozenset[str]:
@@ -112,11 +118,19 @@ class Reporter:
     def _draw(self, clean: Document, folder: Path, trace: Trace, chart: Chart | None) -> None:
         # Not before the first request.
         from orchestrator.job.report.gitlab import annotations, dotenv, junit, report_url  # noqa: PLC0415
+        from orchestrator.job.report.links import back  # noqa: PLC0415
         from orchestrator.job.report.page import draw  # noqa: PLC0415
+        from orchestrator.job.report.summary import MARK, summary  # noqa: PLC0415
 
         url = self._mask.line(report_url(self._environ, self.directory) or "")
+        # An address that the mask changes leads nowhere.
+        ci = [(label, address) for label, address in back(self._environ) if self._mask.line(address) == address]
+        journal, ticket = self._mask.line(self._named_journal()), ""
+        with suppress(Exception):  # its own turn to say so comes
+            ticket = summary(clean, url, ci, chart)
         drawn: tuple[Callable[[], str], ...] = (
-            lambda: draw(clean, *self._steps(trace), chart),
+            lambda: draw(clean, *self._steps(trace), chart, back=ci, journal=journal, ticket=ticket),
+            lambda: MARK + summary(clean, url if self.place else "", ci, chart),
             lambda: junit(clean),
             lambda: dotenv(clean),
             lambda: annotations(clean, url if self.place else ""),  # where there is a page
@@ -132,6 +146,34 @@ class Reporter:
                 self._warn(f"{name} could not be written: {type(error).__name__}: {error}")
                 with suppress(OSError):
                     (folder / name).unlink(missing_ok=True)  # an older run's must not pass for this one's
+        self._append(lambda: summary(clean, url if self.place else "", ci, chart))
+
+    def _append(self, draw: Callable[[], str]) -> None:
+        """Append the summary to that of GitHub's step, where there is one: once a run, however often it is reported."""
+        file = self._environ.get("GITHUB_STEP_SUMMARY", "")
+        if not file or self._appended:
+            return
+        self._appended = True
+        try:
+            data = f"\n{draw()}".encode(errors="replace")
+            with os.fdopen(open_for_appending(Path(file), new=not os.path.lexists(file)), "ab") as stream:
+                fits = stream.tell() + len(data) <= LARGEST_SUMMARY
+                stream.write(data if fits else b"")
+            if not fits:
+                self._warn(f"GITHUB_STEP_SUMMARY: {file} is full: GitHub takes at most 1 MiB of a step")
+        except Exception as error:  # noqa: BLE001  # the verdict stands
+            self._warn(f"GITHUB_STEP_SUMMARY could not be written: {type(error).__name__}: {error}")
+
+    def _named_journal(self) -> str:
+        """The run's journal as a command names it where the artifacts are; "" where none was written."""
+        from orchestrator.job.report.gitlab import below_project  # noqa: PLC0415  # likewise
+
+        if self._journal:
+            return self._journal
+        if JOURNAL in self.foreign or not Path(self.directory, JOURNAL).is_file():
+            return ""
+        below = below_project(self._environ, self.directory) if "CI_PROJECT_DIR" in self._environ else None
+        return str(Path(below or self.directory, JOURNAL))
 
     def _steps(self, trace: Trace) -> tuple[list[dict[str, Any]], int]:
         """The steps that the page shows, masked, and how many it does not."""

@@ -25,6 +25,7 @@ __all__ = [
     "JOURNAL",
     "PAGE",
     "RESULT",
+    "SUMMARY",
     "Document",
     "as_text",
     "result",
@@ -35,7 +36,8 @@ __all__ = [
 FORMAT = 1  # a new one where a member goes, or means something else; new members may come at any time
 RESULT, JOURNAL = "result.json", "journal.jsonl"  # in FIVETRAN_REPORT_DIR
 PAGE = "index.html"
-DRAWINGS = (PAGE, "junit.xml", "fivetran.env", "annotations.json")  # what is drawn from the result, there too
+SUMMARY = "summary.md"
+DRAWINGS = (PAGE, SUMMARY, "junit.xml", "fivetran.env", "annotations.json")  # what is drawn from the result, there too
 
 Document = dict[str, Any]
 
@@ -116,7 +118,10 @@ def as_text(document: Mapping[str, Any]) -> str:
 def _learned(facts: Facts) -> Document:
     """What was learned of the connection; null where it was not."""
     document = facts.connection or {}
+    paused = document.get("paused")
     return {
+        "service": _text(document.get("service")),
+        "paused": paused if isinstance(paused, bool) else None,
         "succeeded_at": _text(document.get("succeeded_at")),
         "failed_at": _text(document.get("failed_at")),
         "baseline": _baseline(facts),

@@ -1,7 +1,7 @@
 // The report's page in a real browser: it works, it is readable for everybody, and nothing leaves it.
 // PAGES is the directory that pages.py filled: a job an ending, on a virtual clock.
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -79,6 +79,75 @@ for (const name of names) {
   });
 }
 
+for (const name of names) {
+  test(`${name}: on a phone no line is cut, and none scrolls sideways but the chart`, async () => {
+    const { page, context } = await open(name, { viewport: PHONE });
+    for (const folded of await page.locator("details:not([open]) > summary:visible").all()) await folded.click();
+
+    const cut = await page.evaluate(() => {
+      const found = [];
+      for (const element of document.querySelectorAll("main *, footer *")) {
+        if (element.closest(".picture, .controls, textarea, .icon, .timeline svg") || !element.checkVisibility()) continue;
+        const hidden = getComputedStyle(element).position === "absolute"; // for screen readers alone
+        const box = element.getBoundingClientRect();
+        const wide = element.clientWidth && element.scrollWidth > element.clientWidth + 1;
+        const out = box.width && (box.left < -0.5 || box.right > innerWidth + 0.5);
+        if (!hidden && (wide || out)) found.push(`${element.tagName} ${element.className}: ${element.textContent.slice(0, 60)}`);
+      }
+      return found;
+    });
+    assert.deepEqual(cut, []);
+    await context.close();
+  });
+}
+
+const copied = (page) => page.getByRole("status").textContent();
+
+// The page as a browser shows it that lets a page copy in the one way or in the other, or in none.
+async function copying({ permissions = [], clipboard = true, command = true }) {
+  const context = await browser.newContext({ permissions });
+  if (!clipboard) await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "clipboard", { value: undefined }));
+  if (!command) await context.addInitScript(() => { Document.prototype.execCommand = () => false; });
+  const visited = await visit(context, "failed");
+  await visited.page.getByRole("button", { name: "Copy for a ticket" }).click();
+  await visited.page.waitForFunction(() => document.querySelector(".copied").textContent);
+  return visited;
+}
+
+test("the button copies the summary, and says so, under the page's own policy", async () => {
+  const { page, context, complaints } = await copying({ permissions: ["clipboard-read", "clipboard-write"] });
+
+  const text = await page.evaluate(() => navigator.clipboard.readText());
+  const written = readFileSync(join(PAGES, "failed", "summary.md"), "utf8");
+  assert.equal(text, written.slice(written.indexOf("\n") + 1));
+  assert.equal(await copied(page), "Copied.");
+  assert.equal(await page.locator("textarea").isVisible(), false);
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("where a browser has no clipboard for a local file, the button copies in the old way", async () => {
+  const { page, context, complaints } = await copying({ permissions: ["clipboard-read", "clipboard-write"], clipboard: false });
+
+  assert.equal(await copied(page), "Copied.");
+  assert.equal(await page.locator("textarea").isVisible(), false);
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Copy for a ticket");
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("where a browser lets the page copy in no way, the text is shown, selected", async () => {
+  const { page, context, complaints } = await copying({ clipboard: false, command: false });
+
+  const shown = page.getByRole("textbox", { name: "Copy this" });
+  assert.match(await copied(page), /^Press Ctrl\+C/);
+  assert.ok(await shown.isVisible());
+  assert.equal(await shown.evaluate((area) => area.value.slice(area.selectionStart, area.selectionEnd)), await shown.inputValue());
+  assert.match(await shown.inputValue(), /^### FAILED: the sync failed\n/);
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
 for (const name of ["success", "failed", "timed_out", "tests"]) {
   test(`${name}: axe finds nothing the other way round either`, async () => {
     assert.deepEqual(await violations(name, { viewport: PHONE, colorScheme: "light" }), []);
@@ -89,10 +158,11 @@ for (const name of ["success", "failed", "timed_out", "tests"]) {
 test("without a script the page says all of it", async () => {
   const { page, context } = await open("failed", { javaScriptEnabled: false });
 
-  for (const text of ["The sync failed", "too many clients", "Where the time went", "What was learned"]) {
+  for (const text of ["the sync failed", "too many clients", "Where the time went", "Step through this run"]) {
     assert.ok(await page.getByText(text).first().isVisible(), text);
   }
   assert.equal(await page.locator(".player").isVisible(), false);
+  assert.equal(await page.getByText("Copy for a ticket").isVisible(), false);
   assert.ok((await page.locator(".steps > li:visible").count()) > 5);
   await context.close();
 });
@@ -187,7 +257,7 @@ test("everything can be reached by keyboard", async () => {
     await page.keyboard.press("Tab");
     reached.add(await page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent));
   }
-  for (const name of ["Open the connection at Fivetran", "Results of the setup tests", "Step back", "Step", "Step forward", "Chart", "All steps", "result.json"]) {
+  for (const name of ["The connection at Fivetran", "Copy for a ticket", "Results of the setup tests", "Step back", "Step", "Step forward", "Chart", "All steps", "result.json"]) {
     assert.ok(reached.has(name), name);
   }
   await context.close();

@@ -62,6 +62,12 @@ _TESTS = (
     },
 )
 _HOSTILE_TESTS = ({"title": HOSTILE, "status": HOSTILE, "message": HOSTILE, "details": [HOSTILE]},)
+_GITLAB = {
+    "CI_JOB_URL": "https://gitlab.example.com/data/loads/-/jobs/4711",
+    "CI_PIPELINE_URL": "https://gitlab.example.com/data/loads/-/pipelines/99",
+    "CI_PROJECT_URL": "https://gitlab.example.com/data/loads",
+    "CI_COMMIT_SHA": "0123456789abcdef0123456789abcdef01234567",
+}
 _REVOKED = Fault(on="get", skip=3, times=0, status=401, code="Unauthorized", message="Invalid API key")
 
 PAGES: dict[str, Page] = {
@@ -69,12 +75,13 @@ PAGES: dict[str, Page] = {
     "failed": Page(Scenario(syncs=(SyncPlan(ends="fails"),))),
     "revoked": Page(Scenario(syncs=(SyncPlan(lasts=300),), faults=(_REVOKED,))),
     "postponed": Page(load_scenario("rescheduled_too_late")),
-    "timed_out": Page(Scenario(syncs=(SyncPlan(lasts=100_000),))),
+    "timed_out": Page(Scenario(syncs=(SyncPlan(lasts=100_000),)), variables=_GITLAB),
     "misconfigured": Page(
         variables={"FIVETRAN_TIMEOUT": "soon", "FIVETRAN_API_SECRET": "", "FIVETRAN_ON_RUNNING": "panic"}
     ),
     "tests": Page(Scenario(setup_tests=_TESTS), "TEST"),
     "status": Page(action="STATUS"),
+    "paused": Page(load_scenario("paused"), "STATUS"),
     "typo": Page(
         action="FORCE_RESYNC",
         variables={"TABLE": "Orders"},

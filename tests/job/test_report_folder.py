@@ -25,6 +25,7 @@ FOREIGN = {
     RESULT: '{"format": 1, "result": "mine"}',
     JOURNAL: '{"day": 1}\n',
     "index.html": "<!DOCTYPE html><title>mine</title>",
+    "summary.md": "# Mine\n",
     "junit.xml": '<?xml version="1.0"?><testsuites><testsuite name="pytest"/></testsuites>',
     "fivetran.env": "FIVETRAN_API_KEY=mine\n",
     "annotations.json": '{"mine": []}',

@@ -33,7 +33,10 @@ from orchestrator.simulator.app import KEY
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, names
 from orchestrator.values.facts import Facts
 
-FILES = {"result.json", "journal.jsonl", "index.html", "junit.xml", "fivetran.env", "annotations.json"}
+FILES = {
+    *("result.json", "journal.jsonl"),
+    *("index.html", "summary.md", "junit.xml", "fivetran.env", "annotations.json"),
+}
 
 
 class KilledError(BaseException):
@@ -163,7 +166,7 @@ def test_fault_in_a_drawing_costs_that_drawing(simulate: Simulate, monkeypatch: 
     job = simulate()
     job.play()
 
-    def draw(*_: object) -> str:
+    def draw(*_: object, **__: object) -> str:
         raise ZeroDivisionError(KEY)
 
     monkeypatch.setattr(page, "draw", draw)
@@ -286,7 +289,7 @@ def test_report_url_without_a_working_directory(monkeypatch: pytest.MonkeyPatch)
 
 def test_page_that_was_not_drawn_is_not_named(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the page could not be drawn, neither the log nor GitLab's annotations lead to it."""
-    monkeypatch.setattr(page, "draw", lambda *_: 1 / 0)
+    monkeypatch.setattr(page, "draw", lambda *_, **__: 1 / 0)
     job = simulate()
 
     played = job.play(CI_JOB_URL="https://g/j/7", CI_PROJECT_DIR=str(job.folder))
@@ -380,7 +383,7 @@ def test_report_of_a_run_that_was_killed(simulate: Simulate, tmp_path: Path) -> 
     assert document["reasons"] == ["its journal ends before the run did: the job was killed, or is still running"]
     assert document["steps"][-1]["event"] == "waited"
     again = (tmp_path / "again" / "index.html").read_text("utf-8")
-    assert "Not finished: " in again
+    assert "FAILED: " in again
     assert "Exit code" not in again
 
 

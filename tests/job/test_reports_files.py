@@ -74,7 +74,11 @@ def test_run_is_one_case(code: int | None, outcome: str) -> None:
     drawn = junit(document(exit_code=code, at_fivetran=["nothing"]))
 
     assert junit_cases(drawn) == [
-        ("START", outcome, "it ended\nwhy: because\nat Fivetran: nothing\nwhat to do: go on\npage: https://page")
+        (
+            "START",
+            outcome,
+            "it ended\nwhy: because\nat Fivetran: nothing\nwhat to do now: go on\nconnection: https://page",
+        )
     ]
 
 

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from causes import case
 from simulated_job import CONNECTOR, Simulate, SimulatedJob
 
 from orchestrator.job.report import page, picture, timeline, walk
-from orchestrator.job.report.markup import Markup, cut, each, offset, row, said, tag
+from orchestrator.job.report.markup import Markup, cut, each, line, offset, row, said, tag
+from orchestrator.job.report.summary import MARK
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
@@ -83,17 +86,24 @@ def test_failed_sync(simulate: Simulate) -> None:
 
     said_in_order = [
         f"START on {CONNECTOR}",
-        "Failed: The sync failed",
-        "Began 2027-01-15 08:00:00 UTC, ended 1 min later",
-        "Why task sync_failure: Too many clients",
-        "What to do Fivetran on Sync failure",
-        "At Fivetran now no sync of this run is running",
-        "Exit code 1 failed: the sync failed or was cancelled",
-        "The sync at Fivetran",
+        "FAILED: the sync failed",
+        "Started 2027-01-15 08:00:00 UTC, took 1 min",
+        "Why",
+        "Too many clients",
+        "What to do now Fivetran",
+        "At Fivetran now no",
+        "The connection at Fivetran",
+        "Copy for a ticket",
+        "Exit code 1",
+        "The sync in Fivetran's history",
         "Active errors at Fivetran Sync failure",
         "Where the time went",
-        "The way it took",
-        "What was learned",
+        "Steps",
+        "The connection",
+        "Last failure 2027-01-15 08:01:00 UTC (just now)",
+        "Last failure before the sync 2027-01-14 02:00:00 UTC (1 d ago)",
+        "Step through this run",
+        "counted from the end of the run, 2027-01-15 08:01:00 UTC",
     ]
     assert re.search(".*?".join(map(re.escape, said_in_order)), text), text
 
@@ -101,21 +111,21 @@ def test_failed_sync(simulate: Simulate) -> None:
 @pytest.mark.parametrize(
     ("action", "more", "mark"),
     [
-        ("START", {}, "Done"),
-        ("START", {"FIVETRAN_API_KEY": "wrong"}, "Failed"),
-        ("START", {"FIVETRAN_TIMEOUT": "20"}, "Not finished"),
-        ("DANCE", {}, "Failed"),
+        ("START", {}, "OK"),
+        ("START", {"FIVETRAN_API_KEY": "wrong"}, "FAILED"),
+        ("START", {"FIVETRAN_TIMEOUT": "20"}, "TIMED OUT"),
+        ("DANCE", {}, "FAILED"),
     ],
 )
 def test_mark(simulate: Simulate, action: str, more: dict[str, Any], mark: str) -> None:
-    """What went well, what failed and what is only not known to have ended look different, and say so in a word."""
+    """What went well, what failed and what has only not ended look different, and say so in a word."""
     job = simulate()
     job.play(action, **more)
 
     found = drawn(job)
 
-    assert found.text.startswith(mark)
-    kind = {"Done": "good", "Failed": "bad", "Not finished": "open"}[mark]
+    assert found.text.startswith(f"{mark}: ")
+    kind = {"OK": "good", "FAILED": "bad", "TIMED OUT": "open"}[mark]
     assert [element["class"] for element in found.of_class("verdict")] == [f"verdict {kind}"]
 
 
@@ -128,8 +138,10 @@ def test_wrong_variables(simulate: Simulate) -> None:
 
     assert "FIVETRAN_TIMEOUT: 'soon' is not a number of seconds" in found.text
     assert "START on <b>" in found.text
-    assert [found.of_class(name) for name in ("steps", "button", "timeline")] == [[], [], []]
-    assert "What was learned" not in found.text
+    assert [found.of_class(name) for name in ("steps", "timeline", "command")] == [[], [], []]
+    assert "at Fivetran" not in found.text
+    assert "is counted from" not in found.text
+    assert "The connection" not in found.text
 
 
 def test_resync_names_its_table(simulate: Simulate) -> None:
@@ -182,11 +194,13 @@ def test_evidence_of_odd_forms(simulate: Simulate) -> None:
         return Page(page.draw({**(played.report or {}), **members}, [], 0, None)).text
 
     full = text(sync=sync, errors=errors)
-    assert "Sync id 7 Start 2027-01-15 08:00:00 UTC" in full
-    assert "LOAD 1,500,000" in full
+    assert "Sync id 7 Start 2027-01-15 08:00:00 UTC (1 min ago)" in full
+    assert "Name Volume Extra LOAD 1,500,000 Fivetran's API does not name the unit of a volume." in full
     assert re.search(r't.*T.*R.*\["M"\].*since yesterday.*Error', full)
-    assert "The sync at Fivetran" not in text(sync=None, errors=None)
-    assert "The sync at Fivetran" not in text(sync={"stages": "odd"}, errors=[])
+    assert "since 2027-01-15 07:00:00 UTC (1 h ago)" in text(errors=[{"created_at": "2027-01-15T07:00:00Z"}])
+    assert "The sync in Fivetran's history" not in text(sync=None, errors=None)
+    assert "The sync in Fivetran's history" not in text(sync={"stages": "odd"}, errors=[])
+    assert "unit of a volume" not in text(sync={"stages": [{"name": "LOAD", "new": True}]})
 
 
 # --- Safe -------------------------------------------------------------------------------------------
@@ -319,7 +333,7 @@ def test_chart_of_ones_own(simulate: Simulate) -> None:
 
     found = Page(page.draw(played.report or {}, steps, 0, own))
 
-    assert "There is no picture of this chart" in found.text
+    assert "This version has no drawing of this chart" in found.text
     assert "a → b" in found.text
     assert "GET /x -> 200" in found.text
     assert found.of_class("picture") == []
@@ -366,9 +380,11 @@ def test_steps_tell_all(simulate: Simulate) -> None:
     assert f"GET /v1/connections/{CONNECTOR} to read the connection" in text
     assert '{"schedule_type": "manual", "run_setup_tests": false}' in text
     assert "429 TooManyRequests Slowly" in text
-    assert "a pause of 1.0 s" in text
+    assert "Pause 1.0 s" in text
     assert "succeeded_at moved since the trigger" in text
-    assert "triggered_at 2027-01-15T08:00:01.000Z" in text
+    assert "triggered_at 2027-01-15 08:00:01 UTC (1 min ago)" in text
+    assert "succeeded_at: 2027-01-15 02:00:00 UTC (6 h ago)" in text
+    assert '"busy": false, "broken": false, "date": "2027-01-15 08:00:01 UTC (1 min ago)"' in text
     assert "connection sync_state: scheduled, setup_state: connected" in text
     assert "times, the last one at +" in text
 
@@ -379,7 +395,7 @@ def test_request_id_is_shown() -> None:
     failure = {"event": "unavailable", "status": 502, "message": "Bad gateway", "request_id": "r-4711"}
     entry = {**_entry("a", "unavailable", "a", 1.0), "record": {"request": request, "failure": failure, "took": 0.25}}
 
-    found = Page(walk.draw([entry]))
+    found = Page(walk.draw([entry], 1.0))
 
     assert "GET /x to look" in found.text
     assert "502 Bad gateway (request id r-4711) after 0.25 s" in found.text
@@ -391,7 +407,7 @@ def test_cut_off_request(simulate: Simulate) -> None:
     job = simulate(cause.scenario)
     job.play("START", cause.observer(job, "validating"))
 
-    assert "cut off: no answer after" in drawn(job).text
+    assert "none: the request was cut off after" in drawn(job).text
 
 
 def test_it_begins_where_it_was_decided(simulate: Simulate) -> None:
@@ -444,7 +460,7 @@ def test_periods() -> None:
 
 
 def test_timeline_tells_who_was_asked() -> None:
-    """A bar says asking only for the time in which Fivetran was asked: no pause does, whatever ends it."""
+    """A bar says request only for the time in which Fivetran was asked, and what neither asked nor waited has none."""
     backed_off = {"kind": "does", "began": 60.0}
     steps = [
         _entry("a", "unavailable", "a", 1.0, detail="GET"),
@@ -469,10 +485,9 @@ def test_timeline_tells_who_was_asked() -> None:
         ("e", 80.0, "waits"),
         ("f", 200.0, "works"),
     ]
-    assert [attributes["class"] for name, attributes in drawn.elements if name == "rect"] == [
-        kind for *_, kind in kinds
-    ]
-    assert drawn.text.endswith("asking Fivetrana pauseneither")
+    bars = [attributes["class"] for name, attributes in drawn.elements if name == "rect"]
+    assert bars == [kind for *_, kind in kinds if kind != "works"]
+    assert drawn.text.endswith("requests to Fivetranwaiting")
 
 
 def test_timeline_is_to_scale() -> None:
@@ -493,9 +508,22 @@ def test_timeline_is_to_scale() -> None:
     assert timeline.draw([_entry("b", "yes", "c", 0.0)]) == ""
 
 
-def test_timeline_of_no_time() -> None:
-    """A run that took no time has bars as well."""
-    assert 'width="3.0"' in timeline.draw([_entry("a", "ready", "b", 0.0, detail="GET")])
+@pytest.mark.parametrize(("seconds", "shown"), [(0.0, False), (0.9, False), (1.0, True)])
+def test_timeline_of_no_time(seconds: float, shown: bool) -> None:  # noqa: FBT001
+    """Where requests and pauses took less than a second in all, there is nothing to say, however long the rest took."""
+    steps = [_entry("a", "ready", "b", seconds, detail="GET"), _entry("b", "reported", "c", 60.0)]
+
+    assert bool(timeline.draw(steps)) == shown
+
+
+def test_timeline_has_what_was_left_out() -> None:
+    """Of a run whose middle is left out, the timeline shows how long that took."""
+    steps = [_entry("a", "ready", "b", 1.0, detail="GET"), _entry("c", "waited", "d", 9.0)]
+
+    found = Page(timeline.draw(steps, gap=1))
+
+    assert found.text.startswith("a 1.0 s left out 8.0 s")
+    assert found.text.endswith("requests to Fivetranwaitingsteps that are not shown")
 
 
 # --- Markup -----------------------------------------------------------------------------------------
@@ -512,3 +540,158 @@ def test_markup() -> None:
     assert said("<") == "<bdi>&lt;</bdi>"
     assert cut("abc", 2) == "ab… (1 more characters in result.json)"
     assert [offset(seconds) for seconds in (0.04, 99.9, 100.0)] == ["0.0 s", "99.9 s", "1 min 40 s"]
+
+
+# --- What is where ----------------------------------------------------------------------------------
+
+
+def test_status_has_the_connection_first(simulate: Simulate) -> None:
+    """STATUS was asked how the connection is: that comes first, before what to do and before the steps, and once."""
+    job = simulate("paused")
+    job.play("STATUS")
+
+    found = drawn(job)
+
+    said_in_order = [
+        "Started",
+        "The connection Service postgres Setup state connected Sync state paused",
+        "Last success 2027-01-15 02:00:00 UTC (6 h ago) Last failure 2027-01-14 02:00:00 UTC (1 d ago)",
+        "Schedule manual (it was auto) Paused yes",
+        "At Fivetran now",
+        "Steps",
+    ]
+    assert re.search(".*?".join(map(re.escape, said_in_order)), found.text), found.text
+    assert found.text.count("Service postgres") == 1
+    assert "Where the time went" not in found.text
+
+
+def test_setup_tests_come_before_the_steps(simulate: Simulate) -> None:
+    """TEST was asked for its setup tests: their table comes first."""
+    job = simulate()
+    job.play("TEST")
+
+    text = drawn(job).text
+
+    assert text.index("Setup tests") < text.index("Steps") < text.index("Service postgres")
+
+
+def test_rescheduled_connection(simulate: Simulate) -> None:
+    """When Fivetran will resume is said with how long that is."""
+    job = simulate("rescheduled_too_late")
+    job.play()
+
+    assert re.search(r"Rescheduled for 2027-01-15 \d\d:\d\d:\d\d UTC \(in \d+ (min|h)\)", drawn(job).text)
+
+
+@pytest.mark.parametrize("name", ["fails", "rescheduled_too_late", "slow", "restarted", "paused", "first_ever"])
+def test_times_are_for_people(simulate: Simulate, name: str) -> None:
+    """No time stands on the page as programs write it, except within a request and what is a program's: its path."""
+    job = simulate(name)
+    job.play()
+
+    found = drawn(job)
+
+    assert set(re.findall(r"\S*\d{4}-\d\d-\d\dT\S*", re.sub(r"GET /v1/\S+", "", found.text))) == set()
+    assert [attributes for name, attributes in found.elements if name == "time"] != []
+
+
+def test_still_running(simulate: Simulate) -> None:
+    """A job that ended before its sync says so beneath the headline."""
+    job = simulate("slow")
+    job.play()
+
+    found = drawn(job)
+
+    assert found.of_class("running") == [{"class": "running"}]
+    assert found.text.index("STILL RUNNING at Fivetran") < found.text.index("What to do now")
+
+
+def test_resumed_run(simulate: Simulate) -> None:
+    """A run that was resumed says so."""
+    played = simulate("paused").play()
+
+    assert (
+        "took 0 s; resumed from its state file"
+        in Page(page.draw({**(played.report or {}), "resumed": True}, [], 0, None)).text
+    )
+
+
+# --- Links, commands, the copy -----------------------------------------------------------------------
+
+
+def test_links_back(simulate: Simulate) -> None:
+    """The page links to the connection, the job and the commit; none of them may learn where the reader came from."""
+    job = simulate()
+    job.play(
+        CI_JOB_URL="https://u:p@gitlab.example/j/7", CI_PROJECT_URL="https://gitlab.example/a", CI_COMMIT_SHA="a" * 40
+    )
+
+    found = drawn(job)
+
+    links = {str(attributes["href"]): attributes for name, attributes in found.elements if name == "a"}
+    assert {
+        f"https://fivetran.com/dashboard/connections/{CONNECTOR}",
+        "https://gitlab.example/j/7",
+        f"https://gitlab.example/a/-/commit/{'a' * 40}",
+        "result.json",
+    } == links.keys()
+    assert all(attributes.get("rel") == "noreferrer" for link, attributes in links.items() if link != "result.json")
+
+
+def test_text_within_a_line_is_no_link() -> None:
+    """Only the connection's page and Fivetran's status can be followed, wherever they stand in a line."""
+    here = f"https://fivetran.com/dashboard/connections/{CONNECTOR}"
+
+    found = Page(line(f"<b> ({here}/setup), https://evil.example {here}?x", 0.0, here))
+
+    assert [attributes["href"] for name, attributes in found.elements if name == "a"] == [f"{here}/setup"]
+    assert [name for name, _ in found.elements] == ["bdi", "a"]
+    assert line("", 0.0) == line(None, 0.0) == ""
+
+
+def test_commands(simulate: Simulate) -> None:
+    """The page has the commands that replay the run, with its journal's name where the artifacts are, quoted."""
+    job = simulate()
+    folder = job.folder / "a b"
+
+    job.play(FIVETRAN_REPORT_DIR=str(folder), CI_PROJECT_DIR=str(job.folder))
+
+    text = Page((folder / "index.html").read_text("utf-8")).text
+    assert "fivetran-orchestrator debug --replay 'a b/journal.jsonl'" in text
+    assert "fivetran-orchestrator replay 'a b/journal.jsonl'" in text
+
+
+@pytest.mark.parametrize(("variables", "file"), [({"FIVETRAN_JOURNAL": "0"}, ""), ({}, '{"day": 1}\n')])
+def test_no_journal_no_commands(simulate: Simulate, variables: dict[str, Any], file: str) -> None:
+    """Where this run wrote no journal, there is nothing to replay: one of another program is not taken for it."""
+    job = simulate()
+    if file:
+        (job.folder / "report").mkdir()
+        (job.folder / "report" / "journal.jsonl").write_text(file, "utf-8")
+
+    job.play(**variables)
+
+    assert drawn(job).of_class("command") == []
+
+
+def test_commands_outside_the_project(simulate: Simulate, tmp_path: Path) -> None:
+    """A journal that is not among the artifacts is named as the job knows it."""
+    job = simulate()
+
+    job.play(CI_PROJECT_DIR=str(tmp_path / "project"))
+
+    assert f"debug --replay {job.folder}/report/journal.jsonl" in drawn(job).text
+
+
+def test_copy(simulate: Simulate) -> None:
+    """What the button copies is `summary.md`; without the script neither of them is shown."""
+    job = simulate()
+    job.play()
+
+    found = drawn(job)
+
+    (button,), (ticket,) = found.of_class("copy"), found.of_class("ticket")
+    written = (job.folder / "report" / "summary.md").read_text("utf-8")
+    assert "hidden" in button
+    assert "hidden" in ticket
+    assert f"{escape(written.removeprefix(MARK))}</textarea>" in found.source

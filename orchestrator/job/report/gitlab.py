@@ -10,10 +10,11 @@ from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from orchestrator.fivetran.documents import parse_time
+from orchestrator.job.report.links import address
 from orchestrator.job.result import PAGE
 from orchestrator.values.formatting import iso, plain
 
-__all__ = ["annotations", "dotenv", "junit", "report_url"]
+__all__ = ["annotations", "below_project", "dotenv", "junit", "report_url"]
 
 LONGEST = 200  # characters of a variable's value
 
@@ -48,15 +49,24 @@ def report_url(environ: Mapping[str, str], directory: str) -> str | None:
         environ: GitLab's variables: CI_JOB_URL and CI_PROJECT_DIR, below which artifacts lie.
         directory: FIVETRAN_REPORT_DIR.
     """
-    job, project = environ.get("CI_JOB_URL", "").strip(), environ.get("CI_PROJECT_DIR", "").strip()
+    job, path = address(environ.get("CI_JOB_URL", "")), below_project(environ, directory)
+    return f"{job}/artifacts/file/{quote(os.fsencode(path))}/{PAGE}" if job and path else None
+
+
+def below_project(environ: Mapping[str, str], directory: str) -> str | None:
+    """The path by which a directory is known among the job's artifacts, or None where it is none of them.
+
+    Args:
+        environ: GitLab's variables: CI_PROJECT_DIR, else the working directory is taken for it.
+        directory: The directory.
+    """
     try:
         # Either may be named by way of a link; artifacts are what is really below the project.
-        path = os.path.relpath(os.path.realpath(directory), os.path.realpath(project or os.curdir))
+        project = os.path.realpath(environ.get("CI_PROJECT_DIR", "").strip() or os.curdir)
+        path = os.path.relpath(os.path.realpath(directory), project)
     except OSError:  # the working directory is gone
         return None
-    if not job.startswith(("https://", "http://")) or path == os.pardir or path.startswith(f"{os.pardir}/"):
-        return None
-    return f"{job}/artifacts/file/{quote(os.fsencode(path))}/{PAGE}"
+    return None if path == os.pardir or path.startswith(f"{os.pardir}/") else path
 
 
 # --- Variables of later jobs ----------------------------------------------------------------------
@@ -140,8 +150,8 @@ def _run(document: Document) -> ET.Element:
         document["headline"],
         *(f"why: {line}" for line in document["reasons"]),
         *(f"at Fivetran: {line}" for line in document["at_fivetran"]),
-        *(f"what to do: {line}" for line in document["advice"]),
-        *([f"page: {document['page']}"] if document["page"] else []),
+        *(f"what to do now: {line}" for line in document["advice"]),
+        *([f"connection: {document['page']}"] if document["page"] else []),
     ]
     kind = {0: "system-out", 1: "failure"}.get(document["exit_code"], "error")
     name, result = str(document["action"] or "job"), str(document["verdict"] or "unfinished")

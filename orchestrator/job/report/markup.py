@@ -3,9 +3,10 @@
 from html import escape
 from typing import Any
 
-from orchestrator.values.formatting import duration
+from orchestrator.job.report.words import pieces, utc
+from orchestrator.values.formatting import ago, duration, iso
 
-__all__ = ["Markup", "clock", "cut", "each", "offset", "row", "said", "scrolling", "section", "tag"]
+__all__ = ["Markup", "clock", "cut", "each", "line", "offset", "row", "said", "scrolling", "section", "tag"]
 
 LONGEST = 1000  # characters of one text from outside; result.json has it whole
 
@@ -59,9 +60,22 @@ def offset(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else duration(seconds)  # noqa: PLR2004
 
 
-def clock(text: str) -> Markup:
-    """One of our own times (ISO 8601, UTC) for people."""
-    return tag("time", f"{text[:19].replace('T', ' ')} UTC", datetime=text)
+def clock(seconds: float, now: float) -> Markup:
+    """A time for people, and how long before `now` it was; both in seconds since the epoch."""
+    return Markup(f"{tag('time', utc(seconds), datetime=iso(seconds))} ({ago(now - seconds)})")
+
+
+def line(text: object, now: float, page: str | None = None, most: int = LONGEST) -> Markup:
+    """What `said` makes of it, with its times as `clock` has them, and with links to the connection's page."""
+    parts = [
+        tag("a", piece.text, href=piece.text, rel="noreferrer")
+        if piece.link
+        else piece.text
+        if piece.seconds is None
+        else clock(piece.seconds, now)
+        for piece in pieces(cut(text, most), page)
+    ]
+    return tag("bdi", *parts) if text else Markup("")
 
 
 def scrolling(inner: Markup, label: str, kind: str = "scroll") -> Markup:

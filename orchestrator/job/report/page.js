@@ -1,6 +1,36 @@
 "use strict";
+// The page is whole without this.
+
+// The button copies the summary. Not every browser lets a local file do so: then the old way is tried,
+// and at last the text is shown, ready to be copied by hand.
+(() => {
+  const button = document.querySelector(".copy");
+  if (!button) return;
+
+  const ticket = document.querySelector(".ticket");
+  const text = ticket.querySelector("textarea");
+  const status = document.querySelector(".copied");
+
+  function byHand() {
+    ticket.hidden = false;
+    text.focus();
+    text.select();
+    const done = document.execCommand("copy");
+    ticket.hidden = done;
+    if (done) button.focus();
+    return done;
+  }
+
+  button.addEventListener("click", async () => {
+    status.textContent = "";
+    const done = await (navigator.clipboard?.writeText(text.value) ?? Promise.reject()).then(() => true, byHand);
+    status.textContent = done ? "Copied." : "Press Ctrl+C or ⌘C to copy the text below.";
+  });
+  button.hidden = false;
+})();
+
 // Walks through the list of steps: the slider, the two buttons and the arrow keys show one step at
-// a time, and light up its state and its edge in the chart. The page is whole without this.
+// a time, and light up its state and its edge in the chart.
 (() => {
   const player = document.querySelector(".player");
   const steps = [...document.querySelectorAll(".steps > li")];

@@ -7,13 +7,16 @@ Nothing on it is fetched, and its own policy forbids it.
 
 import base64
 import hashlib
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from orchestrator.job.report import evidence, picture, timeline, walk
-from orchestrator.job.report.markup import Markup, clock, cut, each, said, scrolling, section, tag
+from orchestrator.job.report.markup import Markup, cut, each, line, said, scrolling, section, tag
+from orchestrator.job.report.words import Link, at_fivetran, began, ended, links, outcome, still_running, utc
 from orchestrator.job.result import RESULT
 from orchestrator.machine.chart import Chart
 from orchestrator.values.formatting import duration, listed
@@ -22,19 +25,25 @@ __all__ = ["draw"]
 
 MOST_TABLES = 5  # that are named
 
-# How an exit code looks: what went well, what failed, and what is merely not known to have ended.
-_GOOD, _OPEN = {0}, {None, 5, 8, 130, 143}
-_MARKS = {
-    "good": ("Done", "M5 12.5l4.5 4.5L19 7.5"),
-    "bad": ("Failed", "M6.5 6.5l11 11M17.5 6.5l-11 11"),
-    "open": ("Not finished", "M12 6.5v6l4 2.5"),
-}
-_DASHBOARD = "https://fivetran.com/dashboard/"
+# How an outcome looks: what went well, what failed, and, for the others, what has only not ended.
+_KINDS = {"OK": "good", "FAILED": "bad"}
+_ICONS = {"good": "M5 12.5l4.5 4.5L19 7.5", "bad": "M6.5 6.5l11 11M17.5 6.5l-11 11", "open": "M12 6.5v6l4 2.5"}
+# Of the picture: the page's style says these, and without it black is as good.
+_GREYS = re.compile(' fill="#(?:57606a|24292f)"')
 
 Document = Mapping[str, Any]
 
 
-def draw(document: Document, records: Sequence[Document], dropped: int, chart: Chart | None) -> str:
+def draw(
+    document: Document,
+    records: Sequence[Document],
+    dropped: int,
+    chart: Chart | None,
+    *,
+    back: Sequence[Link] = (),
+    journal: str = "",
+    ticket: str = "",
+) -> str:
     """The page's text.
 
     Args:
@@ -42,9 +51,12 @@ def draw(document: Document, records: Sequence[Document], dropped: int, chart: C
         records: The steps, each with its `record` where there is one.
         dropped: How many were dropped in their middle.
         chart: The chart that ran, or None where none did.
+        back: The job, pipeline and commit that the run belongs to.
+        journal: The run's journal, as a command can name it; "" where none was written.
+        ticket: `summary.md`, to be copied.
     """
-    code = document["exit_code"]
-    kind = "good" if code in _GOOD else "open" if code in _OPEN else "bad"
+    kind = _KINDS.get(outcome(document), "open")
+    shows_connection = chart is not None and chart.prints == "connection"
     (style, style_digest), (script, script_digest) = _asset("page.css"), _asset("page.js")
     policy = (
         f"default-src 'none'; img-src data:; style-src '{style_digest}'; script-src '{script_digest}'; "
@@ -59,22 +71,27 @@ def draw(document: Document, records: Sequence[Document], dropped: int, chart: C
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("link", rel="icon", href="data:,"),
-        tag("title", f"{_MARKS[kind][0]}: {cut(subject, 80)}"),
+        tag("title", f"{outcome(document)}: {cut(subject, 80)}"),
         tag("style", style),
     )
     main = each(
-        _summary(document, kind),
+        _summary(document, kind, links(document, "", back), ticket, connection_first=shows_connection),
         evidence.setup_tests(document),
         evidence.sync(document),
         evidence.errors(document),
         evidence.warnings(document),
         section("time", "Where the time went", timeline.draw(records, gap=len(records) // 2 if dropped else 0)),
-        _way(document, records, dropped, chart) if records else None,
-        evidence.facts(document),
+        _steps(document, records, dropped, chart) if records else None,
+        None if shows_connection else evidence.connection(document),
+        _commands(journal) if journal else None,
     )
-    link = tag("a", RESULT, href=RESULT)
-    about = f"fivetran-orchestrator {document['version']} · "
-    footer = tag("footer", about, link, " holds all of this for programs")
+    made = f" has all of this for programs. Made by fivetran-orchestrator {document['version']}."
+    since = tag("p", f"“6 h ago” is counted from the end of the run, {utc(ended(document))}.")
+    footer = tag(
+        "footer",
+        since if " ago)" in main else None,
+        tag("p", tag("a", RESULT, href=RESULT), made),
+    )
     body = tag("body", tag("main", main), footer, tag("script", script))
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
@@ -89,22 +106,24 @@ def _asset(name: str) -> tuple[Markup, str]:
 # --- The summary ----------------------------------------------------------------------------------
 
 
-def _summary(document: Document, kind: str) -> Markup:
-    word, icon = _MARKS[kind]
-    drawing = tag("svg", tag("path", d=icon), viewBox="0 0 24 24", class_="icon", aria_hidden="true")
-    headline = document["headline"][:1].upper() + document["headline"][1:]
-    resumed = "; it was taken up again from its state file" if document["resumed"] else None
-    ended = f", ended {duration(document['elapsed_seconds'])} later"
+def _summary(document: Document, kind: str, more: Sequence[Link], ticket: str, *, connection_first: bool) -> Markup:
+    drawing = tag("svg", tag("path", d=_ICONS[kind]), viewBox="0 0 24 24", class_="icon", aria_hidden="true")
+    running = still_running(document)
+    took = duration(document["elapsed_seconds"]).replace(" ", "\u00a0")
+    resumed = "; resumed from its state file" if document["resumed"] else ""
     return tag(
         "header",
         tag("p", *_subject(document), class_="subject"),
-        tag("h1", drawing, tag("span", tag("span", f"{word}: ", class_="aside"), said(headline))),
-        tag("p", "Began ", clock(document["started_at"]), ended, resumed, class_="when"),
-        _lines("Why", document["reasons"], "why"),
-        _lines("What to do", document["advice"], "advice"),
-        _lines("At Fivetran now", document["at_fivetran"]),
-        _lines("Notes", document["notes"]),
-        tag("p", *_links(document), class_="links"),
+        tag("h1", drawing, tag("span", tag("b", f"{outcome(document)}: "), said(document["headline"]))),
+        tag("p", f"Started {utc(began(document))}, took {took}{resumed}", class_="when"),
+        tag("p", running, class_="running") if running else None,
+        evidence.connection_first(document) if connection_first else None,
+        _lines("Why", document["reasons"], document, "why"),
+        _lines("What to do now", document["advice"], document, "advice"),
+        _lines("At Fivetran now", at_fivetran(document), document),
+        _lines("Notes", document["notes"], document),
+        tag("p", *_links(document, more, ticket), class_="links"),
+        _ticket(ticket) if ticket else None,
         class_=f"verdict {kind}",
     )
 
@@ -120,37 +139,37 @@ def _subject(document: Document) -> Iterator[Markup | str]:
         yield tag("code", said(listed(names, MOST_TABLES), 200))
 
 
-def _lines(heading: str, lines: Sequence[str], kind: str | None = None) -> Markup | None:
-    items = tag("ul", *(tag("li", _linked(line)) for line in lines))
+def _lines(heading: str, lines: Sequence[str], document: Document, kind: str | None = None) -> Markup | None:
+    items = tag("ul", *(tag("li", line(text, ended(document), document["page"])) for text in lines))
     return tag("section", tag("h2", heading), items, class_=kind) if lines else None
 
 
-def _linked(line: str) -> Markup:
-    """A line; where it ends in a page of Fivetran's dashboard, that is a link."""
-    said_before, _, last = line.rpartition(" ")
-    if last.startswith(_DASHBOARD):
-        return tag("bdi", cut(said_before), " ", tag("a", last, href=last, rel="noreferrer"))
-    return said(line)
-
-
-def _links(document: Document) -> Iterator[Markup]:
-    page, code = document["page"], document["exit_code"]
-    if page:
-        yield tag("a", "Open the connection at Fivetran", href=page, class_="button", rel="noreferrer")
+def _links(document: Document, more: Sequence[Link], ticket: str) -> Iterator[Markup]:
+    code = document["exit_code"]
+    for label, address in more:
+        kind = "button" if address == document["page"] else None
+        yield tag("a", label, href=address, class_=kind, rel="noreferrer")
+    if ticket:  # without the script it would do nothing
+        yield tag("button", "Copy for a ticket", type="button", class_="button copy", hidden=True)
     if code is not None:
         yield tag("span", tag("b", f"Exit code {code}"), f" {document['exit_meaning']}", class_="code")
 
 
-# --- The way --------------------------------------------------------------------------------------
+def _ticket(text: str) -> Markup:
+    """What the button copies; it is shown where the browser does not let it."""
+    label = tag("label", "Copy this: ", tag("textarea", text, readonly=True, rows=8), hidden=True, class_="ticket")
+    return each(tag("p", class_="copied note", role="status"), label)
 
 
-def _way(document: Document, records: Sequence[Document], dropped: int, chart: Chart | None) -> Markup | None:
+# --- The steps ------------------------------------------------------------------------------------
+
+
+def _steps(document: Document, records: Sequence[Document], dropped: int, chart: Chart | None) -> Markup | None:
     painted = picture.paint(chart, records, document["verdict"] or "") if chart else None
     if painted:
-        shown = scrolling(painted, "Chart", "picture scroll")
+        shown = scrolling(Markup(_GREYS.sub("", painted)), "Chart", "picture scroll")
     else:
-        none = "There is no picture of this chart: it is none of those that come with this version."
-        shown = tag("p", none, class_="note")
+        shown = tag("p", "This version has no drawing of this chart; the steps are listed below.", class_="note")
     count = len(records)
     controls = (
         tag("button", "◀", type="button", data_go="-1", aria_label="Step back"),
@@ -169,5 +188,18 @@ def _way(document: Document, records: Sequence[Document], dropped: int, chart: C
         hidden=True,
     )
     note = tag("p", f"{dropped:,} steps in the middle are left out.", class_="note") if dropped else None
-    steps = tag("details", tag("summary", "All steps"), note, walk.draw(records), open=True, class_="all")
-    return section("way", "The way it took", player, shown, steps)
+    listing = walk.draw(records, ended(document))
+    steps = tag("details", tag("summary", "All steps"), note, listing, open=True, class_="all")
+    return section("steps", "Steps", player, shown, steps)
+
+
+def _commands(journal: str) -> Markup | None:
+    file = shlex.quote(journal)
+    return section(
+        "debug",
+        "Step through this run",
+        tag("p", "With the journal of this run, on any machine; nothing is sent to Fivetran:", class_="note"),
+        tag("p", tag("code", f"fivetran-orchestrator debug --replay {file}"), class_="command"),
+        tag("p", "To see whether the installed version would decide the same:", class_="note"),
+        tag("p", tag("code", f"fivetran-orchestrator replay {file}"), class_="command"),
+    )

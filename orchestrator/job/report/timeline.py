@@ -11,11 +11,13 @@ __all__ = ["Period", "draw", "periods"]
 
 WIDTH, HEIGHT = 1000, 12  # units of the drawing
 LEAST = 3  # units: a request that took no time is seen, too
+BRIEF = 1.0  # seconds in all of which there is nothing to say
 
 # How a pause ends; a request may end so, too, but then there is something to say of it.
 _ENDS_A_PAUSE = {Event.WAITED, Event.TIMED_OUT, Event.TOO_LATE, *SIGNALS}
 # What most of a period went into, in words.
-_KINDS = {"asks": "asking Fivetran", "waits": "a pause", "works": "neither"}
+_KINDS = {"asks": "requests to Fivetran", "waits": "waiting", "works": "steps that are not shown"}
+_LEFT_OUT = ("left out",)
 
 Entry = Mapping[str, Any]
 
@@ -56,7 +58,7 @@ def periods(steps: Sequence[Entry], *, gap: int = 0) -> Iterator[Period]:
     if gap:
         yield from periods(steps[:gap])
         begin, end = steps[gap - 1]["until"], steps[gap]["at"]
-        yield Period(("left out",), begin, end, 1, asked=False, waited=False)
+        yield Period(_LEFT_OUT, begin, end, 1, asked=False, waited=False)
         begin = end
     for loop in _loops(steps[gap:]):
         states = tuple(dict.fromkeys(step["from"] for step in loop))
@@ -92,7 +94,7 @@ def _loops(steps: Sequence[Entry]) -> Iterator[list[Entry]]:
 
 
 def draw(steps: Sequence[Entry], *, gap: int = 0) -> Markup:
-    """A row a state, or a loop of states, that took time or asked something; "" where there is none.
+    """A row a state, or a loop of states, that asked Fivetran or waited; "" where that took less than a second in all.
 
     Args:
         steps: As for `periods`.
@@ -100,15 +102,15 @@ def draw(steps: Sequence[Entry], *, gap: int = 0) -> Markup:
     """
     rows: dict[tuple[str, ...], list[Period]] = {}
     for period in periods(steps, gap=gap):
-        if period.end > period.begin or period.asked:
+        if period.asked or period.waited or period.states == _LEFT_OUT:
             # A look that ends a loop belongs to it.
             states = next((known for known in rows if set(period.states) <= set(known)), period.states)
             rows.setdefault(states, []).append(period)
-    if not rows:
-        return Markup("")
     every = [period for found in rows.values() for period in found]
+    if sum(period.end - period.begin for period in every) < BRIEF:
+        return Markup("")
     whole = max(period.end for period in every)
-    scale = WIDTH / whole if whole else 0.0
+    scale = WIDTH / whole
     axis = tag("div", tag("span", "0 s"), tag("span", offset(whole)), class_="axis", aria_hidden="true")
     kinds = {"asks", "waits", *(period.kind for period in every)}
     legend = tag("p", *(tag("span", _KINDS[kind], class_=kind) for kind in _KINDS if kind in kinds), class_="legend")

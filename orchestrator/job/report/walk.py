@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.fivetran.documents import decisive
-from orchestrator.job.report.markup import Markup, cut, offset, row, said, tag
+from orchestrator.job.report.markup import Markup, cut, line, offset, row, said, tag
 from orchestrator.values.formatting import iso
 
 __all__ = ["draw"]
@@ -20,12 +20,17 @@ _SAID_ELSEWHERE = {
 Record = Mapping[str, Any]
 
 
-def draw(records: Sequence[Record]) -> Markup:
-    """The list: a line a step or a step of a loop, and behind it all that is known of it."""
-    return tag("ol", *(_step(number, entry) for number, entry in enumerate(records, 1)), class_="steps")
+def draw(records: Sequence[Record], now: float) -> Markup:
+    """The list: a line a step or a step of a loop, which opens to all that is known of it.
+
+    Args:
+        records: The steps.
+        now: When the run ended, in seconds since the epoch.
+    """
+    return tag("ol", *(_step(number, entry, now) for number, entry in enumerate(records, 1)), class_="steps")
 
 
-def _step(number: int, entry: Record) -> Markup:
+def _step(number: int, entry: Record, now: float) -> Markup:
     record, times = entry.get("record") or {}, entry["times"]
     summary = tag(
         "summary",
@@ -36,7 +41,7 @@ def _step(number: int, entry: Record) -> Markup:
     )
     return tag(
         "li",
-        tag("details", summary, tag("dl", *_details(entry, record))),
+        tag("details", summary, tag("dl", *_details(entry, record, now))),
         id=f"step-{number}",
         data_from=entry["from"],
         data_to=entry["to"],
@@ -44,27 +49,27 @@ def _step(number: int, entry: Record) -> Markup:
     )
 
 
-def _details(entry: Record, record: Record) -> Iterator[Markup]:
+def _details(entry: Record, record: Record, now: float) -> Iterator[Markup]:
     if entry["times"] > 1:
-        repeated = f"{entry['times']:,} times, the last one at +{offset(entry['until'])}; that one is shown"
+        repeated = f"{entry['times']:,} times, the last one at +{offset(entry['until'])}, which is the one shown"
         yield row("Repeated", repeated)
-    yield row("Why", said(record.get("why")))
+    yield row("Why", line(record.get("why"), now))
     if request := record.get("request"):
         body = request.get("body")
         sent = tag("code", _json(body)) if body is not None else None
-        yield row("Asked", tag("code", f"{request['method']} {request['path']}"), f" to {request['purpose']} ", sent)
-        yield row("Answered", *_outcome(record), f" after {record.get('took', 0.0):.2f} s")
-    else:  # of before the run was taken up again, there is this alone
-        yield row("Asked", said(entry["detail"]))
+        yield row("Request", tag("code", f"{request['method']} {request['path']}"), f" to {request['purpose']} ", sent)
+        yield row("Answer", *_outcome(record), f" after {record.get('took', 0.0):.2f} s")
+    else:  # of before the run was resumed, there is this alone
+        yield row("Request", said(entry["detail"]))
     if pause := record.get("pause"):
-        yield row("Then", f"a pause of {offset(pause)}")
-    yield row("Learned", *(tag("p", tag("code", name), " ", said(text, MOST)) for name, text in _learned(record)))
+        yield row("Pause", offset(pause))
+    yield row("Facts", *(tag("p", tag("code", name), " ", line(text, now, most=MOST)) for name, text in _facts(record)))
 
 
 def _outcome(record: Record) -> Iterator[Markup | str]:
     found = record.get("answer") or record.get("failure")
     if not found:
-        yield "cut off: no answer"
+        yield "none: the request was cut off"
         return
     if words := " ".join(str(found[key]) for key in ("status", "code") if found.get(key)):
         yield tag("code", words)
@@ -74,13 +79,15 @@ def _outcome(record: Record) -> Iterator[Markup | str]:
         yield f" (request id {cut(found['request_id'], 100)})"
 
 
-def _learned(record: Record) -> Iterator[tuple[str, str]]:
+def _facts(record: Record) -> Iterator[tuple[str, str]]:
     """What the step changed of the facts; of the connection's document, what decides."""
     for name, value in (record.get("facts") or {}).items():
         if name == "connection" and isinstance(value, Mapping):
             yield name, ", ".join(f"{part}: {said}" for part, said in decisive(value).items() if said)
         elif name == "triggered_at" and value is not None:  # Fivetran's now, in seconds since the epoch
             yield name, iso(value)
+        elif name == "baseline" and isinstance(value, Mapping) and value.get("date") is not None:  # likewise
+            yield name, _json({**value, "date": iso(value["date"])})
         elif name not in _SAID_ELSEWHERE:
             yield name, value if isinstance(value, str) else _json(value)
 
