@@ -11,7 +11,7 @@ from orchestrator.job.job import Job
 from orchestrator.job.masking import Mask
 from orchestrator.job.result import JOURNAL
 from orchestrator.job.streams import refuse, say
-from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
+from orchestrator.simulator.app import CONNECTOR, KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.scenario import Scenario, load_scenario, names
 from orchestrator.simulator.server import bind, served
 from orchestrator.values.clock import FastClock, SystemClock
@@ -19,7 +19,6 @@ from orchestrator.values.events import SIGNALS
 
 __all__ = ["demo", "scenarios", "simulate", "variables"]
 
-CONNECTOR = "speak_inexpensive"
 _TELLING = threading.Lock()  # each request has a thread of its own
 HOW = ("FIVETRAN_LOG_FORMAT", "FIVETRAN_JOURNAL", "NO_COLOR", "DATAOPS_DEBUG")
 
