@@ -1,10 +1,10 @@
-"""Names at the source that are close to a table that Fivetran did not find."""
+"""What is close to a name that Fivetran does not know: tables at the source, connections of the account."""
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["near_matches"]
+__all__ = ["near_connections", "near_matches"]
 
 MOST = 5  # for one table
 MOST_IN_ALL = 20
@@ -30,6 +30,35 @@ def near_matches(data: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) -
     missing = [(schema, table) for schema, table in given if notes.get(f"{schema}.{table}") != ""] or given
     found = (name for schema, table in missing[:MOST_IN_ALL] for name in _near(by_schema, schema, table))
     return tuple(name + notes[name] for name in dict.fromkeys(found))[:MOST_IN_ALL]
+
+
+def near_connections(items: Iterable[Mapping[str, Any]], wanted: str) -> tuple[Mapping[str, str], ...]:
+    """The connections whose id or name is closest to an id: first those that have it for a name (the common mistake).
+
+    Args:
+        items: Connection documents.
+        wanted: The id as given.
+
+    Returns:
+        `id`, `name` and `service` of each.
+    """
+    found = [
+        {name: _text(item.get(key)) for name, key in (("id", "id"), ("name", "schema"), ("service", "service"))}
+        for item in items
+    ]
+    folded = wanted.casefold()
+    others = [each for each in found if each["id"] not in {"", wanted}]
+    words = [(each, {text.casefold() for text in (each["id"], each["name"])}) for each in others]
+    near = dict.fromkeys((folded, *_close(wanted, {word for _, both in words for word in both})))
+    ordered = [
+        *(each for each in others if each["name"].casefold() == folded),
+        *(each for word in near for each, both in words if word in both),
+    ]
+    return tuple({each["id"]: each for each in ordered}.values())[:MOST]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _near(by_schema: Mapping[str, list[tuple[str, str]]], schema: str, table: str) -> list[str]:

@@ -106,7 +106,7 @@ def explain(settings: Settings, facts: Facts, chart: Action) -> Explanation:
     advice = _ADVICE.get(end.verdict) if end.verdict != chart.green else None
     return Explanation(
         headline=end.headline(),
-        reasons=few((*end.failure_reasons(), *end.sync_reasons(), *end.other_reasons())),
+        reasons=few((*end.failure_reasons(), *end.sync_reasons(), *end.other_reasons(), *end.near_connections())),
         at_fivetran=(*end.at_fivetran(), *end.schedule(), *few(end.evidence())),
         still_running=end.running,
         advice=(*few(end.remedies()), *(advice(end) if advice else ())),
@@ -198,6 +198,18 @@ class _End:
         elif near is not None:
             yield f"no name at the source is like {self.tables()}"
 
+    def near_connections(self) -> Iterator[str]:
+        """Connections like one that Fivetran does not know."""
+        near, given = self.facts.near_connections, self.settings.connector_id
+        if near == ():
+            yield f"no connection that this API key can see has an id or a name like {given}"
+        for each in near or ():
+            identity, name, service = (str(each.get(key) or "") for key in ("id", "name", "service"))
+            if name.casefold() == given.casefold():
+                yield f"{given} is the name of a connection, not its id: set CONNECTOR_ID to {identity} ({service})"
+            else:
+                yield f"did you mean {identity} ({', '.join(filter(None, (name, service)))})?"
+
     # --- What goes on at Fivetran -----------------------------------------------------------------
 
     def at_fivetran(self) -> Iterator[str]:
@@ -288,6 +300,7 @@ class _End:
             f"check CONNECTOR_ID ({settings.connector_id}): the connection's Setup tab shows it, "
             "two words such as speak_inexpensive; it is not the connection's name"
         )
+        yield "`fivetran-orchestrator list` shows the ids that the API key can see"
         yield "check that the API key belongs to the same account"
 
     def about_time(self) -> Iterator[str]:

@@ -115,6 +115,13 @@ def late_switch(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
 
 
 @choice
+def connections_to_list(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """FIVETRAN_EVIDENCE, where Fivetran has never known the connection."""
+    unknown = facts.verdict == Event.NOT_FOUND and facts.connection is None
+    return "yes" if settings.evidence != "0" and unknown else "no"
+
+
+@choice
 def names_to_compare(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
     """FIVETRAN_EVIDENCE, where Fivetran does not know the schema or the table."""
     unknown_table = facts.verdict == Event.NOT_FOUND and resync_failed(facts)
