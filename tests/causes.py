@@ -339,12 +339,12 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
             return Case(scenario, {"FIVETRAN_RESTORE_SCHEDULE": "1"})
         case "considering_late_switch", "yes":
             return _way(action, "switching_late")
-        case "considering_connections", "yes":
-            return _way(action, "looking_up_connections")
         case "considering_names", "yes":
             return _way(action, "looking_up_table")
         case "considering_sync", "no":
             return Case(replace(scenario, connection={"status": {"setup_state": "broken"}}))
+        case "considering_errors", "connections":
+            return _way(action, "looking_up_connections")
         case "considering_errors", "yes":
             return _way(action, "looking_up_errors")
         case "considering_warnings", "yes":

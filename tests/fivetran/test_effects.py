@@ -666,13 +666,6 @@ CHOSEN: dict[str, list[tuple[dict[str, Any], dict[str, Any], str]]] = {
         ({}, {**STARTED, "verdict": "timed_out"}, "no"),
         ({}, {**STARTED, "answered": ("disable_schedule",)}, "no"),
     ],
-    "connections_to_list": [
-        ({}, {"verdict": "not_found"}, "yes"),
-        ({"evidence": "red"}, {"verdict": "not_found"}, "yes"),
-        ({"evidence": "0"}, {"verdict": "not_found"}, "no"),
-        ({}, {"verdict": "not_found", **IDLE}, "no"),  # it was known, and is gone
-        ({}, {"verdict": "refused"}, "no"),
-    ],
     "names_to_compare": [
         ({}, {"verdict": "not_found", "given_up": ("resync_table",)}, "yes"),
         ({"evidence": "0"}, {"verdict": "not_found", "given_up": ("resync_table",)}, "no"),
@@ -699,6 +692,10 @@ CHOSEN: dict[str, list[tuple[dict[str, Any], dict[str, Any], str]]] = {
         ({}, {"verdict": "shown", "connection": _document(setup_state="broken")}, "yes"),
         ({}, {"verdict": "shown", **IDLE}, "no"),
         ({"evidence": "red"}, {"verdict": "shown", "connection": _document(setup_state="broken")}, "no"),
+        ({}, {"verdict": "not_found"}, "connections"),
+        ({"evidence": "red"}, {"verdict": "not_found"}, "connections"),
+        ({"evidence": "0"}, {"verdict": "not_found"}, "no"),
+        ({}, {"verdict": "not_found", **IDLE}, "no"),  # it was known, and is gone
     ],
     "warnings_to_list": [
         ({}, {"verdict": "succeeded", "connection": _document(warnings=[{}])}, "yes"),

@@ -176,8 +176,6 @@ def test_states_of_one_name_do_the_same() -> None:
 # Edges that are in one chart only, of states that two charts have: (chart, state, event).
 # Those of `ending` follow from the verdicts, which the loader proves.
 ONLY_IN = {
-    # What follows where the connection is known: each has a choice of its own there.
-    *((action, "considering_connections", "no") for action in SYNCING),
     # Attaching to a plain sync would be green with the table not re-synced.
     ("START", "considering_running", "attach"),
     ("START", "considering_running", "restart"),

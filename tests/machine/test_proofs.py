@@ -453,9 +453,9 @@ def test_needs_are_choices() -> None:
         "judge_by_history": ("history_to_ask", "yes"),
         "restore_schedule": ("restore_schedule", "yes"),
         "switch_schedule_late": ("late_switch", "yes"),
-        "list_connections": ("connections_to_list", "yes"),
         "find_near_matches": ("names_to_compare", "yes"),
         "find_sync": ("sync_to_find", "yes"),
+        "list_connections": ("errors_to_list", "connections"),
         "list_errors": ("errors_to_list", "yes"),
         "list_warnings": ("warnings_to_list", "yes"),
     }

@@ -115,13 +115,6 @@ def late_switch(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
 
 
 @choice
-def connections_to_list(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
-    """FIVETRAN_EVIDENCE, where Fivetran has never known the connection."""
-    unknown = facts.verdict == Event.NOT_FOUND and facts.connection is None
-    return "yes" if settings.evidence != "0" and unknown else "no"
-
-
-@choice
 def names_to_compare(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
     """FIVETRAN_EVIDENCE, where Fivetran does not know the schema or the table."""
     unknown_table = facts.verdict == Event.NOT_FOUND and resync_failed(facts)
@@ -137,8 +130,10 @@ def sync_to_find(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
 
 
 @choice
-def errors_to_list(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
-    """FIVETRAN_EVIDENCE, where something is wrong with the sync or the connection."""
+def errors_to_list(settings: Settings, facts: Facts) -> Literal["no", "yes", "connections"]:
+    """FIVETRAN_EVIDENCE: errors, where something is wrong; the account's connections, where this one was never known."""
+    if settings.evidence != "0" and facts.verdict == Event.NOT_FOUND and facts.connection is None:
+        return "connections"
     document = facts.connection or {}
     ill = documents.setup_state(document) in {"incomplete", "broken"} or documents.problems(document)
     wrong = (

@@ -53,7 +53,7 @@ def _get_connections(_: Settings, __: Facts) -> Request:
     return listing("look for a connection like the one given", optional=True)
 
 
-@call("GET", _get_connections, needs=("connections_to_list", "yes"))
+@call("GET", _get_connections, needs=("errors_to_list", "connections"))
 def list_connections(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.LOOKED_UP]]:
     """Keep the connections whose id or name is like the id given."""
     from orchestrator.fivetran.near_matches import near_connections  # noqa: PLC0415  # difflib: only after a typo
