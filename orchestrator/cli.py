@@ -35,6 +35,7 @@ exit codes:
 # Modules of orchestrator.commands, and what they are for.
 COMMANDS = {
     "run": "the job, from variables and flags; flags win",
+    "list": "the account's connections: id, name, service, state, schedule, last success",
     "demo": "START against a simulated Fivetran, in seconds",
     "simulate": "serve a simulated Fivetran, to rehearse a pipeline",
     "diagram": "draw the charts: Mermaid, DOT, svg, png, or a table",

@@ -62,7 +62,9 @@ class Other(SyncPlan):
 class Fault:
     """A fault, a real one: an answer of that status, or something done to the socket."""
 
-    on: str = "any"  # which requests: any, get, patch, sync, resync, test, schemas, history, errors, warnings or listing
+    on: str = (
+        "any"  # which requests: any, get, patch, sync, resync, test, schemas, history, errors, warnings or listing
+    )
     skip: int = 0  # how many of them pass before
     times: int = 1  # how many of them it meets; 0 for all that follow
     when: str = "always"  # only while a sync is running (syncing), only while none is (idle), or always

@@ -247,7 +247,7 @@ def test_unknown_connection_is_answered_with_near_ones(simulate: Simulate, actio
 def test_unknown_connection_without_near_ones(
     simulate: Simulate, scenario: Scenario, evidence: str, near: object, requests: list[str]
 ) -> None:
-    """Without FIVETRAN_EVIDENCE nothing is listed; what the listing lacks, or a key that may not list, changes no end."""
+    """FIVETRAN_EVIDENCE=0 lists nothing; what the listing lacks, and a key that may not list, change no end."""
     played = simulate(scenario).play(FIVETRAN_EVIDENCE=evidence)
 
     assert (played.code, played.requests) == (4, requests)

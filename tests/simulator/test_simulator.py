@@ -928,7 +928,7 @@ def test_listing_has_the_document_of_the_single_get(path: str) -> None:
 
 def test_listing_in_pages() -> None:
     """Pages have as many connections as is asked for, each connection is on one of them, and the last has no cursor."""
-    caller, pages, cursor = Caller(MANY), [], ""
+    caller, pages, cursor = Caller(MANY), list[list[str]](), ""
 
     while len(pages) < 9:
         status, body = caller.ask("GET", f"/v1/connections?limit=2{cursor}")
@@ -980,7 +980,7 @@ def test_listing_needs_a_key() -> None:
 
 
 def test_listing_of_an_account_without_the_connection() -> None:
-    """A connection that does not exist is not listed; its neighbours are, each like no other in what the scenario says."""
+    """A connection that does not exist is not listed; its neighbours are, each as the scenario has it."""
     caller = Caller(replace(MANY, exists=False, neighbours=({"id": "one", "status": {"setup_state": "broken"}},)))
 
     status, body = caller.ask("GET", "/v1/connections")
