@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 
 from orchestrator.job.job import Job
+from orchestrator.job.streams import refuse
 from orchestrator.job.variables import VARIABLES
 
 __all__ = ["add_to", "execute"]
@@ -25,6 +26,7 @@ def add_to(parser: ArgumentParser) -> None:
         else:
             parser.add_argument(variable.flag, dest=variable.name, metavar="VALUE", help=help_text)
     parser.add_argument("--resume", metavar="FILE", help="take up the run that was written to this state file")
+    parser.add_argument("--dry-run", action="store_true", help="only read, and say what the job would do")
 
 
 def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
@@ -34,4 +36,10 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
         flags["FIVETRAN_STATE_FILE"] = arguments.resume
     aliases = {VARIABLES[name].alias for name in flags}
     kept = {name: value for name, value in environ.items() if name not in aliases}
+    if arguments.dry_run:
+        if arguments.resume is not None:
+            return refuse("--dry-run and --resume: a dry run begins anew; leave one of the two out")
+        from orchestrator.job.dry_run import dry_run  # noqa: PLC0415  # not in a job's way to its first request
+
+        return dry_run({**kept, **flags})
     return Job({**kept, **flags}, must_resume=arguments.resume is not None).run()
