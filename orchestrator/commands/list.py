@@ -23,7 +23,10 @@ _FLAGS = (
 _HINTS = {
     Event.NOT_FOUND: "check --group: it is the id of a group (a destination), not its name",
     Event.REJECTED: "check FIVETRAN_API_URL; the same request will be rejected again",
-    Event.UNAVAILABLE: "try again later; https://status.fivetran.com says whether Fivetran has an outage",
+    Event.UNAVAILABLE: (
+        "try again later; https://status.fivetran.com says whether Fivetran has an outage; "
+        "if it has none, check network and proxy (HTTPS_PROXY)"
+    ),
     Event.TIMED_OUT: "raise FIVETRAN_TIMEOUT, or list one group with --group",
 }
 

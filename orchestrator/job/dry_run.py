@@ -6,17 +6,16 @@ done; at the trigger, and where another sync is waited for to its end, it stops.
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.client import Client
 from orchestrator.fivetran.effects import EFFECTS, TRIGGERS, Call, Tag
 from orchestrator.fivetran.effects.situation import (
     attached,
-    get_connection,
     items,
     schedule_to_restore,
     schedule_to_switch_late,
@@ -41,6 +40,8 @@ __all__ = ["dry_run", "only_reading"]
 
 # What is said of a request that is optional -> the effect that makes it.
 _OPTIONAL = {"sync history": "find_sync", "active errors": "list_errors"}
+T = TypeVar("T")
+
 _NOT_THERE = {Event.REFUSED, Event.NOT_FOUND, Event.REJECTED}
 WIDTH = 14  # of what the checklist is about
 
@@ -127,7 +128,6 @@ class _DryRun:
         self.document: Mapping[str, Any] | None = None  # as Fivetran has it
         self.changes: dict[str, Any] = {}  # what of it would be changed by then
         self.waited = False  # for a sync that was running
-        self.said: set[str] = set()
 
     # --- The run ------------------------------------------------------------------------------
 
@@ -144,14 +144,17 @@ class _DryRun:
         for warning in run.facts.warnings:
             self._say_of("note", warning)
         code = self._verdict() if run.ended else self._trigger()
+        stopped = run.facts.verdict in SIGNALS
         try:
-            if self.document is not None and run.facts.verdict not in SIGNALS:
+            if self.document is not None and not stopped:
                 code = self._check() or code
         except Failure as failure:  # a signal
-            code = self.chart.exit_of(failure.event)[1]
+            stopped, code = True, self.chart.exit_of(failure.event)[1]
         self.client.close()
-        words = "would proceed" if code == 0 else "would not get through as things stand"
-        say(f"\n{about} {words}: exit code {code}")
+        if stopped:
+            say(f"\nstopped before all was known that {about} would do: exit code {code}")
+        else:
+            say(f"\n{about} would {'proceed' if code == 0 else 'not get through as things stand'}: exit code {code}")
         return code
 
     def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # Send's form
@@ -207,20 +210,20 @@ class _DryRun:
 
     def _trigger(self) -> int:
         """What it would do from here on."""
-        settings, facts, request = self.settings, self.run.facts, self.run.request
+        run, settings, facts, request = self.run, self.settings, self.run.facts, self.run.request
         most = f"at most {duration(settings.timeout)} (FIVETRAN_TIMEOUT)"
         then = f"poll every {duration(settings.poll_interval)} until the sync has ended, for {most}"
+        triggers = not TRIGGERS.isdisjoint(EFFECTS[run.state.operand].tags) if request else True
         if request is None:
             self._say_of("would", f"follow the sync that is running: {then}")
         else:
             self._say_of("would", f"{request.purpose}: {_whole(request)}")
-            triggers = not TRIGGERS.isdisjoint(EFFECTS[self.run.state.operand].tags)
             self._say_of("would", then if triggers else f"wait for the answer, for {most}")
         if schedule_to_restore(settings, facts):
             schedule = "auto" if settings.restore_schedule == "auto" else f"{facts.schedule_before}, as it was found"
-            self._say_of("would", f"set the schedule to {schedule}, once the sync has ended")
-        elif self.chart.values("late_switch") and schedule_to_switch_late(settings, facts.but(triggered=True)):
-            self._say_of("would", "switch the connection to a manual schedule, once the sync has ended")
+            self._say_of("would", f"set the schedule to {schedule}, at the end")
+        elif self.chart.values("late_switch") and schedule_to_switch_late(settings, facts.but(triggered=triggers)):
+            self._say_of("would", "switch the connection to a manual schedule, at the end")
         return 0
 
     def _verdict(self) -> int:
@@ -241,54 +244,57 @@ class _DryRun:
         """Tell what this account has, and return the exit code of what stands in the way; 0 if nothing does."""
         say("\nwhat only the account itself can tell:")
         for subject, name in _OPTIONAL.items():
-            self._say_of(subject, self._available(name), WIDTH)
+            answer = self._answer(name)
+            self._say_of(subject, answer if isinstance(answer, str) else "available", WIDTH)
         dated = "yes" if self.run.facts.dated else "no: nothing tells when Fivetran's dates are"
         self._say_of("Date header", dated, WIDTH)
-        self._say_of("listing", self._listing(), WIDTH)
+        self._say_of("listing", self._asked(self._listing), WIDTH)
         self._say_of("permissions", "to change anything: not tried", WIDTH)
-        code = 0
-        if self.settings.scope:
-            missing = [*self._missing_tables()]
-            for line in missing or ["known"]:
-                self._say_of("tables", line, WIDTH)
-            code = self.chart.exit_of(Event.NOT_FOUND)[1] if missing else 0
-        return code
+        return self._check_tables() if self.settings.scope else 0
 
-    def _asked(self, request: Request) -> Answer | str:
-        """The answer, or in words that there is none."""
+    def _check_tables(self) -> int:
+        """The same of the tables that are to be re-synced."""
+        answer = self._answer("find_near_matches")
+        if isinstance(answer, str):
+            self._say_of("tables", answer, WIDTH)
+            return 0
+        missing = missing_tables(answer.data, self.settings.scope)
+        for schema, table in missing:
+            near = ", ".join(near_matches(answer.data, {schema: [table]}))
+            alike = f"like it: {near}" if near else "nor anything like it"
+            self._say_of("tables", f"{schema}.{table} does not exist at the source; {alike}", WIDTH)
+        if not missing:
+            self._say_of("tables", "exist at the source", WIDTH)
+        return self.chart.exit_of(Event.NOT_FOUND)[1] if missing else 0
+
+    def _asked(self, ask: Callable[[], T]) -> T | str:
+        """What is asked for, or in words that it is not to be had."""
         try:
-            return self.ask(request)
+            return ask()
         except Failure as failure:
             if failure.event in SIGNALS:
                 raise
             return f"{'not available' if failure.event in _NOT_THERE else 'not known'}: {failure}"
 
-    def _request(self, name: str) -> Request:
+    def _answer(self, name: str) -> Answer | str:
+        """The answer to the request of an effect."""
         effect = EFFECTS[name]
         assert isinstance(effect, Call)  # noqa: S101  # those named here are
-        return effect.ask(self.settings, self.run.facts)
-
-    def _available(self, name: str) -> str:
-        answer = self._asked(self._request(name))
-        return answer if isinstance(answer, str) else "available"
+        request = effect.ask(self.settings, self.run.facts)
+        return self._asked(lambda: self.ask(request))
 
     def _listing(self) -> str:
-        try:
-            for answer in pages(self.ask):
-                for each in items(answer):
-                    if each.get("id") == self.settings.connector_id:
-                        return self._compared(each)
-        except Failure as failure:
-            if failure.event in SIGNALS:
-                raise
-            return f"not available: {failure}"
+        for answer in pages(self.ask):
+            for each in items(answer):
+                if each.get("id") == self.settings.connector_id:
+                    return self._compared(each)
         return "does not have this connection"
 
     def _compared(self, listed: Mapping[str, Any]) -> str:
         """Whether the listing's document says the same of what decides as the connection's own."""
         own = self.document or {}
         if documents.decisive(listed) != documents.decisive(own):  # something may have happened in between
-            again = self._asked(get_connection(self.settings, self.run.facts))
+            again = self._answer("read_connection")
             own = again.data if isinstance(again, Answer) else own
         here, there = documents.decisive(listed), documents.decisive(own)
         different = [name for name in {**here, **there} if here.get(name) != there.get(name)]
@@ -299,23 +305,10 @@ class _DryRun:
             for name in different
         )
 
-    def _missing_tables(self) -> Iterator[str]:
-        """What of the tables that are to be re-synced is not there."""
-        answer = self._asked(self._request("find_near_matches"))
-        if isinstance(answer, str):
-            self._note(f"whether the tables exist is {answer}")
-            return
-        for schema, table in missing_tables(answer.data, self.settings.scope):
-            near = near_matches(answer.data, {schema: [table]})
-            yield f"{schema}.{table} does not exist at the source; like it: {', '.join(near) or 'nothing'}"
-
     # --- Words --------------------------------------------------------------------------------
 
     def _say_of(self, label: str, text: str, width: int = 5) -> None:
-        """Say it once: what comes round again is no news."""
-        if (line := f"  {label:{width}}  {self.mask.line(text)}") not in self.said:
-            self.said.add(line)
-            say(line)
+        say(f"  {label:{width}}  {self.mask.line(text)}")
 
     def _note(self, text: str) -> None:
         say(self.mask.line(text), error=True)

@@ -961,7 +961,7 @@ def test_listing_is_filtered(query: str, expected: list[str]) -> None:
         ("/v1/connections?limit=0", 400),
         ("/v1/connections?limit=1001", 400),
         ("/v1/connections?limit=many", 400),
-        ("/v1/connections?cursor=%25", 400),
+        ("/v1/connections?cursor=a", 400),
         ("/v1/connections?cursor=bm9uZQ==", 400),
         ("/v1/groups/another/connections", 404),
     ],
