@@ -34,15 +34,16 @@ _HINTS = {
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description = "List the account's connections: id, name, service, state, schedule, last success."
+    parser.epilog = "exit codes are those of `run`: 3 the API key, 4 no such group, 5 timed out, 6 Fivetran unavailable"
     parser.add_argument(
         "pattern",
         nargs="?",
         default="",
         metavar="PATTERN",
-        help="only those whose id, name or service has it; with * or ? all of the text, as 'sales*'",
+        help="show only connections whose id, name or service contains it; * and ? are wildcards, as in 'sales*'",
     )
-    parser.add_argument("--group", metavar="ID", help="only those of this group (destination)")
-    parser.add_argument("--json", action="store_true", help="as JSON, a list of objects")
+    parser.add_argument("--group", metavar="ID", help="show only the connections of this group (destination)")
+    parser.add_argument("--json", action="store_true", help="print JSON: a list of objects")
     for name in _FLAGS:
         variable = VARIABLES[name]
         help_text = f"{variable.meaning} [{name}]".replace("%", "%%")

@@ -26,7 +26,9 @@ def add_to(parser: ArgumentParser) -> None:
         else:
             parser.add_argument(variable.flag, dest=variable.name, metavar="VALUE", help=help_text)
     parser.add_argument("--resume", metavar="FILE", help="take up the run that was written to this state file")
-    parser.add_argument("--dry-run", action="store_true", help="only read, and say what the job would do")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="change nothing: only read, and print what the job would do"
+    )
 
 
 def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:

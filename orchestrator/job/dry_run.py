@@ -1,7 +1,8 @@
 """`run --dry-run`: what a job would do, found out by its own machine.
 
-The chart runs as it would, on what Fivetran answers now. What would change something is not sent, but taken for
-done; at the trigger, and where another sync is waited for to its end, it stops. Nothing is written.
+The chart runs as it would, on what Fivetran answers now. A change is not sent, but assumed to have been made, and a
+pause to be over. It stops where the action's own work begins: the sync or the tests that only a job starts, or a
+running sync that it would follow. Nothing is written.
 """
 
 import json
@@ -40,10 +41,10 @@ __all__ = ["dry_run", "only_reading"]
 
 # What is said of a request that is optional -> the effect that makes it.
 _OPTIONAL = {"sync history": "find_sync", "active errors": "list_errors"}
-T = TypeVar("T")
-
 _NOT_THERE = {Event.REFUSED, Event.NOT_FOUND, Event.REJECTED}
 WIDTH = 14  # of what the checklist is about
+
+T = TypeVar("T")
 
 
 def dry_run(environ: Mapping[str, str], clock: SystemClock | None = None) -> int:
@@ -147,7 +148,8 @@ class _DryRun:
         stopped = run.facts.verdict in SIGNALS
         try:
             if self.document is not None and not stopped:
-                code = self._check() or code
+                obstacle = self._check()
+                code = code or obstacle
         except Failure as failure:  # a signal
             stopped, code = True, self.chart.exit_of(failure.event)[1]
         self.client.close()
@@ -188,7 +190,7 @@ class _DryRun:
             return
         left = max(0.0, until - self.clock.monotonic())
         if documents.sync_state(run.facts.connection or {}) == "syncing":
-            self._say_of("would", f"wait for the end of the running sync, looking every {duration(left)}")
+            self._say_of("would", f"wait for the end of the running sync, looking every {self._interval()}")
             self.waited = True
         else:
             self._say_of("would", f"wait for {duration(left)}, and look again")
@@ -212,7 +214,7 @@ class _DryRun:
         """What it would do from here on."""
         run, settings, facts, request = self.run, self.settings, self.run.facts, self.run.request
         most = f"at most {duration(settings.timeout)} (FIVETRAN_TIMEOUT)"
-        then = f"poll every {duration(settings.poll_interval)} until the sync has ended, for {most}"
+        then = f"poll every {self._interval()} until the sync has ended, for {most}"
         triggers = not TRIGGERS.isdisjoint(EFFECTS[run.state.operand].tags) if request else True
         if request is None:
             self._say_of("would", f"follow the sync that is running: {then}")
@@ -306,6 +308,10 @@ class _DryRun:
         )
 
     # --- Words --------------------------------------------------------------------------------
+
+    def _interval(self) -> str:
+        seconds = self.settings.poll_interval
+        return f"{seconds:g} s" if seconds < 1 else duration(seconds)
 
     def _say_of(self, label: str, text: str, width: int = 5) -> None:
         say(f"  {label:{width}}  {self.mask.line(text)}")

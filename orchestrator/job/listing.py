@@ -3,6 +3,7 @@
 import fnmatch
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -45,13 +46,14 @@ COLUMNS = ("ID", "NAME", "SERVICE", "STATE", "SCHEDULE", "LAST SUCCESS")
 _VARIABLES = ("FIVETRAN_HTTP_TIMEOUT", "FIVETRAN_TIMEOUT")
 
 
-class Account(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Account:
     """What is needed to ask about an account.
 
     Attributes:
         url: Base of the API.
-        key: API key.
-        secret: API secret.
+        key: Never shown.
+        secret: Never shown.
         http_timeout: Seconds for one request.
         timeout: Seconds for all of them.
         mask: Knows the secrets.
@@ -59,8 +61,8 @@ class Account(NamedTuple):
     """
 
     url: str
-    key: str
-    secret: str
+    key: str = field(repr=False)
+    secret: str = field(repr=False)
     http_timeout: float
     timeout: float
     mask: Mask

@@ -212,6 +212,12 @@ def test_start(tried: Try) -> None:
                 "would  switch the connection to a manual schedule, at the end",
             ],
         ),
+        (
+            "START",
+            Scenario(),
+            {"FIVETRAN_POLL_INTERVAL": "0.5"},
+            [SWITCH, SYNC, POLL.replace("10 s", "0.5 s")],
+        ),
         ("STATUS", Scenario(), {}, [SWITCH, "would  show the connection"]),
         (
             "STATUS",
@@ -305,6 +311,14 @@ def test_obstacle(tried: Try, scenario: Scenario, code: int, stops: str, line: s
     assert [each for each in told.plan if each.startswith(f"stops  {stops}")]
     assert [each for each in told.plan if each.startswith(line)]
     assert bool(told.checks) == (code == 7)  # what could not be read is not asked about
+
+
+def test_first_obstacle_counts(tried: Try) -> None:
+    """Of two things in the way, the exit code is that of the one that a job would meet first."""
+    told = tried("FORCE_RESYNC", Scenario(connection={"paused": True}), TABLE="zebra")
+
+    assert told.code == 7
+    assert "zebra does not exist" in told.checks["tables"]
 
 
 def test_outage_is_waited_for(tried: Try) -> None:
