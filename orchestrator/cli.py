@@ -39,6 +39,7 @@ exit codes:
 # Modules of orchestrator.commands, and what they are for.
 COMMANDS = {
     "run": "run a job, from variables and flags; flags win",
+    "list": "list the account's connections: id, name, service, state, schedule, last success",
     "init": "print a pipeline job for an action, to copy",
     "demo": "run a job against a simulated Fivetran, in seconds",
     "simulate": "serve a simulated Fivetran, to rehearse a pipeline",

@@ -30,12 +30,13 @@ OPERATION = {
     "restoring": "patch",
     "switching_late": "patch",
     "testing": "test",
+    "looking_up_connections": "listing",
     "looking_up_table": "schemas",
     "looking_up_sync": "history",
     "looking_up_errors": "errors",
     "looking_up_warnings": "warnings",
 }
-READING = {"get", "schemas", "history", "errors", "warnings"}
+READING = {"get", "schemas", "history", "errors", "warnings", "listing"}
 TRIGGER = {"START": "sync", "FORCE_RESYNC": "resync"}
 
 BRIEF = SyncPlan(lasts=25)
@@ -141,6 +142,8 @@ def _way(action: str, state: str) -> Case:  # noqa: C901, PLR0911, PLR0912  # a 
             return Case(brief, {"FIVETRAN_RESTORE_SCHEDULE": "1"})
         case "switching_late":
             return Case(replace(brief, running=BRIEF), {"FIVETRAN_ON_RUNNING": "attach"})
+        case "looking_up_connections":
+            return Case(replace(brief, exists=False, neighbours=({"id": "speaks_inexpensive"},)))
         case "looking_up_table":
             return Case(brief, {"TABLE": "Orders"})
         case "looking_up_errors":
@@ -340,6 +343,8 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
             return _way(action, "looking_up_table")
         case "considering_sync", "no":
             return Case(replace(scenario, connection={"status": {"setup_state": "broken"}}))
+        case "considering_errors", "connections":
+            return _way(action, "looking_up_connections")
         case "considering_errors", "yes":
             return _way(action, "looking_up_errors")
         case "considering_warnings", "yes":

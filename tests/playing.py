@@ -19,10 +19,10 @@ from orchestrator.machine.loader import load
 from orchestrator.machine.run import Ports as Outside
 from orchestrator.machine.run import Run, drive
 from orchestrator.machine.standing import GRACE_AFTER_SIGNAL, resumed
-from orchestrator.simulator.app import Arrival, Simulator
+from orchestrator.simulator.app import CONNECTOR, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync
-from orchestrator.simulator.rehearsal import CONNECTOR, variables
+from orchestrator.simulator.rehearsal import variables
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 

@@ -47,6 +47,9 @@ def add_to(parser: ArgumentParser) -> None:
             takes = f"{{{','.join(values)}}}" if values else variable.takes
             flag(variable.flag, dest=variable.name, metavar=takes, help=told)
     add_json(groups["results and log"])
+    groups["what to do"].add_argument(
+        "--dry-run", action="store_true", help="change nothing: only read, and print what the job would do"
+    )
     groups["advanced"].add_argument("--resume", metavar="FILE", help="resume the run that was saved in this state file")
 
 
@@ -85,4 +88,10 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
         flags["FIVETRAN_STATE_FILE"] = arguments.resume
     aliases = {VARIABLES[name].alias for name in flags}
     kept = {name: value for name, value in environ.items() if name not in aliases}
+    if arguments.dry_run:
+        if arguments.resume is not None:
+            return refuse("--dry-run and --resume: a dry run begins anew; leave one of the two out")
+        from orchestrator.job.dry_run import dry_run  # noqa: PLC0415  # not in a job's way to its first request
+
+        return dry_run({**kept, **flags})
     return Job({**kept, **flags}, must_resume=arguments.resume is not None, json=arguments.json).run()

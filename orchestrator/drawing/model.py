@@ -158,9 +158,9 @@ def _path(request: Request) -> str:
 
 
 def _base(chart: Chart) -> str:
-    """The shortest path that the chart asks for: the others mostly begin with it."""
+    """The shortest path about the connection that the chart asks for: the others mostly begin with it."""
     paths = [_path(request) for state in chart.states.values() if (request := request_of(state))]
-    return min(paths, key=len, default="")
+    return min((path for path in paths if _ANY.connector_id in path), key=len, default="")
 
 
 def _captions(state: State, base: str) -> Iterator[str]:

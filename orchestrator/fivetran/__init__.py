@@ -6,7 +6,7 @@
     progress          when a sync is over, and how it ended
     effects           what a chart may name: calls, choices and pauses
     verdicts          a verdict in words: why, what is running at Fivetran, what to do
-    near_matches      names at the source that are similar to the ones given
+    near_matches      tables and connections whose names are similar to the one given
     vocabulary        what each word of a chart means
 
 Imports values/ alone.

@@ -31,12 +31,13 @@ from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request, unanswered
 from orchestrator.values.settings import LOOPBACK
 
-__all__ = ["Client", "interpret"]
+__all__ = ["TOO_LARGE", "Client", "interpret"]
 
 # https://fivetran.com/docs/rest-api: version 2 of the documents.
 ACCEPT = "application/json;version=2"
 ENCODINGS = ("gzip", "deflate")
 LARGEST = 16_000_000  # bytes of a body, unpacked
+TOO_LARGE = "the answer is too large"  # how the failure begins that says so
 PIECE = 16_384  # bytes that are read at a time; packed, they come to 16 MB at most
 LONGEST_WAIT = 86_400.0  # seconds that Retry-After may ask for
 LONGEST_WAIT_OF_OTHERS = 60.0  # where it is not Fivetran that asks
@@ -289,7 +290,7 @@ def _body(request: Request, response: requests.Response) -> bytes:
 
 
 def _too_large(request: Request, status: int) -> Failure:
-    return unanswered(request, f"the answer is too large: more than {LARGEST // 1_000_000} MB", status=status)
+    return unanswered(request, f"{TOO_LARGE}: more than {LARGEST // 1_000_000} MB", status=status)
 
 
 def interpret(

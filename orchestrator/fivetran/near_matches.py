@@ -1,10 +1,10 @@
-"""Names at the source that are similar to a table that Fivetran did not find."""
+"""Names that are similar to one that Fivetran does not know: tables at the source, connections of the account."""
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["near_matches"]
+__all__ = ["missing_tables", "near_connections", "near_matches"]
 
 MOST = 5  # for one table
 MOST_IN_ALL = 20
@@ -19,17 +19,58 @@ def near_matches(data: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) -
     """
     notes: dict[str, str] = {}
     by_schema: dict[str, list[tuple[str, str]]] = {}  # folded schema -> its names, each with its folded table
-    schemas = data.get("schemas")
-    for schema_name, content in (schemas if isinstance(schemas, Mapping) else {}).items():
-        tables = content.get("tables") if isinstance(content, Mapping) else None
-        for table_name, settings in (tables if isinstance(tables, Mapping) else {}).items():
-            name = f"{schema_name}.{table_name}"
-            notes[name] = " (not enabled for syncing)" if _is_off(content) or _is_off(settings) else ""
-            by_schema.setdefault(schema_name.casefold(), []).append((name, table_name.casefold()))
+    for schema_name, table_name, is_off in _tables(data):
+        name = f"{schema_name}.{table_name}"
+        notes[name] = " (not enabled for syncing)" if is_off else ""
+        by_schema.setdefault(schema_name.casefold(), []).append((name, table_name.casefold()))
     given = [(schema, table) for schema, tables in wanted.items() for table in tables]
     missing = [(schema, table) for schema, table in given if notes.get(f"{schema}.{table}") != ""] or given
     found = (name for schema, table in missing[:MOST_IN_ALL] for name in _near(by_schema, schema, table))
     return tuple(name + notes[name] for name in dict.fromkeys(found))[:MOST_IN_ALL]
+
+
+def missing_tables(data: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """The tables, each with its schema, that are not there; the arguments are those of `near_matches`."""
+    known = {(schema, table) for schema, table, _ in _tables(data)}
+    return [(schema, table) for schema, tables in wanted.items() for table in tables if (schema, table) not in known]
+
+
+def _tables(data: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """Each schema and table, and whether it is not enabled for syncing."""
+    schemas = data.get("schemas")
+    for schema, content in (schemas if isinstance(schemas, Mapping) else {}).items():
+        tables = content.get("tables") if isinstance(content, Mapping) else None
+        for table, settings in (tables if isinstance(tables, Mapping) else {}).items():
+            yield schema, table, _is_off(content) or _is_off(settings)
+
+
+def near_connections(items: Iterable[Mapping[str, Any]], wanted: str) -> tuple[Mapping[str, str], ...]:
+    """The connections whose id or name is closest to an id: first those that have it for a name (the common mistake).
+
+    Args:
+        items: Connection documents.
+        wanted: The id as given.
+
+    Returns:
+        `id`, `name` and `service` of each.
+    """
+    found = [
+        {name: _text(item.get(key)) for name, key in (("id", "id"), ("name", "schema"), ("service", "service"))}
+        for item in items
+    ]
+    folded = wanted.casefold()
+    others = [each for each in found if each["id"] not in {"", wanted}]
+    words = [(each, {text.casefold() for text in (each["id"], each["name"])}) for each in others]
+    near = dict.fromkeys((folded, *_close(wanted, {word for _, both in words for word in both})))
+    ordered = [
+        *(each for each in others if each["name"].casefold() == folded),
+        *(each for word in near for each, both in words if word in both),
+    ]
+    return tuple({each["id"]: each for each in ordered}.values())[:MOST]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _near(by_schema: Mapping[str, list[tuple[str, str]]], schema: str, table: str) -> list[str]:

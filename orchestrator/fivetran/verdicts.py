@@ -133,7 +133,7 @@ def explain(settings: Settings, facts: Facts, chart: Action) -> Explanation:
     end = _End(settings, facts, chart)
     advice = _ADVICE.get(end.verdict) if not end.green else None
     running, schedule = end.what_runs(), end.schedule()
-    reasons = few((*end.other_reasons(), *end.sync_reasons(), *end.failure_reasons()))
+    reasons = few((*end.near_connections(), *end.other_reasons(), *end.sync_reasons(), *end.failure_reasons()))
     at_fivetran = (running, schedule and f"schedule: {schedule}", *few(end.evidence(reasons)))
     return Explanation(
         outcome="OK" if end.green else _OUTCOMES.get(end.verdict, "FAILED"),
@@ -388,6 +388,18 @@ class _End:
         elif near is not None:
             yield f"no name at the source is like {self.tables()}"
 
+    def near_connections(self) -> Iterator[str]:
+        """Connections like one that Fivetran does not know."""
+        near, given = self.facts.near_connections, self.settings.connector_id
+        if near == ():
+            yield f"no connection that this API key can see has an id or a name like {given}"
+        for each in near or ():
+            identity, name, service = (str(each.get(key) or "") for key in ("id", "name", "service"))
+            if name.casefold() == given.casefold():
+                yield f"{given} is the name of a connection, not its id: set CONNECTOR_ID to {identity} ({service})"
+            else:
+                yield f"did you mean {identity} ({', '.join(filter(None, (name, service)))})?"
+
     # --- What goes on at Fivetran -----------------------------------------------------------------
 
     def what_runs(self) -> str:
@@ -493,6 +505,7 @@ class _End:
             "check CONNECTOR_ID: the connection's Setup tab shows it, two words such as speak_inexpensive; "
             "it is not the connection's name"
         )
+        yield "`fivetran-orchestrator list` shows the ids that the API key can see"
         yield "check that the API key belongs to the same account"
 
     def about_time(self) -> Iterator[str]:

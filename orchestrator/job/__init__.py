@@ -1,10 +1,11 @@
 """One connection in a pipeline: from its variables to its exit code, its log and its files.
 
     job, python_call                   where the parts are put together; the same for Python programs
+    dry_run, listing                   what a job would do; the account's connections
     configuration, variables           settings from variables; what the variables are
     inputs, credentials, vault         one value; key and secret; the DataOps vault
     address, network_variables         FIVETRAN_API_URL; CA bundles and proxies
-    tables, own_chart                  TABLES; FIVETRAN_CHART
+    tables, own_chart, pasted_id       TABLES; FIVETRAN_CHART; what was pasted as CONNECTOR_ID
     masking, limits                    secrets taken out; time limits and signals
     log, run_log, streams              the log's form; what it says of a run; who reads it
     trace, result, stdout              the steps kept; the result as a document; what is printed

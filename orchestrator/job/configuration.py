@@ -177,9 +177,21 @@ def _connector(inputs: Inputs) -> str:
         problem = "".join(["is not set", *(f", but {one} is" for one in near(name, others, cutoff=0.85))])
         inputs.error(name, problem, "set it to the id that the connection's Setup tab shows")
     elif not re.fullmatch(CONNECTOR_ID, text):
-        fix = "use the id that the connection's Setup tab shows (such as speak_inexpensive), not its name or address"
-        inputs.error(name, f"{inputs.quoted(name, text)} is not an id", fix)
+        _refuse_connector(inputs, name, text)
     return text
+
+
+def _refuse_connector(inputs: Inputs, name: str, text: str) -> None:
+    from orchestrator.job.pasted_id import id_in, is_name, without_secrets  # noqa: PLC0415  # only for what is no id
+
+    found, shown = id_in(text), inputs.quoted(name, without_secrets(text))
+    if found and inputs.quoted(name, text) == repr(text):  # and not from the vault
+        inputs.error(name, f"{shown} is not an id", f"set it to {found}")
+        return
+    where = "the connection's Setup tab or `fivetran-orchestrator list`"
+    problem = "is a connection's name, not its id" if is_name(text) else "is not an id"
+    fix = f"use the id that {where} shows (such as speak_inexpensive), not its name or address"
+    inputs.error(name, f"{shown} {problem}", fix)
 
 
 def _policy(inputs: Inputs, chart: Chart, name: str) -> str:

@@ -134,6 +134,7 @@ def _learned(facts: Facts) -> Document:
         "problems": documents.problems(document),
         "setup_tests": facts.setup_tests,
         "near_matches": facts.near_matches,
+        "near_connections": facts.near_connections,
         "sync": facts.sync,
         "errors": facts.errors,
         "table_warnings": facts.table_warnings,

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
@@ -20,13 +20,14 @@ from werkzeug.wrappers import Request, Response
 from orchestrator.fivetran.documents import parse_time
 from orchestrator.simulator import faults
 from orchestrator.simulator.clock import Ahead
-from orchestrator.simulator.connection import Connection
+from orchestrator.simulator.connection import Connection, with_null
 from orchestrator.simulator.scenario import Fault, Scenario
 from orchestrator.values.clock import SystemClock
 
-__all__ = ["KEY", "SECRET", "Arrival", "Simulator"]
+__all__ = ["CONNECTOR", "KEY", "SECRET", "Arrival", "Simulator"]
 
 KEY, SECRET = "rehearsal-key", "rehearsal-secret"
+CONNECTOR = "speak_inexpensive"  # the connection that the account has before anybody asks for one
 _CREDENTIALS = f"Basic {base64.b64encode(f'{KEY}:{SECRET}'.encode()).decode()}"
 
 _OPERATIONS = {
@@ -41,9 +42,11 @@ _OPERATIONS = {
     ("GET", "/warnings"): "warnings",
 }
 _PATH = re.compile(r"/v1/connections/[^/]+(/.*)?")
+_LISTING = re.compile(r"/v1/connections|/v1/groups/([^/]+)/connections")
 _JSON = "application/json"
 INSTANT = 1e-6  # seconds that are none
 LONGEST_HISTORY = 7 * 86_400.0  # seconds that one request may ask for
+PAGE, LARGEST_PAGE = 100, 1_000  # connections on a page of the listing: where nothing is said, and at most
 _PERSISTENT = {"schedule_type", "paused", "sync_frequency", "config", "auth"}
 
 
@@ -64,8 +67,8 @@ class Arrival:
 
     @property
     def identity(self) -> str:
-        """The connection's id."""
-        return self.path.split("/")[3]
+        """The connection's id; "" where it is about none."""
+        return self.path.split("/")[3] if self.operation not in {"", "listing"} else ""
 
     @property
     def acts(self) -> bool:
@@ -182,7 +185,7 @@ class Simulator:
         with self._lock:
             self.catch_up()
             arrival = Arrival(operation, method, path, query, headers, _json(body), self.clock.wall(), None, 0.0)
-            connection = self.connection(arrival.identity) if operation else None
+            connection = self.connection(arrival.identity) if arrival.identity else None
             if connection is not None:
                 connection.live()
             syncing = connection is not None and connection.running is not None
@@ -202,6 +205,8 @@ class Simulator:
     @staticmethod
     def operation(method: str, path: str) -> str:
         """What is asked, as `Arrival` has it."""
+        if method == "GET" and _LISTING.fullmatch(path):
+            return "listing"
         known = _PATH.fullmatch(path)
         return _OPERATIONS.get((method, known[1] or ""), "") if known else ""
 
@@ -210,6 +215,9 @@ class Simulator:
         for arrival in sorted(self._late, key=lambda late: late.acts_at):
             if arrival.acts_at <= self.clock.wall() + INSTANT:
                 self._late.remove(arrival)
+                if not arrival.identity:
+                    self._carry_out(arrival)
+                    continue
                 connection = self.connection(arrival.identity)
                 connection.moment = arrival.acts_at
                 self._carry_out(arrival)
@@ -251,6 +259,8 @@ class Simulator:
             return self._failed(401, "Unauthorized", "Invalid authorization credentials")
         if _JSON not in arrival.headers.get("Accept", ""):
             return self._failed(406, "NotAcceptable", "HTTP 406 Not Acceptable")
+        if arrival.operation == "listing":
+            return self._listing(arrival.path, arrival.query)
         if not self.scenario.exists:
             return self._failed(404, "NotFound_Connection", f"Cannot find connection with id '{arrival.identity}'")
         if arrival.method != "GET" and not isinstance(arrival.body, dict):
@@ -284,6 +294,36 @@ class Simulator:
                 return self._evidence(connection.warnings(), available=self.scenario.warnings)
             case _:
                 return self._success({"schemas": self._schemas()})
+
+    def _listing(self, path: str, query: Mapping[str, str]) -> Response:
+        """A page of the connections of the account, or of a group, in the order of their ids."""
+        known = _LISTING.fullmatch(path)
+        group = (known and known[1]) or query.get("group_id")
+        listed = [each for each in self._listed() if group in {None, each["group_id"]}]
+        if not listed and known and known[1]:
+            return self._failed(404, "NotFound_Group", f"Cannot find group with id '{group}'")
+        listed = [each for each in listed if query.get("schema") in {None, each["schema"]}]
+        limit, cursor = query.get("limit", str(PAGE)), query.get("cursor", "")
+        if not re.fullmatch("[0-9]{1,4}", limit) or not 1 <= int(limit) <= LARGEST_PAGE:
+            return self._failed(400, "InvalidInput", f"The limit is not a number from 1 to {LARGEST_PAGE}")
+        after = _after(cursor)
+        if cursor and after not in {each["id"] for each in listed}:
+            return self._failed(400, "InvalidInput", "The cursor is invalid")
+        left = [each for each in listed if each["id"] > after]
+        page = left[: int(limit)]
+        more = {"next_cursor": _cursor(page[-1]["id"])} if len(left) > len(page) else {}
+        return self._success({"items": page, **more})
+
+    def _listed(self) -> list[dict[str, Any]]:
+        """The documents of all connections there are, as the listing has them."""
+        scenario = self.scenario
+        if scenario.exists:
+            self.connection(CONNECTOR)
+        there = self.connections.values() if scenario.exists else ()
+        documents = [_but(connection.document(), scenario.listed) for connection in there]
+        blank = Connection("", replace(scenario, connection={}, running=None, others=()), self.clock).document()
+        documents += [_but(blank, each) for each in scenario.neighbours]
+        return sorted(documents, key=lambda each: str(each["id"]))
 
     def _resync(self, connection: Connection, scope: Mapping[str, Any]) -> Response:
         if not self.scenario.table_resync:
@@ -334,6 +374,25 @@ class Simulator:
         if not code:
             return Response(message, status, headers, content_type="text/html; charset=utf-8")
         return Response(json.dumps({"code": code, "message": message}), status, headers, content_type=_JSON)
+
+
+def _but(document: Mapping[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with other members, some of `status` among them."""
+    status = {**document["status"], **members.get("status", {})}
+    return {**document, **with_null(members), "status": status}
+
+
+def _cursor(identity: str) -> str:
+    """What names the page after a connection: nothing that anybody could make out."""
+    return base64.urlsafe_b64encode(identity.encode()).decode()
+
+
+def _after(cursor: str) -> str:
+    """The id of the connection that a page comes after; "" for the first page, and for what is no cursor."""
+    try:
+        return base64.urlsafe_b64decode(cursor).decode()
+    except ValueError:
+        return ""
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401  # any JSON

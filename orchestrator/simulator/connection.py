@@ -16,7 +16,7 @@ from orchestrator.fivetran import documents
 from orchestrator.simulator.scenario import Other, Scenario, SyncPlan
 from orchestrator.values.clock import SystemClock
 
-__all__ = ["Connection", "Sync", "Trigger"]
+__all__ = ["Connection", "Sync", "Trigger", "with_null"]
 
 # How a sync ended, as the history calls it; None while it runs.
 _STATUSES = {
@@ -122,8 +122,7 @@ class Connection:
             "tasks": [],
             "warnings": [],
         }
-        # TOML has no null: the text stands for it.
-        given = {name: None if value == "null" else value for name, value in self.scenario.connection.items()}
+        given = with_null(self.scenario.connection)
         self.status.update(given.pop("status", None) or {})
         self.members.update(given)
         if self.scenario.running is not None:
@@ -380,6 +379,11 @@ class Connection:
         """A date never goes back: one that shows late may be older than what shows."""
         if date >= (documents.parse_time(self.members[name]) or 0.0):
             self.members[name] = _iso(date)
+
+
+def with_null(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Members of a document; TOML has no null: the text stands for it."""
+    return {name: None if value == "null" else value for name, value in members.items()}
 
 
 def _iso(seconds: float) -> str:

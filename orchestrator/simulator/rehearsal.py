@@ -12,7 +12,7 @@ from orchestrator.job.job import Job
 from orchestrator.job.masking import Mask
 from orchestrator.job.result import JOURNAL
 from orchestrator.job.streams import refuse, say
-from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
+from orchestrator.simulator.app import CONNECTOR, KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.scenario import Scenario, load_scenario, names
 from orchestrator.simulator.server import bind, served
 from orchestrator.values.clock import FastClock, SystemClock
@@ -21,7 +21,6 @@ from orchestrator.values.events import SIGNALS
 __all__ = ["TABLE", "demo", "scenarios", "simulate", "variables"]
 
 ACTION = "START"  # what the verdicts of scenarios are about
-CONNECTOR = "speak_inexpensive"
 TABLE = {"SCHEMA": "public", "TABLE": "orders"}  # the simulator has it; most actions do not look
 _PRINTING = threading.Lock()  # each request has a thread of its own
 HOW = ("FIVETRAN_LOG_FORMAT", "FIVETRAN_JOURNAL", "NO_COLOR", "DATAOPS_DEBUG")

@@ -14,7 +14,7 @@ from orchestrator.values.suggestions import did_you_mean
 __all__ = ["Fault", "Other", "Scenario", "ScenarioError", "SyncPlan", "load_scenario", "names", "parse_scenario"]
 
 _FOLDER = files("orchestrator.simulator") / "scenarios"
-_OPERATIONS = ("any", "get", "patch", "sync", "resync", "test", "schemas", "history", "errors", "warnings")
+_OPERATIONS = ("any", "get", "patch", "sync", "resync", "test", "schemas", "history", "errors", "warnings", "listing")
 # The values of those members that have but a few.
 _ALLOWED = {
     "ends": ("succeeds", "fails", "vanishes", "reschedules", "pauses", "breaks"),
@@ -63,7 +63,9 @@ class Other(SyncPlan):
 class Fault:
     """A fault, a real one: an answer of that status, or something done to the socket."""
 
-    on: str = "any"  # which requests: any, get, patch, sync, resync, test, schemas, history or errors
+    on: str = (
+        "any"  # which requests: any, get, patch, sync, resync, test, schemas, history, errors, warnings or listing
+    )
     skip: int = 0  # how many of them pass before
     times: int = 1  # how many of them it meets; 0 for all that follow
     when: str = "always"  # only while a sync is running (syncing), only while none is (idle), or always
@@ -98,6 +100,10 @@ class Scenario:
     # Members of the connection document that differ from the usual; "null" is null
     connection: Mapping[str, Any] = field(default_factory=dict)
     exists: bool = True  # Fivetran knows the connection
+    # Members of its document that the listing has otherwise; "null" is null
+    listed: Mapping[str, Any] = field(default_factory=dict)
+    # Further connections of the account: members of their documents, at least `id`
+    neighbours: tuple[Mapping[str, Any], ...] = ()
     overdue: bool = False  # its own schedule starts a sync as soon as it may
     unpausing_starts: bool = False  # un-pausing starts a sync by itself, on a manual schedule, too
     clashes: bool = False  # a trigger on top of a sync that un-pausing started makes two that cancel each other
@@ -228,6 +234,8 @@ def parse_scenario(name: str, text: str) -> Scenario:
     scenario = _make(Scenario, name, "", document, made)
     if not scenario.syncs:
         raise ScenarioError(f"{where}: syncs: empty; leave it out for one sync that succeeds")
+    if any(not isinstance(each.get("id"), str) for each in scenario.neighbours):
+        raise ScenarioError(f"{where}: neighbours: give each an id, a string")
     if not isinstance(scenario.connection.get("status", {}), dict):
         raise ScenarioError(f"{where}: connection: status: {scenario.connection['status']!r} is not a table")
     return scenario

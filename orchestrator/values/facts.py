@@ -61,6 +61,8 @@ class Facts:
         looking_since: When the first of them was, in seconds since the run began.
         setup_tests: Results of the setup tests.
         near_matches: Names at the source close to the ones given.
+        near_connections: Connections whose id or name is close to an id that Fivetran does not know (`id`, `name`,
+            `service`), first those that have it for a name.
         sync: The sync of this run as Fivetran's history has it, or None where that is not known.
         errors: Fivetran's active errors of the connection, or None where they are not known.
         table_warnings: Fivetran's warnings by destination table, or None where they are not known.
@@ -99,6 +101,7 @@ class Facts:
     looking_since: float | None = None
     setup_tests: tuple[Mapping[str, Any], ...] | None = None
     near_matches: tuple[str, ...] | None = None
+    near_connections: tuple[Mapping[str, Any], ...] | None = None
     sync: Mapping[str, Any] | None = None
     errors: tuple[Mapping[str, Any], ...] | None = None
     table_warnings: tuple[Mapping[str, Any], ...] | None = None

@@ -10,6 +10,7 @@ import pytest
 from simulated_job import Simulate
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Pure
+from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
@@ -206,6 +207,63 @@ def test_unknown_table_is_answered_with_near_matches(
     matches = played.report["near_matches"]
     assert (None if matches is None else matches[:1]) == (expected[:1] if expected else expected)
     assert ("schemas" in played.requests) == (evidence == "1")
+
+
+ACCOUNT = (
+    {"id": "speaks_inexpensive", "schema": "demo", "service": "postgres"},
+    {"id": "tacky_lionhearted", "schema": "speak_inexpensive", "service": "salesforce"},
+    {"id": "unwieldy_granite", "schema": "finance", "service": "google_sheets"},
+)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_unknown_connection_is_answered_with_near_ones(simulate: Simulate, action: str) -> None:
+    """Where Fivetran does not know the id, connections that have it for a name are named, and then those like it."""
+    job = simulate(Scenario(exists=False, neighbours=ACCOUNT))
+
+    played = job.play(action)
+
+    assert (played.code, played.requests) == (4, ["get", "listing"])
+    assert played.report is not None
+    assert [each["id"] for each in played.report["near_connections"]] == ["tacky_lionhearted", "speaks_inexpensive"]
+    assert played.report["reasons"][1:] == [
+        "speak_inexpensive is the name of a connection, not its id: set CONNECTOR_ID to tacky_lionhearted (salesforce)",
+        "did you mean speaks_inexpensive (demo, postgres)?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "evidence", "near", "requests"),
+    [
+        (Scenario(exists=False, neighbours=ACCOUNT), "0", None, ["get"]),
+        (Scenario(exists=False), "1", [], ["get", "listing"]),
+        (
+            Scenario(exists=False, faults=(Fault(on="listing", status=403, code="Forbidden"),)),
+            "1",
+            None,
+            ["get", "listing"],
+        ),
+    ],
+)
+def test_unknown_connection_without_near_ones(
+    simulate: Simulate, scenario: Scenario, evidence: str, near: object, requests: list[str]
+) -> None:
+    """FIVETRAN_EVIDENCE=0 lists nothing; what the listing lacks, and a key that may not list, change no end."""
+    played = simulate(scenario).play(FIVETRAN_EVIDENCE=evidence)
+
+    assert (played.code, played.requests) == (4, requests)
+    assert played.report is not None
+    assert played.report["near_connections"] == near
+    assert ("no connection that this API key can see" in " ".join(played.report["reasons"])) == (near == [])
+
+
+def test_connection_that_is_gone_is_not_looked_for(simulate: Simulate) -> None:
+    """A connection that was known, and is deleted while the job polls, is no typo."""
+    job = simulate(Scenario(faults=(Fault(on="get", skip=1, status=404, code="NotFound_Connection"),)))
+
+    played = job.play()
+
+    assert (played.code, "listing" in played.requests) == (4, False)
 
 
 # --- Evidence: what Fivetran keeps about the sync -------------------------------------------------
@@ -638,6 +696,10 @@ CHOSEN: dict[str, list[tuple[dict[str, Any], dict[str, Any], str]]] = {
         ({}, {"verdict": "shown", "connection": _document(setup_state="broken")}, "yes"),
         ({}, {"verdict": "shown", **IDLE}, "no"),
         ({"evidence": "red"}, {"verdict": "shown", "connection": _document(setup_state="broken")}, "no"),
+        ({}, {"verdict": "not_found"}, "connections"),
+        ({"evidence": "red"}, {"verdict": "not_found"}, "connections"),
+        ({"evidence": "0"}, {"verdict": "not_found"}, "no"),
+        ({}, {"verdict": "not_found", **IDLE}, "no"),  # it was known, and is gone
     ],
     "warnings_to_list": [
         ({}, {"verdict": "succeeded", "connection": _document(warnings=[{}])}, "yes"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.fivetran.near_matches import MOST, MOST_IN_ALL, near_matches
+from orchestrator.fivetran.near_matches import MOST, MOST_IN_ALL, near_connections, near_matches
 
 WANTED = {"public": ["orders"]}
 
@@ -103,3 +103,38 @@ def test_table_without_settings_counts() -> None:
     assert near_matches({"schemas": {"public": {"tables": {"orders": None}}}}, {"public": ["order"]}) == (
         "public.orders",
     )
+
+
+# --- Connections ----------------------------------------------------------------------------------
+
+
+def _account(*connections: tuple[object, object]) -> list[dict[str, object]]:
+    return [{"id": identity, "schema": name, "service": "postgres"} for identity, name in connections]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "connections", "expected"),
+    [
+        ("speak_inexpensiv", [("tacky_lion", "crm"), ("speak_inexpensive", "demo")], ["speak_inexpensive"]),
+        ("SPEAK_INEXPENSIVE", [("speak_inexpensive", "demo")], ["speak_inexpensive"]),
+        ("CRM", [("crm_two", "sales"), ("tacky_lion", "crm")], ["tacky_lion", "crm_two"]),
+        ("sales_forc", [("tacky_lion", "sales_force"), ("sales_farm", "crm")], ["tacky_lion", "sales_farm"]),
+        ("budget", [("tacky_lion", "finance.budget")], ["tacky_lion"]),
+        ("speak_inexpensive", [("speak_inexpensive", "speak_inexpensive")], []),  # Fivetran has just said no to that
+        ("speak_inexpensive", [("", "speak_inexpensive"), (None, None), (7, {})], []),
+        ("speak", [("one", None), ("two", "")], []),
+    ],
+)
+def test_near_connections(wanted: str, connections: list[tuple[object, object]], expected: list[str]) -> None:
+    """A connection that has the id for a name comes first, then the closest ids and names, whatever their case."""
+    found = near_connections(_account(*connections), wanted)
+
+    assert [each["id"] for each in found] == expected
+
+
+def test_near_connections_are_few() -> None:
+    """Of many that are close, five are named; each with what tells them apart."""
+    found = near_connections(_account(*((f"speak_{number}", "demo") for number in range(50))), "speak_x")
+
+    assert len(found) == MOST
+    assert {(each["name"], each["service"]) for each in found} == {("demo", "postgres")}

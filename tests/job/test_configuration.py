@@ -895,6 +895,74 @@ def test_vault_has_a_default_place() -> None:
 # --- Secrets ---------------------------------------------------------------------------------------
 
 
+PAGE = "https://fivetran.com/dashboard/connections/speak_inexpensive"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        PAGE,
+        f"{PAGE}/",
+        f"{PAGE}/status?requiredGroup=projected_sickle&syncChartPeriod=1+Day",
+        f"{PAGE}#logs",
+        "http://fivetran.com/dashboard/connectors/speak_inexpensive/setup",
+        "fivetran.com/dashboard/connectors/speak_inexpensive/schema?x=connections/other",
+        "/dashboard/connections/speak_inexpensive",
+        "connections/speak_inexpensive",
+        "https://api.fivetran.com/v1/connections/speak_inexpensive/sync",
+        f"<{PAGE}>",
+        f"[demo]({PAGE})",
+        "'speak_inexpensive'",
+        '"speak_inexpensive"',
+        "`speak_inexpensive`",
+        "\u201cspeak_inexpensive\u201d",
+        "speak_inexpensive/",
+        "speak_inexpensive.",
+        "speak_inexpensive,",
+        "\ufeffspeak_inexpensive",
+        "speak_\u200binexpensive",
+        "CONNECTOR_ID=speak_inexpensive",
+        "connector_id: 'speak_inexpensive'",
+        "connection_id=speak_inexpensive;",
+    ],
+)
+def test_id_in_what_was_pasted(given: str) -> None:
+    """Where an address, a quoted id or another text was pasted that holds the id, the message names it."""
+    (error,) = refusal("START", CONNECTOR_ID=given).errors
+
+    assert error.startswith("CONNECTOR_ID: ")
+    assert error.endswith(" is not an id: set it to speak_inexpensive")
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("finance.budget", "'finance.budget' is a connection's name, not its id"),
+        ("a.b.c", "'a.b.c' is a connection's name, not its id"),
+        ("https://fivetran.com/dashboard/connections", "'https://fivetran.com/dashboard/connections' is not an id"),
+        ("https://fivetran.com/dashboard/connections/übel", "is not an id"),
+        ("https://fivetran.com/connect-card?auth=hunter2", "'https://fivetran.com/connect-card' is not an id"),
+        ("https://me:hunter2@fivetran.com/x", "'https://fivetran.com/x' is not an id"),
+    ],
+)
+def test_what_holds_no_id_says_where_ids_are(given: str, problem: str) -> None:
+    """A name, or an address of something else, is told where the id can be found, without what is secret in it."""
+    (error,) = refusal("START", CONNECTOR_ID=given).errors
+
+    assert f"{problem}: use the id that the connection's Setup tab or `fivetran-orchestrator list` shows" in error
+    assert "hunter2" not in error
+
+
+def test_id_from_the_vault_is_not_named(tmp_path: Path) -> None:
+    """What a vault reference resolves to is in no message, an id among it neither."""
+    vault = vault_in(tmp_path, ID=PAGE)
+
+    (error,) = refusal("START", CONNECTOR_ID="DATAOPS_VAULT(JOB.ID)", FIVETRAN_VAULT_FILE=vault).errors
+
+    assert "what DATAOPS_VAULT(JOB.ID) holds is not an id: use the id that" in error
+    assert "speak_inexpensive/" not in error
+
+
 @pytest.mark.parametrize("action", ["FORCE_RESYNC", "DATAOPS_VAULT(JOB.WRONG)"])
 @pytest.mark.parametrize("secret", ["hunter2!", "-hunter2 7", "http://hunter2.example", "a:hunter2@b", "hunter2\\a"])
 def test_content_of_the_vault_is_in_no_message(tmp_path: Path, secret: str, action: str) -> None:

@@ -406,6 +406,17 @@ def test_columns_are_left_out(simulate: Simulate, monkeypatch: pytest.MonkeyPatc
     assert replay(read_journal(_file(job))).facts.near_matches == ("public.orders",)
 
 
+def test_of_a_listing_there_is_what_is_compared(simulate: Simulate) -> None:
+    """Of the account's connections the journal has ids, names and services; the run repeats with them."""
+    job = simulate("unknown_connector")
+
+    job.play()
+
+    assert "db.example.com" not in _file(job).read_text("utf-8")
+    found = replay(read_journal(_file(job))).facts.near_connections
+    assert found == ({"id": "speaks_inexpensive", "name": "demo", "service": "postgres"},)
+
+
 def test_nothing_is_imported_for_it_before_the_first_request() -> None:
     """What makes a journal's lines is not imported with the job: that is not worth a start."""
     code = "import sys, orchestrator.job.job; print(*sys.modules)"

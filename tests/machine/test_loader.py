@@ -221,7 +221,7 @@ def test_chart_that_comes_with_the_program_says_all(monkeypatch: pytest.MonkeyPa
 
 def test_digest_of_before() -> None:
     """What charts say of their actions is not in the digest: journals and state files of before are of these charts."""
-    headers = [json.loads(file.read_text("utf-8").partition("\n")[0]) for file in JOURNALS.glob("journals*/*.jsonl")]
+    headers = [json.loads(file.read_text("utf-8").partition("\n")[0]) for file in JOURNALS.glob("journals/*.jsonl")]
     before = {header["action"]: header["chart"] for header in headers if header["chart"]["packaged"]}
 
     assert before.keys() == set(ACTIONS)

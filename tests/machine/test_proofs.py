@@ -465,6 +465,7 @@ def test_needs_are_choices() -> None:
         "switch_schedule_late": ("late_switch", "yes"),
         "find_near_matches": ("names_to_compare", "yes"),
         "find_sync": ("sync_to_find", "yes"),
+        "list_connections": ("errors_to_list", "connections"),
         "list_errors": ("errors_to_list", "yes"),
         "list_warnings": ("warnings_to_list", "yes"),
     }

@@ -51,7 +51,7 @@ class Caller:
     ) -> tuple[int, dict[str, Any]]:
         """Send a request; return status and document."""
         response = self._client.open(
-            HOME + path,
+            path if path.startswith("/v1") else HOME + path,
             method=method,
             headers={**self.headers, **(headers or {})},
             data=b"" if body is None else json.dumps(body),
@@ -905,3 +905,114 @@ def test_connection_adopts_a_document_without_a_status() -> None:
     caller.simulator.connection("speak_inexpensive").adopt({"service": "snowflake", "status": None}, "")
 
     assert (caller.look()["service"], caller.look()["status"]["sync_state"]) == ("snowflake", "scheduled")
+
+
+# --- The listing ----------------------------------------------------------------------------------
+
+NEIGHBOURS = tuple({"id": f"id_{number}", "schema": f"schema_{number}"} for number in range(4))
+MANY = Scenario(neighbours=NEIGHBOURS)
+
+
+def _ids(caller: Caller, path: str) -> list[str]:
+    status, body = caller.ask("GET", path)
+    assert status == 200
+    return [each["id"] for each in body["data"]["items"]]
+
+
+@pytest.mark.parametrize("path", ["/v1/connections", "/v1/groups/projected_sickle/connections"])
+def test_listing_has_the_document_of_the_single_get(path: str) -> None:
+    """The account's listing and its group's have each connection with the very document that a GET of it has."""
+    caller = Caller(Scenario(connection={"schedule_type": "manual"}))
+
+    status, body = caller.ask("GET", path)
+
+    assert (status, body["data"]) == (200, {"items": [caller.ask("GET")[1]["data"]]})
+
+
+def test_listing_in_pages() -> None:
+    """Pages have as many connections as is asked for, each connection is on one of them, and the last has no cursor."""
+    caller, pages, cursor = Caller(MANY), list[list[str]](), ""
+
+    while len(pages) < 9:
+        status, body = caller.ask("GET", f"/v1/connections?limit=2{cursor}")
+        assert status == 200
+        pages.append([each["id"] for each in body["data"]["items"]])
+        if "next_cursor" not in body["data"]:
+            break
+        cursor = f"&cursor={body['data']['next_cursor']}"
+
+    assert pages == [["id_0", "id_1"], ["id_2", "id_3"], ["speak_inexpensive"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?schema=schema_2", ["id_2"]),
+        ("?schema=schema", []),
+        ("?group_id=projected_sickle&schema=demo", ["speak_inexpensive"]),
+        ("?group_id=another", []),
+    ],
+)
+def test_listing_is_filtered(query: str, expected: list[str]) -> None:
+    """`schema` and `group_id` match exactly or not at all."""
+    assert _ids(Caller(MANY), f"/v1/connections{query}") == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/connections?limit=0", 400),
+        ("/v1/connections?limit=1001", 400),
+        ("/v1/connections?limit=many", 400),
+        ("/v1/connections?cursor=a", 400),
+        ("/v1/connections?cursor=bm9uZQ==", 400),
+        ("/v1/groups/another/connections", 404),
+    ],
+)
+def test_listing_that_cannot_be(path: str, status: int) -> None:
+    """A page of no size, after no connection or of no group is refused."""
+    assert Caller(MANY).ask("GET", path)[0] == status
+
+
+def test_listing_needs_a_key() -> None:
+    """The listing is for the account's keys alone, and only read."""
+    caller = Caller(MANY)
+
+    assert caller.ask("GET", "/v1/connections", headers={"Authorization": ""})[0] == 401
+    assert caller.ask("POST", "/v1/connections", {})[0] == 404
+
+
+def test_listing_of_an_account_without_the_connection() -> None:
+    """A connection that does not exist is not listed; its neighbours are, each as the scenario has it."""
+    caller = Caller(replace(MANY, exists=False, neighbours=({"id": "one", "status": {"setup_state": "broken"}},)))
+
+    status, body = caller.ask("GET", "/v1/connections")
+
+    (document,) = body["data"]["items"]
+    assert (status, document["id"], document["service"]) == (200, "one", "postgres")
+    assert (document["status"]["setup_state"], document["status"]["sync_state"]) == ("broken", "scheduled")
+
+
+def test_listing_that_differs() -> None:
+    """A scenario may have the listing say something else than the connection's own document."""
+    caller = Caller(Scenario(listed={"schedule_type": "manual", "succeeded_at": "null"}))
+
+    (document,) = caller.ask("GET", "/v1/connections")[1]["data"]["items"]
+
+    assert (document["schedule_type"], document["succeeded_at"]) == ("manual", None)
+    assert caller.ask("GET")[1]["data"]["schedule_type"] == "auto"
+
+
+def test_listing_that_is_late() -> None:
+    """A fault may befall the listing as any other request, and be a late answer."""
+    late = Fault(on="listing", does="slow", acts_in=5)
+    caller = Caller(replace(MANY, faults=(late,)))
+
+    assert len(_ids(caller, "/v1/connections")) == 5
+    assert caller.simulator.seen[-1].identity == ""
+
+
+def test_neighbour_without_an_id() -> None:
+    """A neighbour needs an id."""
+    with pytest.raises(ScenarioError, match="neighbours: give each an id"):
+        parse_scenario("odd", '[[neighbours]]\nschema = "x"')

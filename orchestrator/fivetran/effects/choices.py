@@ -130,8 +130,10 @@ def sync_to_find(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
 
 
 @choice
-def errors_to_list(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
-    """FIVETRAN_EVIDENCE, where something is wrong with the sync or the connection."""
+def errors_to_list(settings: Settings, facts: Facts) -> Literal["no", "yes", "connections"]:
+    """FIVETRAN_EVIDENCE: the errors where something is wrong; all connections where this one was never known."""
+    if settings.evidence != "0" and facts.verdict == Event.NOT_FOUND and facts.connection is None:
+        return "connections"
     document = facts.connection or {}
     ill = documents.setup_state(document) in {"incomplete", "broken"} or documents.problems(document)
     wrong = (

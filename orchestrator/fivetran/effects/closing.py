@@ -10,6 +10,7 @@ from orchestrator.fivetran.effects.situation import (
     by_schedule,
     get_sync_history,
     items,
+    listing,
     observed,
     patch,
     patch_schedule,
@@ -45,6 +46,19 @@ def restore_schedule(settings: Settings, facts: Facts, answer: Answer) -> Outcom
 def switch_schedule_late(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.DISABLED]]:
     """Switch the connection to a manual schedule, now that the sync has ended."""
     return Outcome(Event.DISABLED, observed(settings, facts, answer), by_schedule(answer.data))
+
+
+def _get_connections(_: Settings, __: Facts) -> Request:
+    # One page: an account with more than 1,000 connections has close ones on the first, or `list` finds them.
+    return listing("look for a connection like the one given", optional=True)
+
+
+@call("GET", _get_connections, needs=("errors_to_list", "connections"))
+def list_connections(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.LOOKED_UP]]:
+    """Keep the connections whose id or name is like the id given."""
+    from orchestrator.fivetran.near_matches import near_connections  # noqa: PLC0415  # difflib: only after a typo
+
+    return Outcome(Event.LOOKED_UP, facts.but(near_connections=near_connections(items(answer), settings.connector_id)))
 
 
 @call("GET", asking("GET", "/schemas", "look for names like the one given"), needs=("names_to_compare", "yes"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.registry import Ask, resyncs
@@ -51,6 +52,17 @@ def patch(settings: Settings, facts: Facts, purpose: str, change: Mapping[str, A
 def patch_schedule(settings: Settings, facts: Facts) -> Request:
     """The manual schedule."""
     return patch(settings, facts, "switch the connection to a manual schedule", {"schedule_type": documents.MANUAL})
+
+
+LARGEST_PAGE = 1_000  # connections on one page of the listing
+
+
+def listing(purpose: str, *, group: str = "", limit: int = LARGEST_PAGE, cursor: str = "", **how: Any) -> Request:  # noqa: ANN401  # any member of a request
+    """A page of the connections of the account, or of a group."""
+    # https://fivetran.com/docs/rest-api/api-reference/connections/list-connections
+    place = f"/v1/groups/{group}/connections" if group else "/v1/connections"
+    after = f"&cursor={quote(cursor, safe='')}" if cursor else ""
+    return Request("GET", f"{place}?limit={limit}{after}", purpose, **how)
 
 
 # An hour earlier than what is looked for, since it is not documented whether a sync's start or
