@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.drawing.formats import picture
-from orchestrator.drawing.model import diagram
+from orchestrator.drawing.model import View, diagram
 from orchestrator.job.report.picture import file_of, is_fresh
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
@@ -38,7 +38,7 @@ def drawn(chart: Chart) -> str:
     Raises:
         GraphvizError: Graphviz is missing, or cannot draw.
     """
-    drawing = diagram(chart)
+    drawing = diagram(chart, View.STATES)
     widths = dict(_widths(json.loads(picture(drawing, "json"))))
 
     def fitted(text: re.Match[str]) -> str:

@@ -4,12 +4,13 @@ import re
 import shlex
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
 from orchestrator.drawing.formats import GraphvizError, draw
+from orchestrator.drawing.model import View
 from orchestrator.drawing.page import fenced
 from orchestrator.job.files import read_bytes, read_text, write_atomically
 from orchestrator.job.own_chart import load_file
@@ -22,12 +23,14 @@ __all__ = ["add_to", "execute"]
 
 SUFFIXES = {"mermaid": ".mmd", "dot": ".dot", "svg": ".svg", "png": ".png", "table": ".md", "page": ".md"}
 
+VIEWS = (View.OVERVIEW, View.MAIN, View.FULL)
+
 EPILOG = """\
 A page is Markdown: about each chart a paragraph, its drawing, every exit code and every edge.
 
   fivetran-orchestrator diagram START -o start.svg
   fivetran-orchestrator diagram -o drawings/ --format svg
-  fivetran-orchestrator diagram START --into docs/pipeline.md --check
+  fivetran-orchestrator diagram START --view overview --into docs/pipeline.md --check
 """
 
 
@@ -39,12 +42,21 @@ def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description = "Draw the charts of actions, or of all of them where none is named."
     parser.epilog = EPILOG
-    parser.add_argument("actions", nargs="*", type=_action, metavar="ACTION", help=", ".join(ACTIONS))
     parser.add_argument(
-        "--format", choices=SUFFIXES, help="default: what the name after -o says, else mermaid (several: page)"
+        "actions", nargs="*", type=_one_of("action", ACTIONS), metavar="ACTION", help=", ".join(ACTIONS)
     )
     parser.add_argument(
-        "--view", choices=("main", "full"), default="main", help="main leaves what states share to a note (default)"
+        "--format",
+        type=_one_of("format", SUFFIXES),
+        metavar="FORMAT",
+        help=f"{', '.join(SUFFIXES)}; default: what the name after -o says, else mermaid (several: page)",
+    )
+    parser.add_argument(
+        "--view",
+        type=_one_of("view", VIEWS),
+        default=View.MAIN,
+        metavar="VIEW",
+        help="overview: a box a group; main: the happy path and what lies beside it (default); full: every state",
     )
     parser.add_argument("--highlight", metavar="STATE", default="", help="mark this state")
     parser.add_argument("--chart", metavar="FILE", help="draw the chart in this file")
@@ -58,10 +70,18 @@ def add_to(parser: ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; end with 1 if the file is out of date")
 
 
-def _action(text: str) -> str:
-    if text.upper() not in ACTIONS:
-        raise ArgumentTypeError(f"{text!r} is none of {', '.join(ACTIONS)}")
-    return text.upper()
+def _one_of(what: str, known: Iterable[str]) -> Callable[[str], str]:
+    """A type of argparse's: one of these words, or a message with the one that was probably meant."""
+
+    def word(text: str) -> str:
+        found = {one.lower(): one for one in known}
+        if text.lower() not in found:
+            near = get_close_matches(text.lower(), found, 1)
+            hint = f"did you mean {found[near[0]]}?" if near else f"choose from {', '.join(known)}"
+            raise ArgumentTypeError(f"unknown {what} {text!r}: {hint}")
+        return found[text.lower()]
+
+    return word
 
 
 def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
@@ -82,7 +102,7 @@ def _draw(arguments: Namespace) -> int:
     charts = _charts(arguments)
     form = _format(arguments, len(charts))
     _check_highlight(charts, arguments.highlight)
-    drawn = partial(draw, form=form, here=arguments.highlight, full=arguments.view == "full")
+    drawn = partial(draw, form=form, here=arguments.highlight, view=View(arguments.view))
     if arguments.output is None and arguments.into is None:
         if arguments.check:
             raise UsageError("--check: of which file? Name it with -o or --into")
@@ -206,6 +226,6 @@ def _command(arguments: Namespace) -> str:
     for flag in ("format", "highlight", "chart", "output", "into"):
         if value := getattr(arguments, flag):
             words += [f"--{flag}", value]
-    if arguments.view != "main":
+    if arguments.view != View.MAIN:
         words += ["--view", arguments.view]
     return shlex.join(words)
