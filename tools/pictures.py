@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent.parent / "orchestrator" / "job" / "report" / "pic
 # What a page needs no more: prolog and comments, tooltips, the white ground, Graphviz's fonts.
 _SUPERFLUOUS = re.compile(
     r"\A.*?(?=<svg)|<!--.*?-->\s*|<title>.*?</title>\s*|<polygon fill=\"white\"[^>]*/>\s*| font-family=\"[^\"]*\""
-    r"| text-anchor=\"start\"",
+    r"| text-anchor=\"start\"|<polyline[^>]*/>\s*",
     re.DOTALL,
 )
 _TEXT = re.compile(r'<text text-anchor="start" x="(?P<x>[-\d.]+)" y="(?P<y>[-\d.]+)"[^>]*(?=>)')

@@ -120,26 +120,27 @@ class _Drawing:
         for state in chart.states.values():
             self.parts.setdefault(self._part(state), []).append(state.name)
         self.boxes = {name: states[0] for states in self.parts.values() for name in states}
-        self.several = {states[0] for states in self.parts.values() if len(states) > 1}
+        self.folded = {states[0] for part, states in self.parts.items() if part != states[0]}
         self.titles = {states[0]: self._title(states) for states in self.parts.values()}
         self.frames = {states[0]: self._frame(states[0]) for states in self.parts.values()}
         self.way = {(self.boxes[source], self.boxes[target]) for source, target in way}
 
     def _part(self, state: State) -> object:
+        """A state's name if it has a box of its own; else the same for all that share one."""
         if self.view is View.STATES:
             return state.name
         if state.kind is Kind.EXIT:
-            return "the red ends" if state.exit else state.name
+            return ("red ends",) if state.exit else state.name
         if self.view is not View.FULL:
             if state.name in self.tail:
-                return "after the verdict"
+                return ("after the verdict",)
             if state.group in self.detours or (state.group and self.view is View.OVERVIEW):
                 return ("group", state.group)
         return state.name
 
     def _title(self, states: Sequence[str]) -> str:
         first = self.chart.states[self.conclusion if self.conclusion in states else states[0]]
-        if len(states) > 1:
+        if states[0] in self.folded:
             return "" if first.kind is Kind.EXIT else first.group or first.name
         return question_of(first.operand) if first.kind is Kind.CHOOSES else first.name
 
@@ -160,7 +161,7 @@ class _Drawing:
         for of in self.chart.edges():
             source, event, target = of
             start, end = self.boxes[source], self.boxes[target]
-            if (source, event) in self.noted or (start == end and (source != target or start in self.several)):
+            if (source, event) in self.noted or (start == end and (source != target or start in self.folded)):
                 continue
             if self._is_line(of):
                 lines.setdefault((start, end), []).append(of)
@@ -205,21 +206,18 @@ class _Drawing:
 
     def _labels(self, edge: ChartEdge) -> list[str]:
         """An edge in words: the yes or no of a choice that nobody sees would say nothing."""
-        unclear = self.boxes[edge[0]] in self.several and edge[1] in _UNCLEAR
+        unclear = self.boxes[edge[0]] in self.folded and edge[1] in _UNCLEAR
         return self._causes(edge) if unclear else [edge[1]]
 
     def _code(self, verdict: str) -> str:
-        try:
-            return f"{_EXIT}{self.chart.exit_of(verdict)[1]}"
-        except KeyError:
-            return self.conclusion
+        return f"{_EXIT}{self.chart.exit_of(verdict)[1]}"
 
     def _said(self, edges: Sequence[ChartEdge]) -> Iterator[Said]:
         """The edges by where they lead."""
         found: dict[str, tuple[list[str], list[ChartEdge]]] = {}
         for edge in edges:
             if edge[2] == self.conclusion and edge[0] not in self.tail:
-                unclear = edge[1] in _UNCLEAR and self.boxes[edge[0]] in self.several
+                unclear = edge[1] in _UNCLEAR and self.boxes[edge[0]] in self.folded
                 ways = [(cause if unclear else edge[1], self._code(cause)) for cause in self._causes(edge)]
             else:
                 ways = [(label, self._name(edge[2])) for label in self._labels(edge)]
@@ -238,10 +236,10 @@ class _Drawing:
     def _name(self, state: str) -> str:
         """What a reader finds a state by: its name, or the title of the box that it is in."""
         box = self.boxes[state]
-        return self.titles[box] if box in self.several else state
+        return self.titles[box] if box in self.folded else state
 
     def _node(self, states: Sequence[str], said: Sequence[ChartEdge], base: str) -> Node:
-        first, several = self.chart.states[states[0]], len(states) > 1
+        first, several = self.chart.states[states[0]], states[0] in self.folded
         visited = {self.here, *(name for pair in self.way for name in pair)}
         rows = [
             Row(state.exit or 0, state.name, self._verdicts(state.name))
@@ -279,7 +277,7 @@ class _Drawing:
         edges = sorted(edges, key=lambda edge: self.path.get(edge[0]) != edge[1])
         happy = self.path.get(edges[0][0]) == edges[0][1]
         events = list(dict.fromkeys(label for edge in edges for label in self._labels(edge)))
-        if end in self.several and self.chart.states[end].kind is Kind.EXIT:
+        if end in self.folded and self.chart.states[end].kind is Kind.EXIT:
             events = [_OTHER]
         elif self.view is View.OVERVIEW and len(events) > _MOST:
             events = [] if happy else [*events[:_MOST], "…"]

@@ -218,7 +218,7 @@ class _Builder:
             tries=tries,
             exit=code if kind is Kind.EXIT else None,
             concludes=concludes is True,
-            group=str(group),
+            group=" ".join(str(group).split()),
         )
 
     def _all_edges(self, name: str, table: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
