@@ -57,7 +57,10 @@ def test_exit_codes_agree_with_the_charts() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("-o", str(ROOT / "statecharts" / "README.md")), ("START", "--into", str(ROOT / "README.md"))],
+    [
+        ("-o", str(ROOT / "statecharts" / "README.md")),
+        ("START", "--view", "overview", "--into", str(ROOT / "README.md")),
+    ],
     ids=["charts", "readme"],
 )
 def test_drawings_are_up_to_date(arguments: tuple[str, ...]) -> None:

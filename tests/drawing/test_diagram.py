@@ -668,7 +668,7 @@ def test_table_has_every_edge(action: str) -> None:
             " | driver | polling"
         ),
         "triggering | `POST /v1/connections/{id}/sync` Start a sync. | triggered | effect | waiting",
-        "considering_reschedule | Wait for the rescheduled sync? FIVETRAN_ON_RESCHEDULE. | wait | choice | awaiting_reschedule",
+        "considering_unpause | Un-pause it? FIVETRAN_UNPAUSE. | no | choice | concluding",
         "| | rate_limited, unavailable | client | same",
         "ending | How did it end? | succeeded | choice | done",
         "postponed | Ends with exit code 8. | | |",
