@@ -62,7 +62,7 @@ test-browser: $(STAMP) $(BROWSER)/node_modules/.installed ## every drawing and p
 
 documents: $(STAMP) ## write the generated documents anew
 	@$(BIN)/fivetran-orchestrator diagram -o statecharts/README.md
-	@$(BIN)/fivetran-orchestrator diagram START --into README.md
+	@$(BIN)/fivetran-orchestrator diagram START --view overview --into README.md
 	@$(VOCABULARY) > docs/vocabulary.md.new && mv docs/vocabulary.md.new docs/vocabulary.md
 	@$(BIN)/python tools/transcripts.py
 
@@ -82,7 +82,7 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	@$(BIN)/fivetran-orchestrator check
 	@$(BIN)/fivetran-orchestrator check examples/charts/*.toml
 	@$(BIN)/fivetran-orchestrator diagram -o statecharts/README.md --check
-	@$(BIN)/fivetran-orchestrator diagram START --into README.md --check
+	@$(BIN)/fivetran-orchestrator diagram START --view overview --into README.md --check
 	@$(VOCABULARY) | diff -u docs/vocabulary.md - || \
 	  { echo "docs/vocabulary.md is out of date: make documents"; exit 1; }
 	@$(BIN)/python tools/pictures.py --check

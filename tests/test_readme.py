@@ -116,7 +116,10 @@ def test_links_lead_somewhere(page: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("-o", str(ROOT / "statecharts" / "README.md")), ("START", "--into", str(ROOT / "README.md"))],
+    [
+        ("-o", str(ROOT / "statecharts" / "README.md")),
+        ("START", "--view", "overview", "--into", str(ROOT / "README.md")),
+    ],
     ids=["charts", "readme"],
 )
 def test_drawings_are_up_to_date(arguments: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.drawing.formats import picture
-from orchestrator.drawing.model import diagram
+from orchestrator.drawing.model import View, diagram
 from orchestrator.job.report.picture import file_of, is_fresh
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent.parent / "orchestrator" / "job" / "report" / "pic
 # What a page needs no more: prolog and comments, tooltips, the white ground, Graphviz's fonts.
 _SUPERFLUOUS = re.compile(
     r"\A.*?(?=<svg)|<!--.*?-->\s*|<title>.*?</title>\s*|<polygon fill=\"white\"[^>]*/>\s*| font-family=\"[^\"]*\""
-    r"| text-anchor=\"start\"",
+    r"| text-anchor=\"start\"|<polyline[^>]*/>\s*",
     re.DOTALL,
 )
 _TEXT = re.compile(r'<text text-anchor="start" x="(?P<x>[-\d.]+)" y="(?P<y>[-\d.]+)"[^>]*(?=>)')
@@ -38,7 +38,7 @@ def drawn(chart: Chart) -> str:
     Raises:
         GraphvizError: Graphviz is missing, or cannot draw.
     """
-    drawing = diagram(chart)
+    drawing = diagram(chart, View.STATES)
     widths = dict(_widths(json.loads(picture(drawing, "json"))))
 
     def fitted(text: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestrator.commands import words
 from orchestrator.drawing.formats import GraphvizError, draw
+from orchestrator.drawing.model import View
 from orchestrator.drawing.page import fenced
 from orchestrator.job.files import read_bytes, read_text, write_atomically
 from orchestrator.job.own_chart import load_file
@@ -23,12 +24,14 @@ __all__ = ["add_to", "execute"]
 
 SUFFIXES = {"mermaid": ".mmd", "dot": ".dot", "svg": ".svg", "png": ".png", "table": ".md", "page": ".md"}
 
+VIEWS = (View.OVERVIEW, View.MAIN, View.FULL)
+
 EPILOG = """\
 A page is Markdown: about each chart a paragraph, its drawing, every exit code and every edge.
 
   fivetran-orchestrator diagram START -o start.svg
   fivetran-orchestrator diagram -o drawings/ --format svg
-  fivetran-orchestrator diagram START --into docs/pipeline.md --check
+  fivetran-orchestrator diagram START --view overview --into docs/pipeline.md --check
 """
 
 
@@ -42,10 +45,17 @@ def add_to(parser: ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("actions", nargs="*", type=words.action, metavar="ACTION", help=", ".join(ACTIONS))
     parser.add_argument(
-        "--format", choices=SUFFIXES, help="default: what the name after -o says, else mermaid (several: page)"
+        "--format",
+        choices=SUFFIXES,
+        metavar="FORMAT",
+        help=f"{', '.join(SUFFIXES)}; default: what the name after -o says, else mermaid (several: page)",
     )
     parser.add_argument(
-        "--view", choices=("main", "full"), default="main", help="main leaves what states share to a note (default)"
+        "--view",
+        choices=VIEWS,
+        default=View.MAIN,
+        metavar="VIEW",
+        help="overview: a box a group; main: the happy path and what lies beside it (default); full: every state",
     )
     parser.add_argument("--highlight", metavar="STATE", default="", help="mark this state")
     parser.add_argument("--chart", metavar="FILE", help="draw the chart in this file")
@@ -77,7 +87,7 @@ def _draw(arguments: Namespace) -> int:
     charts = _charts(arguments)
     form = _format(arguments, len(charts))
     _check_highlight(charts, arguments.highlight)
-    drawn = partial(draw, form=form, here=arguments.highlight, full=arguments.view == "full")
+    drawn = partial(draw, form=form, here=arguments.highlight, view=View(arguments.view))
     if arguments.output is None and arguments.into is None:
         if arguments.check:
             raise UsageError("--check: of which file? Name it with -o or --into")
@@ -200,6 +210,6 @@ def _command(arguments: Namespace) -> str:
     for flag in ("format", "highlight", "chart", "output", "into"):
         if value := getattr(arguments, flag):
             command += [f"--{flag}", value]
-    if arguments.view != "main":
+    if arguments.view != View.MAIN:
         command += ["--view", arguments.view]
     return shlex.join(command)

@@ -15,6 +15,7 @@ from orchestrator.debugger.ports import Refusal
 from orchestrator.debugger.screen import Console
 from orchestrator.drawing.formats import GraphvizError
 from orchestrator.drawing.formats import draw as picture
+from orchestrator.drawing.model import View
 from orchestrator.fivetran.vocabulary import meaning_of
 from orchestrator.values.formatting import duration, iso
 
@@ -84,7 +85,8 @@ def draw(console: Console, file: str = "") -> None:
         raise Refusal(f"{file!r} has no known extension: use one of {', '.join(PICTURES)}")
     taken = {(step.source, step.target) for step in session.steps}
     try:
-        content = picture([session.chart], form, session.state.name, way=taken)
+        view = View.FULL if form == "mermaid" else View.STATES  # without frames Mermaid's layout is too wide to read
+        content = picture([session.chart], form, session.state.name, view=view, way=taken)
     except GraphvizError as error:
         raise Refusal(str(error)) from error
     write(file, content)

@@ -2,10 +2,11 @@
 
 import shutil
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from orchestrator.drawing import dot, mermaid
-from orchestrator.drawing.model import Diagram, diagram
+from orchestrator.drawing.elements import Diagram
+from orchestrator.drawing.model import View, Way, diagram
 from orchestrator.drawing.page import page, table
 from orchestrator.machine.chart import Chart
 
@@ -21,8 +22,8 @@ def draw(
     form: str,
     here: str,
     *,
-    full: bool = False,
-    way: Collection[tuple[str, str]] = frozenset(),
+    view: View = View.MAIN,
+    way: Way = frozenset(),
 ) -> bytes:
     """A drawing as the bytes of a file.
 
@@ -30,18 +31,18 @@ def draw(
         charts: What to draw: one chart, or any number of them on a page.
         form: mermaid, dot, svg, png, table or page.
         here: A state to highlight, or "".
-        full: Draw every edge.
+        view: How much is drawn.
         way: The way so far: each (source, target) that a run went along.
 
     Raises:
         GraphvizError: The format needs Graphviz, and that is missing.
     """
     if form == "page":
-        return page(charts, full=full, here=here).encode()
+        return page(charts, view=view, here=here).encode()
     (chart,) = charts
     if form == "table":
         return table(chart).encode()
-    drawing = diagram(chart, full=full, here=here, way=way)
+    drawing = diagram(chart, view, here=here, way=way)
     texts = {"mermaid": mermaid.render, "dot": dot.render}
     return texts[form](drawing).encode() if form in texts else picture(drawing, form)
 

@@ -1,29 +1,38 @@
 """A drawing as a Mermaid flowchart: what GitHub and GitLab draw in a Markdown page.
 
-A flowchart, not a state diagram: Mermaid's state diagrams cannot style an edge. Three things
-keep it within a page's width, where Mermaid's layout would scale it until nobody can read it:
-lines from beside the happy path that lead far end in a state's name, a line back to its own state
-is a line of that state's text, and final states stand in rows.
+A flowchart, not a state diagram: Mermaid's state diagrams cannot style an edge. A line between two
+frames is tied to the frames, not to the boxes in them: Mermaid then lays out each frame by itself, and
+puts one below the other, so that the drawing stays as narrow as its widest frame.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from textwrap import wrap
 
-from orchestrator.drawing.model import Diagram, Edge, Node
-from orchestrator.drawing.shape import broken, ends, stubs
+from orchestrator.drawing.elements import Diagram, Edge, Node
+from orchestrator.drawing.shape import below, length, title
 from orchestrator.machine.chart import Kind
 
 __all__ = ["render"]
 
 _CONFIGURATION = """\
-%%{init: {"flowchart": {"nodeSpacing": 12, "rankSpacing": 36, "padding": 8, "wrappingWidth": 900},
-"themeVariables": {"fontSize": "20px"}}}%%
+%%%%{init: {"flowchart": {"nodeSpacing": 16, "rankSpacing": 22, "padding": 6, "wrappingWidth": 900,
+"subGraphTitleMargin": {"top": 4, "bottom": 10}}, "themeVariables": {"fontSize": "%spx"}}}%%%%
 flowchart TD"""
-_A_ROW = 3  # final states side by side
+_SIZE, _SMALL = 16, 14  # pixels; without frames a drawing is narrow, and not made smaller to fit a page
+_PAGE = 128  # characters of a line of boxes: more would be too small to read
 _LINE = 72  # characters of a line of the legend
-_SHAPES = {Kind.DOES: ('["', '"]'), Kind.WAITS: ('(["', '"])'), Kind.CHOOSES: ('{"', '"}'), Kind.EXIT: ('[["', '"]]')}
+_LABEL = 12  # of a line's label
+_SHAPES = {
+    Kind.DOES: ('["', '"]'),
+    Kind.WAITS: ('(["', '"])'),
+    Kind.CHOOSES: ('{{"', '"}}'),
+    Kind.EXIT: ('["', '"]'),
+    None: ('[["', '"]]'),
+}
 _CLASSES = {
+    "frame": "fill:none,stroke:#8c959f",
     "asks": "fill:#ddf4ff,stroke:#0969da,color:#24292f",
     "concludes": "fill:#f6f8fa,stroke:#8c959f,color:#24292f",
     "waits": "fill:#fbefff,stroke:#8250df,color:#24292f,stroke-dasharray:5 3",
@@ -31,11 +40,11 @@ _CLASSES = {
     "good": "fill:#dafbe1,stroke:#1a7f37,color:#24292f",
     "bad": "fill:#ffebe9,stroke:#cf222e,color:#24292f",
     "stopped": "fill:#eaeef2,stroke:#57606a,color:#24292f",
-    "happy": "stroke-width:4px",
+    "table": "text-align:left",
+    "happy": "stroke-width:3px,stroke:#1a7f37",
     "visited": "stroke:#24292f,stroke-width:4px",
     "here": "fill:#fff1a8,stroke:#24292f,stroke-width:6px",
     "initial": "fill:#57606a,stroke:#57606a",
-    "stub": "fill:none,stroke:#8c959f",
     "note": "fill:none,stroke:none,text-align:left",
 }
 # Words that Mermaid does not take for the name of a node.
@@ -48,85 +57,127 @@ _INITIAL, _NOTE = "_initial", "_note"
 
 def render(diagram: Diagram) -> str:
     """The drawing as Mermaid text."""
-    return "\n".join(_lines(diagram)) + "\n"
+    return "\n".join(_Flowchart(diagram).lines()) + "\n"
 
 
-def _lines(diagram: Diagram) -> Iterator[str]:
-    names = _names(diagram)
-    again = {edge.source: edge for edge in diagram.edges if edge.again}
-    lengths = ends(diagram, _A_ROW)
-    yield _CONFIGURATION
-    title = re.sub(r"[\s#;{}%]+", " ", diagram.title).strip()
-    yield f"  accTitle: {title}"
-    yield f'  {_INITIAL}((" ")) ==> {names[diagram.initial]}'
-    for node in diagram.nodes:
-        yield f"  {names[node.name]}{_node(node, again.get(node.name))}"
-    yield from _edges(diagram, names, lengths)
-    members = {name: [names[node.name] for node in diagram.nodes if name in _classes(node)] for name in _CLASSES}
-    members |= {"initial": [_INITIAL]}
-    if diagram.legend:
-        text = "<br/>".join(_text(line) for said in diagram.legend for line in wrap(said, _LINE))
-        yield f'  {_NOTE}["{text}"]'
-        lowest = next((edge.target for edge in lengths if edge.happy), diagram.initial)
-        yield f"  {names[lowest]} ~~~{'~' * max(lengths.values(), default=1)} {_NOTE}"
-        members |= {"note": [_NOTE]}
-    for name, style in _CLASSES.items():
-        yield f"  classDef {name} {style}"
-        if members[name]:
-            yield f"  class {','.join(members[name])} {name}"
+class _Flowchart:
+    def __init__(self, diagram: Diagram) -> None:
+        self.diagram = diagram
+        self.names = _names(diagram.nodes)
+        self.frames = {group: f"_frame{number}" for number, group in enumerate(diagram.frames)}
+        self.places = {node.name: node.group for node in diagram.nodes}
+        self.drawn = 0  # lines so far: Mermaid tells them by their number
+        self.styles: dict[str, list[str]] = {"stroke:#1a7f37": [], "stroke:#24292f,stroke-width:5px": []}
 
+    def lines(self) -> Iterator[str]:
+        yield _CONFIGURATION % (_SIZE if self.frames else _SMALL)
+        named = re.sub(r"[\s#;{}%]+", " ", self.diagram.title).strip()
+        yield f"  accTitle: {named}"
+        yield f'  {_INITIAL}((" ")) {self._line("==>", happy=True)} {self._tied(self.diagram.initial)}'
+        for group, nodes in self.diagram.frames.items():
+            yield f'  subgraph {self.frames[group]}["<b>{_text(group)}</b>"]'
+            yield f"  direction {'LR' if length(self.diagram, nodes) <= _PAGE else 'TB'}"
+            yield from self._within(nodes, group)
+            yield "  end"
+        yield from self._within([node for node in self.diagram.nodes if not node.group], "")
+        for edge in self._edges():
+            if self.places[edge.source] != self.places[edge.target]:
+                yield from self._edge(edge, self._tied(edge.source), self._tied(edge.target))
+        yield from self._column()
+        yield from self._note()
+        yield from self._classes()
+        for style, numbers in self.styles.items():
+            if numbers:
+                yield f"  linkStyle {','.join(numbers)} {style}"
 
-def _edges(diagram: Diagram, names: dict[str, str], lengths: dict[Edge, int]) -> Iterator[str]:
-    short = stubs(diagram)
-    rest = [edge for edge in diagram.edges if edge not in lengths and not edge.again]
-    place = {node.name: number for number, node in enumerate(diagram.nodes)}
-    # Of each state the short lines come first: found by trial, for labels that keep clear of each other.
-    rest.sort(key=lambda edge: (place[edge.source], edge not in short))
-    lines, taken = list[str](), list[str]()
-    happy = ["0"]  # as Mermaid counts the lines, the first of all being 0
-    for edge in [*rest, *lengths]:
-        source, target = names[edge.source], names[edge.target]
-        if edge in short:
-            target = f'_{place[edge.source]}["{_text(edge.target)}"]:::stub'
+    def _within(self, nodes: Sequence[Node], group: str) -> Iterator[str]:
+        """Boxes of a frame and the lines between them."""
+        again = {edge.source: edge for edge in self.diagram.edges if edge.again}
+        for node in nodes:
+            yield f"  {self.names[node.name]}{_node(node, again.get(node.name))}"
+        for edge in self._edges():
+            if self.places[edge.source] == self.places[edge.target] == group:
+                yield from self._edge(edge, self.names[edge.source], self.names[edge.target])
+
+    def _edges(self) -> list[Edge]:
+        """The happy path first: what leads back to it then leads back in the layout, too."""
+        return sorted((edge for edge in self.diagram.edges if not edge.again), key=lambda edge: not edge.happy)
+
+    def _tied(self, box: str) -> str:
+        """What a line from elsewhere is tied to: the frame, if the box has one."""
+        return self.frames.get(self.places[box]) or self.names[box]
+
+    def _edge(self, edge: Edge, source: str, target: str) -> Iterator[str]:
         # Two lines that nobody sees, one to each side of a happy one: the layout then draws this one straight.
         beside = [f"  {source} ~~~ {target}"] if edge.happy else []
-        lines += [*beside, f"  {source} {_arrow(edge, lengths.get(edge, 1))} {target}", *beside]
-        if edge.happy or edge.taken:
-            (taken if edge.taken else happy).append(str(len(lines) - len(beside)))
-    yield from lines
-    yield f"  linkStyle {','.join(happy)} stroke:#1a7f37"
-    if taken:
-        yield f"  linkStyle {','.join(taken)} stroke:#24292f,stroke-width:5px"
+        self.drawn += len(beside)
+        arrow = self._line("==>" if edge.happy else "-->", happy=edge.happy, taken=edge.taken)
+        yield from beside
+        yield f"  {source} {arrow}{_label(edge)} {target}"
+        yield from beside
+        self.drawn += len(beside)
+
+    def _column(self) -> Iterator[str]:
+        """Keep frames that no heavy line joins below one another, too."""
+        joined = {(self._tied(edge.source), self._tied(edge.target)) for edge in self.diagram.edges if edge.happy}
+        for pair in pairwise(self.frames.values()):
+            if pair not in joined:
+                self.drawn += 1
+                yield f"  {pair[0]} ~~~ {pair[1]}"
+
+    def _line(self, arrow: str, *, happy: bool, taken: bool = False) -> str:
+        if happy or taken:
+            [*self.styles.values()][taken].append(str(self.drawn))
+        self.drawn += 1
+        return arrow
+
+    def _note(self) -> Iterator[str]:
+        if self.diagram.legend:
+            text = "<br/>".join(_text(line) for said in self.diagram.legend for line in wrap(said, _LINE))
+            last = [node.name for node in self.diagram.nodes][-1]
+            yield f'  {_NOTE}["{text}"]'
+            yield f"  {self._tied(last)} ~~~ {_NOTE}"
+
+    def _classes(self) -> Iterator[str]:
+        members = {
+            name: [self.names[node.name] for node in self.diagram.nodes if name in _classes_of(node)]
+            for name in _CLASSES
+        }
+        members |= {"frame": [*self.frames.values()], "initial": [_INITIAL]}
+        members |= {"note": [_NOTE] if self.diagram.legend else []}
+        for name, style in _CLASSES.items():
+            if members[name]:
+                yield f"  classDef {name} {style}"
+                yield f"  class {','.join(members[name])} {name}"
 
 
-def _names(diagram: Diagram) -> dict[str, str]:
-    """State -> its name in Mermaid's text: its own where that is a plain word."""
+def _names(nodes: Sequence[Node]) -> dict[str, str]:
+    """Box -> its name in Mermaid's text: its own where that is a plain word."""
     return {
         node.name: node.name
         if re.fullmatch(r"[A-Za-z]\w*", node.name, re.ASCII) and node.name.lower() not in _RESERVED
         else f"_state{number}"
-        for number, node in enumerate(diagram.nodes)
+        for number, node in enumerate(nodes)
     }
 
 
-def _classes(node: Node) -> list[str]:
-    kind = node.end or ("asks" if node.asks else "concludes" if node.kind is Kind.DOES else str(node.kind))
-    return [kind, *(name for name in ("happy", "visited", "here") if getattr(node, name))]
+def _classes_of(node: Node) -> list[str]:
+    kind = str(node.kind) if node.kind in {Kind.WAITS, Kind.CHOOSES} else "asks" if node.asks else "concludes"
+    more = [name for name in ("happy", "visited", "here") if getattr(node, name)]
+    return [node.end or kind, *(["table"] if node.rows else []), *more]
 
 
 def _node(node: Node, again: Edge | None) -> str:
     opening, closing = _SHAPES[node.kind]
-    name = "<br/>".join(map(_text, broken(node, node.name)))
-    captions = [line for caption in node.captions for line in broken(node, caption)]
-    if again:
-        captions.append(f"↻ {', '.join(again.events)}")
-    return f"{opening}{'<br/>'.join([f'<b>{name}</b>', *map(_text, captions)])}{closing}"
+    captions = [*map(_text, below(node)), *([f"↻ {', '.join(again.events)}"] if again else [])]
+    captions += [f"<b>exit {row.code}</b> {_text(row.text)}" for row in node.rows]
+    return f"{opening}{'<br/>'.join([*(f'<b>{_text(line)}</b>' for line in title(node)), *captions])}{closing}"
 
 
-def _arrow(edge: Edge, length: int) -> str:
-    arrow = f"={'=' * length}>" if edge.happy else f"-{'-' * length}>"
+def _label(edge: Edge) -> str:
     happy = [f"<b>{_text(event)}</b>" for event in edge.events[: edge.happy]]
-    return f'{arrow}|"{"<br/>".join([*happy, *map(_text, edge.events[edge.happy :])])}"|'
+    others = wrap(", ".join(edge.events[edge.happy :]), _LABEL)
+    return f'|"{"<br/>".join([*happy, *map(_text, others)])}"|' if edge.events else ""
 
 
 def _text(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from orchestrator.drawing import mermaid
-from orchestrator.drawing.model import diagram, request_of
+from orchestrator.drawing.model import View, diagram, request_of
 from orchestrator.fivetran.vocabulary import meaning_of, raised_by
 from orchestrator.machine.chart import Chart, Kind, State
 from orchestrator.values.events import Event
@@ -16,11 +16,14 @@ _PREFACE = """\
 
 Generated from the charts themselves by `fivetran-orchestrator diagram`: edit the TOML files, not this page.
 
-A solid blue box asks Fivetran, a grey one concludes from what is known, a dashed one waits, a diamond
-chooses by a setting or a fact and takes no time, a double box is final and ends the job with its exit
-code. The heavy green way is the happy path. ↻ is the same state again, after a pause that grows. A line
-to the conclusion from far away ends in a small box with its name. What every state shares stands in the
-note below the drawing; the table has every edge. In it an event is raised by
+A drawing shows the happy path and what lies beside it, in frames. A blue box asks Fivetran, a grey one
+follows from what is known, a dashed one waits, and a yellow one is a question that a setting or a fact
+answers, in no time. A box with a double edge stands for several states: a detour, or all that comes
+after the verdict. The heavy green line is the happy path; from frame to frame it leads from the last
+green-edged box to the first one. Any other edge that leaves a frame stands in its box as text: `busy →
+taking_baseline` or, where it ends the run, `incomplete → exit 7`. ↻ is the same state again, after a
+pause that grows. What many states share stands in the note below the drawing. The full drawing, folded
+up, has every state; the table has every edge. In it an event is raised by
 
 - an effect: what an answer of Fivetran meant;
 - the client: how a request failed;
@@ -29,18 +32,21 @@ note below the drawing; the table has every edge. In it an event is raised by
 """
 
 
-def page(charts: Sequence[Chart], *, full: bool = False, here: str = "") -> str:
+def page(charts: Sequence[Chart], *, view: View = View.MAIN, here: str = "") -> str:
     """The page.
 
     Args:
         charts: What it is about.
-        full: Each chart is drawn with every edge, as the table has them.
+        view: How much of each chart is drawn.
         here: A state to highlight, or "".
     """
     parts = [_PREFACE]
     for chart in charts:
         parts += [f"## {chart.title}\n", *([f"{chart.about}\n"] if chart.about else [])]
-        parts += [fenced("mermaid", mermaid.render(diagram(chart, full=full, here=here)))]
+        parts += [fenced("mermaid", mermaid.render(diagram(chart, view, here=here)))]
+        if view is not View.FULL:
+            full = fenced("mermaid", mermaid.render(diagram(chart, View.FULL, here=here)))
+            parts += [f"<details>\n<summary>Every state of {chart.action}, drawn</summary>\n\n{full}\n</details>\n"]
         parts += [f"### How {chart.action} ends\n", endings(chart)]
         parts += [f"### Every edge of {chart.action}\n", table(chart)]
     parts += ["## What the events mean\n", events(charts)]
@@ -92,8 +98,7 @@ def _does(state: State) -> str:
         meaning = request.purpose
     if state.kind is Kind.WAITS:
         meaning = f"{meaning[:1].lower()}{meaning[1:]}"
-    verb = {Kind.WAITS: "waits ", Kind.CHOOSES: "chooses: "}.get(state.kind, "")
-    said = f"{verb}{meaning}"
+    said = f"waits {meaning}" if state.kind is Kind.WAITS else meaning
     parts = [
         *([f"`{request}`"] if request else []),
         *(["Concludes."] if state.concludes else []),

@@ -1,15 +1,26 @@
 """Where things stand in a drawing, so that it fits a page: for any renderer."""
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from textwrap import wrap
 
-from orchestrator.drawing.model import Diagram, Edge, Node
-from orchestrator.machine.chart import Kind
+from orchestrator.drawing.elements import Diagram, Edge, Node
 
-__all__ = ["broken", "ends", "stubs", "upward"]
+__all__ = ["below", "ends", "length", "title", "upward"]
 
-_SHORT = 15  # characters of a line in a diamond: that is twice as wide as its text
-_MANY = 3  # lines to a state from beside the happy path: so many are drawn short
+_LINE = 28  # characters of a line in a box
+_LARGE = 20  # of a title that is a question or the name of a group
+_ROOM = 4  # beside a text, to its frame or its arrow
+
+
+def title(node: Node) -> list[str]:
+    """A box's title in lines: a question is broken, a name is not."""
+    return wrap(node.title, _LARGE) if " " in node.title else [node.title] * bool(node.title)
+
+
+def below(node: Node) -> list[str]:
+    """What stands below a box's title, in lines."""
+    return [line for text in (*node.captions, *(said.text for said in node.said)) for line in wrap(text, _LINE)]
 
 
 def ends(diagram: Diagram, number: int) -> dict[Edge, int]:
@@ -35,40 +46,43 @@ def ends(diagram: Diagram, number: int) -> dict[Edge, int]:
     return {edge: rows[edge] for edge in (*left, *first[middle : middle + 1], *right, *first[middle + 1 :])}
 
 
-def stubs(diagram: Diagram) -> set[Edge]:
-    """The lines from beside the happy path that would fill the page, if drawn.
+def upward(initial: str, edges: Collection[Edge]) -> set[Edge]:
+    """The lines that close a loop, when the happy path is followed first.
 
-    They lead to the conclusion, to another state that many lead to, or back up.
+    Args:
+        initial: The first box.
+        edges: All lines.
     """
-    beside = [edge for edge in diagram.edges if not edge.happy and not edge.again]
-    sources = Counter(edge.target for edge in beside)
-    busy = {node.name for node in diagram.nodes if node.concludes or sources[node.name] >= _MANY}
-    return {edge for edge in beside if edge.target in busy} | (upward(diagram) & set(beside))
-
-
-def upward(diagram: Diagram) -> set[Edge]:
-    """The lines that close a loop, when the happy path is followed first."""
-    ahead: dict[str, list[Edge]] = {node.name: [] for node in diagram.nodes}
-    for edge in sorted(diagram.edges, key=lambda edge: not edge.happy):
+    ahead: dict[str, list[Edge]] = {initial: []}
+    for edge in sorted(edges, key=lambda edge: not edge.happy):
+        ahead.setdefault(edge.source, [])
+        ahead.setdefault(edge.target, [])
         if not edge.again:
             ahead[edge.source].append(edge)
     found: set[Edge] = set()
     done: set[str] = set()
-    trace = [diagram.initial]
-    while trace:
-        if not ahead[trace[-1]]:
-            done.add(trace.pop())
-            continue
-        edge = ahead[trace[-1]].pop(0)
-        if edge.target in trace:
-            found.add(edge)
-        elif edge.target not in done:
-            trace.append(edge.target)
+    for first in ahead:
+        trace = [first] * (first not in done)
+        while trace:
+            if not ahead[trace[-1]]:
+                done.add(trace.pop())
+                continue
+            edge = ahead[trace[-1]].pop(0)
+            if edge.target in trace:
+                found.add(edge)
+            elif edge.target not in done:
+                trace.append(edge.target)
     return found
 
 
-def broken(node: Node, text: str) -> list[str]:
-    """A text of a node in lines: short ones in a diamond, broken behind an underscore."""
-    if node.kind is not Kind.CHOOSES:
-        return [text]
-    return [line.replace(" ", "") for line in wrap(text.replace("_", "_ "), _SHORT, break_long_words=False)]
+def length(diagram: Diagram, nodes: Sequence[Node]) -> int:
+    """How wide a frame is, in characters, whose boxes stand from left to right."""
+    wide = {node.name: max(map(len, (*title(node), *below(node))), default=0) + _ROOM for node in nodes}
+    lines = [edge for edge in diagram.edges if {edge.source, edge.target} <= wide.keys() and not edge.again]
+    ahead = {*lines} - upward(nodes[0].name, lines)
+    longest = dict(wide)  # the way from a box to the right end
+    for _ in nodes:  # as often as the longest way has boxes
+        for edge in ahead:
+            label = max(map(len, edge.events), default=0) + _ROOM
+            longest[edge.source] = max(longest[edge.source], wide[edge.source] + label + longest[edge.target])
+    return max(longest.values())

@@ -9,7 +9,7 @@ from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Pure
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import FAILURES
 
-__all__ = ["meaning_of", "raised_by"]
+__all__ = ["meaning_of", "question_of", "raised_by"]
 
 _DRIVER = (Event.WAITED, Event.TIMED_OUT, Event.TOO_LATE, Event.GAVE_UP, Event.INTERRUPTED, Event.TERMINATED)
 
@@ -30,6 +30,12 @@ def meaning_of(name: str, kind: str | None = None) -> str:
     if name in PAUSES:
         return _summary(PAUSES[name])
     return Event(name).meaning if name in set(Event) else ""
+
+
+def question_of(choice: str) -> str:
+    """What a choice asks, in a few words: what its meaning begins with; its name where there is no such choice."""
+    question, mark, _ = meaning_of(choice, "chooses").partition("?") if choice in CHOICES else (choice, "", "")
+    return question + mark
 
 
 def raised_by(event: str) -> str:

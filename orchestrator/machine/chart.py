@@ -35,6 +35,7 @@ class State:
         tries: Attempts in all before `gave_up`, or None for FIVETRAN_RETRY_LIMIT.
         exit: Exit code of a final state, else None.
         concludes: Entering it records the verdict.
+        group: What it is a part of, in words for people ("Can it sync at all?"), or "".
     """
 
     name: str
@@ -45,6 +46,7 @@ class State:
     tries: int | None = None
     exit: int | None = None
     concludes: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Chart:
 
     @property
     def digest(self) -> str:
-        """A fingerprint of states and edges (SHA-256, hex); comments and texts for people do not count.
+        """A fingerprint of states and edges (SHA-256, hex); comments, groups and texts for people do not count.
 
         Nor does what it says about its action: all valid charts of an action say the same.
         """

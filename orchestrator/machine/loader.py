@@ -24,7 +24,7 @@ TABLES = "TABLES"  # the variable, for which SCHEMA and TABLE may stand
 
 _TOP_KEYS = {"action", "title", "about", "initial", "shared", "prints", "green", "triggers", "needs"}
 _PRINTS = ("connection", "tests", "result")
-_STATE_KEYS = {*Kind, "also", "edges", "tries", "concludes"}
+_STATE_KEYS = {*Kind, "also", "edges", "tries", "concludes", "group"}
 _EVENTS = frozenset(Event)
 # What a state of each kind names.
 _NAMED: Mapping[Kind, tuple[Collection[str], str]] = {
@@ -204,7 +204,8 @@ class _Builder:
         concludes = table.get("concludes", False)
         if not isinstance(concludes, bool):
             self.faults.append(f"{name}: concludes: {concludes!r} is not true or false")
-        tries, code = table.get("tries"), table.get(Kind.EXIT)
+        tries, code, group = table.get("tries"), table.get(Kind.EXIT), table.get("group", "")
+        self._is(f"{name}: group", group, str, "a string")
         if tries is not None and (type(tries) is not int or tries < 1):
             self.faults.append(f"{name}: tries: {tries!r} is not a number of attempts (1 or more)")
         if code is not None and (type(code) is not int or not 0 <= code <= 255):  # noqa: PLR2004  # POSIX's range
@@ -220,6 +221,7 @@ class _Builder:
             tries=tries,
             exit=code if kind is Kind.EXIT else None,
             concludes=concludes is True,
+            group=" ".join(str(group).split()),
         )
 
     def _all_edges(self, name: str, table: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:

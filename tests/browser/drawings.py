@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator.drawing import mermaid
 from orchestrator.drawing.formats import picture
-from orchestrator.drawing.model import diagram
+from orchestrator.drawing.model import View, diagram
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import load, parse
@@ -33,13 +33,14 @@ def main(directory: Path) -> None:
     """Write them, and what each of them should show."""
     drawings = []
     for name, chart in charts():
-        for view in ("main", "full"):
+        for view in View:
             here = chart.conclusion.name
-            drawing = diagram(chart, full=view == "full", here=here, way={(chart.initial, here)})
-            plain = diagram(chart, full=view == "full")
+            drawing = diagram(chart, view, here=here, way={(chart.initial, here)})
+            plain = diagram(chart, view)
             drawings.append(
                 {
                     "name": f"{name}-{view}",
+                    "view": view,
                     "model": asdict(plain),
                     "mermaid": mermaid.render(plain),
                     "svg": picture(plain, "svg").decode(),
@@ -47,6 +48,7 @@ def main(directory: Path) -> None:
                         "mermaid": mermaid.render(drawing),
                         "svg": picture(drawing, "svg").decode(),
                         "here": here,
+                        "title": next(node.title for node in drawing.nodes if node.here),
                     },
                 }
             )

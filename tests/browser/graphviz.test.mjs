@@ -30,7 +30,7 @@ async function show(svg) {
   return shown;
 }
 
-for (const { name, model, svg, highlighted } of drawings) {
+for (const { name, view, model, svg, highlighted } of drawings) {
   test(`Graphviz draws each state and line of ${name}, by id and class, and with no text hidden`, async () => {
     const { classes, ids, texts, size } = await show(svg);
 
@@ -43,7 +43,7 @@ for (const { name, model, svg, highlighted } of drawings) {
       assert.equal(classes[`edge-${edge.source}-${edge.target}`].includes("happy"), edge.happy);
     }
     assert.deepEqual(hidden(texts).filter(({ share }) => share > 0.5), []);
-    assert.ok(size >= 7, `${size} pixels`);
+    assert.ok(size >= { overview: 12, main: 12, full: 10, states: 9 }[view], `${size} pixels`);
   });
 
   test(`${name} marks a state`, async () => {

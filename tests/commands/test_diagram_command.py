@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.cli import main
 from orchestrator.drawing import dot, mermaid
-from orchestrator.drawing.model import diagram
+from orchestrator.drawing.model import View, diagram
 from orchestrator.drawing.page import page, table
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
@@ -36,7 +36,8 @@ def draw(*arguments: str | Path) -> int:
     ("arguments", "expected"),
     [
         (("start",), mermaid.render(diagram(load("START")))),
-        (("START", "--view", "full"), mermaid.render(diagram(load("START"), full=True))),
+        (("START", "--view", "full"), mermaid.render(diagram(load("START"), View.FULL))),
+        (("START", "--view", "OVERVIEW"), mermaid.render(diagram(load("START"), View.OVERVIEW))),
         (("START", "--highlight", "polling"), mermaid.render(diagram(load("START"), here="polling"))),
         (("TEST", "--format", "dot"), dot.render(diagram(load("TEST")))),
         (("TEST", "--format", "table"), table(load("TEST"))),
@@ -150,7 +151,7 @@ def test_into_a_page_of_ones_own(tmp_path: Path, form: str, block: str) -> None:
 # --- What it checks -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("view", ["main", "full"])
+@pytest.mark.parametrize("view", ["overview", "main", "full"])
 @pytest.mark.parametrize(("content", "problem"), [(None, "not there"), ("old", "out of date")])
 def test_stale_file(tmp_path: Path, capsys: Capture, content: str | None, problem: str, view: str) -> None:
     """`--check` ends with 1 where a file is stale, says which and how to fix it, and writes nothing."""
@@ -224,13 +225,23 @@ def test_refused(capsys: Capture, monkeypatch: pytest.MonkeyPatch, arguments: tu
     assert told.err.startswith(problem)
 
 
-def test_unknown_action(capsys: Capture) -> None:
-    """An action that there is not is refused with those that there are."""
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("strat",), "argument ACTION: unknown action 'strat': did you mean START?"),
+        (("dance",), "argument ACTION: unknown action 'dance': choose from FORCE_RESYNC, START, STATUS, TEST"),
+        (("--view", "mian"), "argument --view: unknown view 'mian': did you mean main?"),
+        (("--view", "states"), "argument --view: unknown view 'states': choose from overview, main, full"),
+        (("--format", "mermiad"), "argument --format: unknown format 'mermiad': did you mean mermaid?"),
+    ],
+)
+def test_unknown_word(capsys: Capture, arguments: tuple[str, ...], problem: str) -> None:
+    """A word that there is not is refused with the one that was probably meant, or else with those that there are."""
     with pytest.raises(SystemExit) as ended:
-        draw("dance")
+        draw(*arguments)
 
     assert ended.value.code == 2
-    assert "unknown action; give FORCE_RESYNC, START, STATUS or TEST\n" in capsys.readouterr().err
+    assert problem in capsys.readouterr().err
 
 
 def test_unsound_chart(tmp_path: Path, capsys: Capture) -> None:

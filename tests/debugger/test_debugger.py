@@ -13,7 +13,7 @@ from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.debugger.replay import chart_of, replay
 from orchestrator.debugger.sources import opened
 from orchestrator.drawing import mermaid
-from orchestrator.drawing.model import diagram
+from orchestrator.drawing.model import View, diagram
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
 from orchestrator.simulator.clock import Ahead, VirtualClock
@@ -85,7 +85,7 @@ def test_choice_says_what_it_will_choose(debug: Debugger) -> None:
     """A choice takes no time: the edge that it will take is known, and marked."""
     shown = debug("START --scenario paused", "step").last
 
-    assert shown.row("here") == "considering_unpause, chooses unpause: FIVETRAN_UNPAUSE."
+    assert shown.row("here") == "considering_unpause, chooses unpause: Un-pause it? FIVETRAN_UNPAUSE."
     assert shown.row("next") == "the edge no"
     assert "> no -> concluding this edge will be taken" in shown.row("edges")
 
@@ -607,7 +607,8 @@ def test_draw_into_a_file_marks_the_path(debug: Debugger, tmp_path: Path) -> Non
     shown = debug("START", "step 2", f"draw {file}").last
 
     assert shown.text == f"drawn: {file}"
-    assert file.read_text("utf-8") == mermaid.render(diagram(load("START"), here="disabling_schedule", way=way))
+    drawing = diagram(load("START"), View.FULL, here="disabling_schedule", way=way)
+    assert file.read_text("utf-8") == mermaid.render(drawing)
 
 
 def test_draw_needs_a_known_ending_and_graphviz(

@@ -6,7 +6,7 @@ import pytest
 from vocabulary_page import page
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES
-from orchestrator.fivetran.vocabulary import meaning_of, raised_by
+from orchestrator.fivetran.vocabulary import meaning_of, question_of, raised_by
 from orchestrator.machine.chart import Kind
 from orchestrator.machine.promises import PROMISES
 from orchestrator.values.events import Event
@@ -23,6 +23,23 @@ def test_every_word_is_known(name: str) -> None:
     """Effects, choices, pauses and events have one line each that says what they mean."""
     assert meaning_of(name)
     assert "\n" not in meaning_of(name)
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_every_choice_asks_a_question(name: str) -> None:
+    """A choice's meaning begins with a short question, each choice with one of its own."""
+    question = question_of(name)
+
+    assert meaning_of(name, Kind.CHOOSES).startswith(question)
+    assert question.endswith("?")
+    assert question.count("?") == 1
+    assert len(question) <= 40
+    assert [question_of(other) for other in CHOICES].count(question) == 1
+
+
+def test_what_is_no_choice_has_no_question() -> None:
+    """A word that is no choice stands for itself."""
+    assert question_of("somebody's own") == "somebody's own"
 
 
 def test_values_of_choices_have_no_meaning_of_their_own() -> None:
@@ -59,5 +76,5 @@ def test_page_has_every_word() -> None:
 
 def test_choice_and_effect_of_one_name_have_their_own_meanings() -> None:
     """A choice that has the name of an effect means what the choice means."""
-    assert meaning_of("restore_schedule", Kind.CHOOSES).startswith("FIVETRAN_RESTORE_SCHEDULE, ")
+    assert meaning_of("restore_schedule", Kind.CHOOSES).startswith("Restore the schedule? FIVETRAN_RESTORE_SCHEDULE, ")
     assert meaning_of("restore_schedule", Kind.DOES) == "Restore the connection's schedule."

@@ -54,7 +54,7 @@ def test_example_is_start_with_tests_before_it() -> None:
     with_verdict = {**ending.edges, "tests_failed": "failed"}
 
     assert (own.initial, added.edges["passed"], added.edges["tests_failed"]) == ("testing", "validating", "concluding")
-    assert added == replace(load("TEST").states["testing"], edges={**added.edges})
+    assert added == replace(load("TEST").states["testing"], edges={**added.edges}, group="Do the setup tests pass?")
     assert {**own.states, "testing": None} == {
         **start.states,
         "testing": None,
@@ -108,7 +108,7 @@ def refused(job: SimulatedJob, path: str, action: str = "START", **more: Any) ->
 @pytest.mark.parametrize(
     ("edit", "problem"),
     [
-        (('does = "poll_sync"', 'does = "pole_sync"'), "polling: does: unknown effect 'pole_sync'"),
+        (('"poll_sync"', '"pole_sync"'), "polling: does: unknown effect 'pole_sync'"),
         (("initial =", "initial"), "Expected '=' after a key in a key/value pair"),
         (
             ('edges.otherwise = "waiting"', 'edges.otherwise = "triggering"'),

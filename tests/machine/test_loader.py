@@ -416,6 +416,11 @@ REFUSED = {
         'concludes = "yes"',
         "judging: concludes: 'yes' is not true or false",
     ),
+    "group of a state a number": (
+        'does = "take_baseline"',
+        'does = "take_baseline"\ngroup = 3',
+        "looking: group: 3 is not a text",
+    ),
     # The graph
     "unreachable": ("[lost]", '[alone]\ndoes = "take_baseline"\n[lost]', "alone: cannot be reached from asking"),
     "dead end": (
@@ -756,3 +761,31 @@ def test_no_other_folder_takes_the_place_of_the_charts(tmp_path: Path, where: st
         )
 
         assert shown.stdout.strip() == load("START").digest
+
+
+# --- Groups of states -----------------------------------------------------------------------------
+
+
+def test_group_is_carried_and_is_not_part_of_what_runs() -> None:
+    """A state may say which group it is a part of: it is still the same chart, so that old journals are replayed."""
+    text = GOOD.replace("[looking]\n", '[looking]\ngroup = """\nIs it  idle?"""\n')
+
+    with_group, without = parse(text, "some.toml"), parse(GOOD, "some.toml")
+
+    assert (with_group.states["looking"].group, with_group.states["asking"].group) == ("Is it idle?", "")
+    assert with_group.digest == without.digest
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_headings_of_a_file_are_its_groups(action: str) -> None:
+    """In the charts that come with the program each heading says the group of the states below it; ends have none."""
+    heading, found = "", {}
+
+    for line in packaged_source(action).splitlines():
+        if line.startswith("# --- "):
+            heading = line.removeprefix("# --- ").rstrip("- ")
+        elif line.startswith("[") and not line.startswith("[shared."):
+            found[line.strip("[]")] = heading.removesuffix(": from here on a signal only shortens the grace")
+
+    assert {state.name: state.group or found[state.name] for state in load(action).states.values()} == found
+    assert [state.name for state in load(action).states.values() if not state.group] == [*load(action).exits().values()]

@@ -59,7 +59,7 @@ def test_every_step_has_a_reason(simulate: Simulate, name: str) -> None:
         ("lost_answer", "answer_lost", "a POST got no answer and may have been carried out"),
         ("rescheduled_twice", "rescheduled", "and it is a new reschedule"),
         ("paused", "paused", "sync_state is paused, setup_state is connected: the connection is paused."),
-        ("paused", "no", "FIVETRAN_UNPAUSE. It is no."),
+        ("paused", "no", "Un-pause it? FIVETRAN_UNPAUSE. It is no."),
         ("rate_limited", "rate_limited", "the next attempt is in"),
         ("wrong_key", "refused", "401 Unauthorized: Invalid authorization credentials"),
         ("unavailable", "gave_up", "the last attempt failed"),
@@ -109,7 +109,7 @@ def test_value_without_an_edge_of_its_own(simulate: Simulate) -> None:
     """A choice that takes the edge for everything else says what the value was."""
     _, found = reasons(simulate("rescheduled_twice"), FIVETRAN_DONT_DISABLE_SYNC="1")
 
-    assert ("otherwise", "The freshest document's schedule type. It is auto: otherwise.") in found
+    assert ("otherwise", "Is the schedule manual? By the newest answer of Fivetran. It is auto: otherwise.") in found
 
 
 def test_call_that_was_not_made(simulate: Simulate) -> None:

@@ -1,4 +1,7 @@
-"""Choices, what a `chooses` state branches on, and pauses, how long a `waits` state waits: from settings and facts."""
+"""Choices, what a `chooses` state branches on, and pauses, how long a `waits` state waits: from settings and facts.
+
+A choice's first line begins with a short question, which the drawings show; the rest says what answers it.
+"""
 
 from typing import Literal
 
@@ -22,19 +25,19 @@ from orchestrator.values.settings import Settings
 
 @choice
 def unpause(settings: Settings, _: Facts) -> Literal["no", "yes"]:
-    """FIVETRAN_UNPAUSE."""
+    """Un-pause it? FIVETRAN_UNPAUSE."""
     return "yes" if settings.unpause else "no"
 
 
 @choice
 def on_broken(settings: Settings, _: Facts) -> str:
-    """FIVETRAN_ON_BROKEN."""
+    """Sync a broken connection? FIVETRAN_ON_BROKEN."""
     return settings.policy("on_broken")
 
 
 @choice
 def schedule_to_switch(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
-    """Is the schedule to be switched to manual: not kept, not manual, not tried before, and no sync is running?"""
+    """Switch the schedule to manual? No where it is kept, manual or was tried before, or while a sync is running."""
     document = facts.connection or {}
     settled = settings.keep_schedule or documents.schedule_type(document) == documents.MANUAL
     tried = SWITCHES & {*facts.answered, *facts.given_up}
@@ -43,13 +46,13 @@ def schedule_to_switch(settings: Settings, facts: Facts) -> Literal["yes", "no"]
 
 @choice
 def own_trigger_unanswered(_: Settings, facts: Facts) -> Literal["no", "yes"]:
-    """May a trigger of this run have been carried out though its answer was lost?"""
+    """Did a trigger get no answer? It may have been carried out all the same."""
     return "yes" if trigger_unanswered(facts) else "no"
 
 
 @choice
 def own_sync_in_the_way(_: Settings, facts: Facts) -> Literal["no", "yes"]:
-    """May the running sync be our own: its answer was lost, or Fivetran has resumed it?"""
+    """Could it be this run's own sync? Its trigger got no answer, or Fivetran has resumed it."""
     return "yes" if trigger_unanswered(facts) or facts.waited_for is not None else "no"
 
 
@@ -59,13 +62,13 @@ LOST_MOST = 3
 
 @choice
 def trigger_to_repeat(_: Settings, facts: Facts) -> Literal["yes", "no"]:
-    """May the trigger be sent (again): fewer than three answers were lost?"""
+    """Fewer than 3 answers lost? Then the trigger may be sent (again)."""
     return "yes" if facts.lost < LOST_MOST else "no"
 
 
 @choice
 def on_running(settings: Settings, facts: Facts) -> str:
-    """FIVETRAN_ON_RUNNING; a sync that this run may have started itself is not failed for, but waited for."""
+    """What about the running sync? FIVETRAN_ON_RUNNING; one that this run may have started itself is waited for."""
     policy = settings.policy("on_running")
     ours = facts.unpaused_looks is not None or trigger_unanswered(facts)
     return "wait" if policy == "fail" and ours else policy
@@ -73,57 +76,57 @@ def on_running(settings: Settings, facts: Facts) -> str:
 
 @choice
 def on_reschedule(settings: Settings, _: Facts) -> str:
-    """FIVETRAN_ON_RESCHEDULE."""
+    """Wait for the rescheduled sync? FIVETRAN_ON_RESCHEDULE."""
     return settings.policy("on_reschedule")
 
 
 @choice
 def schedule_type(_: Settings, facts: Facts) -> str:
-    """The freshest document's schedule type."""
+    """Is the schedule manual? By the newest answer of Fivetran."""
     return documents.schedule_type(facts.connection or {}) or ""
 
 
 @choice
 def history_to_ask(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
-    """FIVETRAN_EVIDENCE: is the history to be asked about the doubt, at first and once more after the quiet?"""
+    """Ask the sync history? FIVETRAN_EVIDENCE; at the first doubt, and once more after the quiet."""
     return "yes" if history_helps(settings, facts) else "no"
 
 
 @choice
 def restart_to_find(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
-    """FIVETRAN_EVIDENCE: is the history to be asked for a restart whose answer was lost?"""
+    """Look for the restart in the history? FIVETRAN_EVIDENCE, where its answer was lost."""
     return "yes" if settings.evidence != "0" and "find_restart" not in facts.given_up else "no"
 
 
 @choice
 def failure_shown(_: Settings, facts: Facts) -> Literal["no", "yes"]:
-    """In doubt at the deadline: did `failed_at` move, and nothing was restarted?"""
+    """Does a failure show? In doubt at the deadline: `failed_at` moved, and nothing was restarted."""
     doubted = (facts.doubt or {}).get("verdict")
     return "yes" if doubted == Event.SYNC_FAILED and not facts.restarted else "no"
 
 
 @choice
 def restore_schedule(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
-    """FIVETRAN_RESTORE_SCHEDULE, where there is something to restore and no sync may be running."""
+    """Restore the schedule? FIVETRAN_RESTORE_SCHEDULE, where it was changed and no sync may be running."""
     return "yes" if schedule_to_restore(settings, facts) and schedule_may_change(settings, facts) else "no"
 
 
 @choice
 def late_switch(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
-    """Is the schedule to be switched now, after a sync that was attached to or restarted?"""
+    """Switch the schedule now? After a sync that was attached to or restarted."""
     return "yes" if schedule_to_switch_late(settings, facts) and schedule_may_change(settings, facts) else "no"
 
 
 @choice
 def names_to_compare(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
-    """FIVETRAN_EVIDENCE, where Fivetran does not know the schema or the table."""
+    """Look for similar names? FIVETRAN_EVIDENCE, where Fivetran does not know the schema or the table."""
     unknown_table = facts.verdict == Event.NOT_FOUND and resync_failed(facts)
     return "yes" if settings.evidence != "0" and unknown_table else "no"
 
 
 @choice
 def sync_to_find(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
-    """FIVETRAN_EVIDENCE, where a sync of this run was seen or accepted, and the history was not asked before."""
+    """Look up the sync? FIVETRAN_EVIDENCE, where one of this run was seen or accepted, unless the history was asked."""
     known = facts.sync is not None or "judge_by_history" in facts.given_up
     findable = has_sync(settings, facts) and not known and since(facts) is not None
     return "yes" if findable and may_ask_more(settings, facts) else "no"
@@ -131,7 +134,7 @@ def sync_to_find(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
 
 @choice
 def errors_to_list(settings: Settings, facts: Facts) -> Literal["no", "yes", "connections"]:
-    """FIVETRAN_EVIDENCE: the errors where something is wrong; all connections where this one was never known."""
+    """List the errors? FIVETRAN_EVIDENCE, where something is wrong; all connections where this one was never known."""
     if settings.evidence != "0" and facts.verdict == Event.NOT_FOUND and facts.connection is None:
         return "connections"
     document = facts.connection or {}
@@ -146,14 +149,14 @@ def errors_to_list(settings: Settings, facts: Facts) -> Literal["no", "yes", "co
 
 @choice
 def warnings_to_list(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
-    """FIVETRAN_EVIDENCE, where the connection's document has warnings."""
+    """List the warnings? FIVETRAN_EVIDENCE, where the connection's document has warnings."""
     warned = documents.status(facts.connection or {}).get("warnings")
     return "yes" if warned and may_ask_more(settings, facts) else "no"
 
 
 @choice
 def verdict(_: Settings, facts: Facts) -> str:
-    """How it ended."""
+    """How did it end?"""
     return facts.verdict or ""
 
 
