@@ -66,7 +66,7 @@ def test_worlds_differ_in_everything() -> None:
         if len({str(getattr(one, name)) for one in made}) == 1
     }
 
-    left = {"verdict", "exit_code", "exists", "warnings", "schemas", "reason", "message"}
+    left = {"verdict", "exit_code", "exists", "listed", "neighbours", "warnings", "schemas", "reason", "message"}
     assert {name for _, name in fixed} == left
     assert {kill.when for world in worlds for kill in world.kills} == {"unsent", "unheard", "unkept", "between"}
     assert {world.action for world in worlds} == {"START", "FORCE_RESYNC", "STATUS", "TEST"}
