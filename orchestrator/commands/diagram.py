@@ -24,7 +24,7 @@ __all__ = ["add_to", "execute"]
 
 SUFFIXES = {"mermaid": ".mmd", "dot": ".dot", "svg": ".svg", "png": ".png", "table": ".md", "page": ".md"}
 
-VIEWS = (View.OVERVIEW, View.MAIN, View.FULL)
+VIEWS = tuple(map(str, (View.OVERVIEW, View.MAIN, View.FULL)))
 
 EPILOG = """\
 A page is Markdown: about each chart a paragraph, its drawing, every exit code and every edge.
@@ -46,12 +46,14 @@ def add_to(parser: ArgumentParser) -> None:
     parser.add_argument("actions", nargs="*", type=words.action, metavar="ACTION", help=", ".join(ACTIONS))
     parser.add_argument(
         "--format",
+        type=str.lower,
         choices=SUFFIXES,
         metavar="FORMAT",
         help=f"{', '.join(SUFFIXES)}; default: what the name after -o says, else mermaid (several: page)",
     )
     parser.add_argument(
         "--view",
+        type=str.lower,
         choices=VIEWS,
         default=View.MAIN,
         metavar="VIEW",

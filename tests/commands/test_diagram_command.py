@@ -228,11 +228,11 @@ def test_refused(capsys: Capture, monkeypatch: pytest.MonkeyPatch, arguments: tu
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("strat",), "argument ACTION: unknown action 'strat': did you mean START?"),
-        (("dance",), "argument ACTION: unknown action 'dance': choose from FORCE_RESYNC, START, STATUS, TEST"),
-        (("--view", "mian"), "argument --view: unknown view 'mian': did you mean main?"),
-        (("--view", "states"), "argument --view: unknown view 'states': choose from overview, main, full"),
-        (("--format", "mermiad"), "argument --format: unknown format 'mermiad': did you mean mermaid?"),
+        (("strat",), "argument ACTION: unknown action; did you mean START?"),
+        (("dance",), "argument ACTION: unknown action; give FORCE_RESYNC, START, STATUS or TEST"),
+        (("--view", "mian"), "argument --view: unknown value. Did you mean main?"),
+        (("--view", "states"), "argument --view: unknown value: give overview, main or full"),
+        (("--format", "mermiad"), "argument --format: unknown value. Did you mean mermaid?"),
     ],
 )
 def test_unknown_word(capsys: Capture, arguments: tuple[str, ...], problem: str) -> None:

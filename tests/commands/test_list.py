@@ -242,7 +242,7 @@ def test_cursor_is_sent_as_it_came() -> None:
     ("arguments", "more", "problem"),
     [
         ([], {"FIVETRAN_API_KEY": ""}, "FIVETRAN_API_KEY: is not set, but FIVETRAN_API_SECRET is"),
-        ([], {"FIVETRAN_API_URL": "example.com"}, "FIVETRAN_API_URL: 'example.com' is not an address"),
+        ([], {"FIVETRAN_API_URL": "example.com"}, "FIVETRAN_API_URL: 'example.com' is not a valid address"),
         (["--http-timeout", "soon"], {}, "FIVETRAN_HTTP_TIMEOUT: 'soon' is not"),
         (["--group", "../x"], {}, "--group: '../x' is not a group's id"),
     ],
@@ -273,7 +273,7 @@ def test_warning(shown: Shown) -> None:
     code, _, err = shown(SET_FIVETRAN_KEYS_TO_ENV="false")
 
     assert code == 0
-    assert err.startswith("SET_FIVETRAN_KEYS_TO_ENV is 'false': any value counts as set")
+    assert err.startswith("SET_FIVETRAN_KEYS_TO_ENV is 'false', but any value turns it on")
 
 
 def _answer(status: int, code: str, **headers: str) -> Fault:
@@ -316,7 +316,7 @@ def test_nobody_listens(shown: Shown) -> None:
     code, _, err = shown(FIVETRAN_API_URL="http://127.0.0.1:9")
 
     assert code == 6
-    assert "could not list the connections: cannot connect to 127.0.0.1:9: connection refused" in err
+    assert "could not list the connections: cannot reach 127.0.0.1:9: connect failed: connection refused" in err
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -227,7 +227,7 @@ def test_chart_without_the_gate_is_refused_with_it(tmp_path: Path) -> None:
     text = packaged_source("STATUS")
     for old, new in (
         ('"checking_age"', '"concluding"'),
-        ('[checking_age]\ndoes = "check_age"\nedges.shown = "concluding"\nedges.stale = "concluding"\n', ""),
+        ('[checking_age]\ngroup = "Show it"\ndoes  = "check_age"\nedges.shown = "concluding"\nedges.stale = "concluding"\n', ""),
         ('edges.stale       = "failed"\n', ""),
         ("[failed]\nexit = 1\n", ""),
     ):

@@ -260,7 +260,7 @@ REFUSED = {
         "",
         "action: missing; set it to one of FORCE_RESYNC, START, STATUS, TEST",
     ),
-    "paragraph": ('action  = "TEST"', 'action  = "TEST"\nabout = 1', "about: 1 is not a text"),
+    "paragraph": ('action  = "TEST"', 'action  = "TEST"\nabout = 1', "about: 1 is not a string"),
     "top-level key": ('title   = "a small chart"', "version = 1", "unknown key 'version'"),
     "what it prints": (
         'initial = "asking"',
@@ -419,7 +419,7 @@ REFUSED = {
     "group of a state a number": (
         'does = "take_baseline"',
         'does = "take_baseline"\ngroup = 3',
-        "looking: group: 3 is not a text",
+        "looking: group: 3 is not a string",
     ),
     # The graph
     "unreachable": ("[lost]", '[alone]\ndoes = "take_baseline"\n[lost]', "alone: cannot be reached from asking"),
