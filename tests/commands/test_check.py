@@ -61,7 +61,7 @@ def test_broken_promise_is_told_with_its_path(tmp_path: Path, capsys: Capture) -
 
 def test_every_chart_is_told_whatever_one_comes_to(tmp_path: Path, capsys: Capture) -> None:
     """A refused chart, a broken one, a good one and a missing one are all told; the worst is the exit code."""
-    refused = written(tmp_path, "refused.toml", 'does = "poll_sync"', 'does = "pole_sync"')
+    refused = written(tmp_path, "refused.toml", '"poll_sync"', '"pole_sync"')
     broken = written(tmp_path, "broken.toml", "exit = 8", "exit = 9")
     good = str(ROOT / "statecharts" / "test.toml")
     missing, binary = str(tmp_path / "missing.toml"), tmp_path / "binary.toml"
