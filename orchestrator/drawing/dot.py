@@ -43,7 +43,8 @@ _HEAVY = {"penwidth": "3", "color": _GREEN, "weight": "20"}
 _STRAIGHT = {"penwidth": "2", "group": "happy"}
 _TAKEN = {"penwidth": "4", "color": _INK}
 _HERE = {"penwidth": "5", "color": _INK, "fillcolor": "#fff1a8"}
-_FRAME = {"fontsize": "13", "fontcolor": _INK, "color": "#d0d7de", "labelloc": "t", "labeljust": "l", "margin": "10"}
+_FRAME = {"label": "", "color": "#8c959f", "margin": "8"}
+_NAME = {"class": "name", "shape": "plaintext", "fontsize": "14", "margin": "0.1,0"}
 _UNSEEN = 'style="invis", weight="0"'
 _ORDERED = ', ordering="out"'
 _INITIAL = {"shape": "circle", "style": "filled", "fillcolor": _INK, "width": "0.18", "fixedsize": "true", "label": ""}
@@ -72,7 +73,11 @@ def _lines(diagram: Diagram) -> Iterator[str]:
             yield f"  {_quoted(node.name)} [{_node(node)}{_ORDERED if node.name in in_order else ''}]"
     for number, (group, nodes) in enumerate(diagram.frames.items()):
         yield f"  subgraph cluster_{number} {{"
-        yield f"    graph [{_attributes(_FRAME | {'label': group, 'id': f'frame-{number}', 'class': 'frame'})}]"
+        # Its name is a box beside the first one: over a frame's own label the happy path would be drawn.
+        named, first = _quoted(f" {number}"), _quoted(nodes[0].name)
+        yield f"    graph [{_attributes(_FRAME | {'id': f'frame-{number}', 'class': 'frame'})}]"
+        yield f"    {named} [{_attributes(_NAME | {'label': f'<<b>{_text(group)}</b>>'})}]"
+        yield f'    {{ rank="same"; {named} -> {first} [{_UNSEEN}] }}'
         yield from (f"    {_quoted(node.name)} [{_node(node)}]" for node in nodes)
         yield "  }"
     turned = upward(diagram.initial, diagram.edges)  # else Graphviz might turn round a line of the happy path

@@ -176,7 +176,7 @@ def _node(node: Node, again: Edge | None) -> str:
 
 def _label(edge: Edge) -> str:
     happy = [f"<b>{_text(event)}</b>" for event in edge.events[: edge.happy]]
-    others = wrap(", ".join(edge.events[edge.happy :]), _LABEL)
+    others = wrap(", ".join(edge.events[edge.happy :]), _LABEL, break_long_words=False)
     return f'|"{"<br/>".join([*happy, *map(_text, others)])}"|' if edge.events else ""
 
 

@@ -102,7 +102,15 @@ def _captions(state: State, base: str) -> Iterator[str]:
 
 
 class _Drawing:
-    """Says which states share a box, and which edges are lines."""
+    """Says which states share a box, and which edges are lines.
+
+    Attributes:
+        parts: What the states of a box have in common -> they, in the order of the file.
+        boxes: State -> its box, which is called like the first of its states.
+        folded: The boxes that stand for a group, for what comes after the verdict, or for the red ends.
+        frames: Box -> the group in whose frame it stands, or "".
+        noted: Each (state, event) that is left to the note.
+    """
 
     def __init__(self, chart: Chart, view: View, here: str, way: Way) -> None:
         self.chart, self.view, self.here = chart, view, here
@@ -116,7 +124,7 @@ class _Drawing:
         self.detours = groups - {chart.states[name].group for name in self.happy | self.tail}
         self.best_effort = {state.name: _best_effort(chart, state) for state in chart.states.values()}
         self.noted = set() if view is View.FULL else _noted(chart, self.path, self.best_effort, way)
-        self.parts: dict[object, list[str]] = {}  # what the states of a box have in common -> they
+        self.parts: dict[object, list[str]] = {}
         for state in chart.states.values():
             self.parts.setdefault(self._part(state), []).append(state.name)
         self.boxes = {name: states[0] for states in self.parts.values() for name in states}
@@ -176,7 +184,8 @@ class _Drawing:
         base = _base(self.chart)
         nodes = tuple(self._node(states, said.get(states[0], ()), base) for states in self.parts.values())
         shortened = any("…" in caption for node in nodes for caption in node.captions)
-        base, notes = base if shortened else "", tuple(self._notes())
+        notes = tuple(note for note in self._notes() if note.ends or self.view is not View.OVERVIEW)
+        base = base if shortened else ""
         return Diagram(self.chart.action, self.chart.title, initial, nodes, tuple(edges), notes, base)
 
     def _is_line(self, edge: ChartEdge) -> bool:
@@ -239,13 +248,10 @@ class _Drawing:
         return self.titles[box] if box in self.folded else state
 
     def _node(self, states: Sequence[str], said: Sequence[ChartEdge], base: str) -> Node:
-        first, several = self.chart.states[states[0]], states[0] in self.folded
+        members = [self.chart.states[name] for name in states]
+        first, several = members[0], states[0] in self.folded
         visited = {self.here, *(name for pair in self.way for name in pair)}
-        rows = [
-            Row(state.exit or 0, state.name, self._verdicts(state.name))
-            for state in map(self.chart.states.get, states)
-            if state and state.kind is Kind.EXIT
-        ]
+        rows = [Row(state.exit, state.name, self._verdicts(state.name)) for state in members if state.exit is not None]
         return Node(
             name=first.name,
             title=self.titles[first.name],
@@ -303,16 +309,10 @@ class _Drawing:
                 leading_on.setdefault(on, []).append(state.name)
         for target, states in shared.items():
             sources = tuple(dict.fromkeys(name for names in states.values() for name in names))
-            ends = (
-                tuple(Said((event,), self._code(event), ()).text for event in states)
-                if target == self.conclusion
-                else ()
-            )
-            if ends or self.view is not View.OVERVIEW:
-                yield Note(tuple(states), sources, target, best_effort=False, ends=ends)
+            ends = [Said((event,), self._code(event), ()).text for event in states if target == self.conclusion]
+            yield Note(tuple(states), sources, target, best_effort=False, ends=tuple(ends))
         for on, names in leading_on.items():
-            if self.view is not View.OVERVIEW:
-                yield Note(on, tuple(names), "", best_effort=True, ends=())
+            yield Note(on, tuple(names), "", best_effort=True, ends=())
 
 
 def _best_effort(chart: Chart, state: State) -> frozenset[str]:

@@ -15,12 +15,13 @@ _ROOM = 4  # beside a text, to its frame or its arrow
 
 def title(node: Node) -> list[str]:
     """A box's title in lines: a question is broken, a name is not."""
-    return wrap(node.title, _LARGE) if " " in node.title else [node.title] * bool(node.title)
+    return wrap(node.title, _LARGE, break_long_words=False)
 
 
 def below(node: Node) -> list[str]:
     """What stands below a box's title, in lines."""
-    return [line for text in (*node.captions, *(said.text for said in node.said)) for line in wrap(text, _LINE)]
+    texts = (*node.captions, *(said.text for said in node.said))
+    return [line for text in texts for line in wrap(text, _LINE, break_long_words=False)]
 
 
 def ends(diagram: Diagram, number: int) -> dict[Edge, int]:

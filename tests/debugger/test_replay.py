@@ -595,7 +595,7 @@ def test_recorded_chart_that_is_not_sound_today(tmp_path: Path, capsys: Capture)
     file = tmp_path / "journal.jsonl"
     text = (FOLDER / "start-fails.jsonl").read_text("utf-8")
     file.write_text(
-        text.replace('does = \\"take_baseline\\"', 'does = \\"take_a_guess\\"').replace('"digest": "', '"digest": "x'),
+        text.replace('\\"take_baseline\\"', '\\"take_a_guess\\"').replace('"digest": "', '"digest": "x'),
         "utf-8",
     )
 

@@ -563,7 +563,7 @@ def test_awkward_names() -> None:
     assert r'"end" -> "a \"b\" <i> &amp; #" [id="edge-end-a \"b\" <i> &amp; #"' in graph
     assert "<b>a &quot;b&quot; &lt;i&gt; &amp; #</b>" in graph
     assert '  subgraph _frame0["<b>a #34;b#34; #60;i#62; #38; #35;</b>"]\n' in frames[0]
-    assert r'label="a \"b\" <i> &amp; #"' in frames[1]
+    assert '" 0" [class="name", ' in frames[1]
 
 
 def test_chart_with_no_happy_end() -> None:

@@ -157,7 +157,7 @@ SEEDS = {
     ),
     "each action has its own trigger": Seed(
         "FORCE_RESYNC",
-        (('does = "resync_table"', 'does = "trigger_sync"'),),
+        (('does  = "resync_table"', 'does  = "trigger_sync"'),),
         f"{DOWN_TO_BASELINE} --idle--> considering_repeat --yes--> triggering",
     ),
     "no trigger without a baseline": Seed(
@@ -334,8 +334,8 @@ MORE_SEEDS = {
             "START",
             (
                 (
-                    'does = "switch_schedule_late"',
-                    'does = "unpause_connection"',
+                    'does  = "switch_schedule_late"',
+                    'does  = "unpause_connection"',
                 ),
                 ("edges.disabled     =", "edges.unpaused     ="),
             ),
@@ -379,7 +379,7 @@ def test_promise_has_more_sides(name: str, seed: Seed) -> None:
 def test_a_path_has_one_verdict() -> None:
     """A path ends as its verdict says, where the conclusion itself does something, too."""
     text = source("STATUS")
-    concluding = '[concluding]\nconcludes = true\nchooses   = "restore_schedule"\n'
+    concluding = '[concluding]\ngroup     = "Conclude"\nconcludes = true\nchooses   = "restore_schedule"\n'
     assert concluding in text
     told = text.replace(concluding, '[settling]\nchooses = "restore_schedule"\n').replace(
         "[restoring]",
