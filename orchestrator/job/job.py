@@ -30,14 +30,13 @@ from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
 from orchestrator.values.facts import Facts
-from orchestrator.values.formatting import iso, listed
+from orchestrator.values.formatting import iso
 
 __all__ = ["Job", "bounded"]
 
 MARGIN = 1.0  # seconds by which the client's own limit is the longer one: that of `Limits` decides
 NOTHING_SENT = "no request was sent to Fivetran"
 MAY_RUN = "a sync that was triggered MAY STILL BE RUNNING"
-MOST_NAMES = 8  # of variables in one line
 NO_THREAD = "can't start new thread"  # what Python's RuntimeError says
 LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
 
@@ -326,13 +325,8 @@ class Job:
     def _misconfigured(self, error: ConfigurationError) -> int:
         for warning in error.warnings:
             self.log.warning(warning)
-        count, names = len(error.errors), dict.fromkeys(problem.partition(":")[0] for problem in error.errors)
-        told = outside(
-            f"{count} problem{'' if count == 1 else 's'} to fix",
-            tuple(error.errors),
-            NOTHING_SENT,
-            f"fix {listed([*names], MOST_NAMES)}, and start the job again",
-        )
+        count, problems = len(error.errors), tuple(error.errors)  # each says how to fix it
+        told = outside(f"{count} problem{'' if count == 1 else 's'} to fix", problems, NOTHING_SENT, *problems)
         return self._end("misconfigured", MISCONFIGURED, told, tuple(error.warnings))
 
     def _runner_failed(self, error: Exception) -> int:

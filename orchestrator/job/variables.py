@@ -76,7 +76,7 @@ VARIABLES: dict[str, Variable] = {
         Variable("FIVETRAN_HTTP_TIMEOUT", "how long one request may take", "30", takes="DURATION"),
         Variable(
             "FIVETRAN_RETRY_LIMIT",
-            "transient failures in a row before giving up (none after the trigger)",
+            "transient failures in a row before giving up (unlimited after the trigger)",
             "8",
             takes="N",
         ),

@@ -23,8 +23,13 @@ def first_line(told: Explanation, code: int) -> str:
         told: The verdict in words.
         code: The exit code.
     """
-    reason = clipped(told.reasons[0], LONGEST_REASON, whole_words=True) if told.reasons else ""
+    reason = clipped(next(iter(causes(told)), ""), LONGEST_REASON, whole_words=True)
     return f"{'; '.join(filter(None, (': '.join(filter(None, (told.headline, reason))), told.running)))} (exit {code})"
+
+
+def causes(told: Explanation) -> tuple[str, ...]:
+    """The reasons that what to do does not name already."""
+    return tuple(reason for reason in told.reasons if reason not in told.advice)
 
 
 def other_lines(told: Explanation, report: str, page: str) -> list[str]:
@@ -35,11 +40,12 @@ def other_lines(told: Explanation, report: str, page: str) -> list[str]:
         report: Where the report is, or "".
         page: The connection's page at Fivetran, or "".
     """
-    said = told.reasons and len(told.reasons[0]) <= LONGEST_REASON
+    reasons = causes(told)
+    said = reasons and len(reasons[0]) <= LONGEST_REASON
     warning = "WARNING: " if told.schedule_left else ""
     return [
         *_labelled("now", told.advice),
-        *_labelled("why", told.reasons[1 if said else 0 :]),
+        *_labelled("why", reasons[1 if said else 0 :]),
         *_labelled("schedule", (f"{warning}{told.schedule}" for _ in range(bool(told.schedule)))),
         *_labelled("report", (report,) if report else ()),
         *_labelled("Fivetran", (page,) if page else ()),

@@ -73,7 +73,7 @@ def test_every_chart_is_checked_whatever_one_comes_to(tmp_path: Path, capsys: Ca
     told = capsys.readouterr()
     assert codes == [0, 1, 2, 2]
     assert (
-        f"{refused}\n  REFUSED by the laws\n          polling: does: unknown effect 'pole_sync' "
+        f"{refused}\n  INVALID structure\n          polling: does: unknown effect 'pole_sync' "
         f"(did you mean poll_sync?)\n{broken}: " in told.out
     )
     assert told.out.count(f"{good}: TEST: run the setup tests\n  ok      structure: ") == 3

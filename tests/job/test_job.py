@@ -156,8 +156,7 @@ def test_wrong_variables_get_a_report(simulate: Simulate, name: str) -> None:
 
     assert (played.code, played.requests, played.stdout) == (2, [], "")
     assert "FIVETRAN_UNPAUSE is 'false'" in played.stderr
-    assert "FAILED: 2 problems to fix: FIVETRAN_TIMEOUT: 'soon'" in played.stderr
-    assert "no request was sent to Fivetran (exit 2)" in played.stderr
+    assert "2 problems to fix; no request was sent to Fivetran" in played.stderr
     assert played.report is not None
     assert [reason.split(":")[0] for reason in played.report["reasons"]] == ["FIVETRAN_TIMEOUT", "FIVETRAN_RETRY_LIMIT"]
     assert {name: played.report[name] for name in ("verdict", "exit_code", "action", "connector_id")} == {

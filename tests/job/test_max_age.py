@@ -93,13 +93,13 @@ def test_without_the_variable_nothing_is_judged() -> None:
         ),
         (
             {"failed_at": "2027-01-14T04:00:00Z"},
-            [OLD, "its last sync failed (2027-01-14T04:00:00.000Z)"],
+            [OLD, "its last sync failed (2027-01-14 04:00:00 UTC)"],
             "start a sync with FIVETRAN_ACTION=START",
         ),
         ({"failed_at": "2027-01-12T04:00:00Z"}, [OLD], "start a sync with FIVETRAN_ACTION=START"),
         (
             {"succeeded_at": None, "failed_at": "2027-01-12T04:00:00Z"},
-            ["it has never succeeded", "its last sync failed (2027-01-12T04:00:00.000Z)"],
+            ["it has never succeeded", "its last sync failed (2027-01-12 04:00:00 UTC)"],
             "start a sync with FIVETRAN_ACTION=START",
         ),
         (
@@ -110,7 +110,8 @@ def test_without_the_variable_nothing_is_judged() -> None:
         (
             {"status": {"sync_state": "scheduled", "setup_state": "broken"}},
             [OLD],
-            "fix the setup on the connection's page: https://fivetran.com/dashboard/connections/speak_inexpensive/setup",
+            "fix the setup on the connection's page "
+            "(https://fivetran.com/dashboard/connections/speak_inexpensive/setup), and start the job again",
         ),
     ],
 )
@@ -118,7 +119,7 @@ def test_red_says_why_and_what_now(more: Mapping[str, Any], reasons: list[str], 
     """A stale connection's verdict has the age, what keeps it from syncing, and the way to a sync."""
     told = explain(SETTINGS, facts(**more).but(verdict="stale"), load("STATUS"))
 
-    page = "check its latest syncs on its page: https://fivetran.com/dashboard/connections/speak_inexpensive"
+    page = "see its latest syncs on the connection's page"
     assert (told.headline, [*told.reasons]) == ("the connection's data is stale", reasons)
     assert (told.advice[0], told.advice[-1]) == (advice, page)
 
@@ -162,7 +163,7 @@ def test_running_sync_is_told(simulate: Simulate) -> None:
 
     assert played.report is not None
     assert (played.code, played.report["still_running"]) == (1, True)
-    assert any("is running" in line for line in played.report["at_fivetran"])
+    assert "STILL RUNNING" in played.report["running"]
 
 
 @pytest.mark.parametrize("restore", ["", "1", "auto"])
@@ -218,7 +219,9 @@ def test_nothing_is_no_gate(given: str) -> None:
 @pytest.mark.parametrize("given", ["soon", "0", "-1", "nan", "31622401"])
 def test_what_is_no_age_is_refused(given: str) -> None:
     """What is no duration, or more than a year, is refused by name, with an example."""
-    with pytest.raises(ConfigurationError, match=r"^FIVETRAN_MAX_AGE: .*, such as 86400$"):
+    with pytest.raises(
+        ConfigurationError, match=r"^FIVETRAN_MAX_AGE: .*, such as 86400, or a duration, such as 90s, 5m or 1h30m$"
+    ):
         configure({**NEEDED, "FIVETRAN_ACTION": "STATUS", "FIVETRAN_MAX_AGE": given})
 
 
@@ -227,7 +230,10 @@ def test_chart_without_the_gate_is_refused_with_it(tmp_path: Path) -> None:
     text = packaged_source("STATUS")
     for old, new in (
         ('"checking_age"', '"concluding"'),
-        ('[checking_age]\ngroup = "Show it"\ndoes  = "check_age"\nedges.shown = "concluding"\nedges.stale = "concluding"\n', ""),
+        (
+            '[checking_age]\ngroup = "Show it"\ndoes  = "check_age"\nedges.shown = "concluding"\nedges.stale = "concluding"\n',
+            "",
+        ),
         ('edges.stale       = "failed"\n', ""),
         ("[failed]\nexit = 1\n", ""),
     ):

@@ -40,7 +40,7 @@ def test_signal_ends_a_pause(tmp_path: Path, number: int, code: int, verdict: st
     with rehearsed(Scenario()) as fivetran:
         variables = fivetran.variables("START", FIVETRAN_POLL_INTERVAL="100", FIVETRAN_REPORT_DIR=str(tmp_path))
         with Process(variables=variables) as job:
-            job.await_line("triggering -> waiting")
+            job.await_line("sync triggered")
             sent = job.send(number)
             ended = job.end()
 
@@ -131,7 +131,7 @@ def test_signal_leaves_a_moment_to_restore_the_schedule(tmp_path: Path) -> None:
     with rehearsed(IN_THE_WAY) as fivetran:
         more = {"FIVETRAN_RESTORE_SCHEDULE": "1", "FIVETRAN_POLL_INTERVAL": "100"}
         with Process(variables=fivetran.variables("START", FIVETRAN_REPORT_DIR=str(tmp_path), **more)) as job:
-            job.await_line("considering_conflict -> awaiting_idle")
+            job.await_line("could not start a sync")
             sent = job.send(signal.SIGTERM)
             fivetran.await_request("patch", times=2)
             ended = job.end()
@@ -145,7 +145,7 @@ def test_signal_restores_nothing_while_a_sync_may_run(tmp_path: Path) -> None:
     with rehearsed(Scenario()) as fivetran:
         more = {"FIVETRAN_RESTORE_SCHEDULE": "1", "FIVETRAN_POLL_INTERVAL": "100"}
         with Process(variables=fivetran.variables("START", FIVETRAN_REPORT_DIR=str(tmp_path), **more)) as job:
-            job.await_line("triggering -> waiting")
+            job.await_line("sync triggered")
             job.send(signal.SIGTERM)
             ended = job.end()
         operations = [seen.operation for seen in fivetran.simulator.seen]
@@ -159,7 +159,7 @@ def test_second_signal_ends_it_immediately(tmp_path: Path) -> None:
     with rehearsed(IN_THE_WAY) as fivetran:
         more = {"FIVETRAN_RESTORE_SCHEDULE": "1", "FIVETRAN_POLL_INTERVAL": "100"}
         with Process(variables=fivetran.variables("START", FIVETRAN_REPORT_DIR=str(tmp_path), **more)) as job:
-            job.await_line("considering_conflict -> awaiting_idle")
+            job.await_line("could not start a sync")
             job.send(signal.SIGTERM)
             fivetran.await_request("patch", times=2)
             job.send(signal.SIGINT)
@@ -185,7 +185,7 @@ def test_signals_that_the_parent_had_blocked(tmp_path: Path, number: int, code: 
         more = {"FIVETRAN_POLL_INTERVAL": "100", "FIVETRAN_HTTP_TIMEOUT": "1", "FIVETRAN_REPORT_DIR": str(tmp_path)}
         with Process(variables=fivetran.variables("START", **more), command=command) as job:
             job.await_line("no answer within 1 s")
-            job.await_line("triggering -> waiting")
+            job.await_line("sync triggered")
             job.send(number)
             ended = job.end()
 
@@ -198,7 +198,7 @@ def test_interrupt_that_a_shell_had_ignored(tmp_path: Path) -> None:
     with rehearsed(Scenario()) as fivetran:
         more = {"FIVETRAN_POLL_INTERVAL": "100", "FIVETRAN_REPORT_DIR": str(tmp_path)}
         with Process(variables=fivetran.variables("START", **more), command=command) as job:
-            job.await_line("triggering -> waiting")
+            job.await_line("sync triggered")
             job.send(signal.SIGINT)
             job.send(signal.SIGTERM)
             ended = job.end()

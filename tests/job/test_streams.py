@@ -137,12 +137,14 @@ def _cases(folder: Path) -> dict[str, tuple[int, Sequence[str]]]:
         "replay": (0, ["replay", str(JOURNAL)]),
         "replay differs": (1, ["replay", "differs.jsonl"]),
         "report": (0, ["report", str(JOURNAL), "-o", "report"]),
+        "init": (0, ["init", "START"]),
+        "list": (2, ["list"]),
     }
 
 
 NAMES = (
     *("bare", "help", "usage", "run", "demo", "simulate", "diagram", "diagram --check", "check", "check refused"),
-    *("check missing", "debug", "replay", "replay differs", "report"),
+    *("check missing", "debug", "replay", "replay differs", "report", "init", "list"),
 )
 
 
@@ -273,7 +275,7 @@ def test_run_goes_on_without_the_log(kind: str, blocking: bool) -> None:  # noqa
 
     entries = [json.loads(line) for line in told[filled:].splitlines()]
     assert (ended.code, json.loads(result)["verdict"], still) == (0, "succeeded", blocking)
-    assert entries[0]["event"].startswith("fivetran-orchestrator ")
+    assert entries[0]["event"] == "inputs"
     assert entries[-1]["event"].startswith("page: ")
     assert len([entry for entry in entries if entry["event"] == "exchange"]) == len(served.simulator.seen)
 
@@ -293,7 +295,7 @@ def test_nothing_is_lost_to_a_slow_reader(kind: str, blocking: bool) -> None:  #
     document, _, after = rest.partition("\n}\n")
     assert ended.code == 0
     assert len(json.loads(f"{{{document}}}")["config"]) == 2000
-    assert json.loads(before.splitlines()[0])["event"].startswith("fivetran-orchestrator ")
+    assert json.loads(before.splitlines()[0])["event"] == "inputs"
     assert json.loads(after.splitlines()[-1])["event"].startswith("page: ")
 
 
@@ -362,7 +364,7 @@ def test_log_goes_on_while_nobody_reads_the_result() -> None:
             os.read(out.reading, 1)  # it is at it
             log.given_away()
             told = b""
-            while b"ending -> " not in told:
+            while b"STATUS speak_inexpensive" not in told:
                 told += os.read(log.reading, 1000)
             job.send(signal.SIGTERM)
             rest = log.read()
@@ -419,7 +421,7 @@ def test_plain_terminal(variable: dict[str, str]) -> None:
 
     assert ended.code == 0
     assert b"\x1b" not in told
-    assert b"page: https://" in told
+    assert b"Fivetran  https://" in told
 
 
 # --- stdin --------------------------------------------------------------------------------------
@@ -727,7 +729,7 @@ def test_nothing_steers_the_terminal(
 def test_requests_steer_no_terminal() -> None:
     """What `simulate` prints of a request steers no terminal."""
     with Process("simulate", "--port", "0", variables={}) as simulator:
-        url = re.search(r"http://127.0.0.1:\d+", simulator.await_line("listens on"))
+        url = re.search(r"http://127.0.0.1:\d+", simulator.await_line("listening on"))
         assert url is not None
         simulator.await_line("__main__.py")
         with requests.Session() as session:

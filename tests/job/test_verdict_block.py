@@ -110,7 +110,12 @@ ENDINGS: dict[str, tuple[Scenario, str, dict[str, Any], tuple[str, str, str, str
         Scenario(),
         "START",
         {"FIVETRAN_TIMEOUT": "soon"},
-        ("FAILED", "1 problem to fix: FIVETRAN_TIMEOUT: 'soon'", "no request was sent", "fix FIVETRAN_TIMEOUT"),
+        (
+            "FAILED",
+            "1 problem to fix",
+            "no request was sent to Fivetran",
+            "FIVETRAN_TIMEOUT: 'soon' is not a duration: give",
+        ),
     ),
 }
 

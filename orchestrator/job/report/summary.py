@@ -19,6 +19,7 @@ from orchestrator.job.report.words import (
     links,
     outcome,
     pieces,
+    reasons,
     still_running,
     utc,
 )
@@ -55,7 +56,7 @@ def summary(document: Document, report: str, back: Sequence[Link], chart: Chart 
     lists = {
         "The connection": [f"{name}: {value}" for name, value in facts if value],
         "Setup tests": [*tests[:MOST_TESTS], *more],
-        "Why": document["reasons"],
+        "Why": reasons(document),
         "What to do now": document["advice"],
         "At Fivetran now": at_fivetran(document),
         "Notes": document["notes"],
