@@ -39,8 +39,8 @@ VARIABLE_ROWS = _rows((ROOT / "docs" / "variables.md").read_text("utf-8"))
 
 
 def test_readme_is_short() -> None:
-    """What there is to read in the README is under 150 lines; the drawing comes on top of that."""
-    assert len(DRAWING.sub("", README).splitlines()) < 150
+    """The README is under 200 lines, its drawing among them."""
+    assert len(README.splitlines()) < 200
     assert len(DRAWING.findall(README)) == 1
 
 

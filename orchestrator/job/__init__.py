@@ -7,7 +7,8 @@
     address, network_variables         FIVETRAN_API_URL; CA bundles and proxies
     tables, own_chart, pasted_id       TABLES; FIVETRAN_CHART; what was pasted as CONNECTOR_ID
     masking, limits                    secrets taken out; time limits and signals
-    log, run_log, streams              the log's form; what it says of a run; who reads it
+    log, streams                       the log's form; who reads it
+    run_log, messages, verdict_block   what it says of a run, of a step, and at the end
     trace, result, stdout              the steps kept; the result as a document; what is printed
     report_folder, report              what goes into FIVETRAN_REPORT_DIR; what is drawn for it
     journal, state_file, files         a run written down, to be replayed or taken up; files, safely

@@ -292,7 +292,7 @@ def test_what_should_be_known_is_noted(tried: Try) -> None:
         (
             Scenario(exists=False, neighbours=({"id": "tacky_lionhearted", "schema": "speak_inexpensive"},)),
             4,
-            "Fivetran does not know the connection",
+            "Fivetran has no connection speak_inexpensive (404)",
             "why    speak_inexpensive is the name of a connection, not its id: set CONNECTOR_ID to tacky_lionhearted",
         ),
         (

@@ -110,8 +110,10 @@ def test_without_the_variable_nothing_is_judged() -> None:
         (
             {"status": {"sync_state": "scheduled", "setup_state": "broken"}},
             [OLD],
-            "fix the setup on the connection's page "
-            "(https://fivetran.com/dashboard/connections/speak_inexpensive/setup), and start the job again",
+            (
+                "fix the setup on the connection's page "
+                "(https://fivetran.com/dashboard/connections/speak_inexpensive/setup), and start the job again"
+            ),
         ),
     ],
 )
@@ -231,7 +233,10 @@ def test_chart_without_the_gate_is_refused_with_it(tmp_path: Path) -> None:
     for old, new in (
         ('"checking_age"', '"concluding"'),
         (
-            '[checking_age]\ngroup = "Show it"\ndoes  = "check_age"\nedges.shown = "concluding"\nedges.stale = "concluding"\n',
+            (
+                '[checking_age]\ngroup = "Show it"\ndoes  = "check_age"\n'
+                'edges.shown = "concluding"\nedges.stale = "concluding"\n'
+            ),
             "",
         ),
         ('edges.stale       = "failed"\n', ""),

@@ -215,7 +215,7 @@ def test_verdict_without_words_of_its_own(simulate: Simulate, tmp_path: Path) ->
 
     assert played.report is not None
     assert (played.code, played.report["verdict"]) == (7, "conflict")
-    assert played.report["headline"] == "the chart ends the run on conflict"
+    assert played.report["headline"] == "the chart ended the run with conflict"
     assert "409 Conflict: the message" in played.report["reasons"][0]
 
 

@@ -136,7 +136,7 @@ def test_wrong_variables(simulate: Simulate) -> None:
 
     found = drawn(job)
 
-    assert "FIVETRAN_TIMEOUT: 'soon' is not a number of seconds" in found.text
+    assert "FIVETRAN_TIMEOUT: 'soon' is not a duration" in found.text
     assert "START on <b>" in found.text
     assert [found.of_class(name) for name in ("steps", "timeline", "command")] == [[], [], []]
     assert "at Fivetran" not in found.text
@@ -487,7 +487,7 @@ def test_timeline_tells_who_was_asked() -> None:
     ]
     bars = [attributes["class"] for name, attributes in drawn.elements if name == "rect"]
     assert bars == [kind for *_, kind in kinds if kind != "works"]
-    assert drawn.text.endswith("requests to Fivetranwaiting")
+    assert drawn.text.endswith("requests to Fivetranpauses")
 
 
 def test_timeline_is_to_scale() -> None:
@@ -523,7 +523,7 @@ def test_timeline_has_what_was_left_out() -> None:
     found = Page(timeline.draw(steps, gap=1))
 
     assert found.text.startswith("a 1.0 s left out 8.0 s")
-    assert found.text.endswith("requests to Fivetranwaitingsteps that are not shown")
+    assert found.text.endswith("requests to Fivetranpausessteps that are not shown")
 
 
 # --- Markup -----------------------------------------------------------------------------------------

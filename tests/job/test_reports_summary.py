@@ -152,10 +152,10 @@ def test_setup_tests() -> None:
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
-        ({"exit_code": 0}, "### OK: it ended"),
-        ({"exit_code": 5}, "### TIMED OUT: it ended"),
-        ({"exit_code": 8}, "### RESCHEDULED: it ended"),
-        ({"exit_code": 143}, "### STOPPED: it ended"),
+        ({"outcome": "OK"}, "### OK: it ended"),
+        ({"outcome": "TIMED OUT"}, "### TIMED OUT: it ended"),
+        ({"outcome": "RESCHEDULED"}, "### RESCHEDULED: it ended"),
+        ({"outcome": "STOPPED"}, "### STOPPED: it ended"),
         ({"exit_code": None}, "### FAILED: it ended"),
         ({"exit_code": 70}, "### FAILED: it ended"),
         ({"still_running": True}, "**A sync is STILL RUNNING at Fivetran.**"),
@@ -199,7 +199,8 @@ def test_end_that_is_not_known_has_no_exit_code() -> None:
 def test_nothing_takes_effect(parts: list[str], between: str) -> None:
     """Whatever stands in a name or a message, it is words or code: no markup, link, mention or reference."""
     hostile = between.join(parts)
-    lists = {name: [hostile, f"a {hostile}"] for name in ("reasons", "advice", "at_fivetran", "notes")}
+    lists = {name: [hostile, f"{name} {hostile}"] for name in ("advice", "at_fivetran", "notes")}
+    lists["reasons"] = [f"why {hostile}", f"and {hostile}"]
     given = {**lists, "headline": hostile, "action": hostile, "connector_id": hostile, "exit_meaning": hostile}
     tests = [{"title": hostile, "status": hostile}]
     facts = dict.fromkeys(("setup_state", "sync_state", "succeeded_at", "failed_at", "schedule_type"), hostile)

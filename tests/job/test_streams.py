@@ -276,7 +276,7 @@ def test_run_goes_on_without_the_log(kind: str, blocking: bool) -> None:  # noqa
     entries = [json.loads(line) for line in told[filled:].splitlines()]
     assert (ended.code, json.loads(result)["verdict"], still) == (0, "succeeded", blocking)
     assert entries[0]["event"] == "inputs"
-    assert entries[-1]["event"].startswith("page: ")
+    assert entries[-1]["event"].startswith("verdict")
     assert len([entry for entry in entries if entry["event"] == "exchange"]) == len(served.simulator.seen)
 
 
@@ -296,7 +296,7 @@ def test_nothing_is_lost_to_a_slow_reader(kind: str, blocking: bool) -> None:  #
     assert ended.code == 0
     assert len(json.loads(f"{{{document}}}")["config"]) == 2000
     assert json.loads(before.splitlines()[0])["event"] == "inputs"
-    assert json.loads(after.splitlines()[-1])["event"].startswith("page: ")
+    assert json.loads(after.splitlines()[-1])["event"].startswith("verdict")
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "terminal"])

@@ -114,7 +114,7 @@ SEEDS = {
         f"validating --ready--> considering_switch --no--> hurrying --shown--> concluding {UP_TO_REPORT}"
         " --shown--> done",
     ),
-    "nothing is changed unread": Seed(
+    "nothing is changed before it is read": Seed(
         "START",
         (('initial = "validating"', 'initial = "disabling_schedule"'),),
         "disabling_schedule",

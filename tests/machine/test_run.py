@@ -316,8 +316,8 @@ def test_what_hung_at_the_deadline_is_named(simulate: Simulate) -> None:
     played = job.play("STATUS", FIVETRAN_TIMEOUT="20")
 
     assert played.code == 5
-    assert "time ran out while Fivetran did not answer" in played.stderr
-    assert "(read the connection): no answer within 20 s" in played.stderr
+    assert "timed out after 20 s while Fivetran did not answer" in played.stderr
+    assert "did not answer: no answer within 20 s" in played.stderr
 
 
 # --- What counts as a failed attempt ---------------------------------------------------------------

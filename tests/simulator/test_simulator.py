@@ -98,7 +98,7 @@ class Caller:
     [
         ("title = ", "scenario bad: Invalid value (at end of document)"),
         ("titel = ''", "scenario bad: unknown key 'titel'; did you mean title?"),
-        ("title = 5", "scenario bad: title: 5 is not a text"),
+        ("title = 5", "scenario bad: title: 5 is not a string"),
         ("exit_code = true", "scenario bad: exit_code: True is not a whole number"),
         ("exists = 1", "scenario bad: exists: 1 is not true or false"),
         ("test_seconds = 'long'", "scenario bad: test_seconds: 'long' is not a number"),

@@ -16,7 +16,7 @@ BRIEF = 1.0  # seconds in all of which there is nothing to say
 # How a pause ends; a request may end so, too, but then there is something to say of it.
 _ENDS_A_PAUSE = {Event.WAITED, Event.TIMED_OUT, Event.TOO_LATE, *SIGNALS}
 # What most of a period went into, in words.
-_KINDS = {"asks": "requests to Fivetran", "waits": "waiting", "works": "steps that are not shown"}
+_KINDS = {"asks": "requests to Fivetran", "waits": "pauses", "works": "steps that are not shown"}
 _LEFT_OUT = ("left out",)
 
 Entry = Mapping[str, Any]
