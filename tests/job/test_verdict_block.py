@@ -152,6 +152,27 @@ def test_two_lines_answer_all_four_questions(
     check(block(simulate(scenario).play(action, **more, **where, **PLAIN).stderr), expected)
 
 
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+@pytest.mark.parametrize(("scenario", "action", "more", "expected"), ENDINGS.values(), ids=ENDINGS)
+def test_two_lines_on_a_terminal(
+    simulate: Simulate, scenario: Scenario, action: str, more: dict[str, Any], expected: tuple[str, str, str, str]
+) -> None:
+    """On a terminal, in colour and with its live line gone, they say the same."""
+    job, log = simulate(scenario), Terminal()
+
+    Job(job.variables(action, **more), clock=job.clock, jitter=lambda: 0.0, stdout=Terminal(), stderr=log).run()
+
+    drawn = re.sub(r"\r\x1b\[2K[^\r\n]*(?=\r\x1b\[2K)", "", log.getvalue())  # what was drawn over is gone
+    check(block(re.sub(r"\r|\x1b\[[0-9;]*[mK]", "", drawn)), expected)
+
+
 @pytest.mark.parametrize(("signal", "code"), [(Event.INTERRUPTED, 130), (Event.TERMINATED, 143)])
 def test_two_lines_of_a_job_that_is_stopped(simulate: Simulate, signal: Event, code: int) -> None:
     """A job that is stopped says that the sync is running on, and how to wait for it."""
@@ -165,14 +186,6 @@ def test_two_lines_of_a_job_that_is_stopped(simulate: Simulate, signal: Event, c
 
     assert played.code == code
     check(block(played.stderr), ("STOPPED", f"{code})", "the sync is STILL RUNNING", "FIVETRAN_ON_RUNNING=attach"))
-
-
-class Terminal(io.StringIO):
-    """A stream that is a terminal."""
-
-    def isatty(self) -> bool:
-        """It is one."""
-        return True
 
 
 def test_terminal_gets_a_summary(simulate: Simulate) -> None:
