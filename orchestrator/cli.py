@@ -23,7 +23,7 @@ commands (COMMAND --help says more):
 
 start here, no account needed:
   fivetran-orchestrator demo
-  fivetran-orchestrator demo --scenario rescheduled_twice
+  fivetran-orchestrator demo --scenario rescheduled-twice
 
 a real sync:
   export FIVETRAN_API_KEY=... FIVETRAN_API_SECRET=...

@@ -56,7 +56,8 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     except ModuleNotFoundError as error:
         if error.name not in {"prompt_toolkit", "rich", "werkzeug"}:
             raise
-        return refuse(f"the debugger requires the extra debug ({error.name} is missing): pip install '.[debug]'")
+        missing = f"the debugger requires the extra debug ({error.name} is missing)"
+        return refuse(f"{missing}: {sys.executable} -m pip install '.[debug]'")
     if arguments.connector_id is not None:
         if not arguments.live:
             return refuse("CONNECTOR_ID is for --live only: a simulated Fivetran has a connection of its own")

@@ -15,6 +15,9 @@ SLOWEST, FASTEST = 0.1, 1000.0  # far beyond them clocks overflow
 
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
+    parser.epilog = (
+        "exit code: 0 if START ended as the scenario expects, 70 if not; for any other action, the job's own"
+    )
     parser.description = "Run a job against a simulated Fivetran: no account, no network."
     add_action(parser, " (default: START)")
     add_scenario(parser, 20.0)

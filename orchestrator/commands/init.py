@@ -12,6 +12,7 @@ from pathlib import Path
 
 from orchestrator.commands.words import add_action, add_connector
 from orchestrator.job.files import write_atomically
+from orchestrator.job.pasted_id import id_in
 from orchestrator.job.streams import refuse, say
 from orchestrator.machine.loader import load
 from orchestrator.values.parsing import parse_duration
@@ -96,10 +97,12 @@ def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
     """Print or write the job; 2 where that cannot be done."""
     flag, word = arguments.connector, arguments.connector_id
     if flag and word and flag != word:
-        return refuse(f"{word} contradicts --connector-id {flag}: give one of the two")
+        return refuse("--connector-id contradicts the CONNECTOR_ID that is given as an argument: give one of the two")
     connector = flag or word or ""
     if connector and not re.fullmatch(CONNECTOR_ID, connector):
-        return refuse(f"CONNECTOR_ID: {connector!r} is not an id: give {SETUP_TAB} (such as speak_inexpensive)")
+        meant = id_in(connector)
+        fix = f"give {meant}" if meant else f"give {SETUP_TAB} (such as speak_inexpensive)"
+        return refuse(f"CONNECTOR_ID: what is given is not an id: {fix}")
     text = _job(arguments.action or USUAL, connector, arguments.kind)
     if arguments.output is None:
         say(text.removesuffix("\n"))

@@ -56,7 +56,7 @@ def add_to(parser: ArgumentParser) -> None:
 def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """List them; the exit codes are the job's."""
     if arguments.group is not None and not re.fullmatch(CONNECTOR_ID, arguments.group):
-        return refuse(f"--group: {arguments.group!r} is not a group's id: give one such as projected_sickle")
+        return refuse("--group: what is given is not a group's id: give one such as projected_sickle")
     try:
         about = account(
             {**environ, **{name: value for name in _FLAGS if (value := getattr(arguments, name)) is not None}}

@@ -41,8 +41,9 @@ class Parser(ArgumentParser):
         names = [text.partition("=")[0] for last, text in zip(["", *words], words, strict=False) if last not in takers]
         unknown = [name for name in names if _FLAG.fullmatch(name) and name not in known]
         if unknown:  # first, before the value that follows one is taken for something else
+            given_name = unknown[0].lstrip("-").removeprefix("fivetran-")  # as the variables have it
             longs = [name.removeprefix("--") for name in known if name.startswith("--")]
-            meant = "".join(f"did you mean --{name}?" for name in near(unknown[0].lstrip("-"), longs))
+            meant = "".join(f"did you mean --{name}?" for name in near(given_name, longs))
             self.error(f"unknown flag {unknown[0]}{sentence(meant)}")
         namespace, rest = self.parse_known_intermixed_args(given)
         if rest:

@@ -63,13 +63,13 @@ def _values(variable: Variable) -> tuple[str, ...]:
 
 
 def _yes(text: str) -> str:
-    """The value of a flag that may have one; the action that follows it is not meant.
+    """The value of a flag that may have one; an action or an id that follows it is not meant.
 
     Raises:
-        ArgumentTypeError: It is an action.
+        ArgumentTypeError: It is neither of its values.
     """
-    if text.upper() in ACTIONS:
-        raise ArgumentTypeError(f"put {text.upper()} before it, as in: run {text.upper()} CONNECTOR_ID --flag")
+    if text.lower() not in {"auto", "1"}:
+        raise ArgumentTypeError("only auto may follow it: put ACTION and CONNECTOR_ID before it")
     return text
 
 
@@ -82,7 +82,9 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
         flag = flags.get(name, given)
         same = flag.upper().replace("-", "_") if name == "FIVETRAN_ACTION" else flag
         if given != same:
-            return refuse(f"{given} contradicts {VARIABLES[name].flag} {flag}: give one of the two")
+            return refuse(
+                f"{VARIABLES[name].flag} contradicts the argument {name.removeprefix('FIVETRAN_')}: give one of the two"
+            )
         flags[name] = given
     if arguments.resume is not None:
         flags["FIVETRAN_STATE_FILE"] = arguments.resume

@@ -375,7 +375,7 @@ class _Reader(NamedTuple):
             target = self.short(received.headers["Location"])
             return f"redirected to {target!r}; redirects are not followed, since the request carries credentials"
         if received.status == HTTPStatus.PAYMENT_REQUIRED and code:
-            return "the Fivetran account's trial or plan has expired (402)" + (f": {message}" if message else "")
+            return message or "the account's trial or plan has expired"
         if not message and not code:
             return f"the answer is not from Fivetran: {self._excerpt(received, value)}"
         return message or response_body.words(received.reason, self.mask)

@@ -29,10 +29,16 @@ def near_matches(data: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) -
     return tuple(name + notes[name] for name in dict.fromkeys(found))[:MOST_IN_ALL]
 
 
-def missing_tables(data: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
-    """The tables, each with its schema, that are not there; the arguments are those of `near_matches`."""
-    known = {(schema, table) for schema, table, _ in _tables(data)}
-    return [(schema, table) for schema, tables in wanted.items() for table in tables if (schema, table) not in known]
+def missing_tables(
+    data: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The tables, each with its schema, that Fivetran does not know, and those that are not enabled for syncing.
+
+    The arguments are those of `near_matches`.
+    """
+    known = {(schema, table): is_off for schema, table, is_off in _tables(data)}
+    given = [(schema, table) for schema, tables in wanted.items() for table in tables]
+    return [table for table in given if table not in known], [table for table in given if known.get(table)]
 
 
 def _tables(data: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:

@@ -10,7 +10,9 @@ from orchestrator.fivetran.documents import parse_time
 from orchestrator.job.address import api_url
 from orchestrator.job.credentials import key_pair
 from orchestrator.job.inputs import Inputs, is_unresolved
+from orchestrator.job.masking import Mask
 from orchestrator.job.own_chart import load_file
+from orchestrator.job.pasted_id import id_in, is_name, without_secrets
 from orchestrator.job.tables import parse_tables, read_tables, single
 from orchestrator.job.variables import RESULTS, VARIABLES
 from orchestrator.machine.actions import ACTIONS
@@ -21,7 +23,7 @@ from orchestrator.values.formatting import either
 from orchestrator.values.settings import CONNECTOR_ID, Settings
 from orchestrator.values.suggestions import did_you_mean, near, sentence
 
-__all__ = ["ConfigurationError", "Configured", "configure", "report_dir", "subject_of"]
+__all__ = ["ConfigurationError", "Configured", "configure", "refused", "report_dir", "subject_of"]
 
 CI_REPORT_DIR = "dataops/report/fivetran"
 CI_MARGIN = 60.0  # seconds of the job's own timeout that are left for its other work
@@ -81,7 +83,7 @@ def subject_of(environ: Mapping[str, str]) -> dict[str, Any]:
         return next(filter(None, (environ.get(name, "").strip() for name in names)), "")
 
     action = given("FIVETRAN_ACTION").upper()
-    subject = {"action": action, "connector_id": given("CONNECTOR_ID")}
+    subject = {"action": action, "connector_id": without_secrets(given("CONNECTOR_ID"))}
     if action not in ACTIONS or "TABLES" not in load(action).needs:
         return subject
     schema, table = given("SCHEMA"), given("TABLE")
@@ -136,8 +138,18 @@ def configure(environ: Mapping[str, str], now: Callable[[], float] = time.time) 
     inputs.flag("DATAOPS_DEBUG")
     _look_for_typos(inputs)
     if inputs.errors or chart is None:
-        raise ConfigurationError(inputs.errors, inputs.warnings)
+        raise refused(inputs, key, secret)
     return Configured(settings, chart, inputs.shown, tuple(inputs.warnings), tuple(inputs.secrets))
+
+
+def refused(inputs: Inputs, key: str, secret: str) -> ConfigurationError:
+    """What is wrong with the variables: a value that is quoted may be a secret in the wrong place."""
+    mask = Mask(key, secret)
+    given = (inputs.environ.get(f"FIVETRAN_API_{part}", "").strip() for part in ("KEY", "SECRET"))
+    mask.add(*inputs.secrets, *(text for text in given if not text.startswith("DATAOPS_VAULT(")))
+    return ConfigurationError(
+        [mask.line(text) for text in inputs.errors], [mask.line(text) for text in inputs.warnings]
+    )
 
 
 def _chart(inputs: Inputs) -> Chart | None:
@@ -145,7 +157,7 @@ def _chart(inputs: Inputs) -> Chart | None:
     text = inputs.value(name)
     action = text.upper().replace("-", "_")
     if action not in ACTIONS:
-        problem = f"{inputs.quoted(name, text)} is not an action" if text else "is not set"
+        problem = f"{inputs.quoted(name, text)} is not an action" if text else "not set"
         meant = did_you_mean(action, ACTIONS)
         inputs.error(name, problem, f"{meant} Set it to {either(ACTIONS)}" if meant else f"set it to {either(ACTIONS)}")
         return None
@@ -174,7 +186,7 @@ def _connector(inputs: Inputs) -> str:
     text = inputs.value(name)
     if not text:
         others = (one for one, value in inputs.environ.items() if value.strip())
-        problem = "".join(["is not set", *(f", but {one} is" for one in near(name, others, cutoff=0.85))])
+        problem = "".join(["not set", *(f", but {one} is" for one in near(name, others, cutoff=0.85))])
         inputs.error(name, problem, "set it to the id that the connection's Setup tab shows")
     elif not re.fullmatch(CONNECTOR_ID, text):
         _refuse_connector(inputs, name, text)
@@ -182,7 +194,6 @@ def _connector(inputs: Inputs) -> str:
 
 
 def _refuse_connector(inputs: Inputs, name: str, text: str) -> None:
-    from orchestrator.job.pasted_id import id_in, is_name, without_secrets  # noqa: PLC0415  # only for what is no id
 
     found, shown = id_in(text), inputs.quoted(name, without_secrets(text))
     if found and inputs.quoted(name, text) == repr(text):  # and not from the vault
@@ -195,8 +206,7 @@ def _refuse_connector(inputs: Inputs, name: str, text: str) -> None:
 
 
 def _policy(inputs: Inputs, chart: Chart, name: str) -> str:
-    what = f"a valid choice for {POLICIES[name]} in {chart.action}"
-    return inputs.one_of(f"FIVETRAN_{name.upper()}", chart.values(name), what)
+    return inputs.one_of(f"FIVETRAN_{name.upper()}", chart.values(name), f"a choice that {chart.action} has")
 
 
 def _max_age(inputs: Inputs, chart: Chart | None) -> float | None:

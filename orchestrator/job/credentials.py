@@ -30,12 +30,22 @@ def key_pair(inputs: Inputs) -> tuple[str, str]:
         key, secret = pair
         inputs.shown[names[1]] = f"{STARS} (from {names[0]})"
         inputs.warnings.append(f"{names[0]} is Base64 of key:secret: both are taken from it")
-    for name, text, other in ((names[0], key, names[1]), (names[1], secret, names[0])):
+    neither = not key and not secret
+    for name, text, other, fix in (
+        (names[0], key, names[1], HOW),
+        (names[1], secret, names[0], "set it to that key's secret"),
+    ):
         if not text:
-            fix = "set both, or leave both out and set SET_FIVETRAN_KEYS_TO_ENV to take them from the DataOps vault"
-            inputs.error(name, "is not set" if not (key or secret) else f"is not set, but {other} is", fix)
+            both = "set both, or leave both out and set SET_FIVETRAN_KEYS_TO_ENV to take them from the DataOps vault"
+            inputs.error(name, "not set" if neither else f"not set, but {other} is", fix if neither else both)
     _check(inputs, key, secret)
     return key, secret
+
+
+HOW = (
+    "create a key in Fivetran (Account Settings > API Config) and set both, "
+    "or set SET_FIVETRAN_KEYS_TO_ENV to take them from the DataOps vault"
+)
 
 
 def _check(inputs: Inputs, key: str, secret: str) -> None:

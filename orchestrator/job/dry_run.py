@@ -154,9 +154,9 @@ class _DryRun:
             stopped, code = True, self.chart.exit_of(failure.event)[1]
         self.client.close()
         if stopped:
-            say(f"\nstopped before all was known that {about} would do: exit code {code}")
+            say(f"\ninterrupted; the dry run of {about} is incomplete: exit code {code}")
         else:
-            say(f"\n{about} would {'proceed' if code == 0 else 'not get through as things stand'}: exit code {code}")
+            say(f"\n{about} would {'proceed' if code == 0 else 'fail now'}: exit code {code}")
         return code
 
     def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # Send's form
@@ -244,7 +244,7 @@ class _DryRun:
 
     def _check(self) -> int:
         """Tell what this account has, and return the exit code of what stands in the way; 0 if nothing does."""
-        say("\nwhat only the account itself can tell:")
+        say("\nchecked against this account:")
         for subject, name in _OPTIONAL.items():
             answer = self._answer(name)
             self._say_of(subject, answer if isinstance(answer, str) else "available", WIDTH)
@@ -260,13 +260,17 @@ class _DryRun:
         if isinstance(answer, str):
             self._say_of("tables", answer, WIDTH)
             return 0
-        missing = missing_tables(answer.data, self.settings.scope)
+        missing, off = missing_tables(answer.data, self.settings.scope)
+        for schema, table in off:
+            self._say_of("tables", f"{schema}.{table} is not enabled for syncing", WIDTH)
         for schema, table in missing:
             near = ", ".join(near_matches(answer.data, {schema: [table]}))
-            alike = f"like it: {near}" if near else "nor anything like it"
-            self._say_of("tables", f"{schema}.{table} does not exist at the source; {alike}", WIDTH)
-        if not missing:
-            self._say_of("tables", "exist at the source", WIDTH)
+            alike = f"like it: {near}" if near else "nothing is like it"
+            self._say_of(
+                "tables", f"Fivetran does not know {schema}.{table} (is it new at the source?); {alike}", WIDTH
+            )
+        if not missing and not off:
+            self._say_of("tables", "known to Fivetran", WIDTH)
         return self.chart.exit_of(Event.NOT_FOUND)[1] if missing else 0
 
     def _asked(self, ask: Callable[[], T]) -> T | str:

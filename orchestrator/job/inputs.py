@@ -49,7 +49,7 @@ class Inputs:
         given = self.environ.get(name, "").strip()
         second = self.environ.get(variable.alias, "").strip() if variable.alias else ""
         if given and second and given != second:
-            self.error(name, f"{given!r}, but {variable.alias} is {second!r}", "set one of the two")
+            self.error(name, f"differs from {variable.alias}", "set one of the two")
         text = given or second
         self.shown[name] = STARS if variable.secret and text else text or variable.default
         if match := _VAULT_REFERENCE.fullmatch(text):

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from orchestrator import __version__
 from orchestrator.fivetran.client import Client
+from orchestrator.fivetran.effects.situation import has_sync
 from orchestrator.fivetran.verdicts import Explanation, explain, outside
 from orchestrator.job.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
 from orchestrator.job.files import PRIVATE, remove_leftovers, write_atomically
@@ -286,6 +287,7 @@ class Job:
         """The result to stdout, in what is left of the run; if the reader has gone away, the sync has not failed."""
         if not text:
             return
+        self.live.clear()
         in_order = self.stdout.is_at(self.stderr)
         limits.tick = (lambda: None) if in_order else self.stderr.flush
 
@@ -334,7 +336,7 @@ class Job:
         self._log_traceback(error, self.log.debug)
         begun = self.run_so_far is not None
         advice = "check the runner's disk and limits (`ulimit -a`), and start the job again"
-        told = outside("the runner failed", (str(error),), MAY_RUN if begun else NOTHING_SENT, advice)
+        told = outside("the runner failed", (str(error),), self._running(), advice)
         return self._end("runner_failed", UNAVAILABLE if begun else MISCONFIGURED, told)
 
     def _bug(self, error: Exception) -> int:
@@ -342,10 +344,20 @@ class Job:
         told = outside(
             "this is a bug of fivetran-orchestrator, not of your pipeline",
             (f"{type(error).__name__}: {error}",),
-            MAY_RUN,
+            self._running(),
             "see on the connection's page what is running; please report the bug, with the lines above",
         )
         return self._end("bug", BUG, told)
+
+    def _running(self) -> str:
+        """What may be running at Fivetran, where nobody knows any more."""
+        run = self.run_so_far
+        if run is None:
+            return NOTHING_SENT
+        asked = {*run.facts.attempted, run.state.operand}  # of what is under way nobody knows
+        if has_sync(run.settings, run.facts) or not asked.isdisjoint(run.chart.triggers):
+            return MAY_RUN
+        return "no sync was started" if run.chart.triggers else ""
 
     def _log_traceback(self, error: Exception, say: Callable[[str], object]) -> None:
         for text in traceback.format_exception(error):

@@ -11,7 +11,7 @@ from orchestrator.fivetran import documents
 from orchestrator.fivetran.client import TOO_LARGE, Client
 from orchestrator.fivetran.effects.situation import LARGEST_PAGE, items, listing
 from orchestrator.job.address import api_url
-from orchestrator.job.configuration import ConfigurationError
+from orchestrator.job.configuration import refused
 from orchestrator.job.credentials import key_pair
 from orchestrator.job.inputs import Inputs
 from orchestrator.job.job import bounded
@@ -88,14 +88,14 @@ def account(environ: Mapping[str, str]) -> Account:
         environ: Variables by name.
 
     Raises:
-        ConfigurationError: Something is missing or malformed.
+        configuration.ConfigurationError: Something is missing or malformed.
     """
     inputs = Inputs(environ)
     key, secret = key_pair(inputs)
     url = api_url(inputs)
     http_timeout, timeout = (inputs.seconds(name) for name in _VARIABLES)
     if inputs.errors:
-        raise ConfigurationError(inputs.errors, inputs.warnings)
+        raise refused(inputs, key, secret)
     mask = Mask(key, secret)
     mask.add(*inputs.secrets, *proxy_secrets(environ))
     return Account(url, key, secret, http_timeout, timeout, mask, tuple(inputs.warnings))

@@ -10,7 +10,7 @@ from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects import EFFECTS
 from orchestrator.fivetran.effects.registry import Tag
 from orchestrator.fivetran.progress import quiet_left
-from orchestrator.machine.chart import Chart
+from orchestrator.machine.chart import Chart, Kind
 from orchestrator.machine.step import Step
 from orchestrator.values.events import Event
 from orchestrator.values.formatting import ago, duration, listed
@@ -54,7 +54,8 @@ def message(step: Step, settings: Settings, chart: Chart) -> Message:
         return NOTHING  # evidence: nobody misses it
     if step.failure is not None:
         return _failed(step)
-    about = _MESSAGES.get(step.event)
+    # The values of a choice may have the name of an event: a verdict is chosen by, once it is known.
+    about = None if step.kind is Kind.CHOOSES else _MESSAGES.get(step.event)
     return about(step, settings) if about and (chart.triggers or step.event not in _OF_SYNCS) else NOTHING
 
 
@@ -85,7 +86,7 @@ def _busy(_: Step, settings: Settings) -> Message:
     if policy == "fail":
         return NOTHING  # the verdict says it
     what = {
-        "wait": ": waiting for it to end, then starting ours",
+        "wait": ": waiting for it to end, then starting a new one",
         "attach": ": waiting for it to end (FIVETRAN_ON_RUNNING=attach)",
         "restart": ": stopping it and starting a new one (FIVETRAN_ON_RUNNING=restart)",
     }.get(policy, "")
@@ -97,8 +98,13 @@ def _broken(_: Step, settings: Settings) -> Message:
     return Message("connection is broken; a sync may clear that (FIVETRAN_ON_BROKEN=sync)") if tries else NOTHING
 
 
-def _unpaused(_: Step, __: Settings) -> Message:
-    return Message("connection un-paused", "waiting to see whether that started a sync")
+def _unpaused(step: Step, settings: Settings) -> Message:
+    switched = (
+        _switched(step, settings).text if documents.schedule_type(step.facts.connection or {}) == "manual" else ""
+    )
+    return Message(
+        ", ".join(filter(None, ("connection un-paused", switched))), "waiting to see whether that started a sync"
+    )
 
 
 def _switched(step: Step, _: Settings) -> Message:

@@ -32,4 +32,6 @@ def is_name(text: str) -> bool:
 
 def without_secrets(text: str) -> str:
     """The text as far as it may be shown: of an address neither credentials nor what is asked of it."""
-    return re.sub(r"//[^/@]*@", "//", re.split("[?#]", text)[0]) if "/" in text else text
+    credentials, at, place = re.split("[?#]", text, maxsplit=1)[0].rpartition("@")
+    scheme, slashes, _ = credentials.partition("//")
+    return f"{scheme}{slashes}{place}" if at and slashes else place

@@ -82,9 +82,12 @@ class Result:
     document: Mapping[str, Any] = field(repr=False)
 
     def __str__(self) -> str:
-        said = [f"{self.action} {self.connector_id}: {self.headline} ({self.verdict}, exit code {self.exit_code})"]
+        running, schedule = self.document["running"], self.document["schedule"]
+        headline = "; ".join(filter(None, (self.headline, running)))
+        said = [f"{self.action} {self.connector_id}: {headline} ({self.verdict}, exit code {self.exit_code})"]
         said += [f"  why: {reason}" for reason in self.reasons]
         said += [f"  now: {step}" for step in self.advice]
+        said += [f"  schedule: {schedule}"] if schedule else []
         said += [f"  note: {note}" for note in self.notes]
         return "\n".join(said)
 
@@ -151,7 +154,7 @@ def run(  # noqa: PLR0913  # an argument for each variable
         timeout: Seconds for the whole run.
         poll_interval: Seconds between two looks at the sync.
         http_timeout: Seconds for one request.
-        retry_limit: Transient failures in a row before giving up (none after the trigger).
+        retry_limit: Transient failures in a row before giving up (unlimited after the trigger).
         on_running: What to do about a sync that is running already.
         on_reschedule: What to do where Fivetran reschedules the sync.
         on_broken: What to do about a broken connection; a sync often clears that.
@@ -159,7 +162,7 @@ def run(  # noqa: PLR0913  # an argument for each variable
         restore_schedule: Restore the schedule at the end; "auto": set it to auto, whatever it was.
         evidence: Optional requests (history, errors): "1" always, "red" only where it is not `ok`, "0" never.
         chart: A chart of your own for the action, a TOML file.
-        state_file: The run is written there, and taken up again from there.
+        state_file: The run is saved there, and resumed from it.
         api_url: Base of the API; Fivetran's when None.
         report_dir: Where results are written; nowhere when None.
         journal: Write the journal of the run there, too.
@@ -169,7 +172,7 @@ def run(  # noqa: PLR0913  # an argument for each variable
         How it ended; a sync that failed is no exception.
 
     Raises:
-        ConfigurationError: An argument is missing or wrong, and nothing was asked of Fivetran; a ValueError.
+        ConfigurationError: An argument is missing or wrong, and no request was sent; a ValueError.
     """
     given = {
         "FIVETRAN_ACTION": action,
@@ -199,7 +202,8 @@ def run(  # noqa: PLR0913  # an argument for each variable
         "FIVETRAN_REPORT_DIR": report_dir,
         "FIVETRAN_JOURNAL": "1" if journal else "0",
     }
-    known = {*_FROM_ENVIRONMENT, *PROXIES, *map(str.lower, PROXIES)}  # of proxies, for their passwords to be masked
+    pair = () if keys_from_vault else _FROM_ENVIRONMENT  # the pair wins over the vault, and was not asked for
+    known = {*pair, *PROXIES, *map(str.lower, PROXIES)}  # of proxies, for their passwords to be masked
     variables = {name: value for name, value in os.environ.items() if name in known}
     variables |= {name: _text(value) for name, value in given.items() if value is not None}
     nowhere = cast("TextIO", io.StringIO())

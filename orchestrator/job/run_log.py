@@ -181,7 +181,10 @@ class RunLog:
             self._say(self._log.info, text, now, left_seconds=left, sync_state=state)
 
     def tick(self, run: Run) -> None:
-        """While a pause or a call is under way."""
+        """While a pause or a call is under way; what comes after the verdict is over in seconds."""
+        if run.standing.concluded:
+            self._live.clear()
+            return
         request, asking = run.request, run.now - run.wake
         slow = ""
         if request is not None and asking >= SLOW_ANSWER:

@@ -45,7 +45,7 @@ def _one(inputs: Inputs, action: str, schema: str, table: str) -> Scope:
     for name, text in (("SCHEMA", schema), ("TABLE", table)):
         if not text:
             fix = f"{action} requires SCHEMA and TABLE, the names at the source, or TABLES"
-            inputs.error(name, "is not set", fix)
+            inputs.error(name, "not set", fix)
         elif not text.isprintable():
             inputs.error(name, f"{inputs.quoted(name, text)} contains control characters", "use the plain name")
     return {schema: [table]}

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from orchestrator.machine.actions import ACTIONS
+from orchestrator.values.settings import FIVETRAN
 
 __all__ = ["GROUPS", "RESULTS", "VARIABLES", "Variable"]
 
@@ -99,7 +100,7 @@ VARIABLES: dict[str, Variable] = {
         Variable("FIVETRAN_JOURNAL", "write a journal of the run", "1", values=("1", "0")),
         Variable("FIVETRAN_CHART", "a TOML file with your own chart for FIVETRAN_ACTION", takes="FILE"),
         Variable("FIVETRAN_STATE_FILE", "file in which the run is saved, and from which it is resumed", takes="FILE"),
-        Variable("FIVETRAN_API_URL", "base URL of the API", "https://api.fivetran.com", takes="URL"),
+        Variable("FIVETRAN_API_URL", "base URL of the API", FIVETRAN, takes="URL"),
         Variable(
             "FIVETRAN_VAULT_FILE",
             "file with the DataOps vault",

@@ -4,6 +4,7 @@ import shlex
 import sys
 import threading
 from collections.abc import Mapping
+from errno import EADDRINUSE
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -114,10 +115,12 @@ def simulate(name: str, speed: float, port: int) -> int:
     try:
         server = bind(Simulator(scenario.faster(speed), SystemClock(), on_arrival=_print), port)
     except (OSError, OverflowError) as error:
-        return refuse(f"port {port}: {error}: use another port, or 0 for any free one")
+        why = "is in use" if getattr(error, "errno", None) == EADDRINUSE else f"cannot be used ({error})"
+        return refuse(f"port {port} {why}: give another with --port, or 0 for any free one")
     url = f"http://127.0.0.1:{server.port}"
     say(f"scenario {name}: {scenario.title}", error=True)
-    say(f"a simulated Fivetran is listening on {url}; Ctrl-C stops it. In another terminal:\n", error=True)
+    say(f"a simulated Fivetran is listening on {url}; Ctrl-C stops it.", error=True)
+    say("It takes any CONNECTOR_ID for a connection. In another terminal:\n", error=True)
     for variable, value in variables(scenario, url).items():
         say(f"export {variable}={shlex.quote(value)}", error=True)
     say(f"{shlex.quote(sys.argv[0])}\n", error=True)

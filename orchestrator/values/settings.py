@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-__all__ = ["CONNECTOR_ID", "LOOPBACK", "Settings", "page_of"]
+__all__ = ["CONNECTOR_ID", "FIVETRAN", "LOOPBACK", "Settings", "page_of"]
 
 CONNECTOR_ID = r"[A-Za-z0-9_-]+"  # what an id may consist of
+FIVETRAN = "https://api.fivetran.com"  # base of its API
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})  # hosts for which plain http will do
 
 
@@ -56,7 +57,7 @@ class Settings:
     evidence: str = "1"
     journal: bool = True
     state_file: str = ""
-    api_url: str = "https://api.fivetran.com"
+    api_url: str = FIVETRAN
     report_dir: str = ""
     pipeline: str = ""
     max_age: float | None = None

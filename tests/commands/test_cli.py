@@ -121,7 +121,10 @@ def test_scenarios_are_listed(capsys: Capture, command: str) -> None:
         (["run", "--unpause", "yes"], "argument ACTION: unknown action; give FORCE_RESYNC, START, STATUS or TEST\n"),
         (["run", "strat"], "argument ACTION: unknown action; did you mean START?\n"),
         (["run", "START", "mine", "too"], "error: an argument too many: a value that belongs to no flag\n"),
-        (["run", "--restore-schedule", "START"], "argument --restore-schedule: put START before it, as in: run START "),
+        (
+            ["run", "--restore-schedule", "START"],
+            "argument --restore-schedule: only auto may follow it: put ACTION and ",
+        ),
         (["diagram", "strat"], "argument ACTION: unknown action; did you mean START?\n"),
         (["diagram", "--format", "svgg"], "argument --format: unknown value. Did you mean svg?\n"),
         (
@@ -185,8 +188,8 @@ def test_value_of_an_unknown_flag_is_not_repeated(capsys: Capture, arguments: li
         (["demo", "--scenario", "suceeds"], "no scenario is called 'suceeds'; did you mean succeeds?\n"),
         (["simulate", "--scenario", "lost-anser"], "no scenario is called 'lost_anser'; did you mean lost_answer?\n"),
         (["demo", "--scenario", "zebra"], "no scenario is called 'zebra'; there are: another_fails, "),
-        (["simulate", "--port", "70000"], "port 70000: "),
-        (["simulate", "--port", "-1"], "port -1: "),
+        (["simulate", "--port", "70000"], "port 70000 cannot be used ("),
+        (["simulate", "--port", "-1"], "port -1 cannot be used ("),
     ],
 )
 def test_impossible_rehearsals(capsys: Capture, arguments: list[str], problem: str) -> None:
@@ -206,8 +209,7 @@ def test_taken_port(capsys: Capture) -> None:
 
     told = capsys.readouterr().err
     assert (code, told.count("\n")) == (2, 1)
-    assert told.startswith(f"port {port}: ")
-    assert told.endswith(": use another port, or 0 for any free one\n")
+    assert told == f"port {port} is in use: give another with --port, or 0 for any free one\n"
 
 
 def test_no_variables_at_all(capsys: Capture) -> None:
@@ -217,7 +219,7 @@ def test_no_variables_at_all(capsys: Capture) -> None:
     told = capsys.readouterr()
     assert (code, told.out) == (2, "")
     missing = ("FIVETRAN_ACTION", "FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "CONNECTOR_ID")
-    assert [name for name in missing if f"{name}: is not set" not in told.err] == []
+    assert [name for name in missing if f"{name}: not set" not in told.err] == []
     assert "4 problems to fix; no request was sent to Fivetran" in told.err
 
 
@@ -283,8 +285,11 @@ def test_action_and_connection_by_themselves(fivetran: Rehearsal, arguments: lis
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["START", "--action", "test"], "START contradicts --action test: give one of the two\n"),
-        (["TEST", "mine", "--connector-id", "MINE"], "mine contradicts --connector-id MINE: give one of the two\n"),
+        (["START", "--action", "test"], "--action contradicts the argument ACTION: give one of the two\n"),
+        (
+            ["TEST", "mine", "--connector-id", "MINE"],
+            "--connector-id contradicts the argument CONNECTOR_ID: give one of the two\n",
+        ),
     ],
 )
 def test_contradiction(fivetran: Rehearsal, capsys: Capture, arguments: list[str], problem: str) -> None:

@@ -128,8 +128,15 @@ def test_connection_is_named_either_way(capsys: Capture, arguments: list[str]) -
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["START", "mine", "--connector-id", "yours"], "mine contradicts --connector-id yours: give one of the two\n"),
-        (["START", "My Shop"], "CONNECTOR_ID: 'My Shop' is not an id: give the id that the connection's Setup tab "),
+        (
+            ["START", "mine", "--connector-id", "yours"],
+            "--connector-id contradicts the CONNECTOR_ID that is given as an argument: give ",
+        ),
+        (["START", "My Shop"], "CONNECTOR_ID: what is given is not an id: give the id that the connection's Setup "),
+        (
+            ["START", "https://fivetran.com/dashboard/connections/speak_inexpensive/status"],
+            "CONNECTOR_ID: what is given is not an id: give speak_inexpensive\n",
+        ),
         (
             ["START", "-o", "/dev/null/job.yml"],
             "/dev/null/job.yml: cannot be written: File exists: name ",

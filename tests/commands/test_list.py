@@ -241,10 +241,10 @@ def test_cursor_is_sent_as_it_came() -> None:
 @pytest.mark.parametrize(
     ("arguments", "more", "problem"),
     [
-        ([], {"FIVETRAN_API_KEY": ""}, "FIVETRAN_API_KEY: is not set, but FIVETRAN_API_SECRET is"),
+        ([], {"FIVETRAN_API_KEY": ""}, "FIVETRAN_API_KEY: not set, but FIVETRAN_API_SECRET is"),
         ([], {"FIVETRAN_API_URL": "example.com"}, "FIVETRAN_API_URL: 'example.com' is not a valid address"),
         (["--http-timeout", "soon"], {}, "FIVETRAN_HTTP_TIMEOUT: 'soon' is not"),
-        (["--group", "../x"], {}, "--group: '../x' is not a group's id"),
+        (["--group", "../x"], {}, "--group: what is given is not a group's id"),
     ],
 )
 def test_wrong_variable(shown: Shown, arguments: list[str], more: dict[str, str], problem: str) -> None:

@@ -40,7 +40,7 @@ Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parents[2]
 LEFT = "You are leaving the run before its end. At Fivetran, as far as the run knows:"
 TRIGGERED = "the sync was triggered and MAY STILL BE RUNNING"
-MANUAL = "schedule: manual, was auto; nothing syncs until a job starts one; FIVETRAN_RESTORE_SCHEDULE=1 puts"
+MANUAL = "schedule: manual, was auto; no sync will run until a job starts one;"
 ATTACH = "To wait for that sync, start the job, or this, with FIVETRAN_ON_RUNNING=attach."
 UNANSWERED = "had no answer: it may have been carried out"
 PATIENCE = 60.0  # seconds until something that should have been on the terminal is missed
@@ -136,7 +136,7 @@ def test_missing_extra(module: str) -> None:
     with Process(module, "debug", "START", command=(sys.executable, "-c", WITHOUT), variables={}) as command:
         ended = command.end()
 
-    told = f"the debugger requires the extra debug ({module} is missing): pip install '.[debug]'\n"
+    told = f"the debugger requires the extra debug ({module} is missing): {sys.executable} -m pip install '.[debug]'\n"
     assert (ended.code, ended.stderr) == (2, told)
 
 
@@ -301,7 +301,7 @@ def test_leaving_a_live_run(debug: Debugger, fivetran: Rehearsal, commands: list
 
     head, *told = transcript.last.text.splitlines()
     assert (transcript.code, head) == (0, LEFT)
-    assert [line.removeprefix("- ") for line in told if not line.startswith("it back")] == goes_on
+    assert [line.removeprefix("- ") for line in told if not line.startswith("FIVETRAN_RESTORE")] == goes_on
 
 
 def test_leaving_a_live_run_that_has_ended(debug: Debugger, fivetran: Rehearsal) -> None:

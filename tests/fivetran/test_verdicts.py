@@ -74,7 +74,7 @@ def test_advice_fits_the_action(action: str, verdict: str) -> None:
     """No advice names a policy that the action's chart has no choice for."""
     advice = "\n".join(told(verdict, action, triggered=True).advice)
 
-    assert "attach" not in advice or "attach" in load(action).values("on_running")
+    assert "attach" not in advice or "attach" in load(action).values("on_running") or "FIVETRAN_ACTION=START" in advice
     assert "FIVETRAN_ACTION=TEST" not in advice or action != "TEST"
 
 
@@ -106,7 +106,7 @@ def test_advice_fits_the_action(action: str, verdict: str) -> None:
                 "reschedules": 3,
             },
             (
-                "the sync succeeded after being un-paused, stopping the sync that was running "
+                "the sync succeeded after the connection was un-paused, stopping the sync that was running "
                 "and being rescheduled 3 times (1 h 6 min in all)"
             ),
         ),
@@ -119,7 +119,7 @@ def test_advice_fits_the_action(action: str, verdict: str) -> None:
         (
             "sync_failed",
             "START",
-            {"triggered": True, "reschedules": 1, "concluded_at": 60.0},
+            {"triggered": True, "reschedules": 1, "asked_at": 0.0, "concluded_at": 60.0},
             "the sync failed after 1 min, after being rescheduled once",
         ),
         ("sync_failed", "START", {"triggered": True}, "the sync failed"),
@@ -153,7 +153,7 @@ def test_advice_fits_the_action(action: str, verdict: str) -> None:
             "gave_up",
             "START",
             {"failure": Failure(Event.UNAVAILABLE, "?").as_fact(READ, 1)},
-            "Fivetran could not be reached",
+            "Fivetran's API was unavailable",
         ),
         (
             "too_late",
@@ -175,7 +175,7 @@ def test_advice_fits_the_action(action: str, verdict: str) -> None:
             "not_found",
             "FORCE_RESYNC",
             {"failure": Failure(Event.NOT_FOUND, "?", status=404).as_fact(RESYNC, 1), "given_up": ("resync_table",)},
-            "Fivetran does not know the schema or the table (404)",
+            "Fivetran does not know the table public.order (404)",
         ),
     ],
 )
@@ -205,10 +205,13 @@ def test_headline(verdict: str, action: str, facts: dict[str, Any], expected: st
         ),
         (
             {"doubt": {"since": 1.0}},
-            "the sync is gone, and Fivetran showed neither a success nor a failure within 5 min",
+            "the sync is gone, and Fivetran showed neither a success nor a failure within FIVETRAN_TIMEOUT (5 min)",
         ),
-        ({"triggered": True}, "the sync did not end within 5 min"),
-        ({"connection": document("syncing")}, "another sync did not end within 5 min, so none was started"),
+        ({"triggered": True}, "the sync did not end within FIVETRAN_TIMEOUT (5 min)"),
+        (
+            {"connection": document("syncing")},
+            "another sync did not end within FIVETRAN_TIMEOUT (5 min), so none was started",
+        ),
     ],
 )
 def test_what_the_run_was_at_when_it_timed_out(facts: dict[str, Any], expected: str) -> None:
@@ -349,18 +352,18 @@ AT_FIVETRAN = {
             "connection": document(),
             "sync": {"sync_id": "s1", "start": "A", "end": "B", "status": "FAILURE", "reason": "R"},
         },
-        ["no sync was started", "in the sync history: s1, from A to B: FAILURE"],
+        ["no sync was started", "in the sync history: s1 from A to B: FAILURE"],
     ),
     "its history, of one that has not ended": (
         "sync_failed",
         {"connection": document(), "sync": {"sync_id": "s1", "start": "A"}},
-        ["no sync was started", "in the sync history: s1, from A and not ended"],
+        ["no sync was started", "in the sync history: s1 from A and not ended"],
     ),
     "shown": ("shown", {}, []),
     "schedule taken off": (
         "succeeded",
         {"schedule_before": "auto", "connection": document(schedule="manual")},
-        ["schedule: manual, was auto; FIVETRAN_RESTORE_SCHEDULE=1 puts it back at the end of a job"],
+        ["schedule: manual, was auto; FIVETRAN_RESTORE_SCHEDULE=auto in the next job sets it back"],
     ),
     "schedule manual before": (
         "succeeded",
@@ -445,9 +448,13 @@ REASONS = {
     "near names": (
         "not_found",
         {"near_matches": ("public.orders",)},
-        ["names like public.order at the source: public.orders"],
+        ["did you mean public.orders?"],
     ),
-    "no near name": ("not_found", {"near_matches": ()}, ["no name at the source is like public.order"]),
+    "no near name": (
+        "not_found",
+        {"near_matches": ()},
+        ["Fivetran knows no name at the source that is like public.order"],
+    ),
 }
 
 
@@ -535,8 +542,13 @@ ADVICE = {
     "put off, but from when": ("too_late", "START", {"waited_for": LATER}, "raise FIVETRAN_TIMEOUT"),
     "interrupted": ("interrupted", "START", {}, "start the job again"),
     "interrupted in the middle": ("interrupted", "START", {"triggered": True}, "FIVETRAN_ON_RUNNING=attach"),
-    "interrupted in a re-sync": ("interrupted", "FORCE_RESYNC", {"triggered": True}, "start the job again"),
-    "terminated": ("terminated", "START", {}, "its `timeout` is shorter than FIVETRAN_TIMEOUT"),
+    "interrupted in a re-sync": (
+        "interrupted",
+        "FORCE_RESYNC",
+        {"triggered": True},
+        "wait for it with FIVETRAN_ACTION=START",
+    ),
+    "terminated": ("terminated", "START", {}, "start the job again"),
     "sync failed": ("sync_failed", "START", {}, "https://fivetran.com/dashboard/connections/speak_inexpensive"),
     "cancelled": ("cancelled", "START", {}, "https://fivetran.com/dashboard/connections/speak_inexpensive"),
 }
@@ -743,7 +755,7 @@ def test_remedies_do_not_repeat_the_reason() -> None:
 
     advice = told("sync_failed", connection=ill, errors=errors).advice
 
-    assert advice[0] == "Fivetran advises on Sync failure: Close some"
+    assert advice[0] == "Fivetran's advice (Sync failure): Close some"
     assert advice[1].startswith("read the sync's log")
 
 

@@ -69,7 +69,7 @@ def tried(simulate: Simulate, capsys: Capture) -> Try:
         out, err = capsys.readouterr()
         assert {seen.method for seen in job.simulator.seen} <= {"GET"}
         assert list(job.folder.iterdir()) == []
-        plan, _, checks = out.partition("\nwhat only the account itself can tell:\n")
+        plan, _, checks = out.partition("\nchecked against this account:\n")
         listed = [line.strip().partition("  ") for line in checks.splitlines() if line.startswith("  ")]
         return Told(
             code,
@@ -318,7 +318,7 @@ def test_first_obstacle_counts(tried: Try) -> None:
     told = tried("FORCE_RESYNC", Scenario(connection={"paused": True}), TABLE="zebra")
 
     assert told.code == 7
-    assert "zebra does not exist" in told.checks["tables"]
+    assert "does not know public.zebra" in told.checks["tables"]
 
 
 def test_outage_is_waited_for(tried: Try) -> None:
@@ -421,14 +421,24 @@ def test_listing_that_cannot_be_compared_again(tried: Try) -> None:
 @pytest.mark.parametrize(
     ("scenario", "variables", "code", "expected"),
     [
-        (Scenario(), {}, 0, "exist at the source"),
-        (Scenario(), {"TABLE": "Orders"}, 4, "public.Orders does not exist at the source; like it: public.orders"),
-        (Scenario(), {"TABLE": "zebra"}, 4, "public.zebra does not exist at the source; nor anything like it"),
+        (Scenario(), {}, 0, "known to Fivetran"),
+        (
+            Scenario(),
+            {"TABLE": "Orders"},
+            4,
+            "Fivetran does not know public.Orders (is it new at the source?); like it: public.orders",
+        ),
+        (
+            Scenario(),
+            {"TABLE": "zebra"},
+            4,
+            "Fivetran does not know public.zebra (is it new at the source?); nothing is like it",
+        ),
         (
             Scenario(),
             {"SCHEMA": "", "TABLE": "", "TABLES": "public.orders\npublic.Orders"},
             4,
-            "public.Orders does not exist at the source; like it: public.orders",
+            "Fivetran does not know public.Orders (is it new at the source?); like it: public.orders",
         ),
         (_faulty("schemas", 404, "NotFound_Schemas"), {}, 0, "not available: 404 NotFound_Schemas: said so"),
     ],

@@ -69,7 +69,10 @@ def test_sync_that_succeeds(start: Start) -> None:
     assert result.connection["id"] == CONNECTOR
     assert result.document["verdict"] == "succeeded"
     assert result.raise_for_verdict() is result
-    assert str(result) == f"START {CONNECTOR}: {result.headline} (succeeded, exit code 0)"
+    assert str(result).splitlines() == [
+        f"START {CONNECTOR}: {result.headline} (succeeded, exit code 0)",
+        "  schedule: manual, was auto; FIVETRAN_RESTORE_SCHEDULE=auto in the next job sets it back",
+    ]
 
 
 def test_sync_that_fails_is_no_exception(start: Start) -> None:
@@ -83,7 +86,7 @@ def test_sync_that_fails_is_no_exception(start: Start) -> None:
     assert caught.value.result is result
     assert (result.ok, result.verdict, result.exit_code) == (False, "sync_failed", 1)
     lines = str(result).splitlines()
-    assert lines[0] == f"START {CONNECTOR}: {result.headline} (sync_failed, exit code 1)"
+    assert lines[0] == f"START {CONNECTOR}: {result.headline}; nothing is running (sync_failed, exit code 1)"
     assert f"  why: {result.reasons[0]}" in lines
     assert f"  now: {result.advice[0]}" in lines
     assert str(caught.value) == str(result)
@@ -341,14 +344,14 @@ def test_bug_is_raised_as_it_is(start: Start, monkeypatch: pytest.MonkeyPatch) -
     ("given", "problem"),
     [
         ({"action": "RUN"}, "action: 'RUN' is not an action"),
-        ({"connector_id": ""}, "connector_id: is not set"),
+        ({"connector_id": ""}, "connector_id: not set"),
         ({"timeout": "soon"}, "timeout: 'soon' is not a duration"),
         ({"timeout": -1}, "timeout: '-1' is not between 1 s and"),
         ({"retry_limit": 0}, "retry_limit: '0' is not a whole number from 1"),
-        ({"on_running": "panic"}, "on_running: 'panic' is not a valid choice"),
+        ({"on_running": "panic"}, "on_running: 'panic' is not a choice that"),
         ({"evidence": "some"}, "evidence: 'some' is not one of its values"),
         ({"action": "STATUS", "max_age": "old"}, "max_age: 'old' is not a duration"),
-        ({"action": "FORCE_RESYNC"}, "schema: is not set: FORCE_RESYNC requires schema and table, "),
+        ({"action": "FORCE_RESYNC"}, "schema: not set: FORCE_RESYNC requires schema and table, "),
         ({"action": "FORCE_RESYNC", "tables": {}}, "tables: contains no table"),
         ({"api_secret": KEY}, "api_secret: is the same as api_key"),
         ({"api_url": "nowhere"}, "api_url: "),
@@ -373,7 +376,7 @@ def test_wrong_argument_is_named(start: Start, given: dict[str, Any], problem: s
 
 def test_missing_key_says_where_it_may_come_from() -> None:
     """Where neither argument nor variable gives the key, the message names both."""
-    with pytest.raises(ConfigurationError, match=r"^api_key \(or FIVETRAN_API_KEY in the environment\): is not set: "):
+    with pytest.raises(ConfigurationError, match=r"^api_key \(or FIVETRAN_API_KEY in the environment\): not set: "):
         run("START", CONNECTOR)
 
 

@@ -111,13 +111,13 @@ def test_failed_sync(simulate: Simulate) -> None:
     text = (job.folder / "report" / "summary.md").read_text("utf-8")
 
     said_in_order = [
-        "### FAILED: the sync failed",
+        "### FAILED: the sync failed after 1 min",
         f"START on `{CONNECTOR}`: started 2027-01-15 08:00:00 UTC, took 1 min, exit code 1 (",
         "**Why**\n\n- ",
         "Too many clients",
-        "**What to do now**\n\n- Fivetran ",
+        "**What to do now**\n\n- Fivetran's ",
         f"<{PAGE}>",
-        "**At Fivetran now**\n\n- no",
+        "**At Fivetran now**\n\n- nothing",
         f"[The connection at Fivetran]({PAGE}) · [Job]({GITLAB['CI_JOB_URL']}) · [Pipeline](",
         f"[Commit 01234567](https://gitlab.example/data/loads/-/commit/{SHA})\n",
     ]

@@ -209,7 +209,7 @@ def test_unknown_one_is_named_with_its_like(simulate: Simulate) -> None:
     report = played.report or {}
     assert (played.code, report["headline"]) == (4, "Fivetran does not know one of the tables (404)")
     assert any("Cannot find table 'Customers' in schema 'public'" in reason for reason in report["reasons"])
-    assert "names like public.orders, public.Customers at the source: public.customers" in report["reasons"]
+    assert "similar names: public.customers" in report["reasons"]
     assert report["near_matches"] == ["public.customers"]
     given = "check TABLES: the names at the source, case-sensitive (given: public.orders, public.Customers)"
     assert report["advice"] == [given]

@@ -39,13 +39,23 @@ ENDINGS: dict[str, tuple[Scenario, str, dict[str, Any], tuple[str, str, str, str
         Scenario(syncs=(SyncPlan(lasts=900.0),)),
         "START",
         {},
-        ("TIMED OUT", "did not end within 5 min", "STILL RUNNING", "with FIVETRAN_ON_RUNNING=attach"),
+        (
+            "TIMED OUT",
+            "did not end within FIVETRAN_TIMEOUT (5 min)",
+            "STILL RUNNING",
+            "with FIVETRAN_ON_RUNNING=attach",
+        ),
     ),
     "timed out while another sync ran": (
         Scenario(running=SyncPlan(lasts=900.0)),
         "START",
         {},
-        ("TIMED OUT", "another sync did not end within 5 min", "another sync is STILL RUNNING", "attach"),
+        (
+            "TIMED OUT",
+            "another sync did not end within FIVETRAN_TIMEOUT (5 min)",
+            "another sync is STILL RUNNING",
+            "attach",
+        ),
     ),
     "wrong key": (
         Scenario(),
@@ -256,7 +266,7 @@ def test_schedule_that_was_left_manual_is_a_warning(
     """A schedule that this run switched and left so without a green sync is a warning: nothing syncs by itself now."""
     lines = block(simulate(scenario).play(action, **more, **PLAIN).stderr)
 
-    words = "schedule  WARNING: manual, was auto; nothing syncs until a job starts one"
+    words = "schedule  WARNING: manual, was auto; no sync will run until a job starts one"
     assert warns == any(line.startswith(words) for line in lines)
 
 

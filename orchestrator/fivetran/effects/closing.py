@@ -58,7 +58,9 @@ def list_connections(settings: Settings, facts: Facts, answer: Answer) -> Outcom
     """Keep the connections whose id or name is like the id given."""
     from orchestrator.fivetran.near_matches import near_connections  # noqa: PLC0415  # difflib: only after a typo
 
-    return Outcome(Event.LOOKED_UP, facts.but(near_connections=near_connections(items(answer), settings.connector_id)))
+    near = near_connections(items(answer), settings.connector_id)
+    whole = not answer.data.get("next_cursor")  # else that there is none like it is not known
+    return Outcome(Event.LOOKED_UP, facts.but(near_connections=near if near or whole else None))
 
 
 @call("GET", asking("GET", "/schemas", "look for names like the one given"), needs=("names_to_compare", "yes"))

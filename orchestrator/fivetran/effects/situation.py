@@ -235,7 +235,7 @@ def schedule_to_switch_late(settings: Settings, facts: Facts) -> bool:
 
 def still_running(settings: Settings, facts: Facts) -> bool | None:
     """Whether a sync runs on the connection now; None where that is not known."""
-    if trigger_unanswered(facts):
+    if trigger_unanswered(facts) or facts.unpaused_looks == 0:  # un-pausing may have started one since
         return None
     # What decided may be another sync's beginning, or an ill connection on which one still runs.
     syncing = documents.sync_state(facts.connection or {}) == "syncing"

@@ -12,6 +12,7 @@ from orchestrator.fivetran.effects.situation import (
 from orchestrator.fivetran.verdicts.end import End
 from orchestrator.values.events import Event
 from orchestrator.values.formatting import duration, few
+from orchestrator.values.settings import FIVETRAN
 
 __all__ = ["advice"]
 
@@ -28,11 +29,11 @@ def remedies(end: End, reasons: tuple[str, ...]) -> Iterator[str]:
     """What Fivetran itself advises on the connection's active errors, less what the reasons say already."""
     for error in end.facts.errors or ():
         what, how = error.get("title") or error.get("type"), error.get("message") or error.get("reason")
-        advised = str(how)
+        advised = str(how or "")
         for reason in reasons:
             advised = advised.replace(reason, "").replace(reason.rpartition(" (")[0] or reason, "")
         if advised := advised.strip(" .:;"):
-            yield f"Fivetran advises on {what}: {advised}"
+            yield f"Fivetran's advice{f' ({what})' if what else ''}: {advised}"
 
 
 def _about_key(end: End) -> Iterator[str]:
@@ -54,6 +55,9 @@ def _about_names(end: End) -> Iterator[str]:
         names = end.several("SCHEMA and TABLE", "TABLES")
         yield f"check {names}: the names at the source, case-sensitive (given: {given})"
         return
+    if end.document:
+        yield "it was there when the run began: see whether it was deleted, or whether the key lost access to it"
+        return
     yield (
         "check CONNECTOR_ID: the connection's Setup tab shows it, two words such as speak_inexpensive; "
         "it is not the connection's name"
@@ -64,7 +68,11 @@ def _about_names(end: End) -> Iterator[str]:
 
 def _about_time(end: End) -> Iterator[str]:
     timeout = f"FIVETRAN_TIMEOUT (now {duration(end.settings.timeout)}) and the job's own timeout"
-    if end.may_attach and end.running is not False:
+    if end.resyncs and end.running is not False:
+        wait = "wait for it with FIVETRAN_ACTION=START and FIVETRAN_ON_RUNNING=attach"
+        yield f"{wait}; another FORCE_RESYNC would re-sync a second time" if has_sync(end.settings, end.facts) else wait
+        yield f"next time, raise {timeout}"
+    elif end.may_attach and end.running is not False:
         yield f"start the job again {_attaching(end)} to wait for the running sync; or raise {timeout}"
     elif end.failure:
         yield "start the job again later; https://status.fivetran.com says whether Fivetran has an outage"
@@ -89,6 +97,9 @@ def _about_outage(end: End) -> Iterator[str]:
         yield f"start the job again {when}: the limit is the account's, shared by all of its API keys"
         yield "a longer FIVETRAN_POLL_INTERVAL makes fewer calls"
     elif end.failure and not end.failure.get("status"):
+        if end.settings.api_url != FIVETRAN:
+            yield f"check FIVETRAN_API_URL ({end.settings.api_url}); leave it unset to use Fivetran's own address"
+            return
         yield "check the runner's network and proxy (HTTPS_PROXY), then start the job again"
         yield "if they are fine, https://status.fivetran.com says whether Fivetran has an outage"
     else:
@@ -144,6 +155,8 @@ def _about_request(end: End) -> Iterator[str]:
         yield f"check FIVETRAN_API_URL ({end.settings.api_url}): the path does not exist there"
     elif resync_failed(end.facts):
         yield "this kind of connection may not support re-syncing single tables: re-sync it on its page"
+    elif end.failure.get("status") == HTTPStatus.PAYMENT_REQUIRED:
+        yield "renew the plan in Fivetran's account settings (Billing); until then no job can sync"
     else:
         yield "fix what Fivetran's message names; the same request will be rejected again"
 
@@ -168,10 +181,10 @@ def _about_late_reschedule(end: End) -> Iterator[str]:
 def _about_signal(end: End) -> Iterator[str]:
     if has_sync(end.settings, end.facts) and end.may_attach and end.running is not False:
         yield f"start the job again {_attaching(end)} to wait for that sync"
+    elif end.resyncs and has_sync(end.settings, end.facts) and end.running is not False:
+        yield "wait for it with FIVETRAN_ACTION=START and FIVETRAN_ON_RUNNING=attach"
     else:
         yield "start the job again"
-    if end.verdict == Event.TERMINATED:
-        yield "why it was terminated: somebody cancelled it, or its `timeout` is shorter than FIVETRAN_TIMEOUT"
 
 
 def _about_log(end: End) -> Iterator[str]:

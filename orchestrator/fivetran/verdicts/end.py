@@ -71,14 +71,14 @@ class End:
         facts, ended = self.facts, documents.parse_time(self.document.get(date))
         if facts.triggered_at is not None and ended is not None and ended > facts.triggered_at:
             return duration(ended - facts.triggered_at)
-        if facts.concluded_at is None:
+        if facts.concluded_at is None or facts.asked_at is None:
             return ""
-        return duration(facts.concluded_at - (facts.asked_at or 0.0))
+        return duration(facts.concluded_at - facts.asked_at)
 
     def detours(self) -> str:
         """What came between trigger and end that a plain sync has not."""
         facts, number = self.facts, self.facts.reschedules
-        found = ["being un-paused"] if "unpause_connection" in facts.answered else []
+        found = ["the connection was un-paused"] if "unpause_connection" in facts.answered else []
         found += ["stopping the sync that was running"] if facts.restarted else []
         found += ["a lost answer to its trigger"] if facts.started else []
         found += [f"being rescheduled {_TIMES.get(number, f'{number} times')}"] if number else []

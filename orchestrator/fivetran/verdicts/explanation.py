@@ -79,7 +79,7 @@ def outside(headline: str, reasons: tuple[str, ...], running: str, *advice: str)
         headline=headline,
         reasons=reasons,
         running=running,
-        at_fivetran=(running,),
+        at_fivetran=(running,) if running else (),
         schedule="",
         schedule_left=False,
         still_running=None,

@@ -7,6 +7,7 @@ from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.situation import (
     has_sync,
     resync_failed,
+    trigger_unanswered,
     triggered,
 )
 from orchestrator.fivetran.verdicts.end import End
@@ -100,18 +101,25 @@ def _about_refusal(end: End) -> str:
 
 
 def _about_rejection(end: End) -> str:
+    if end.failure.get("status") == HTTPStatus.PAYMENT_REQUIRED:
+        return "the Fivetran account's trial or plan has expired (402)"
     return f"Fivetran rejected the request to {end.failure['purpose']}{end.status()}" if end.failure else ""
 
 
 def _about_unknown(end: End) -> str:
     if resync_failed(end.facts):
-        what = end.several("the schema or the table", "one of the tables")
-        return f"Fivetran does not know {what}{end.status()}"
-    return f"Fivetran has no connection {end.settings.connector_id}{end.status()}"
+        what = end.several("table", "one of the tables")
+        return (
+            f"Fivetran does not know the {what} {end.tables()}{end.status()}"
+            if not end.settings.tables
+            else (f"Fivetran does not know {what}{end.status()}")
+        )
+    known = "no longer has a" if end.document else "has no"
+    return f"Fivetran {known} connection {end.settings.connector_id}{end.status()}"
 
 
 def _about_deadline(end: End) -> str:
-    within = f"within {duration(end.settings.timeout)}"
+    within = f"within FIVETRAN_TIMEOUT ({duration(end.settings.timeout)})"
     cause, detours = _GAVE_UP.get(end.failure.get("event", "")), end.detours()
     after = f", after {detours}" if detours else ""
     if end.failure:
@@ -121,7 +129,7 @@ def _about_deadline(end: End) -> str:
         return f"the sync is gone, and Fivetran showed neither a success nor a failure {within}{after}"
     if has_sync(end.settings, end.facts):
         return f"the sync did not end {within}{after}"
-    if end.chart.triggers and documents.sync_state(end.document) == "syncing":
+    if end.chart.triggers and documents.sync_state(end.document) == "syncing" and not trigger_unanswered(end.facts):
         return f"another sync did not end {within}, so none was started"
     return f"timed out after {duration(end.settings.timeout)}"
 
@@ -129,7 +137,8 @@ def _about_deadline(end: End) -> str:
 def _about_giving_up(end: End) -> str:
     if cause := _GAVE_UP.get(end.failure.get("event", "")):
         return cause
-    return "Fivetran could not be reached" if end.failure and not end.failure.get("status") else ""
+    unreached = end.failure and not end.failure.get("status") and end.failure["message"].startswith("cannot reach ")
+    return str(end.failure["message"]) if unreached else ""
 
 
 def _about_paused(end: End) -> str:

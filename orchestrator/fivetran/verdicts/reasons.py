@@ -10,7 +10,7 @@ from orchestrator.fivetran.effects.situation import (
 from orchestrator.fivetran.verdicts.end import End
 from orchestrator.fivetran.verdicts.headlines import headline
 from orchestrator.values.events import Event
-from orchestrator.values.formatting import duration, few
+from orchestrator.values.formatting import duration, either, few
 
 __all__ = ["reasons"]
 
@@ -24,7 +24,7 @@ def _failure_reasons(end: End) -> Iterator[str]:
     if failure := end.failure:
         shown = end.status() and end.status() in headline(end)
         words = " ".join(str(failure[key]) for key in ("status", "code")[bool(shown) :] if failure.get(key))
-        if words or failure["message"]:
+        if (words or failure["message"]) and failure["message"] != headline(end):
             yield ": ".join(filter(None, (words, failure["message"])))
         attempts = f", {failure['attempts']} attempts" if failure["attempts"] > 1 else ""
         request_id = f", request id {failure['request_id']}" if failure["request_id"] else ""
@@ -72,9 +72,9 @@ def _other_reasons(end: End) -> Iterator[str]:
         if str(test.get("status")) in documents.SETUP_TEST_FAILURES:
             yield f"{test.get('title')}: {test.get('status')}: {test.get('message')}"
     if near := end.facts.near_matches:
-        yield f"names like {end.tables()} at the source: {', '.join(near)}"
+        yield f"did you mean {either(near)}?" if not end.settings.tables else f"similar names: {', '.join(near)}"
     elif near is not None:
-        yield f"no name at the source is like {end.tables()}"
+        yield f"Fivetran knows no name at the source that is like {end.tables()}"
 
 
 def _near_connections(end: End) -> Iterator[str]:
