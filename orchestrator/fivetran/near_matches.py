@@ -1,11 +1,13 @@
 """Names that are similar to one that Fivetran does not know: tables at the source, connections of the account."""
 
-import difflib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from orchestrator.values.suggestions import near
 
 __all__ = ["missing_tables", "near_connections", "near_matches"]
 
+LIKE = 0.6  # how like a name must be, of 1
 MOST = 5  # for one table
 MOST_IN_ALL = 20
 
@@ -67,10 +69,10 @@ def near_connections(items: Iterable[Mapping[str, Any]], wanted: str) -> tuple[M
     folded = wanted.casefold()
     others = [each for each in found if each["id"] not in {"", wanted}]
     words = [(each, {text.casefold() for text in (each["id"], each["name"])}) for each in others]
-    near = dict.fromkeys((folded, *_close(wanted, {word for _, both in words for word in both})))
+    likest = dict.fromkeys((folded, *near(wanted, {word for _, both in words for word in both}, MOST, LIKE)))
     ordered = [
         *(each for each in others if each["name"].casefold() == folded),
-        *(each for word in near for each, both in words if word in both),
+        *(each for word in likest for each, both in words if word in both),
     ]
     return tuple({each["id"]: each for each in ordered}.values())[:MOST]
 
@@ -83,19 +85,15 @@ def _near(by_schema: Mapping[str, list[tuple[str, str]]], schema: str, table: st
     """The names that are close to one table's."""
     folded = schema.casefold()
     # A source may have 100,000 tables, and each comparison takes 0.1 ms: the likely schemas will do.
-    likely = [folded] if folded in by_schema else _close(schema, by_schema) or list(by_schema)
+    likely = [folded] if folded in by_schema else near(schema, by_schema, MOST, LIKE) or list(by_schema)
     pool = [entry for each in likely for entry in by_schema[each]]
-    near = _close(table, {fold for _, fold in pool})
+    likest = near(table, {fold for _, fold in pool}, MOST, LIKE)
     ordered = [
         *(name for name, _ in pool if name == f"{schema}.{table}"),
-        *(name for wanted in near for name, fold in pool if fold == wanted),
+        *(name for wanted in likest for name, fold in pool if fold == wanted),
         *(name for names in by_schema.values() for name, fold in names if fold == table.casefold()),
     ]
     return list(dict.fromkeys(ordered))[:MOST]
-
-
-def _close(wanted: str, folded: Collection[str]) -> list[str]:
-    return difflib.get_close_matches(wanted.casefold(), folded, n=MOST, cutoff=0.6)
 
 
 def _is_off(settings: object) -> bool:

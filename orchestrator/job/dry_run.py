@@ -26,7 +26,7 @@ from orchestrator.fivetran.verdicts import explain
 from orchestrator.job.configuration import ConfigurationError, Configured, configure
 from orchestrator.job.job import bounded
 from orchestrator.job.limits import Limits
-from orchestrator.job.listing import Ask, asking, condition, pages
+from orchestrator.job.listing import Ask, asking, pages
 from orchestrator.job.masking import Mask, proxy_secrets
 from orchestrator.job.streams import refuse, say
 from orchestrator.machine.chart import Kind
@@ -135,7 +135,7 @@ class _DryRun:
     def do(self) -> int:
         """Do it, and return the exit code."""
         settings, run = self.settings, self.run
-        about = f"{settings.action} {settings.connector_id}"
+        about = self.mask.line(f"{settings.action} {settings.connector_id}")
         say(f"dry run of {about}: only GET requests are sent, nothing is changed or written\n")
         if not self._stops():
             for step in drive(run, self._pause):
@@ -172,7 +172,7 @@ class _DryRun:
         if not isinstance(outcome, Answer) or Tag.READS not in EFFECTS[self.run.state.operand].tags:
             return outcome
         if self.document is None:
-            self._say_of("found", condition(outcome.data, outcome.date))
+            self._say_of("found", f"{self.settings.connector_id}{documents.summary(outcome.data, outcome.date)}")
         self.document = outcome.data
         return replace(outcome, data=self._changed(outcome.data))
 

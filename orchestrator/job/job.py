@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from orchestrator import __version__
 from orchestrator.fivetran.client import Client
 from orchestrator.fivetran.effects.situation import has_sync
-from orchestrator.fivetran.verdicts import Explanation, explain, outside
+from orchestrator.fivetran.verdicts import Explanation, outside
 from orchestrator.job.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
 from orchestrator.job.files import PRIVATE, remove_leftovers, write_atomically
 from orchestrator.job.limits import Limits
@@ -199,8 +199,7 @@ class Job:
         text = render(run.chart.prints, run.facts, document, self.mask, as_json=as_json)
         self._print(text, limits, settings.timeout - run.now)
         # Last: it is what somebody looks for at the end of a job's log.
-        told = explain(settings, run.facts, run.chart)
-        self.run_log.verdict(told, self.mask.value(document), run.facts, self.reporter.place)
+        self.run_log.verdict(self.mask.value(document), run.facts, self.reporter.place)
         return run.state.exit or 0
 
     def _write(self, standing: Standing) -> None:
@@ -369,13 +368,17 @@ class Job:
         run, now = self.run_so_far, self.clock.wall()
         standing = run.standing if run else Standing("", Facts(warnings=notes), 0.0, started_at=self.started_at)
         chart = run.chart if run else None
-        subject = subject_of(self.environ)
-        document = result_outside(verdict, code, told, subject, standing, now, chart, self.trace)
+        document = None
         try:
+            subject = subject_of(self.environ)
+            document = result_outside(verdict, code, told, subject, standing, now, chart, self.trace)
             if run is None:
                 self.reporter.clear()
             self.reporter.write(document, self.trace, chart)
-        except Exception as error:  # noqa: BLE001  # nothing outranks the exit code that is told here
+        except Exception as error:  # noqa: BLE001  # nothing outranks the exit code that is said here
             self.log.warning(f"the report could not be written: {type(error).__name__}: {error}")
-        self.run_log.verdict(told, self.mask.value(document), standing.facts, self.reporter.place)
+        if document is None:
+            self.log.error(f"{'; '.join((told.headline, *told.reasons, told.running))} (exit {code})")
+        else:
+            self.run_log.verdict(self.mask.value(document), standing.facts, self.reporter.place)
         return code

@@ -32,7 +32,6 @@ __all__ = [
     "as_json",
     "as_table",
     "asking",
-    "condition",
     "exit_code",
     "list_connections",
     "matches",
@@ -243,12 +242,6 @@ def _row(document: Mapping[str, Any]) -> Row:
         "failed_at": document.get("failed_at"),
         "page": page_of(identity) if isinstance(identity, str) else None,
     }
-
-
-def condition(document: Mapping[str, Any], now: float) -> str:
-    """The connection in a line, as the table has it."""
-    identity, name, service, state, schedule, succeeded = _cells(document, now)
-    return f"{identity} ({name}, {service}): {state}, schedule {schedule}, last success {succeeded}"
 
 
 def _cells(document: Mapping[str, Any], now: float) -> Iterator[str]:

@@ -28,6 +28,7 @@ __all__ = [
     "SUMMARY",
     "Document",
     "as_text",
+    "causes",
     "result",
     "result_outside",
     "subject",
@@ -108,6 +109,11 @@ def result_outside(
         "steps_dropped": trace.dropped,
         "version": __version__,
     }
+
+
+def causes(document: Mapping[str, Any]) -> list[str]:
+    """Why a run ended so, less what is among what to do now: of wrong variables each line says both."""
+    return [reason for reason in document["reasons"] if reason not in document["advice"]]
 
 
 def as_text(document: Mapping[str, Any]) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.verdicts import Explanation
 from orchestrator.job.log import LiveLine, Sections
 from orchestrator.job.messages import message
 from orchestrator.job.result import Document
@@ -194,26 +193,23 @@ class RunLog:
             self._live.show(text)
         self._beat(text, run.now, run.standing)
 
-    def verdict(self, told: Explanation, document: Document, facts: Facts, report: str) -> None:
+    def verdict(self, document: Document, facts: Facts, report: str) -> None:
         """How it ended, why, what is still running, what to do.
 
         Args:
-            told: The verdict in words.
             document: The result.
             facts: The facts at the end.
             report: Where there is more to read, or "".
         """
         if facts.connection is not None:
             self._last_document(last_document(facts, facts.connection))
-        code = document["exit_code"] or 0
-        say = self._log.error if code else self._log.info
-        if self._json:
-            if told.schedule_left:
-                self._log.warning(f"schedule: {told.schedule}")
-            say("verdict", **{name: document[name] for name in _FIELDS}, report=report or None)
+        say = self._log.error if document["exit_code"] else self._log.info
+        if not self._json:
+            say(first_line(document), outcome=document["outcome"], lines=other_lines(document, report))
             return
-        lines = other_lines(told, report, document["page"] or "")
-        say(first_line(told, code), outcome=told.outcome, lines=lines)
+        if document["schedule_left"]:
+            self._log.warning(f"schedule: {document['schedule']}")
+        say("verdict", **{name: document[name] for name in _FIELDS}, report=report or None)
 
     def _last_document(self, found: Mapping[str, object]) -> None:
         """Folded away in GitLab, else for debug."""

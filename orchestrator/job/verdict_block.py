@@ -4,10 +4,10 @@ Its first two lines answer what is asked at three in the morning: did it sync, i
 still running, and what to do now.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from orchestrator.fivetran.verdicts import Explanation
+from orchestrator.job.result import Document, causes
 from orchestrator.values.formatting import clipped
 
 __all__ = ["first_line", "other_lines"]
@@ -16,42 +16,32 @@ LONGEST_REASON = 160  # characters of the reason that stands in the first line
 WIDTH = 10  # of a label
 
 
-def first_line(told: Explanation, code: int) -> str:
-    """What happened, why, and what is still running: all but the outcome.
-
-    Args:
-        told: The verdict in words.
-        code: The exit code.
-    """
-    reason = clipped(next(iter(causes(told)), ""), LONGEST_REASON, whole_words=True)
-    return f"{'; '.join(filter(None, (': '.join(filter(None, (told.headline, reason))), told.running)))} (exit {code})"
+def first_line(document: Document) -> str:
+    """What happened, why, and what is still running, of a result: all but the outcome."""
+    reason = clipped(next(iter(causes(document)), ""), LONGEST_REASON, whole_words=True)
+    happened = ": ".join(filter(None, (document["headline"], reason)))
+    return f"{'; '.join(filter(None, (happened, document['running'])))} (exit {document['exit_code']})"
 
 
-def causes(told: Explanation) -> tuple[str, ...]:
-    """The reasons that what to do does not name already."""
-    return tuple(reason for reason in told.reasons if reason not in told.advice)
-
-
-def other_lines(told: Explanation, report: str, page: str) -> list[str]:
+def other_lines(document: Document, report: str) -> list[str]:
     """What to do now, further reasons, the schedule, and where to read more; each line under its label.
 
     Args:
-        told: The verdict in words.
+        document: The result.
         report: Where the report is, or "".
-        page: The connection's page at Fivetran, or "".
     """
-    reasons = causes(told)
+    reasons, schedule = causes(document), document["schedule"]
     said = reasons and len(reasons[0]) <= LONGEST_REASON
-    warning = "WARNING: " if told.schedule_left else ""
+    warning = "WARNING: " if document["schedule_left"] else ""
     return [
-        *_labelled("now", told.advice),
+        *_labelled("now", document["advice"]),
         *_labelled("why", reasons[1 if said else 0 :]),
-        *_labelled("schedule", (f"{warning}{told.schedule}" for _ in range(bool(told.schedule)))),
-        *_labelled("report", (report,) if report else ()),
-        *_labelled("Fivetran", (page,) if page else ()),
+        *_labelled("schedule", [f"{warning}{schedule}"] if schedule else []),
+        *_labelled("report", [report] if report else []),
+        *_labelled("Fivetran", [document["page"]] if document["page"] else []),
     ]
 
 
-def _labelled(label: str, lines: Iterator[str] | tuple[str, ...]) -> Iterator[str]:
+def _labelled(label: str, lines: Iterable[str]) -> Iterator[str]:
     for name, line in zip(chain([label], iter(lambda: "", None)), lines, strict=False):
         yield f"{name:{WIDTH}}{line}"

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 
 from orchestrator.fivetran import documents
@@ -801,3 +803,74 @@ def test_setup_tests_in_a_line(statuses: list[str], expected: str) -> None:
 def test_connection_in_a_line(given: dict[str, Any], now: float | None, expected: str) -> None:
     """A connection is told in a line, whatever of it is missing."""
     assert expected == documents.summary(given, now)
+
+
+# --- Whatever the facts ---------------------------------------------------------------------------
+
+DOCUMENTS = st.one_of(
+    st.none(),
+    st.builds(
+        document,
+        st.sampled_from(["scheduled", "syncing", "paused", "rescheduled", ""]),
+        st.sampled_from([None, "auto", "manual"]),
+    ),
+)
+
+
+@st.composite
+def ends(draw: st.DrawFn) -> tuple[str, Settings, Facts]:
+    """An action, its settings and facts at the end of a run of it, however unlikely together."""
+    action = draw(st.sampled_from(ACTIONS))
+    chart, some = load(action), st.booleans()
+    times = st.one_of(st.none(), st.floats(0, 1e4))
+    failure = Failure(
+        draw(st.sampled_from([Event.UNAVAILABLE, Event.REJECTED])), "?", status=draw(st.sampled_from([None, 402, 502]))
+    )
+    facts = Facts(
+        verdict=draw(st.sampled_from(list(chart.verdicts()))),
+        connection=draw(DOCUMENTS),
+        triggered=draw(some),
+        triggered_at=draw(times),
+        asked_at=draw(times),
+        concluded_at=draw(times),
+        lost=draw(st.sampled_from([0, 0, 1])),
+        unpaused_looks=draw(st.sampled_from([None, None, 0, 1])),
+        waited_for=draw(st.sampled_from([None, "", LATER])),
+        reschedules=draw(st.sampled_from([0, 1, 3])),
+        schedule_before=draw(st.sampled_from([None, "auto", "lunar"])),
+        attempted=draw(st.sampled_from([(), ("disable_schedule",)])),
+        baseline=draw(st.sampled_from([None, {"busy": True}])),
+        failure=failure.as_fact(READ, 1) if draw(some) else None,
+        errors=draw(st.sampled_from([None, ({"title": None, "message": None}, {"type": "t", "reason": "R"})])),
+        doubt=draw(st.sampled_from([None, {"since": 1.0}])),
+    )
+    running = draw(st.sampled_from(chart.values("on_running") or ("",)))
+    given = settings(
+        action,
+        policies=(("on_running", running),) if running else (),
+        restore_schedule=draw(st.sampled_from(["", "before", "auto"])),
+        unpause=draw(some),
+    )
+    return action, given, facts
+
+
+@hypothesis.settings(deadline=None, max_examples=300)
+@hypothesis.given(ends())
+def test_no_end_claims_what_is_not_known(end: tuple[str, Settings, Facts]) -> None:
+    """Whatever the facts: no None, no sync called none while one may run, no other sync where there is none of ours."""
+    action, given, facts = end
+    chart = load(action)
+
+    told = explain(given, facts, chart)
+
+    said = "\n".join((text(told), told.running, told.schedule))
+    assert "None" not in said
+    if chart.triggers and facts.lost and facts.verdict != chart.green:
+        assert "MAY BE RUNNING" in told.running
+        assert "none was started" not in said
+    if facts.unpaused_looks == 0 and told.still_running is None:
+        assert "no sync was started" not in said
+    if not chart.triggers:
+        assert "another sync" not in said
+    if "the sync succeeded after 0 s" in said:
+        assert facts.asked_at is not None or facts.triggered_at is not None

@@ -466,3 +466,14 @@ def test_job_without_streams(simulate: Simulate, monkeypatch: pytest.MonkeyPatch
     code = Job(job.variables(), clock=job.clock).run()
 
     assert code == 0
+
+
+def test_end_that_cannot_be_composed_is_said(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not even a result can be composed, the exit code stands, and the log says what happened all the same."""
+    monkeypatch.setattr("orchestrator.job.job.result_outside", lambda *_: 1 / 0)
+
+    played = simulate().play(FIVETRAN_TIMEOUT="soon")
+
+    assert played.code == 2
+    assert "the report could not be written: ZeroDivisionError" in played.stderr
+    assert "ERROR: 1 problem to fix; FIVETRAN_TIMEOUT: 'soon' is not a duration" in played.stderr

@@ -1,13 +1,19 @@
 import base64
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
 from simulated_job import Simulate
 
+from orchestrator import run
+from orchestrator.cli import main
+from orchestrator.job.configuration import ConfigurationError
 from orchestrator.job.masking import LEAST, MOST, Mask, proxy_secrets
+from orchestrator.job.variables import VARIABLES
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
@@ -299,3 +305,71 @@ def test_no_log_can_be_forged(simulate: Simulate, log_format: str) -> None:
 
     assert "section_start" in played.stderr
     assert all(line.isprintable() for line in (played.stderr + played.stdout).splitlines())
+
+
+# --- Every way in ---------------------------------------------------------------------------------
+
+CANARY = "canary-of-4711"
+PASTED = f"https://user:{CANARY}@fivetran.example/x?token={CANARY}"
+# What may hold a secret by mistake; key and secret themselves are masked as what they are.
+MISTAKEN = [name for name in VARIABLES if not VARIABLES[name].any_value and name != "FIVETRAN_API_SECRET"]
+
+
+def _said(simulate: Simulate, capsys: pytest.CaptureFixture[str], variables: dict[str, str], way: str) -> str:
+    """All that is said or written where a job, or a command, is given these variables."""
+    job = simulate()
+    given = {**job.variables(), **variables}
+    if way in {"job", "json"}:
+        job.play(**dict[str, Any](given, FIVETRAN_LOG_FORMAT="json") if way == "json" else dict[str, Any](given))
+        played = job.play(**dict[str, Any](given))
+        files = "".join(path.read_text("utf-8", "replace") for path in job.folder.rglob("*") if path.is_file())
+        return played.stdout + played.stderr + files
+    if way == "python":
+        arguments: dict[str, Any] = {"api_key": KEY, "api_secret": given["FIVETRAN_API_SECRET"], "api_url": job.url}
+        with pytest.raises(ConfigurationError) as caught:
+            run(given["FIVETRAN_ACTION"], given["CONNECTOR_ID"], **arguments, timeout="soon")
+        return str(caught.value)
+    main(["list"] if way == "list" else ["run", "--dry-run"], given)
+    return "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("way", ["job", "json", "list", "dry run"])
+@pytest.mark.parametrize("name", MISTAKEN)
+def test_secret_in_the_wrong_variable_is_not_repeated(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str], name: str, way: str
+) -> None:
+    """The API secret in any other variable shows up in no log, file, error or output of any command."""
+    variables = {name: CANARY, "FIVETRAN_API_SECRET": CANARY, "FIVETRAN_ACTION": "START"}
+
+    assert CANARY not in _said(simulate, capsys, {**variables, name: CANARY}, way)
+
+
+@pytest.mark.parametrize("way", ["job", "json", "dry run", "python"])
+@pytest.mark.parametrize("pasted", [PASTED, f"user:{CANARY}@fivetran.example"])
+def test_credentials_in_a_pasted_id_are_not_repeated(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str], pasted: str, way: str
+) -> None:
+    """Of an address that is given for an id neither credentials nor what is asked of it show anywhere."""
+    assert CANARY not in _said(simulate, capsys, {"CONNECTOR_ID": pasted}, way)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["init", "START", PASTED],
+        ["init", "START", "a", "--connector-id", PASTED],
+        ["list", "--group", PASTED],
+        ["run", "START", PASTED, "--connector-id", "a"],
+        ["run", "START", "a", "b", PASTED],
+        ["run", f"--{CANARY}=1"],
+        ["run", "--restore-schedule", CANARY],
+        [CANARY],
+        ["diagram", CANARY],
+    ],
+)
+def test_arguments_are_not_repeated(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    """What is typed where it does not belong may be a secret, and no command repeats it."""
+    with suppress(SystemExit):
+        main(arguments, {})
+
+    assert CANARY not in "".join(capsys.readouterr())

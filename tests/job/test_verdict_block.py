@@ -272,7 +272,8 @@ def test_schedule_that_was_left_manual_is_a_warning(
 
 def test_long_reason_is_said_in_full_below() -> None:
     """A reason that is too long for the first line is cut there, and whole among the others."""
-    told = outside("it broke", ("word " * 60, "and more"), "")
+    told = outside("it broke", ("word " * 60, "and more"), "")._asdict()
+    document = {**told, "exit_code": 1, "page": None}
 
-    assert first_line(told, 1).endswith("more characters) (exit 1)")
-    assert other_lines(told, "", "") == [f"why       {'word ' * 60}", "          and more"]
+    assert first_line(document).endswith("more characters) (exit 1)")
+    assert other_lines(document, "") == [f"why       {'word ' * 60}", "          and more"]

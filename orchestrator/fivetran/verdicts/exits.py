@@ -2,27 +2,20 @@
 
 from orchestrator.fivetran.effects.registry import resyncs
 from orchestrator.fivetran.verdicts.end import Action
+from orchestrator.fivetran.verdicts.headlines import HEADLINES
 from orchestrator.values.events import Event
 
 __all__ = ["exit_meanings"]
 
-# What an exit code of one action means: the verdicts that lead to it, in a few words each.
+# What an exit code of one action means: the verdicts that lead to it, in a few words each; of others the headline.
 _ENDS: dict[str, str] = {
-    Event.SUCCEEDED: "the sync succeeded",
-    Event.SYNC_FAILED: "the sync failed",
     Event.CANCELLED: "it was cancelled",
-    Event.SHOWN: "the connection was read",
     Event.STALE: "the last success is too old, or there was none",
     Event.PASSED: "no setup test failed",
     Event.TESTS_FAILED: "a setup test failed",
     Event.REFUSED: "the API key was rejected (401), or lacks a permission (403)",
     Event.NOT_FOUND: "Fivetran does not know the connection",
-    Event.REJECTED: "Fivetran rejected the request",
-    Event.TIMED_OUT: "timed out",
     Event.GAVE_UP: "Fivetran was unavailable; a retry may help",
-    Event.PAUSED: "the connection is paused",
-    Event.INCOMPLETE: "its setup is incomplete",
-    Event.BROKEN: "it is broken",
     Event.BUSY: "another sync is running",
     Event.RESCHEDULED: "rescheduled, with FIVETRAN_ON_RESCHEDULE=fail",
     Event.TOO_LATE: "rescheduled past the deadline",
@@ -36,7 +29,7 @@ def exit_meanings(chart: Action) -> dict[int, str]:
     """What each exit code of a chart means for its action; those that arise outside any chart are not among them."""
     found: dict[int, list[str]] = {}
     for verdict in chart.verdicts():
-        words = _ENDS.get(verdict, verdict)
+        words = _ENDS.get(verdict) or HEADLINES.get(verdict, verdict)
         if verdict == Event.NOT_FOUND and resyncs(chart.triggers):
             words += ", the schema or the table"
         found.setdefault(chart.exit_of(verdict)[1], []).append(words)

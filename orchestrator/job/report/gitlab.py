@@ -11,8 +11,7 @@ from xml.etree import ElementTree as ET
 
 from orchestrator.fivetran.documents import parse_time
 from orchestrator.job.report.links import address
-from orchestrator.job.report.words import reasons
-from orchestrator.job.result import PAGE
+from orchestrator.job.result import PAGE, causes
 from orchestrator.values.formatting import iso, plain
 
 __all__ = ["annotations", "below_project", "dotenv", "junit", "report_url"]
@@ -149,7 +148,7 @@ def _run(document: Document) -> ET.Element:
     """The run as one case: passed, failed (exit code 1), or an error that kept it from an answer."""
     lines = [
         document["headline"],
-        *(f"why: {line}" for line in reasons(document)),
+        *(f"why: {line}" for line in causes(document)),
         *(f"at Fivetran: {line}" for line in document["at_fivetran"]),
         *(f"what to do now: {line}" for line in document["advice"]),
         *([f"connection: {document['page']}"] if document["page"] else []),

@@ -16,8 +16,8 @@ from typing import Any
 
 from orchestrator.job.report import evidence, picture, timeline, walk
 from orchestrator.job.report.markup import Markup, cut, each, line, said, scrolling, section, tag
-from orchestrator.job.report.words import Link, at_fivetran, began, ended, links, outcome, reasons, still_running, utc
-from orchestrator.job.result import RESULT
+from orchestrator.job.report.words import Link, at_fivetran, began, ended, links, outcome, still_running, utc
+from orchestrator.job.result import RESULT, causes
 from orchestrator.machine.chart import Chart
 from orchestrator.values.formatting import duration, listed
 
@@ -118,7 +118,7 @@ def _summary(document: Document, kind: str, more: Sequence[Link], ticket: str, *
         tag("p", f"Started {utc(began(document))}, took {took}{resumed}", class_="when"),
         tag("p", running, class_="running") if running else None,
         evidence.connection_first(document) if connection_first else None,
-        _lines("Why", reasons(document), document, "why"),
+        _lines("Why", causes(document), document, "why"),
         _lines("What to do now", document["advice"], document, "advice"),
         _lines("At Fivetran now", at_fivetran(document), document),
         _lines("Notes", document["notes"], document),

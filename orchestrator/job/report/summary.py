@@ -19,10 +19,10 @@ from orchestrator.job.report.words import (
     links,
     outcome,
     pieces,
-    reasons,
     still_running,
     utc,
 )
+from orchestrator.job.result import causes
 from orchestrator.machine.chart import Chart
 from orchestrator.values.formatting import ago, duration, listed
 
@@ -56,7 +56,7 @@ def summary(document: Document, report: str, back: Sequence[Link], chart: Chart 
     lists = {
         "The connection": [f"{name}: {value}" for name, value in facts if value],
         "Setup tests": [*tests[:MOST_TESTS], *more],
-        "Why": reasons(document),
+        "Why": causes(document),
         "What to do now": document["advice"],
         "At Fivetran now": at_fivetran(document),
         "Notes": document["notes"],

@@ -17,7 +17,6 @@ __all__ = [
     "links",
     "outcome",
     "pieces",
-    "reasons",
     "still_running",
     "utc",
 ]
@@ -57,11 +56,6 @@ def still_running(document: Document) -> str:
 def at_fivetran(document: Document) -> list[str]:
     """What else there is to say of what goes on at Fivetran now."""
     return [text for text in document["at_fivetran"] if text != still_running(document)]
-
-
-def reasons(document: Document) -> list[str]:
-    """Why it ended so, less what is among what to do now: of wrong variables each says both."""
-    return [reason for reason in document["reasons"] if reason not in document["advice"]]
 
 
 def connection_facts(document: Document) -> Iterator[tuple[str, object]]:
