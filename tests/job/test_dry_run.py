@@ -14,7 +14,7 @@ from simulated_job import Simulate, SimulatedJob
 from orchestrator.cli import main
 from orchestrator.job.dry_run import dry_run, only_reading
 from orchestrator.machine.actions import ACTIONS
-from orchestrator.simulator.app import KEY, SECRET, Arrival
+from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, load_scenario, names
 from orchestrator.values.exchange import Answer, Request
 
@@ -31,8 +31,7 @@ UNPAUSE = (
 )
 SYNC = f'would  start a sync: {POST}/sync {{"force": false}}'
 FOUND = (
-    "found  speak_inexpensive (demo, postgres): connected, idle, schedule auto, every 6 h, "
-    "last success 2027-01-15 02:00Z (6 h ago)"
+    "found  speak_inexpensive (postgres): connected, idle, last success 6 h ago, last failure 1 d ago, schedule auto"
 )
 RESYNC = f'would  start a historical re-sync of the table: {POST}/schemas/tables/resync {{"public": ["orders"]}}'
 DIFFERENT = (
@@ -448,6 +447,17 @@ def test_tables(tried: Try, scenario: Scenario, variables: dict[str, str], code:
     told = tried("FORCE_RESYNC", scenario, **variables)
 
     assert (told.code, told.checks["tables"]) == (code, expected)
+
+
+def test_table_that_is_not_enabled(tried: Try, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that Fivetran knows and does not sync is said, and not called missing."""
+    tables = {"orders": {"enabled": False}, "customers": {"enabled": True}}
+    schemas = {"public": {"enabled": True, "tables": tables}}
+    monkeypatch.setattr(Simulator, "_schemas", lambda _: schemas)
+
+    told = tried("FORCE_RESYNC", Scenario())
+
+    assert (told.code, told.checks["tables"]) == (0, "public.orders is not enabled for syncing")
 
 
 # --- The command --------------------------------------------------------------------------------
