@@ -218,6 +218,23 @@ def test_terminal_gets_a_summary(simulate: Simulate) -> None:
     assert json.loads(status)["id"] == "speak_inexpensive"
 
 
+def screen(drawn: str) -> list[str]:
+    """What a terminal shows in the end: a line that is drawn over is gone."""
+    return [line.rpartition("\r\x1b[2K")[2] for line in drawn.replace("\r\n", "\n").split("\n")]
+
+
+@pytest.mark.parametrize("action", ["START", "STATUS", "TEST"])
+def test_live_line_leaves_nothing_behind(simulate: Simulate, action: str) -> None:
+    """Where result and log share a terminal, neither runs into the live line, and it says nothing after the verdict."""
+    job, both = simulate(Scenario(syncs=(SyncPlan(lasts=150.0),))), Terminal()
+
+    Job(job.variables(action, NO_COLOR=""), clock=job.clock, jitter=lambda: 0.0, stdout=both, stderr=both).run()
+
+    drawn = both.getvalue()
+    assert [line for line in screen(drawn) if " left" in line] == []
+    assert (" left" in drawn) == (action == "START")
+
+
 def test_summary_without_a_success(simulate: Simulate) -> None:
     """Where nothing has ever succeeded, the summary says how the run ended and no date."""
     job, out = simulate(Scenario(connection={"succeeded_at": None}, syncs=(FAILS,))), Terminal()
