@@ -38,6 +38,7 @@ NEEDED = {
     "github": """\
 # In the repository, set the variable FIVETRAN_ORCHESTRATOR_IMAGE: where you have pushed the image; and
 # the secrets FIVETRAN_API_KEY and FIVETRAN_API_SECRET. Save it as .github/workflows/fivetran-{file}.
+# Its concurrency group and the name of its artifact have the connection's id in them: keep all three alike.
 """,
 }
 GITHUB = """\

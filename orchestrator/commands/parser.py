@@ -47,5 +47,5 @@ class Parser(ArgumentParser):
             self.error(f"unknown flag {unknown[0]}{sentence(meant)}")
         namespace, rest = self.parse_known_intermixed_args(given)
         if rest:
-            self.error("an argument too many: a value that belongs to no flag")
+            self.error("one argument too many: a value that belongs to no flag")
         return namespace

@@ -12,7 +12,6 @@ from orchestrator.job.credentials import key_pair
 from orchestrator.job.inputs import Inputs, is_unresolved
 from orchestrator.job.masking import Mask
 from orchestrator.job.own_chart import load_file
-from orchestrator.job.pasted_id import id_in, is_name, without_secrets
 from orchestrator.job.tables import parse_tables, read_tables, single
 from orchestrator.job.variables import RESULTS, VARIABLES
 from orchestrator.machine.actions import ACTIONS
@@ -83,7 +82,7 @@ def subject_of(environ: Mapping[str, str]) -> dict[str, Any]:
         return next(filter(None, (environ.get(name, "").strip() for name in names)), "")
 
     action = given("FIVETRAN_ACTION").upper()
-    subject = {"action": action, "connector_id": without_secrets(given("CONNECTOR_ID"))}
+    subject = {"action": action, "connector_id": _shown(given("CONNECTOR_ID"))}
     if action not in ACTIONS or "TABLES" not in load(action).needs:
         return subject
     schema, table = given("SCHEMA"), given("TABLE")
@@ -92,6 +91,15 @@ def subject_of(environ: Mapping[str, str]) -> dict[str, Any]:
         scope = parse_tables(given("TABLES"))
     schema, table = single(scope) or (schema, table)
     return {**subject, "schema": schema, "table": table, "tables": scope}
+
+
+def _shown(connector: str) -> str:
+    """What is given for an id, as far as it may be shown."""
+    if re.fullmatch(CONNECTOR_ID, connector):
+        return connector
+    from orchestrator.job.pasted_id import without_secrets  # noqa: PLC0415  # only for what is no id
+
+    return without_secrets(connector)
 
 
 def configure(environ: Mapping[str, str], now: Callable[[], float] = time.time) -> Configured:
@@ -194,6 +202,8 @@ def _connector(inputs: Inputs) -> str:
 
 
 def _refuse_connector(inputs: Inputs, name: str, text: str) -> None:
+
+    from orchestrator.job.pasted_id import id_in, is_name, without_secrets  # noqa: PLC0415  # only for what is no id
 
     found, shown = id_in(text), inputs.quoted(name, without_secrets(text))
     if found and inputs.quoted(name, text) == repr(text):  # and not from the vault

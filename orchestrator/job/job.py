@@ -11,7 +11,6 @@ from typing import Any, TextIO
 from orchestrator import __version__
 from orchestrator.fivetran.client import Client
 from orchestrator.fivetran.effects.situation import has_sync
-from orchestrator.fivetran.verdicts import Explanation, outside
 from orchestrator.job.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
 from orchestrator.job.files import PRIVATE, remove_leftovers, write_atomically
 from orchestrator.job.limits import Limits
@@ -327,26 +326,23 @@ class Job:
         for warning in error.warnings:
             self.log.warning(warning)
         count, problems = len(error.errors), tuple(error.errors)  # each says how to fix it
-        told = outside(f"{count} problem{'' if count == 1 else 's'} to fix", problems, NOTHING_SENT, *problems)
-        return self._end("misconfigured", MISCONFIGURED, told, tuple(error.warnings))
+        headline = f"{count} problem{'' if count == 1 else 's'} to fix"
+        notes = tuple(error.warnings)
+        return self._end("misconfigured", MISCONFIGURED, headline, problems, NOTHING_SENT, problems, notes)
 
     def _runner_failed(self, error: Exception) -> int:
         """The machine has not got what a job needs: descriptors, threads, a disk that can be read."""
         self._log_traceback(error, self.log.debug)
-        begun = self.run_so_far is not None
+        code = MISCONFIGURED if self.run_so_far is None else UNAVAILABLE
         advice = "check the runner's disk and limits (`ulimit -a`), and start the job again"
-        told = outside("the runner failed", (str(error),), self._running(), advice)
-        return self._end("runner_failed", UNAVAILABLE if begun else MISCONFIGURED, told)
+        return self._end("runner_failed", code, "the runner failed", (str(error),), self._running(), (advice,))
 
     def _bug(self, error: Exception) -> int:
         self._log_traceback(error, self.log.error)
-        told = outside(
-            "this is a bug of fivetran-orchestrator, not of your pipeline",
-            (f"{type(error).__name__}: {error}",),
-            self._running(),
-            "see on the connection's page what is running; please report the bug, with the lines above",
-        )
-        return self._end("bug", BUG, told)
+        headline = "this is a bug of fivetran-orchestrator, not of your pipeline"
+        advice = "see on the connection's page what is running; please report the bug, with the lines above"
+        why = f"{type(error).__name__}: {error}"
+        return self._end("bug", BUG, headline, (why,), self._running(), (advice,))
 
     def _running(self) -> str:
         """What may be running at Fivetran, where nobody knows any more."""
@@ -363,14 +359,25 @@ class Job:
             for line in text.rstrip().splitlines():
                 say(line)
 
-    def _end(self, verdict: str, code: int, told: Explanation, notes: tuple[str, ...] = ()) -> int:
+    def _end(
+        self,
+        verdict: str,
+        code: int,
+        headline: str,
+        reasons: tuple[str, ...],
+        running: str,
+        advice: tuple[str, ...],
+        notes: tuple[str, ...] = (),
+    ) -> int:
         """End outside any chart: write the report, say so in the log, and return the exit code."""
         run, now = self.run_so_far, self.clock.wall()
         standing = run.standing if run else Standing("", Facts(warnings=notes), 0.0, started_at=self.started_at)
         chart = run.chart if run else None
         document = None
         try:
-            subject = subject_of(self.environ)
+            from orchestrator.fivetran.verdicts import outside  # noqa: PLC0415  # not before the first request
+
+            told, subject = outside(headline, reasons, running, *advice), subject_of(self.environ)
             document = result_outside(verdict, code, told, subject, standing, now, chart, self.trace)
             if run is None:
                 self.reporter.clear()
@@ -378,7 +385,7 @@ class Job:
         except Exception as error:  # noqa: BLE001  # nothing outranks the exit code that is said here
             self.log.warning(f"the report could not be written: {type(error).__name__}: {error}")
         if document is None:
-            self.log.error(f"{'; '.join((told.headline, *told.reasons, told.running))} (exit {code})")
+            self.log.error(f"{'; '.join((headline, *reasons, running))} (exit {code})")
         else:
             self.run_log.verdict(self.mask.value(document), standing.facts, self.reporter.place)
         return code

@@ -6,11 +6,10 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.verdicts import Explanation, exit_meanings, explain
 from orchestrator.job.trace import Trace
 from orchestrator.machine.chart import Chart
 from orchestrator.machine.standing import Standing
@@ -18,6 +17,9 @@ from orchestrator.values.exit_codes import EXIT_CODES
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 from orchestrator.values.settings import CONNECTOR_ID, Settings, page_of
+
+if TYPE_CHECKING:
+    from orchestrator.fivetran.verdicts import Explanation
 
 __all__ = [
     "DRAWINGS",
@@ -55,6 +57,8 @@ def result(settings: Settings, chart: Chart, standing: Standing, trace: Trace, n
     """
     facts = standing.facts
     state, code = chart.exit_of(facts.verdict or "")
+    from orchestrator.fivetran.verdicts import explain  # noqa: PLC0415  # not before the first request
+
     told = explain(settings, facts, chart)
     document = result_outside(facts.verdict, code, told, subject(settings), standing, now, chart, trace)
     return {**document, "state": state}
@@ -69,7 +73,7 @@ def subject(settings: Settings) -> dict[str, Any]:
 def result_outside(
     verdict: str | None,
     code: int | None,
-    told: Explanation,
+    told: "Explanation",
     subject: Mapping[str, Any],
     standing: Standing,
     now: float,
@@ -88,6 +92,8 @@ def result_outside(
         chart: The run's chart; None where none has begun.
         trace: Its steps so far.
     """
+    from orchestrator.fivetran.verdicts import exit_meanings  # noqa: PLC0415  # likewise
+
     facts, connector = standing.facts, subject.get("connector_id") or ""
     return {
         "format": FORMAT,

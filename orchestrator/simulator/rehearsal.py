@@ -61,7 +61,8 @@ def demo(name: str, speed: float, environ: Mapping[str, str], *, action: str | N
     how = {name: environ[name] for name in HOW if name in environ}
     how["FIVETRAN_REPORT_DIR"] = report_dir({**environ, "CI": "as there"})
     expected = "" if action not in {None, ACTION} else f"{scenario.verdict}, exit code {scenario.exit_code}"
-    say(f"scenario {scenario.name}: {scenario.title} (simulated Fivetran, {speed:g} times faster)", error=True)
+    pace = "in real time" if speed == 1 else f"{speed:g} times faster"
+    say(f"scenario {scenario.name}: {scenario.title} (simulated Fivetran, {pace})", error=True)
     if expected:
         say(f"expected end: {expected}", error=True)
     if how["FIVETRAN_REPORT_DIR"] and how.get("FIVETRAN_JOURNAL") != "0":

@@ -143,7 +143,7 @@ test("where a browser lets the page copy in no way, the text is shown, selected"
   assert.match(await copied(page), /^Press Ctrl\+C/);
   assert.ok(await shown.isVisible());
   assert.equal(await shown.evaluate((area) => area.value.slice(area.selectionStart, area.selectionEnd)), await shown.inputValue());
-  assert.match(await shown.inputValue(), /^### FAILED: the sync failed\n/);
+  assert.match(await shown.inputValue(), /^### FAILED: the sync failed after 1 min\n/);
   assert.deepEqual(complaints, []);
   await context.close();
 });

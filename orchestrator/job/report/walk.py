@@ -89,7 +89,8 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
         elif name == "baseline" and isinstance(value, Mapping) and value.get("date") is not None:  # likewise
             yield name, _json({**value, "date": iso(value["date"])})
         elif name not in _SAID_ELSEWHERE:
-            yield name, value if isinstance(value, str) else _json(value)
+            plain = f"{value:.1f}" if isinstance(value, float) else value
+            yield name, plain if isinstance(plain, str) else _json(plain)
 
 
 def _json(value: object) -> str:
