@@ -19,7 +19,7 @@ _UNITS = (
     (r"s|secs?|seconds?", 1.0),
 )
 # One blank at most between two words: any number of them is one before this is asked.
-_DURATION = re.compile("".join(rf"(?:(\d+(?:\.\d+)?) ?(?:{unit})(?: |$|(?=\d)))?" for unit, _ in _UNITS), re.ASCII)
+_DURATION = "".join(rf"(?:(\d+(?:\.\d+)?) ?(?:{unit})(?: |$|(?=\d)))?" for unit, _ in _UNITS)
 
 
 def parse_duration(text: str) -> float:
@@ -29,9 +29,12 @@ def parse_duration(text: str) -> float:
         ValueError: It is neither.
     """
     words = " ".join(text.lower().split())
-    found = _DURATION.fullmatch(words)
-    if not words or not found:
+    try:  # most are plain numbers: no pattern has to be compiled for them
         return float(words)
+    except ValueError:
+        found = re.fullmatch(_DURATION, words, re.ASCII) if words else None
+        if not found:
+            raise
     return sum(float(number) * seconds for number, (_, seconds) in zip(found.groups("0"), _UNITS, strict=True))
 
 

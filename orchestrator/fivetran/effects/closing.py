@@ -15,7 +15,6 @@ from orchestrator.fivetran.effects.situation import (
     patch,
     patch_schedule,
 )
-from orchestrator.fivetran.near_matches import near_connections, near_matches
 from orchestrator.fivetran.progress import items_since, since
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
@@ -57,6 +56,8 @@ def _get_connections(_: Settings, __: Facts) -> Request:
 @call("GET", _get_connections, needs=("errors_to_list", "connections"))
 def list_connections(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.LOOKED_UP]]:
     """Keep the connections whose id or name is like the id given."""
+    from orchestrator.fivetran.near_matches import near_connections  # noqa: PLC0415  # only for an unknown connection
+
     near = near_connections(items(answer), settings.connector_id)
     whole = not answer.data.get("next_cursor")  # else that there is none like it is not known
     return Outcome(Event.LOOKED_UP, facts.but(near_connections=near if near or whole else None))
@@ -65,6 +66,8 @@ def list_connections(settings: Settings, facts: Facts, answer: Answer) -> Outcom
 @call("GET", asking("GET", "/schemas", "look for names like the one given"), needs=("names_to_compare", "yes"))
 def find_near_matches(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.COMPARED]]:
     """Find names at the source that are similar to the ones given."""
+    from orchestrator.fivetran.near_matches import near_matches  # noqa: PLC0415  # likewise
+
     return Outcome(Event.COMPARED, facts.but(near_matches=near_matches(answer.data, settings.scope)))
 
 
