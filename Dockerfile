@@ -37,11 +37,9 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
 # before our modules. It reads no stdin, and flushes its own log: nothing needs PYTHONUNBUFFERED.
 RUN printf '%s\n' \
         '#!/opt/fivetran-orchestrator/bin/python -I' \
-        'import sys' \
+        'from orchestrator.__main__ import command' \
         '' \
-        'from orchestrator.cli import main' \
-        '' \
-        'sys.exit(main())' > /dataops \
+        'command()' > /dataops \
  && chmod 0755 /dataops
 
 # --- The image ------------------------------------------------------------------------------------
