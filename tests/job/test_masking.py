@@ -315,42 +315,50 @@ PASTED = f"https://user:{CANARY}@fivetran.example/x?token={CANARY}"
 MISTAKEN = [name for name in VARIABLES if not VARIABLES[name].any_value and name != "FIVETRAN_API_SECRET"]
 
 
-def _said(simulate: Simulate, capsys: pytest.CaptureFixture[str], variables: dict[str, str], way: str) -> str:
-    """All that is said or written where a job, or a command, is given these variables."""
+@pytest.fixture
+def said(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, dict[str, str]], str]:
+    """All that is printed or written, by a job or a command, with these variables."""
     job = simulate()
-    given = {**job.variables(), **variables}
-    if way in {"job", "json"}:
-        job.play(**dict[str, Any](given, FIVETRAN_LOG_FORMAT="json") if way == "json" else dict[str, Any](given))
-        played = job.play(**dict[str, Any](given))
-        files = "".join(path.read_text("utf-8", "replace") for path in job.folder.rglob("*") if path.is_file())
-        return played.stdout + played.stderr + files
-    if way == "python":
-        arguments: dict[str, Any] = {"api_key": KEY, "api_secret": given["FIVETRAN_API_SECRET"], "api_url": job.url}
-        with pytest.raises(ConfigurationError) as caught:
-            run(given["FIVETRAN_ACTION"], given["CONNECTOR_ID"], **arguments, timeout="soon")
-        return str(caught.value)
-    main(["list"] if way == "list" else ["run", "--dry-run"], given)
-    return "".join(capsys.readouterr())
+    monkeypatch.chdir(job.folder)  # where a secret is taken for a relative path
+
+    def said(way: str, variables: dict[str, str]) -> str:
+        given: dict[str, Any] = {**job.variables(), **variables}
+        printed = ""
+        match way:
+            case "job" | "json":
+                played = job.play(**given | ({"FIVETRAN_LOG_FORMAT": "json"} if way == "json" else {}))
+                printed = played.stdout + played.stderr
+            case "python":
+                pair = {"api_key": KEY, "api_secret": given["FIVETRAN_API_SECRET"]}
+                with pytest.raises(ConfigurationError) as caught:
+                    run("START", given["CONNECTOR_ID"], **pair, timeout="soon")
+                printed = str(caught.value)
+            case _:
+                main([*way.split()], given)
+        files = (path.read_text("utf-8", "replace") for path in job.folder.rglob("*") if path.is_file())
+        return "".join((printed, *capsys.readouterr(), *files))
+
+    return said
 
 
-@pytest.mark.parametrize("way", ["job", "json", "list", "dry run"])
+@pytest.mark.parametrize("way", ["job", "json", "list", "run --dry-run"])
 @pytest.mark.parametrize("name", MISTAKEN)
 def test_secret_in_the_wrong_variable_is_not_repeated(
-    simulate: Simulate, capsys: pytest.CaptureFixture[str], name: str, way: str
+    said: Callable[[str, dict[str, str]], str], name: str, way: str
 ) -> None:
     """The API secret in any other variable shows up in no log, file, error or output of any command."""
-    variables = {name: CANARY, "FIVETRAN_API_SECRET": CANARY, "FIVETRAN_ACTION": "START"}
-
-    assert CANARY not in _said(simulate, capsys, {**variables, name: CANARY}, way)
+    assert CANARY not in said(way, {"FIVETRAN_API_SECRET": CANARY, name: CANARY})
 
 
-@pytest.mark.parametrize("way", ["job", "json", "dry run", "python"])
+@pytest.mark.parametrize("way", ["job", "json", "run --dry-run", "python"])
 @pytest.mark.parametrize("pasted", [PASTED, f"user:{CANARY}@fivetran.example"])
 def test_credentials_in_a_pasted_id_are_not_repeated(
-    simulate: Simulate, capsys: pytest.CaptureFixture[str], pasted: str, way: str
+    said: Callable[[str, dict[str, str]], str], pasted: str, way: str
 ) -> None:
     """Of an address that is given for an id neither credentials nor what is asked of it show anywhere."""
-    assert CANARY not in _said(simulate, capsys, {"CONNECTOR_ID": pasted}, way)
+    assert CANARY not in said(way, {"CONNECTOR_ID": pasted})
 
 
 @pytest.mark.parametrize(
