@@ -18,7 +18,7 @@ GREEN = Scenario(syncs=(SyncPlan(lasts=0),))
 # What a process imports that stalls its own request.
 PREPARED = (
     "import socket, sys, time, requests",
-    "from orchestrator.cli import main",
+    "from orchestrator.__main__ import command",
     "from orchestrator.fivetran import client",
 )
 # The schedule has been switched, no sync was accepted, and the PATCH that restores it hangs.
@@ -70,7 +70,7 @@ def test_signal_ends_a_hanging_look(tmp_path: Path) -> None:
 @pytest.mark.parametrize("phase", PHASES)
 def test_signal_ends_a_request_in_each_phase(tmp_path: Path, phase: str) -> None:
     """A signal ends the job at once, whatever its request stands in: the look-up of a name, or a trickle."""
-    code = "\n".join((*PREPARED, *lines(phase), "sys.exit(main())"))
+    code = "\n".join((*PREPARED, *lines(phase), "command()"))
     with Stalling(phase) as server:
         variables = {
             "FIVETRAN_ACTION": "STATUS",
