@@ -30,7 +30,7 @@ ORACLES = {
     "late change": "nothing is changed after the deadline, but the schedule where that was asked for",
     "schedule": "the schedule is changed where it may be, while no sync runs, and ends as promised or with a warning",
     "conduct": "nothing is forced, un-paused or triggered unless a variable says so; no PATCH runs setup tests",
-    "freshness": "with FIVETRAN_MAX_AGE, shown and stale say how long ago the last success was; untold times are stale",
+    "freshness": "with FIVETRAN_MAX_AGE, shown and stale say how old the last success is; unknown times are stale",
     "setup tests": "passed and tests_failed say what Fivetran's tests found",
     "crash": "no run ends in an exception",
 }

@@ -48,7 +48,7 @@ class Node:
     title: str  # what stands large: a choice's question, the group of several states, else the name
     kind: Kind | None  # None for several states that are not final
     captions: tuple[str, ...]  # what stands below the title, a line each: the request, the pause, the code
-    said: tuple[Said, ...]  # edges that are no lines
+    said: tuple[Said, ...]  # edges that are not drawn as lines
     rows: tuple[Row, ...]  # of several final states
     states: tuple[str, ...]  # all that it stands for
     group: str  # the frame that it stands in, or ""

@@ -13,12 +13,11 @@ from orchestrator.fivetran.progress import quiet_left
 from orchestrator.machine.chart import Chart, Kind
 from orchestrator.machine.step import Step
 from orchestrator.values.events import Event
-from orchestrator.values.formatting import ago, duration, listed
+from orchestrator.values.formatting import ago, duration, some_tables
 from orchestrator.values.settings import Settings
 
 __all__ = ["Message", "message"]
 
-MOST_TABLES = 5  # that are named
 SHORT = 10.0  # seconds: of a pause, tenths matter
 
 
@@ -99,12 +98,10 @@ def _broken(_: Step, settings: Settings) -> Message:
 
 
 def _unpaused(step: Step, settings: Settings) -> Message:
-    switched = (
-        _switched(step, settings).text if documents.schedule_type(step.facts.connection or {}) == "manual" else ""
-    )
-    return Message(
-        ", ".join(filter(None, ("connection un-paused", switched))), "waiting to see whether that started a sync"
-    )
+    text = "connection un-paused"
+    if documents.schedule_type(step.facts.connection or {}) == documents.MANUAL:
+        text += f", {_switched(step, settings).text}"
+    return Message(text, "waiting to see whether that started a sync")
 
 
 def _switched(step: Step, _: Settings) -> Message:
@@ -120,8 +117,7 @@ def _restored(step: Step, _: Settings) -> Message:
 def _triggered(step: Step, settings: Settings) -> Message:
     tags = EFFECTS[step.operand].tags
     if Tag.STARTS_RESYNC in tags:
-        tables = [f"{schema}.{table}" for schema, tables in settings.scope.items() for table in tables]
-        return Message(f"re-sync of {listed(tables, MOST_TABLES)} triggered", _STARTING)
+        return Message(f"re-sync of {some_tables(settings.scope)} triggered", _STARTING)
     if Tag.RESTARTS_SYNC in tags:
         return Message("running sync stopped, new one triggered", _STARTING)
     return Message("sync triggered again" if step.before.facts.triggered else "sync triggered", _STARTING)

@@ -20,7 +20,7 @@ from orchestrator.machine.run import Run
 from orchestrator.machine.standing import Standing
 from orchestrator.machine.step import Step
 from orchestrator.values.facts import Facts
-from orchestrator.values.formatting import duration, listed
+from orchestrator.values.formatting import duration, some_tables
 from orchestrator.values.settings import Settings
 
 __all__ = ["RunLog", "last_document"]
@@ -28,7 +28,6 @@ __all__ = ["RunLog", "last_document"]
 HEARTBEAT = 60.0  # seconds without a line
 SLOW_START = 60.0  # seconds after which an accepted sync that does not start is worth a warning
 SLOW_ANSWER = 5.0  # seconds after which a request is what goes on
-MOST_TABLES = 5  # that are named
 
 # What the first line says, and what every job has.
 _ON_THE_FIRST_LINE = {
@@ -103,7 +102,8 @@ class RunLog:
 
     def add(self, step: Step, settings: Settings, chart: Chart) -> None:
         """Say what a step changed."""
-        self._log.debug(f"{step.source} -> {step.target}", on=step.event, **self._details(step))
+        if self._debug:  # else a document would be made a text at each poll, for nobody
+            self._log.debug(f"{step.source} -> {step.target}", on=step.event, **self._details(step))
         said = message(step, settings, chart)
         if said.doing and said.doing != self._doing:
             self._doing, self._since = said.doing, step.at
@@ -133,8 +133,7 @@ class RunLog:
         details: dict[str, object] = {}
         if step.request is not None:
             details |= {"asked": str(step.request), "answered": step.outcome, "seconds": round(step.took, 3)}
-            if self._debug:  # else a document would be made a text at each poll, for nobody
-                self._exchange(step)
+            self._exchange(step)
             if step.answer and step.answer.data and step.facts.connection is not None:
                 details["sync_state"] = documents.sync_state(step.facts.connection)
         if step.pause:
@@ -229,8 +228,8 @@ def last_document(facts: Facts, document: Mapping[str, Any]) -> dict[str, object
 
 def _opening(settings: Settings, chart: Chart) -> str:
     """What the job is about to do."""
-    tables = [f"{schema}.{table}" for schema, names in settings.scope.items() for table in names]
-    about = f" of {listed(tables, MOST_TABLES)}" if tables else ""
+    tables = some_tables(settings.scope)
+    about = f" of {tables}" if tables else ""
     interval = settings.poll_interval
     every = f"{interval:g} s" if interval < HEARTBEAT else duration(interval)
     polls = f", polling every {every}" if chart.triggers else ""

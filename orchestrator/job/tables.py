@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from orchestrator.job.inputs import Inputs
-from orchestrator.values.formatting import listed
+from orchestrator.values.formatting import listed, table_names
 
 __all__ = ["Scope", "parse_tables", "read_tables", "single"]
 
@@ -30,8 +30,7 @@ def read_tables(inputs: Inputs, action: str) -> Scope:
         inputs.error("TABLES", *error.args)
         return {}
     if inputs.shown["TABLES"] == text:  # and not a reference
-        names = [f"{schema}.{table}" for schema, tables in found.items() for table in tables]
-        inputs.shown["TABLES"] = listed(names, MOST_SHOWN)
+        inputs.shown["TABLES"] = listed(table_names(found), MOST_SHOWN)
     return found
 
 

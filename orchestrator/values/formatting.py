@@ -2,13 +2,26 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-__all__ = ["STARS", "ago", "clipped", "duration", "either", "few", "iso", "listed", "plain"]
+__all__ = [
+    "STARS",
+    "ago",
+    "clipped",
+    "duration",
+    "either",
+    "few",
+    "iso",
+    "listed",
+    "plain",
+    "some_tables",
+    "table_names",
+]
 
 STARS = "***"  # in place of a secret
 LONGEST_LINE = 2_000  # characters of a line with words from outside
+MOST_TABLES = 5  # that a sentence names
 MOST_LINES = 50  # of which there may be any number from outside
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds
@@ -45,6 +58,16 @@ def listed(names: Sequence[str], most: int) -> str:
     """At most that many names, joined by commas; the end says how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def table_names(scope: Mapping[str, Sequence[str]]) -> list[str]:
+    """Each table of the schemas, as `schema.table`."""
+    return [f"{schema}.{table}" for schema, tables in scope.items() for table in tables]
+
+
+def some_tables(scope: Mapping[str, Sequence[str]]) -> str:
+    """The tables of the schemas, as many as a sentence holds; the end says how many more there are."""
+    return listed(table_names(scope), MOST_TABLES)
 
 
 def either(words: Iterable[str]) -> str:

@@ -484,7 +484,7 @@ def test_a_dry_run_resumes_nothing(capsys: Capture) -> None:
 
 
 def test_own_chart(tried: Try) -> None:
-    """A chart of one's own is followed, too, as far as the first request that cannot be taken for done."""
+    """Your own chart is followed, too, as far as the first request that cannot be taken for done."""
     chart = Path(__file__).parents[2] / "examples" / "charts" / "test_then_start.toml"
 
     told = tried(FIVETRAN_CHART=str(chart))

@@ -228,7 +228,7 @@ def test_what_is_no_age_is_refused(given: str) -> None:
 
 
 def test_chart_without_the_gate_is_refused_with_it(tmp_path: Path) -> None:
-    """A chart of one's own for STATUS that cannot end stale runs as ever, but not with FIVETRAN_MAX_AGE."""
+    """Your own chart for STATUS that cannot end stale runs as ever, but not with FIVETRAN_MAX_AGE."""
     text = packaged_source("STATUS")
     for old, new in (
         ('"checking_age"', '"concluding"'),

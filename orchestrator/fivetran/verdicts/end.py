@@ -9,12 +9,11 @@ from orchestrator.fivetran.effects.situation import (
     still_running,
 )
 from orchestrator.values.facts import Facts
-from orchestrator.values.formatting import duration, listed
+from orchestrator.values.formatting import duration, some_tables
 from orchestrator.values.settings import Settings
 
 __all__ = ["Action", "End"]
 
-MOST_NAMES = 5  # of tables in one sentence
 _TIMES = {1: "once", 2: "twice"}
 
 
@@ -59,8 +58,7 @@ class End:
 
     def tables(self) -> str:
         """The tables that the job is about."""
-        scope = self.settings.scope.items()
-        return listed([f"{schema}.{table}" for schema, tables in scope for table in tables], MOST_NAMES)
+        return some_tables(self.settings.scope)
 
     def status(self) -> str:
         """The HTTP status of the failure, in brackets."""

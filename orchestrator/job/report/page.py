@@ -19,11 +19,10 @@ from orchestrator.job.report.markup import Markup, cut, each, line, said, scroll
 from orchestrator.job.report.words import Link, at_fivetran, began, ended, links, outcome, still_running, utc
 from orchestrator.job.result import RESULT, causes
 from orchestrator.machine.chart import Chart
-from orchestrator.values.formatting import duration, listed
+from orchestrator.values.formatting import duration, some_tables, table_names
 
 __all__ = ["draw"]
 
-MOST_TABLES = 5  # that are named
 
 # How an outcome looks: what went well, what failed, and, for the others, what has only not ended.
 _KINDS = {"OK": "good", "FAILED": "bad"}
@@ -133,10 +132,9 @@ def _subject(document: Document) -> Iterator[Markup | str]:
     if document["connector_id"]:
         yield " on "
         yield tag("code", said(document["connector_id"], 200))
-    names = [f"{schema}.{table}" for schema, tables in (document["tables"] or {}).items() for table in tables]
-    if names:
+    if names := table_names(document["tables"] or {}):
         yield ", table " if len(names) == 1 else f", {len(names)} tables: "
-        yield tag("code", said(listed(names, MOST_TABLES), 200))
+        yield tag("code", said(some_tables(document["tables"]), 200))
 
 
 def _lines(heading: str, lines: Sequence[str], document: Document, kind: str | None = None) -> Markup | None:

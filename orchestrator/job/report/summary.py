@@ -24,13 +24,12 @@ from orchestrator.job.report.words import (
 )
 from orchestrator.job.result import causes
 from orchestrator.machine.chart import Chart
-from orchestrator.values.formatting import ago, duration, listed
+from orchestrator.values.formatting import ago, duration, some_tables, table_names
 
 __all__ = ["MARK", "summary"]
 
 MARK = "<!-- fivetran-orchestrator -->\n"  # begins the file, so that a later run knows its own
 MOST_TESTS = 50  # setup tests that are listed
-MOST_TABLES = 5  # that are named
 
 # A word of letters, digits and marks that Markdown leaves alone; a colon only at its end, or in a time of day.
 _PLAIN = re.compile(r"(?:[A-Za-z0-9.,;()'\"/?=…-]|:$|(?<=\d):(?=\d\d)|(?<=[A-Za-z0-9])_(?=[A-Za-z0-9]))+")
@@ -76,8 +75,10 @@ def _head(document: Document) -> Iterator[str]:
     about = _said(document["action"] or "A job", document)
     if document["connector_id"]:
         about += f" on {_code(cut(document['connector_id'], 200))}"
-    if names := [f"{schema}.{table}" for schema, tables in (document["tables"] or {}).items() for table in tables]:
-        about += f", {'table' if len(names) == 1 else f'{len(names)} tables:'} {_code(cut(listed(names, MOST_TABLES)))}"
+    if names := table_names(document["tables"] or {}):
+        about += (
+            f", {'table' if len(names) == 1 else f'{len(names)} tables:'} {_code(cut(some_tables(document['tables'])))}"
+        )
     code = document["exit_code"]
     meant = "" if code is None else f", exit code {code} ({_said(document['exit_meaning'], document)})"
     yield f"{about}: started {utc(began(document))}, took {duration(document['elapsed_seconds'])}{meant}"
