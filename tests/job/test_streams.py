@@ -329,6 +329,22 @@ def test_second_signal_while_nobody_reads_the_log() -> None:
     assert ended.stdout == ""
 
 
+def test_what_a_full_log_does_not_take_is_not_said_at_once() -> None:
+    """What a signal handler says does not wait for a log that takes nothing."""
+    before = os.dup(2)
+    with Stream() as log:
+        filled = log.fill()
+        os.dup2(log.writing, 2)
+        try:
+            streams.say_at_once("not to be waited for")
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+        read = os.read(log.reading, filled + 100)
+
+    assert read == b"\n" * filled
+
+
 def test_deadline_while_nobody_reads_the_log() -> None:
     """The deadline ends a run whose log nobody reads; the exit code stands while the log's reader is waited for."""
     with rehearsed(Scenario(syncs=(SyncPlan(lasts=1000),))) as served, Stream() as log:
