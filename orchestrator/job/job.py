@@ -13,7 +13,7 @@ from orchestrator.fivetran.client import Client
 from orchestrator.fivetran.effects.situation import has_sync
 from orchestrator.job.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
 from orchestrator.job.files import PRIVATE, remove_leftovers, write_atomically
-from orchestrator.job.limits import Limits
+from orchestrator.job.limits import LONGEST_READ, MARGIN, Limits
 from orchestrator.job.log import LiveLine, Sections, coloured, make_log
 from orchestrator.job.masking import Mask, proxy_secrets
 from orchestrator.job.report_folder import Reporter
@@ -34,11 +34,9 @@ from orchestrator.values.formatting import iso
 
 __all__ = ["Job", "bounded"]
 
-MARGIN = 1.0  # seconds by which the client's own limit is the longer one: that of `Limits` decides
 NOTHING_SENT = "no request was sent to Fivetran"
 MAY_RUN = "a sync that was triggered MAY STILL BE RUNNING"
 NO_THREAD = "can't start new thread"  # what Python's RuntimeError says
-LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
 
 
 def bounded(client: Client, clock: SystemClock, limits: Limits) -> Send:
