@@ -20,15 +20,15 @@ LASTED = 90.0
 SYNCING = {"schedule_type": "manual", "status": {"sync_state": "syncing", "setup_state": "connected"}}
 
 _READ = Request("GET", "/v1/connections/speak_inexpensive", "read the connection")
-AWAY = {"failure": Failure(Event.UNAVAILABLE, "cannot reach api.fivetran.com").as_fact(_READ, 9)}
-REFUSED = {"failure": Failure(Event.REFUSED, "Invalid API key", status=401, code="Unauthorized").as_fact(_READ, 1)}
+AWAY: dict[str, Any] = {"failure": Failure(Event.UNAVAILABLE, "cannot reach api.fivetran.com").as_fact(_READ, 9)}
+REFUSED: dict[str, Any] = {"failure": Failure(Event.REFUSED, "Invalid API key", status=401, code="Unauthorized").as_fact(_READ, 1)}
 
 
 def settings(connector_id: str, action: str = "START") -> Settings:
     """Settings of one connection."""
-    table = {"schema": "public", "table": "orders"} if action == "FORCE_RESYNC" else {}
+    schema, table = ("public", "orders") if action == "FORCE_RESYNC" else ("", "")
     policies = (("on_running", "wait"), ("on_broken", "fail"), ("on_reschedule", "wait"))
-    return Settings(action, connector_id, "key", "a-secret", policies=policies, **table)
+    return Settings(action, connector_id, "key", "a-secret", schema=schema, table=table, policies=policies)
 
 
 def ended(verdict: str, connector_id: str = "speak_inexpensive", action: str = "START", **facts: Any) -> Document:

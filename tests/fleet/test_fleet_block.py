@@ -103,7 +103,7 @@ def test_advice_for_all_is_said_once() -> None:
 
 def test_table_is_never_longer_than_a_screen() -> None:
     """Twenty rows, then how many more there are; each line is short enough for a log, whatever the ids and reasons."""
-    why = {"failure": {**AWAY["failure"], "message": "word " * 200}}
+    why: dict[str, Any] = {"failure": {**AWAY["failure"], "message": "word " * 200}}
     members = [ended("gave_up", f"{'x' * 60}_{number}", **why, baseline=None) for number in range(3)]
     members += [
         {**ended("paused", f"p{number}"), "headline": f"it is {number} {'much ' * 100}"} for number in range(30)
