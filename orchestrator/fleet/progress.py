@@ -12,7 +12,7 @@ class Row(NamedTuple):
     Attributes:
         connector_id: Its id.
         service: Its service; "" while that is not known.
-        doing: What goes on, in words ("syncing", "waiting for the sync to start"); "queued" before its turn; "" at its end.
+        doing: What goes on, in words ("syncing"); "queued" before its turn; "" at its end.
         since: Since when, in seconds since the job began.
         syncing: A sync of it was seen running at the last look.
         outcome: How it ended, as its result has it ("OK", "FAILED"); "" while it has not.
