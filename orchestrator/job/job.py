@@ -27,6 +27,7 @@ from orchestrator.machine.chart import Chart
 from orchestrator.machine.run import Ports, Run, Send, drive
 from orchestrator.machine.standing import GRACE, GRACE_AFTER_SIGNAL, Standing, resumed
 from orchestrator.machine.step import Step
+from orchestrator.machine.transition import call_of
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
@@ -49,6 +50,17 @@ def bounded(client: Client, clock: SystemClock, limits: Limits) -> Send:
         return client.send(request, real, lambda call: limits.call(call, seconds, interruptible=interruptible))
 
     return send
+
+
+# What the next look tells anew.
+_FLEETING = {"connection", "connection_date", "dated", "read_at", "not_started_for"}
+
+
+def _matters(run: Run, kept: Facts) -> bool:
+    """Whether a run that was written down with these facts has to be written down again."""
+    call = call_of(run.state)
+    changes = call is not None and call.method != "GET"
+    return changes or run.ended or not _FLEETING.issuperset(run.facts.changed_from(kept))
 
 
 class Begun(NamedTuple):
@@ -110,7 +122,7 @@ class Job:
         self.mask.add(*proxy_secrets(environ))
         self.live = LiveLine(self.stderr, self.mask, environ)
         debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
-        json_lines = environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json"
+        self.json_lines = json_lines = environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json"
         colours = coloured(environ, self.stderr)
         self.context: dict[str, str] = {}  # of each JSON line
         self.log = make_log(
@@ -181,7 +193,10 @@ class Job:
         client = self._client(settings)
         send = bounded(client, self.clock, limits)
         ports = Ports(self.clock, send, self._write, self.jitter, lambda: limits.noted)
-        begun = self._begin(settings, chart, ports)
+        snapshot = self._snapshot(settings, chart)
+        if snapshot is None and self.must_resume:
+            raise StateFileError(settings.state_file, "holds no unfinished run", "start one without --resume")
+        begun = self._begin(settings, chart, ports, snapshot)
         run, self.trace = begun.run, begun.trace
         limits.tick = lambda: self._tick(run)
         file = (
@@ -266,14 +281,17 @@ class Job:
 
         return add
 
-    def _begin(self, settings: Settings, chart: Chart, ports: Ports) -> Begun:
-        """A run at its beginning, or taken up from its state file."""
-        file, wall, snapshot = settings.state_file, self.clock.wall(), None
-        if file:
-            snapshot = read_snapshot(settings, chart, wall, self.log.warning, however_old=self.must_resume)
+    def _snapshot(self, settings: Settings, chart: Chart) -> Mapping[str, Any] | None:
+        """The run that the state file holds, to be taken up; None where there is none."""
+        if not settings.state_file:
+            return None
+        wall, warn = self.clock.wall(), self.log.warning
+        return read_snapshot(settings, chart, wall, warn, however_old=self.must_resume)
+
+    def _begin(self, settings: Settings, chart: Chart, ports: Ports, snapshot: Mapping[str, Any] | None) -> Begun:
+        """A run at its beginning, or taken up from what its state file holds."""
+        file, wall = settings.state_file, self.clock.wall()
         if snapshot is None:
-            if self.must_resume:
-                raise StateFileError(file, "holds no unfinished run", "start one without --resume")
             return Begun(Run(chart, settings, ports), Trace(), None)
         try:
             standing, elapsed = resumed(chart, settings, snapshot, wall)
@@ -284,19 +302,26 @@ class Job:
         self.run_log.resumed(standing, iso(standing.started_at), file)
         return Begun(Run(chart, settings, ports, standing=standing, elapsed=elapsed), trace, snapshot)
 
-    def _keeper(self, begun: Begun) -> Callable[[Step], None]:
-        """What writes the run down on entering a state; a disk that fails later costs a warning."""
+    def _keeper(self, begun: Begun, *, each: bool = True) -> Callable[[Step], None]:
+        """What writes the run down on entering a state; a disk that fails later costs a warning.
+
+        Args:
+            begun: The run.
+            each: Every time; else only where it learned something that a look would not show again, or is about to
+                change something.
+        """
         run, trace = begun.run, begun.trace
         if not run.settings.state_file:
             return lambda _: None
         path = Path(run.settings.state_file)
         remove_leftovers(path, named=True)
-        warned = False
+        warned, kept = False, run.facts
 
-        def keep(_: Step | None = None) -> None:
-            nonlocal warned
-            if not run.can_be_resumed_here:
+        def keep(step: Step | None = None) -> None:
+            nonlocal warned, kept
+            if not run.can_be_resumed_here or (step is not None and not each and not _matters(run, kept)):
                 return
+            kept = run.facts
             try:
                 # It holds all that the run has learned, and a run is taken up from it.
                 write_atomically(path, compose_state_file(run, trace, self.mask), named=True, mode=PRIVATE)

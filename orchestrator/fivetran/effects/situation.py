@@ -62,7 +62,9 @@ def named(name: str, group: str = "") -> Request:
     # https://fivetran.com/docs/rest-api/api-reference/connections/list-connections: an exact match.
     within = f"&group_id={quote(group, safe='')}" if group else ""
     return Request(
-        "GET", f"/v1/connections?limit={LARGEST_PAGE}&schema={quote(name, safe='')}{within}", "find it by name"
+        "GET",
+        f"/v1/connections?limit={LARGEST_PAGE}&schema={quote(name, safe='')}{within}",
+        "find the connection by its name",
     )
 
 
