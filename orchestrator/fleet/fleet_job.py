@@ -5,22 +5,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any
 
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.verdicts import outside
 from orchestrator.fleet.budget import Budget
 from orchestrator.fleet.progress import QUEUED, Progress, Row, counts_line
 from orchestrator.fleet.reader import Reader
-from orchestrator.fleet.result import Fail, fleet_result, is_green, member, not_started
+from orchestrator.fleet.result import fleet_result, is_green, member, not_started
 from orchestrator.fleet.scheduler import About, Scheduler
-from orchestrator.fleet.selection import Nothing, Selection, chosen, patient, read_selection
+from orchestrator.fleet.selection import Nothing, Selection, chosen, configure_many, naming, patient
 from orchestrator.fleet.senders import Senders
 from orchestrator.fleet.state_folder import StateFolder
 from orchestrator.fleet.table import render
 from orchestrator.fleet.verdict_block import first_line, happened, other_lines
-from orchestrator.job.configuration import ConfigurationError, Configured, configure
-from orchestrator.job.inputs import Inputs
+from orchestrator.job.configuration import ConfigurationError, Configured
 from orchestrator.job.job import Job, bounded
 from orchestrator.job.limits import Limits
 from orchestrator.job.listing import Ask, asking_until
@@ -50,28 +49,6 @@ _FIELDS = (
     *("action", "group_id", "verdict", "exit_code", "exit_meaning", "outcome", "headline", "total", "counts"),
     *("running", "still_running", "schedules_left", "advice", "elapsed_seconds"),
 )
-
-
-class _Options(NamedTuple):
-    """How many connections are run.
-
-    Attributes:
-        parallel: How many sync at once.
-        fail: What a failure means for the others.
-        budget: Requests an hour; None where the account says it.
-    """
-
-    parallel: int
-    fail: Fail
-    budget: int | None
-
-
-def _options(inputs: Inputs) -> _Options:
-    budget = inputs.count("FIVETRAN_BUDGET", 5000) if inputs.value("FIVETRAN_BUDGET") else None
-    fail = inputs.one_of("FIVETRAN_FAIL")
-    # What is none of them is reported, and the job does not begin.
-    known: Fail = next((one for one in get_args(Fail) if one == fail), "any")
-    return _Options(inputs.count("FIVETRAN_MAX_PARALLEL"), known, budget)
 
 
 class _Member:
@@ -112,15 +89,7 @@ class FleetJob(Job):
         return self.clock.monotonic() - self._began
 
     def _run(self, limits: Limits) -> int:
-        selections, options = list[Selection](), list[_Options]()
-
-        def read(inputs: Inputs) -> str:
-            selections.append(read_selection(inputs))
-            options.append(_options(inputs))
-            return ""
-
-        configured = configure(self.environ, self.clock.wall, read)
-        (selection,), (self._options,) = selections, options
+        configured, selection, self._options = configure_many(self.environ, self.clock.wall)
         settings, self._limits = configured.settings, limits
         self._hide(configured)
         self.reporter.directory = settings.report_dir
@@ -129,9 +98,8 @@ class FleetJob(Job):
         except Nothing as nothing:
             why = nothing.reasons, "no sync was started", nothing.advice
             return self._end(str(nothing.verdict), nothing.code, nothing.headline, *why)
-        if len(ids) == 1 and not selection.group:
-            found = {"FIVETRAN_CONNECTOR_ID": "", "FIVETRAN_CONNECTION_NAME": "", "CONNECTOR_ID": ids[0]}
-            self.environ = {**self.environ, **found}
+        if selection.is_one(ids):
+            self.environ = naming(self.environ, ids[0])
             return super()._run(limits)
         return self._run_all(configured, selection, ids)
 

@@ -3,11 +3,12 @@
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from orchestrator.fivetran.effects.situation import items, named
 from orchestrator.fivetran.near_matches import near_connections
-from orchestrator.job.configuration import refuse_connector
+from orchestrator.fleet.result import Fail
+from orchestrator.job.configuration import Configured, configure, refuse_connector
 from orchestrator.job.inputs import Inputs
 from orchestrator.job.listing import Ask, exit_code, pages
 from orchestrator.job.pasted_id import id_in
@@ -16,7 +17,7 @@ from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Failure, Request
 from orchestrator.values.settings import CONNECTOR_ID
 
-__all__ = ["Nothing", "Selection", "chosen", "patient", "read_selection"]
+__all__ = ["Nothing", "Options", "Selection", "chosen", "configure_many", "naming", "patient", "read_selection"]
 
 SHOWN = 10  # connections that a message names
 _RETRIED = {Event.RATE_LIMITED, Event.UNAVAILABLE}
@@ -39,6 +40,24 @@ class Selection(NamedTuple):
     exclude: tuple[str, ...] = ()
     name: str = ""
 
+    def is_one(self, ids: Sequence[str]) -> bool:
+        """Whether the connections that were found are one by itself, and not a group that happens to have one."""
+        return len(ids) == 1 and (bool(self.name) or not self.group)
+
+
+class Options(NamedTuple):
+    """How several connections are run.
+
+    Attributes:
+        parallel: How many sync at once.
+        fail: What a failure means for the others.
+        budget: Requests an hour; None where the account says it.
+    """
+
+    parallel: int
+    fail: Fail
+    budget: int | None
+
 
 class Nothing(Exception):  # noqa: N818  # how a job ends, not a fault
     """No connection can be chosen.
@@ -58,6 +77,41 @@ class Nothing(Exception):  # noqa: N818  # how a job ends, not a fault
         self.headline = headline
         self.reasons = tuple(reasons)
         self.advice = tuple(advice)
+
+
+def configure_many(environ: Mapping[str, str], now: Callable[[], float]) -> tuple[Configured, Selection, Options]:
+    """Read and check the variables; the settings are about no connection yet.
+
+    Args:
+        environ: Variables by name.
+        now: Seconds since the epoch.
+
+    Raises:
+        ConfigurationError: Something is missing or malformed.
+    """
+    found = list[tuple[Selection, Options]]()
+
+    def read(inputs: Inputs) -> str:
+        found.append((read_selection(inputs), _options(inputs)))
+        return ""
+
+    configured = configure(environ, now, read)
+    return configured, *found[0]
+
+
+def naming(environ: Mapping[str, str], connector_id: str) -> dict[str, str]:
+    """The variables of a job that is about the one connection that was found."""
+    others = {"FIVETRAN_CONNECTOR_ID", "FIVETRAN_CONNECTION_NAME", "FIVETRAN_GROUP_ID"}
+    kept = {name: value for name, value in environ.items() if name not in others}
+    return {**kept, "CONNECTOR_ID": connector_id}
+
+
+def _options(inputs: Inputs) -> Options:
+    budget = inputs.count("FIVETRAN_BUDGET", 5000) if inputs.value("FIVETRAN_BUDGET") else None
+    fail = inputs.one_of("FIVETRAN_FAIL")
+    # What is none of them is reported, and the job does not begin.
+    known: Fail = next((one for one in get_args(Fail) if one == fail), "any")
+    return Options(inputs.count("FIVETRAN_MAX_PARALLEL"), known, budget)
 
 
 def read_selection(inputs: Inputs) -> Selection:
