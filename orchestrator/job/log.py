@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -59,6 +59,8 @@ def _plain(value: object) -> str:
 class LiveLine:
     """The log's stream with a last line on a terminal that is drawn over again; without one where there is none.
 
+    There may be several lines: a block that is drawn over in place.
+
     Args:
         stream: Where the log goes.
         mask: Takes the secrets out of it, and what would steer the terminal.
@@ -75,21 +77,35 @@ class LiveLine:
         self.live = stream.isatty() and steerable(environ or {})
         self.stream = output(stream)
         self._mask = mask or Mask()
-        self._shown = False
+        self._shown: list[str] = []
+
+    @property
+    def shown(self) -> bool:
+        """Something is drawn now."""
+        return bool(self._shown)
 
     def show(self, text: str) -> None:
         """Draw the line, in place of the one before; not while the terminal takes nothing."""
         if not self.stream.waiting:
             from shutil import get_terminal_size  # noqa: PLC0415  # only on a terminal
 
-            self._draw(self._mask.line(text)[: get_terminal_size().columns - 1])
-            self._shown = True
+            self._draw(f"\x1b[2K{self._mask.line(text)[: get_terminal_size().columns - 1]}")
+
+    def show_block(self, lines: Sequence[str]) -> None:
+        """Draw several lines in place of the ones before, where they differ; not while the terminal takes nothing.
+
+        Args:
+            lines: At least one, no more and no longer ones than the terminal has; masked, perhaps with colours.
+        """
+        drawn = [f"{line}\x1b[K" for line in lines]  # what is not erased first does not flicker
+        if drawn != self._shown and not self.stream.waiting:
+            self._draw(*drawn)
 
     def clear(self) -> None:
         """Take it away."""
         if self._shown:
-            self._draw("")
-            self._shown = False
+            self._draw("\x1b[2K")
+            self._shown = []
 
     def msg(self, message: str) -> None:
         """Write a line of the log in its place."""
@@ -98,9 +114,13 @@ class LiveLine:
 
     debug = info = warning = error = critical = msg  # as structlog calls it
 
-    def _draw(self, text: str) -> None:
-        self.stream.write(f"\r\x1b[2K{text}")
+    def _draw(self, *lines: str) -> None:
+        above = len(self._shown) - 1
+        up = f"\x1b[{above}A" if above > 0 else ""
+        left_over = "\x1b[J" if above >= len(lines) else ""
+        self.stream.write("\r" + up + "\n".join(lines) + left_over)
         self.stream.drain()
+        self._shown = [*lines]
 
 
 class Sections:
