@@ -93,7 +93,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     if arguments.dry_run:
         if arguments.resume is not None:
             return refuse("--dry-run and --resume: a dry run begins anew; leave one of the two out")
-        from orchestrator.job.dry_run import dry_run  # noqa: PLC0415  # not in a job's way to its first request
+        from orchestrator.fleet.dry_fleet import dry_run  # noqa: PLC0415  # not in a job's way to its first request
 
         return dry_run({**kept, **flags})
     return job_for({**kept, **flags}, must_resume=arguments.resume is not None, json=arguments.json).run()

@@ -20,7 +20,7 @@ from orchestrator.fleet.state_folder import StateFolder
 from orchestrator.fleet.table import render
 from orchestrator.fleet.verdict_block import first_line, happened, other_lines
 from orchestrator.job.configuration import ConfigurationError, Configured
-from orchestrator.job.job import Job, bounded
+from orchestrator.job.job import Job, bounded, connected
 from orchestrator.job.limits import Limits
 from orchestrator.job.listing import Ask, asking_until
 from orchestrator.job.messages import message
@@ -107,7 +107,7 @@ class FleetJob(Job):
         """What asks which connections are meant."""
         limits, clock = self._limits, self.clock
         until = clock.monotonic() + settings.timeout
-        send = bounded(self._client(settings), clock, limits)
+        send = bounded(connected(settings, self.clock, self.mask), clock, limits)
         ask = asking_until(send, settings.http_timeout, settings.timeout, clock, self.signal)
         pause: Callable[[float], None] = lambda seconds: limits.pause(clock.monotonic() + seconds)  # noqa: E731
         left: Callable[[], float] = lambda: until - clock.monotonic()  # noqa: E731
@@ -127,7 +127,9 @@ class FleetJob(Job):
         def heed(headers: Mapping[str, str]) -> None:
             budget.heed(headers, self.clock.monotonic())
 
-        senders = Senders[About](lambda: self._client(settings, heed), self.clock, limits, self.log.warning)
+        senders = Senders[About](
+            lambda: connected(settings, self.clock, self.mask, heed), self.clock, limits, self.log.warning
+        )
         self._scheduler = Scheduler(
             self,
             senders,

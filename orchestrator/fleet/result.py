@@ -18,7 +18,7 @@ from orchestrator.values.exit_codes import BUG, EXIT_CODES
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso, listed
 
-__all__ = ["NOT_STARTED", "OK", "ORDER", "Fail", "fleet_result", "is_green", "member", "not_started"]
+__all__ = ["NOT_STARTED", "OK", "ORDER", "Fail", "fleet_result", "is_green", "member", "not_started", "rank"]
 
 Fail = Literal["any", "fast", "never"]
 
@@ -82,10 +82,10 @@ def fleet_result(  # noqa: PLR0913  # each is a member of the document, or decid
     """
     ordered = sorted(members, key=_attention)
     bad = [one for one in members if not is_green(one)]
-    worst = min(members, key=lambda one: _rank(_code(one)), default=None)
+    worst = min(members, key=lambda one: rank(_code(one)), default=None)
     code = _SIGNALS[stop] if stop else _code(worst) if worst else 0
     if fail == "fast" and not stop:  # what was not begun was not for the failure
-        code = min((one["exit_code"] for one in bad if one["exit_code"] is not None), key=_rank, default=code)
+        code = min((one["exit_code"] for one in bad if one["exit_code"] is not None), key=rank, default=code)
         worst = next((one for one in bad if one["exit_code"] == code), worst)
     verdict = stop or (worst and worst["verdict"]) or Event.TIMED_OUT.value
     spared = fail == "never" and code and code not in _NEVER_MIND
@@ -153,7 +153,8 @@ def _code(document: Mapping[str, Any]) -> int:
     return _OUT_OF_TIME if code is None else code
 
 
-def _rank(code: int) -> int:
+def rank(code: int) -> int:
+    """The place of an exit code among those that decide the exit code of the whole."""
     return ORDER.index(code) if code in ORDER else _OWN
 
 
@@ -161,7 +162,7 @@ def _attention(document: Mapping[str, Any]) -> tuple[int, int, bool]:
     """Its place: failures in the order of their codes, what a signal ended, what was not begun, what is green."""
     code = document["exit_code"]
     kind = 2 if code is None else 3 if code == 0 else 1 if code in _SIGNALS.values() else 0
-    return kind, _rank(_code(document)), not (document["schedule_left"] or document["notes"])
+    return kind, rank(_code(document)), not (document["schedule_left"] or document["notes"])
 
 
 def _outcome(bad: Sequence[Document], stop: str | None) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.client import Client
 from orchestrator.fivetran.effects import EFFECTS, TRIGGERS, Call, Tag
 from orchestrator.fivetran.effects.situation import (
     attached,
@@ -24,7 +23,7 @@ from orchestrator.fivetran.effects.situation import (
 from orchestrator.fivetran.near_matches import missing_tables, near_matches
 from orchestrator.fivetran.verdicts import explain
 from orchestrator.job.configuration import ConfigurationError, Configured, configure
-from orchestrator.job.job import bounded
+from orchestrator.job.job import bounded, connected
 from orchestrator.job.limits import Limits
 from orchestrator.job.listing import Ask, asking, pages
 from orchestrator.job.masking import Mask, proxy_secrets
@@ -37,7 +36,7 @@ from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.formatting import duration
 
-__all__ = ["dry_run", "only_reading"]
+__all__ = ["DryRun", "dry_run", "only_reading"]
 
 # What is said of a request that is optional -> the effect that makes it.
 _OPTIONAL = {"sync history": "find_sync", "active errors": "list_errors"}
@@ -74,7 +73,10 @@ def dry_run(environ: Mapping[str, str], clock: SystemClock | None = None) -> int
     if settings.state_file and Path(settings.state_file).exists():
         note(f"FIVETRAN_STATE_FILE: {settings.state_file} is not read; the job would take up an unfinished run from it")
     with Limits(clock, warn=note) as limits:
-        return _DryRun(configured, clock, limits, mask).do()
+        client = connected(settings, clock, mask)
+        code = DryRun(configured, clock, limits, mask, only_reading(bounded(client, clock, limits))).do()
+    client.close()
+    return code
 
 
 def only_reading(send: Send) -> Send:
@@ -105,23 +107,23 @@ class _Skipping:
         return self._clock.monotonic() + self.skipped
 
 
-class _DryRun:
-    """One dry run."""
+class DryRun:
+    """One dry run.
 
-    def __init__(self, configured: Configured, clock: SystemClock, limits: Limits, mask: Mask) -> None:
+    Args:
+        configured: What the job would do.
+        clock: The time.
+        limits: Time limits and signals.
+        mask: Takes the secrets out.
+        read: Sends what only reads.
+    """
+
+    def __init__(self, configured: Configured, clock: SystemClock, limits: Limits, mask: Mask, read: Send) -> None:
         self.settings, self.chart = configured.settings, configured.chart
         self.limits, self.mask = limits, mask
         self.clock = _Skipping(clock)
         settings = self.settings
-        self.client = Client(
-            settings.api_url,
-            settings.api_key,
-            settings.api_secret,
-            now=clock.wall,
-            hide=mask.learn,
-            mask=mask.block,
-        )
-        self.read = only_reading(bounded(self.client, clock, limits))
+        self.read = read
         signal: Callable[[], Event | None] = lambda: limits.noted  # noqa: E731
         self.ask: Ask = asking(self.read, settings.http_timeout, signal)
         # The results of a dry run are what it prints.
@@ -137,14 +139,7 @@ class _DryRun:
         settings, run = self.settings, self.run
         about = self.mask.line(f"{settings.action} {settings.connector_id}")
         say(f"dry run of {about}: only GET requests are sent, nothing is changed or written\n")
-        if not self._stops():
-            for step in drive(run, self._pause):
-                self._tell(step)
-                if self._stops():
-                    break
-        for warning in run.facts.warnings:
-            self._say_of("note", warning)
-        code = self._verdict() if run.ended else self._trigger()
+        code = self.walk()
         stopped = run.facts.verdict in SIGNALS
         try:
             if self.document is not None and not stopped:
@@ -152,17 +147,28 @@ class _DryRun:
                 code = code or obstacle
         except Failure as failure:  # a signal
             stopped, code = True, self.chart.exit_of(failure.event)[1]
-        self.client.close()
         if stopped:
             say(f"\ninterrupted; the dry run of {about} is incomplete: exit code {code}")
         else:
             say(f"\n{about} would {'proceed' if code == 0 else 'fail now'}: exit code {code}")
         return code
 
+    def walk(self) -> int:
+        """Go as far as only a job can go on, and say what it would do; return the exit code."""
+        run = self.run
+        if not self._stops():
+            for step in drive(run, self._pause):
+                self._tell(step)
+                if self._stops():
+                    break
+        for warning in run.facts.warnings:
+            self._say_of("note", warning)
+        return self._verdict() if run.ended else self._trigger()
+
     def _send(self, request: Request, seconds: float, interruptible: bool) -> Answer | Failure | Cut:  # noqa: FBT001  # Send's form
         facts = self.run.facts
         if request.changes:
-            self._say_of("would", f"{request.purpose}: {_whole(request)}")
+            self._would(request)
             self.changes.update(
                 {name: value for name, value in (request.body or {}).items() if name != "run_setup_tests"}
             )
@@ -217,10 +223,10 @@ class _DryRun:
         then = f"poll every {self._interval()} until the sync has ended, for {most}"
         triggers = not TRIGGERS.isdisjoint(EFFECTS[run.state.operand].tags) if request else True
         if request is None:
-            self._say_of("would", f"follow the sync that is running: {then}")
+            self._say_of("would", "follow the sync that is running")
         else:
-            self._say_of("would", f"{request.purpose}: {_whole(request)}")
-            self._say_of("would", then if triggers else f"wait for the answer, for {most}")
+            self._would(request)
+        self._then(then if triggers else f"wait for the answer, for {most}")
         if schedule_to_restore(settings, facts):
             schedule = "auto" if settings.restore_schedule == "auto" else f"{facts.schedule_before}, as it was found"
             self._say_of("would", f"set the schedule to {schedule}, at the end")
@@ -317,12 +323,14 @@ class _DryRun:
         seconds = self.settings.poll_interval
         return f"{seconds:g} s" if seconds < 1 else duration(seconds)
 
+    def _would(self, request: Request) -> None:
+        self._say_of("would", f"{request.purpose}: {request} {json.dumps(request.body)}")
+
+    def _then(self, text: str) -> None:
+        self._say_of("would", text)
+
     def _say_of(self, label: str, text: str, width: int = 5) -> None:
         say(f"  {label:{width}}  {self.mask.line(text)}")
 
     def _note(self, text: str) -> None:
         say(self.mask.line(text), error=True)
-
-
-def _whole(request: Request) -> str:
-    return f"{request} {json.dumps(request.body)}"

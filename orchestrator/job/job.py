@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, Protocol, TextIO
 
 from orchestrator import __version__
 from orchestrator.fivetran.client import Client
@@ -35,10 +35,11 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 from orchestrator.values.settings import Settings
 
-__all__ = ["Begun", "Job", "bounded"]
+__all__ = ["Begun", "Job", "bounded", "connected"]
 
 NOTHING_SENT = "no request was sent to Fivetran"
 MAY_RUN = "a sync that was triggered MAY STILL BE RUNNING"
+Heed = Callable[[Mapping[str, str]], object]
 NO_THREAD = "can't start new thread"  # what Python's RuntimeError says
 
 
@@ -50,6 +51,38 @@ def bounded(client: Client, clock: SystemClock, limits: Limits) -> Send:
         return client.send(request, real, lambda call: limits.call(call, seconds, interruptible=interruptible))
 
     return send
+
+
+class Access(Protocol):
+    """What is needed to ask Fivetran, of a job or of an account."""
+
+    @property
+    def api_url(self) -> str:
+        """Base of the API."""
+        ...
+
+    @property
+    def api_key(self) -> str:
+        """API key."""
+        ...
+
+    @property
+    def api_secret(self) -> str:
+        """API secret."""
+        ...
+
+
+def connected(access: Access, clock: SystemClock, mask: Mask, heed: Heed = lambda _: None) -> Client:
+    """What asks Fivetran; what its answers have of secrets is masked from then on.
+
+    Args:
+        access: Address and credentials.
+        clock: The time.
+        mask: Learns the secrets.
+        heed: Called with the headers of each answer.
+    """
+    hide, shown, now = mask.learn, mask.block, clock.wall
+    return Client(access.api_url, access.api_key, access.api_secret, now=now, hide=hide, mask=shown, heed=heed)
 
 
 # What the next look tells anew.
@@ -190,7 +223,7 @@ class Job:
         self.reporter.directory = settings.report_dir
         self._hide(configured)
         self._tell(configured, opening(settings, chart))
-        client = self._client(settings)
+        client = connected(settings, self.clock, self.mask)
         send = bounded(client, self.clock, limits)
         ports = Ports(self.clock, send, self._write, self.jitter, lambda: limits.noted)
         snapshot = self._snapshot(settings, chart)
@@ -240,17 +273,6 @@ class Job:
         self.run_log.inputs(about, configured.inputs, __version__)
         for warning in configured.warnings:
             self.log.warning(warning)
-
-    def _client(self, settings: Settings, heed: Callable[[Mapping[str, str]], object] = lambda _: None) -> Client:
-        """What asks Fivetran.
-
-        Args:
-            settings: Address and credentials.
-            heed: Called with the headers of each answer.
-        """
-        hide, mask = self.mask.learn, self.mask.block
-        key, secret = settings.api_key, settings.api_secret
-        return Client(settings.api_url, key, secret, now=self.clock.wall, hide=hide, mask=mask, heed=heed)
 
     def _write(self, standing: Standing) -> None:
         """The results of a run that stands there."""

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.client import TOO_LARGE, Client
+from orchestrator.fivetran.client import TOO_LARGE
 from orchestrator.fivetran.effects.situation import LARGEST_PAGE, items, listing
 from orchestrator.job.address import api_url
 from orchestrator.job.configuration import refused
 from orchestrator.job.credentials import key_pair
 from orchestrator.job.inputs import Inputs
-from orchestrator.job.job import bounded
+from orchestrator.job.job import bounded, connected
 from orchestrator.job.limits import Limits
 from orchestrator.job.masking import Mask, proxy_secrets
 from orchestrator.machine.loader import load
@@ -51,18 +51,18 @@ class Account:
     """What is needed to ask about an account.
 
     Attributes:
-        url: Base of the API.
-        key: Never shown.
-        secret: Never shown.
+        api_url: Base of the API.
+        api_key: Never shown.
+        api_secret: Never shown.
         http_timeout: Seconds for one request.
         timeout: Seconds for all of them.
         mask: Knows the secrets.
         warnings: What the user should know.
     """
 
-    url: str
-    key: str = field(repr=False)
-    secret: str = field(repr=False)
+    api_url: str
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
     http_timeout: float
     timeout: float
     mask: Mask
@@ -119,8 +119,7 @@ def list_connections(
     Raises:
         Failure: They cannot be listed.
     """
-    mask = account.mask
-    client = Client(account.url, account.key, account.secret, now=clock.wall, hide=mask.learn, mask=mask.block)
+    client = connected(account, clock, account.mask)
     found: list[Mapping[str, Any]] = []
     now = clock.wall()
     with Limits(clock, warn=warn) as limits:
