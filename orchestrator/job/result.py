@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from orchestrator.fivetran.verdicts import Explanation
 
 __all__ = [
+    "CONNECTIONS",
     "DRAWINGS",
     "FORMAT",
     "JOURNAL",
+    "JOURNALS",
     "PAGE",
     "RESULT",
     "SUMMARY",
@@ -40,6 +42,7 @@ FORMAT = 1  # a new one where a member goes, or means something else; new member
 RESULT, JOURNAL = "result.json", "journal.jsonl"  # in FIVETRAN_REPORT_DIR
 PAGE = "index.html"
 SUMMARY = "summary.md"
+CONNECTIONS, JOURNALS = "connections", "journals"  # of several connections: folders there, with a file for each
 DRAWINGS = (PAGE, SUMMARY, "junit.xml", "fivetran.env", "annotations.json")  # what is drawn from the result, there too
 
 Document = dict[str, Any]

@@ -4,7 +4,8 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
@@ -14,7 +15,7 @@ from orchestrator.job.report.links import address
 from orchestrator.job.result import PAGE, causes
 from orchestrator.values.formatting import iso, plain
 
-__all__ = ["annotations", "below_project", "dotenv", "junit", "report_url"]
+__all__ = ["annotations", "below_project", "case_of", "dotenv", "junit", "report_url", "suite", "variables"]
 
 LONGEST = 200  # characters of a variable's value
 
@@ -30,14 +31,15 @@ Document = Mapping[str, Any]
 # --- Links beside the job -------------------------------------------------------------------------
 
 
-def annotations(document: Document, url: str | None) -> str:
+def annotations(document: Document, url: str | None, more: Mapping[str, str | None] = MappingProxyType({})) -> str:
     """`annotations.json` (https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsannotations).
 
     Args:
         document: `result.json`.
         url: Where GitLab will show the page, or None.
+        more: Other links by their label.
     """
-    links = {"The connection at Fivetran": document["page"], "What happened in this job": url}
+    links = {"The connection at Fivetran": document.get("page"), "What happened in this job": url, **more}
     shown = [{"external_link": {"label": label, "url": link}} for label, link in links.items() if link]
     return json.dumps({"Fivetran": shown} if shown else {}, indent=2) + "\n"
 
@@ -94,6 +96,11 @@ def dotenv(document: Document) -> str:
         "FIVETRAN_ENDED_AT": document["ended_at"],
         "FIVETRAN_SECONDS": document["elapsed_seconds"],
     }
+    return variables(values)
+
+
+def variables(values: Mapping[str, object]) -> str:
+    """The lines of `fivetran.env`; of what is None there is none."""
     told = {name: _UNSAFE.sub("", str(value))[:LONGEST] for name, value in values.items() if value is not None}
     return "".join(f"{name}={value}\n" for name, value in told.items() if value)
 
@@ -113,11 +120,22 @@ def junit(document: Document) -> str:
     GitLab shows the text inside `failure`, `error` and `skipped`, not their attributes, and of two cases with one
     name only the first (https://docs.gitlab.com/ci/testing/unit_test_reports/).
     """
-    cases = list(_setup_tests(document)) if document["setup_tests"] else [_run(document)]
+    cases = list(_setup_tests(document)) if document["setup_tests"] else [case_of(document)]
+    return suite(f"{document['action'] or 'job'} {document['connector_id'] or ''}", cases, document)
+
+
+def suite(name: str, cases: Sequence[ET.Element], document: Document) -> str:
+    """The file's text.
+
+    Args:
+        name: What the cases are about.
+        cases: The cases.
+        document: `result.json`.
+    """
     outcomes = Counter(outcome.tag for case in cases for outcome in case)
     suite = ET.Element(
         "testsuite",
-        name=_clean(f"Fivetran {document['action'] or 'job'} {document['connector_id'] or ''}".strip()),
+        name=_clean(f"Fivetran {name}".strip()),
         tests=str(len(cases)),
         failures=str(outcomes["failure"]),
         errors=str(outcomes["error"]),
@@ -144,8 +162,13 @@ def _setup_tests(document: Document) -> Iterator[ET.Element]:
         yield _case(document, title if seen[title] == 1 else f"{title} ({seen[title]})", 0.0, kind, text, result)
 
 
-def _run(document: Document) -> ET.Element:
-    """The run as one case: passed, failed (exit code 1), or an error that kept it from an answer."""
+def case_of(document: Document, name: str = "") -> ET.Element:
+    """The run as one case: passed, failed (exit code 1), skipped (never begun), or an error that prevented an answer.
+
+    Args:
+        document: The run's result.
+        name: The case's; the action when "".
+    """
     lines = [
         document["headline"],
         *(f"why: {line}" for line in causes(document)),
@@ -154,7 +177,9 @@ def _run(document: Document) -> ET.Element:
         *([f"connection: {document['page']}"] if document["page"] else []),
     ]
     kind = {0: "system-out", 1: "failure"}.get(document["exit_code"], "error")
-    name, result = str(document["action"] or "job"), str(document["verdict"] or "unfinished")
+    if document["outcome"] == "NOT STARTED":
+        kind = "skipped"
+    name, result = name or str(document["action"] or "job"), str(document["verdict"] or "unfinished")
     return _case(document, name, document["elapsed_seconds"], kind, "\n".join(lines), result)
 
 

@@ -12,16 +12,16 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.job.report import evidence, picture, timeline, walk
 from orchestrator.job.report.markup import Markup, cut, each, line, said, scrolling, section, tag
 from orchestrator.job.report.words import Link, at_fivetran, began, ended, links, outcome, still_running, utc
-from orchestrator.job.result import RESULT, causes
+from orchestrator.job.result import PAGE, RESULT, causes
 from orchestrator.machine.chart import Chart
 from orchestrator.values.formatting import duration, some_tables, table_names
 
-__all__ = ["draw"]
+__all__ = ["Asset", "Whole", "asset", "draw", "frame", "icon", "kind_of", "lines", "painted", "ticket_of"]
 
 
 # How an outcome looks: what went well, what failed, and, for the others, what has only not ended.
@@ -33,6 +33,33 @@ _GREYS = re.compile(' fill="#(?:57606a|24292f)"')
 Document = Mapping[str, Any]
 
 
+class Asset(NamedTuple):
+    """A file that stands in a page.
+
+    Attributes:
+        text: It.
+        digest: As the page's policy names it.
+    """
+
+    text: Markup
+    digest: str
+
+
+class Whole(NamedTuple):
+    """What the page of a connection is a part of.
+
+    Attributes:
+        above: Where the files about all connections are, as an address; "" where there is this one alone.
+        brief: The chart and what walks through the steps are left out: of a thousand pages nobody reads most.
+    """
+
+    above: str = ""
+    brief: bool = False
+
+
+ALONE = Whole()
+
+
 def draw(
     document: Document,
     records: Sequence[Document],
@@ -42,6 +69,7 @@ def draw(
     back: Sequence[Link] = (),
     journal: str = "",
     ticket: str = "",
+    whole: Whole = ALONE,
 ) -> str:
     """The page's text.
 
@@ -53,15 +81,52 @@ def draw(
         back: The job, pipeline and commit that the run belongs to.
         journal: The run's journal, as a command can name it; "" where none was written.
         ticket: `summary.md`, to be copied.
+        whole: What this page is a part of.
     """
-    kind = _KINDS.get(outcome(document), "open")
+    kind = kind_of(outcome(document))
     shows_connection = chart is not None and chart.prints == "connection"
-    (style, style_digest), (script, script_digest) = _asset("page.css"), _asset("page.js")
+    subject = " ".join(filter(None, (document["action"], document["connector_id"]))) or "job"
+    more = [*links(document, "", back), *([("All connections", f"{whole.above}{PAGE}")] if whole.above else [])]
+    main = each(
+        _summary(document, kind, more, ticket, connection_first=shows_connection),
+        evidence.setup_tests(document),
+        evidence.sync(document),
+        evidence.errors(document),
+        evidence.warnings(document),
+        section("time", "Where the time went", timeline.draw(records, gap=len(records) // 2 if dropped else 0)),
+        _steps(document, records, dropped, chart, brief=whole.brief) if records else None,
+        None if shows_connection else evidence.connection(document),
+        _commands(journal) if journal else None,
+    )
+    title = f"{outcome(document)}: {cut(subject, 80)}"
+    scripts = () if whole.brief else (_asset("page.js"),)
+    return frame(title, main, document, [_asset("page.css")], scripts, f"{whole.above}{RESULT}")
+
+
+def frame(
+    title: str,
+    main: Markup,
+    document: Document,
+    styles: Sequence[Asset],
+    scripts: Sequence[Asset],
+    result: str = RESULT,
+) -> str:
+    """A page's text around its main part.
+
+    Args:
+        title: Its title.
+        main: The main part.
+        document: `result.json`.
+        styles: What stands in the page: texts and their digests.
+        scripts: Likewise.
+        result: The address of `result.json`.
+    """
+    allowed = (" ".join(f"'{asset.digest}'" for asset in assets) or "'none'" for assets in (styles, scripts))
+    style, script = allowed
     policy = (
-        f"default-src 'none'; img-src data:; style-src '{style_digest}'; script-src '{script_digest}'; "
+        f"default-src 'none'; img-src data:; style-src {style}; script-src {script}; "
         "base-uri 'none'; form-action 'none'"
     )
-    subject = " ".join(filter(None, (document["action"], document["connector_id"]))) or "job"
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -70,61 +135,68 @@ def draw(
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("link", rel="icon", href="data:,"),
-        tag("title", f"{outcome(document)}: {cut(subject, 80)}"),
-        tag("style", style),
-    )
-    main = each(
-        _summary(document, kind, links(document, "", back), ticket, connection_first=shows_connection),
-        evidence.setup_tests(document),
-        evidence.sync(document),
-        evidence.errors(document),
-        evidence.warnings(document),
-        section("time", "Where the time went", timeline.draw(records, gap=len(records) // 2 if dropped else 0)),
-        _steps(document, records, dropped, chart) if records else None,
-        None if shows_connection else evidence.connection(document),
-        _commands(journal) if journal else None,
+        tag("title", title),
+        *(tag("style", asset.text) for asset in styles),
     )
     made = f" has all of this for programs. Made by fivetran-orchestrator {document['version']}."
     since = tag("p", f"“6 h ago” is counted from the end of the run, {utc(ended(document))}.")
     footer = tag(
         "footer",
         since if " ago)" in main else None,
-        tag("p", tag("a", RESULT, href=RESULT), made),
+        tag("p", tag("a", RESULT, href=result), made),
     )
-    body = tag("body", tag("main", main), footer, tag("script", script))
+    body = tag("body", tag("main", main), footer, *(tag("script", asset.text) for asset in scripts))
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
 @cache
-def _asset(name: str) -> tuple[Markup, str]:
-    """A file that stands in the page, and its digest as the page's policy names it."""
-    text = files("orchestrator.job.report").joinpath(name).read_text("utf-8")
-    return Markup(text), f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+def asset(package: str, name: str) -> Asset:
+    """A file that stands in the page.
+
+    Args:
+        package: Where it lies.
+        name: Its name.
+    """
+    text = files(package).joinpath(name).read_text("utf-8")
+    return Asset(Markup(text), f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}")
+
+
+def _asset(name: str) -> Asset:
+    return asset("orchestrator.job.report", name)
 
 
 # --- The summary ----------------------------------------------------------------------------------
 
 
 def _summary(document: Document, kind: str, more: Sequence[Link], ticket: str, *, connection_first: bool) -> Markup:
-    drawing = tag("svg", tag("path", d=_ICONS[kind]), viewBox="0 0 24 24", class_="icon", aria_hidden="true")
     running = still_running(document)
     took = duration(document["elapsed_seconds"]).replace(" ", "\u00a0")
     resumed = "; resumed from its state file" if document["resumed"] else ""
     return tag(
         "header",
         tag("p", *_subject(document), class_="subject"),
-        tag("h1", drawing, tag("span", tag("b", f"{outcome(document)}: "), said(document["headline"]))),
+        tag("h1", icon(kind), tag("span", tag("b", f"{outcome(document)}: "), said(document["headline"]))),
         tag("p", f"Started {utc(began(document))}, took {took}{resumed}", class_="when"),
         tag("p", running, class_="running") if running else None,
         evidence.connection_first(document) if connection_first else None,
-        _lines("Why", causes(document), document, "why"),
-        _lines("What to do now", document["advice"], document, "advice"),
-        _lines("At Fivetran now", at_fivetran(document), document),
-        _lines("Notes", document["notes"], document),
+        lines("Why", causes(document), document, "why"),
+        lines("What to do now", document["advice"], document, "advice"),
+        lines("At Fivetran now", at_fivetran(document), document),
+        lines("Notes", document["notes"], document),
         tag("p", *_links(document, more, ticket), class_="links"),
-        _ticket(ticket) if ticket else None,
+        ticket_of(ticket) if ticket else None,
         class_=f"verdict {kind}",
     )
+
+
+def kind_of(outcome: str) -> str:
+    """How an outcome looks: "good", "bad", or "open" for what has only not ended."""
+    return _KINDS.get(outcome, "open")
+
+
+def icon(kind: str) -> Markup:
+    """What an outcome looks like: "good", "bad" or "open"."""
+    return tag("svg", tag("path", d=_ICONS[kind]), viewBox="0 0 24 24", class_="icon", aria_hidden="true")
 
 
 def _subject(document: Document) -> Iterator[Markup | str]:
@@ -137,9 +209,10 @@ def _subject(document: Document) -> Iterator[Markup | str]:
         yield tag("code", said(some_tables(document["tables"]), 200))
 
 
-def _lines(heading: str, lines: Sequence[str], document: Document, kind: str | None = None) -> Markup | None:
-    items = tag("ul", *(tag("li", line(text, ended(document), document["page"])) for text in lines))
-    return tag("section", tag("h2", heading), items, class_=kind) if lines else None
+def lines(heading: str, texts: Sequence[str], document: Document, kind: str | None = None) -> Markup | None:
+    """Some lines under a heading; None where there are none."""
+    items = tag("ul", *(tag("li", line(text, ended(document), document.get("page"))) for text in texts))
+    return tag("section", tag("h2", heading), items, class_=kind) if texts else None
 
 
 def _links(document: Document, more: Sequence[Link], ticket: str) -> Iterator[Markup]:
@@ -153,7 +226,7 @@ def _links(document: Document, more: Sequence[Link], ticket: str) -> Iterator[Ma
         yield tag("span", tag("b", f"Exit code {code}"), f" {document['exit_meaning']}", class_="code")
 
 
-def _ticket(text: str) -> Markup:
+def ticket_of(text: str) -> Markup:
     """What the button copies; it is shown where the browser does not let it."""
     label = tag("label", "Copy this: ", tag("textarea", text, readonly=True, rows=8), hidden=True, class_="ticket")
     return each(tag("p", class_="copied note", role="status"), label)
@@ -162,11 +235,15 @@ def _ticket(text: str) -> Markup:
 # --- The steps ------------------------------------------------------------------------------------
 
 
-def _steps(document: Document, records: Sequence[Document], dropped: int, chart: Chart | None) -> Markup | None:
-    painted = picture.paint(chart, records, document["verdict"] or "") if chart else None
-    if painted:
-        shown = scrolling(Markup(_GREYS.sub("", painted)), "Chart", "picture scroll")
-    else:
+def _steps(
+    document: Document, records: Sequence[Document], dropped: int, chart: Chart | None, *, brief: bool
+) -> Markup | None:
+    note = tag("p", f"{dropped:,} steps in the middle are left out.", class_="note") if dropped else None
+    listing = walk.draw(records, ended(document))
+    if brief:
+        return section("steps", "Steps", note, listing)
+    shown = painted(chart, records, document["verdict"] or "")
+    if not shown:
         shown = tag("p", "This version has no drawing of this chart; the steps are listed below.", class_="note")
     count = len(records)
     controls = (
@@ -185,10 +262,14 @@ def _steps(document: Document, records: Sequence[Document], dropped: int, chart:
         data_start=max(decisive, default=count),
         hidden=True,
     )
-    note = tag("p", f"{dropped:,} steps in the middle are left out.", class_="note") if dropped else None
-    listing = walk.draw(records, ended(document))
     steps = tag("details", tag("summary", "All steps"), note, listing, open=True, class_="all")
     return section("steps", "Steps", player, shown, steps)
+
+
+def painted(chart: Chart | None, records: Sequence[Document], verdict: str) -> Markup | None:
+    """The chart with the way that a run took; None where there is no picture of it."""
+    drawn = picture.paint(chart, records, verdict) if chart else None
+    return scrolling(Markup(_GREYS.sub("", drawn)), "Chart", "picture scroll") if drawn else None
 
 
 def _commands(journal: str) -> Markup | None:

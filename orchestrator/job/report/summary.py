@@ -26,7 +26,7 @@ from orchestrator.job.result import causes
 from orchestrator.machine.chart import Chart
 from orchestrator.values.formatting import ago, duration, some_tables, table_names
 
-__all__ = ["MARK", "summary"]
+__all__ = ["MARK", "code", "in_brackets", "said", "summary"]
 
 MARK = "<!-- fivetran-orchestrator -->\n"  # begins the file, so that a later run knows its own
 MOST_TESTS = 50  # setup tests that are listed
@@ -63,35 +63,36 @@ def summary(document: Document, report: str, back: Sequence[Link], chart: Chart 
     parts = [*_head(document)]
     for heading, lines in lists.items():
         if lines:
-            parts += [f"**{heading}**", "\n".join(f"- {_said(line, document)}" for line in lines)]
-    parts.append(" · ".join(f"[{label}]({_in_brackets(address)})" for label, address in links(document, report, back)))
+            parts += [f"**{heading}**", "\n".join(f"- {said(line, document)}" for line in lines)]
+    parts.append(" · ".join(f"[{label}]({in_brackets(address)})" for label, address in links(document, report, back)))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _head(document: Document) -> Iterator[str]:
-    yield f"### {outcome(document)}: {_said(document['headline'], document)}"
+    yield f"### {outcome(document)}: {said(document['headline'], document)}"
     if running := still_running(document):
         yield f"**{running}**"
-    about = _said(document["action"] or "A job", document)
+    about = said(document["action"] or "A job", document)
     if document["connector_id"]:
-        about += f" on {_code(cut(document['connector_id'], 200))}"
+        about += f" on {code(cut(document['connector_id'], 200))}"
     if names := table_names(document["tables"] or {}):
         about += (
-            f", {'table' if len(names) == 1 else f'{len(names)} tables:'} {_code(cut(some_tables(document['tables'])))}"
+            f", {'table' if len(names) == 1 else f'{len(names)} tables:'} {code(cut(some_tables(document['tables'])))}"
         )
-    code = document["exit_code"]
-    meant = "" if code is None else f", exit code {code} ({_said(document['exit_meaning'], document)})"
+    number = document["exit_code"]
+    meant = "" if number is None else f", exit code {number} ({said(document['exit_meaning'], document)})"
     yield f"{about}: started {utc(began(document))}, took {duration(document['elapsed_seconds'])}{meant}"
 
 
-def _in_brackets(address: str) -> str:
+def in_brackets(address: str) -> str:
+    """An address as it can stand in the brackets of a link."""
     return address.replace("(", "%28").replace(")", "%29")
 
 
-def _said(line: str, document: Document) -> str:
+def said(line: str, document: Document) -> str:
     """A line in which nothing takes effect but a link to the connection's page."""
     now, parts = ended(document), [""]  # texts and links in turn
-    for piece in pieces(" ".join(cut(line).split()), document["page"]):
+    for piece in pieces(" ".join(cut(line).split()), document.get("page")):
         if piece.link:
             parts += [f"<{piece.text}>", ""]
         else:
@@ -110,10 +111,11 @@ def _harmless(text: str, *, begins: bool) -> str:
     if not effective:
         return text
     first, last = effective[0], effective[-1] + 1
-    return " ".join((*words[:first], _code(" ".join(words[first:last])), *words[last:]))
+    return " ".join((*words[:first], code(" ".join(words[first:last])), *words[last:]))
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
+    """A text as code, whatever it holds."""
     text = " ".join(text.split()) or " "
     if re.fullmatch("`[^`]+`", text):
         return text

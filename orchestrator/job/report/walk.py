@@ -20,17 +20,20 @@ _SAID_ELSEWHERE = {
 Record = Mapping[str, Any]
 
 
-def draw(records: Sequence[Record], now: float) -> Markup:
+def draw(records: Sequence[Record], now: float, name: str = "step") -> Markup:
     """The list: a line a step or a step of a loop, which opens to all that is known of it.
 
     Args:
         records: The steps.
         now: When the run ended, in seconds since the epoch.
+        name: What the ids of the steps begin with.
     """
-    return tag("ol", *(_step(number, entry, now) for number, entry in enumerate(records, 1)), class_="steps")
+    return tag(
+        "ol", *(_step(f"{name}-{number}", entry, now) for number, entry in enumerate(records, 1)), class_="steps"
+    )
 
 
-def _step(number: int, entry: Record, now: float) -> Markup:
+def _step(name: str, entry: Record, now: float) -> Markup:
     record, times = entry.get("record") or {}, entry["times"]
     summary = tag(
         "summary",
@@ -42,7 +45,7 @@ def _step(number: int, entry: Record, now: float) -> Markup:
     return tag(
         "li",
         tag("details", summary, tag("dl", *_details(entry, record, now))),
-        id=f"step-{number}",
+        id=name,
         data_from=entry["from"],
         data_to=entry["to"],
         class_="failed" if record.get("failure") else None,

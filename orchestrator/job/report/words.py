@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.fivetran.documents import parse_time
 from orchestrator.values.formatting import iso
+from orchestrator.values.settings import page_of
 
 __all__ = [
     "Link",
@@ -24,6 +25,9 @@ __all__ = [
 FIVETRANS_STATUS = "https://status.fivetran.com"
 
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)"
+# One pattern for all connections: each that is made takes a millisecond.
+_LINK = rf"(?P<link>(?P<base>{page_of('[A-Za-z0-9_-]+')}|{FIVETRANS_STATUS})(?:/[a-z]+)?)"
+_PIECES = re.compile(rf"(?<!\S)\(?{_LINK}(?=[),.;:]*(?:\s|$))|(?<!\w)(?P<time>{_TIME})(?!\w)")
 
 Document = Mapping[str, Any]
 Link = tuple[str, str]  # what it says, and its address
@@ -105,11 +109,11 @@ def pieces(line: str, page: str | None) -> Iterator[Piece]:
         line: The line.
         page: The connection's page at Fivetran: that and what lies below it may be followed. None if there is none.
     """
-    ours = "|".join(re.escape(address) for address in (page, FIVETRANS_STATUS) if address)
-    links = rf"(?<!\S)\(?(?P<link>(?:{ours})(?:/[a-z]+)?)(?=[),.;:]*(?:\s|$))"
     at = 0
-    for found in re.finditer(rf"{links}|(?<!\w)(?P<time>{_TIME})(?!\w)", line):
+    for found in _PIECES.finditer(line):
         kind = "link" if found["link"] else "time"
+        if kind == "link" and found["base"] not in {page, FIVETRANS_STATUS}:
+            continue  # another connection's
         seconds = parse_time(found["time"])
         begin, end = found.span(kind)
         yield Piece(line[at:begin])
