@@ -1,6 +1,5 @@
 """One job for many connections, from its variables to its exit code; or for one that has to be found first."""
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,8 +9,10 @@ from typing import Any
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.verdicts import outside
 from orchestrator.fleet.budget import Budget
+from orchestrator.fleet.live import LiveTable
 from orchestrator.fleet.progress import QUEUED, Progress, Row, counts_line
 from orchestrator.fleet.reader import Reader
+from orchestrator.fleet.report_folder import FleetReporter
 from orchestrator.fleet.result import fleet_result, is_green, member, not_started
 from orchestrator.fleet.scheduler import About, Scheduler
 from orchestrator.fleet.selection import Nothing, Selection, chosen, configure_many, naming, patient
@@ -41,7 +42,6 @@ from orchestrator.values.settings import Settings
 __all__ = ["FleetJob"]
 
 HEARTBEAT = 60.0  # seconds between two lines that say how things stand
-REDRAWN = 0.25  # real seconds between two drawings of the live table
 EACH = 3  # connections of which the same warning is logged
 PROBLEMS = 10  # state files of which the job says what is wrong with them
 # What a verdict's JSON line has of the result.
@@ -81,7 +81,8 @@ class FleetJob(Job):
         self._members: dict[str, _Member] = {}
         self._began = self.clock.monotonic()
         self._said: dict[str, int] = {}  # a warning -> how many connections had it
-        self._last_line, self._drawn = 0.0, -math.inf
+        self._last_line = 0.0
+        self._table = LiveTable(self.live, self.mask)
 
     @property
     def _now(self) -> float:
@@ -121,7 +122,10 @@ class FleetJob(Job):
         self._folder = StateFolder(settings.state_file)
         self._members = {name: _Member() for name in ids}
         self._read_states()
+        self._report = FleetReporter(settings.report_dir, self.mask, self.log.warning, self.environ)
         self._tell(configured, self._opening(selection))
+        if not any(each.snapshot or each.document for each in self._members.values()):
+            self._report.clear()
         budget = Budget(options.budget)
 
         def heed(headers: Mapping[str, str]) -> None:
@@ -256,9 +260,9 @@ class FleetJob(Job):
     def _keep(self, name: str, document: Document) -> None:
         """Keep the result of a connection, and say at once that it failed."""
         each = self._members[name]
-        clean: Document = self.mask.value(document)
-        journal = self._journal_file(name)
-        each.document = member(clean, journal=f"{JOURNALS}/{name}.jsonl" if journal and journal.is_file() else None)
+        details, journal = self._report.member(document, each.trace, self._chart), self._journal_file(name)
+        kept = member(document, details=details, journal=self._report.journal(name) if journal else None)
+        each.document = self.mask.value(kept)
         each.trace, each.consume, each.doing = Trace(), (), ""
         if is_green(each.document):
             return
@@ -269,8 +273,9 @@ class FleetJob(Job):
             self._scheduler.waiting.clear()
 
     def _journal_file(self, name: str) -> Path | None:
-        directory = self._settings.report_dir
-        return Path(directory, JOURNALS, f"{name}.jsonl") if directory and self._settings.journal else None
+        """Where the journal of a connection goes; None where none is written."""
+        place = self._report.journal(name) if self._settings.journal else None
+        return Path(self._settings.report_dir, place) if place else None
 
     def _warn_of(self, name: str, warning: str) -> None:
         """Log a warning, of a few connections where many have it."""
@@ -289,10 +294,7 @@ class FleetJob(Job):
         """Ten times a second while something is waited for, and oftener while much happens."""
         self.stderr.drain()
         if self.live.live:
-            real = time.monotonic()
-            if real - self._drawn >= REDRAWN:
-                self._drawn = real
-                self.live.show(counts_line(self._progress()))
+            self._table.tick(time.monotonic(), self._progress)
         elif self._now - self._last_line >= HEARTBEAT:
             self._last_line = self._now
             self.log.info(counts_line(self._progress()), elapsed_seconds=round(self._now, 1))
@@ -320,16 +322,17 @@ class FleetJob(Job):
             resumes=bool(self._settings.state_file and self._settings.pipeline),
         )
         self.verdict = document["verdict"]
+        try:
+            self._report.write(document, chart)
+        except OSError as error:
+            self.log.warning(f"the report could not be written: {error}")
         as_json = self.json or not self.stdout.isatty()
         facts = {name: each.facts for name, each in self._members.items()}
         text = render(chart.prints, facts, document, self.mask, as_json=as_json)
         self._print(text, self._limits, self._settings.timeout - self._now)
         say = self.log.error if document["exit_code"] else self.log.info
         if self.json_lines:
-            say("verdict", **{name: document[name] for name in _FIELDS}, report=self.reporter.place or None)
+            say("verdict", **{name: document[name] for name in _FIELDS}, report=self._report.place or None)
         else:
-            say(first_line(document), outcome=document["outcome"], lines=other_lines(document, self.reporter.place))
+            say(first_line(document), outcome=document["outcome"], lines=other_lines(document, self._report.place))
         return int(document["exit_code"])
-
-
-JOURNALS = "journals"  # in FIVETRAN_REPORT_DIR
