@@ -144,7 +144,7 @@ def test_unknown_scenario() -> None:
     with pytest.raises(ScenarioError) as refused:
         load_scenario("zebra")
 
-    assert str(refused.value) == f"no scenario is called 'zebra'; there are: {', '.join(names())}"
+    assert str(refused.value) == f"no scenario is called 'zebra'; there are: {', '.join(names())}, fleet"
 
 
 def test_scenario_from_a_file(tmp_path: Path) -> None:
