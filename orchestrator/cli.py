@@ -78,11 +78,11 @@ def _job(environ: Mapping[str, str]) -> int:
     # structlog imports them for loggers that are awaited or of one thread, which none is here: another tenth.
     for name in ("asyncio", "uuid"):
         sys.modules.setdefault(name, _Deferred(name))
-    from orchestrator.job.job import Job  # noqa: PLC0415  # the job's imports, for the job alone
+    from orchestrator.fleet.choice import job_for  # noqa: PLC0415  # the job's imports, for the job alone
 
     gc.freeze()
     gc.enable()
-    return Job(environ).run()
+    return job_for(environ).run()
 
 
 class _Deferred(ModuleType):

@@ -8,11 +8,18 @@ from xml.etree import ElementTree as ET
 
 import xmlschema
 from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 
 DOCS = Path(__file__).parent.parent / "docs"
 SCHEMA: dict[str, Any] = json.loads((DOCS / "result.schema.json").read_text("utf-8"))
+FLEET_SCHEMA: dict[str, Any] = json.loads((DOCS / "fleet.schema.json").read_text("utf-8"))
 
 _VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
+_FLEET = Draft202012Validator(
+    FLEET_SCHEMA,
+    format_checker=Draft202012Validator.FORMAT_CHECKER,
+    registry=Registry().with_resource("result.schema.json", Resource.from_contents(SCHEMA)),
+)
 _JUNIT = xmlschema.XMLSchema(Path(__file__).with_name("junit.xsd"))
 
 # https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv
@@ -25,6 +32,16 @@ def assert_result(document: object) -> None:
 
     assert isinstance(document, dict)
     assert list(document) == SCHEMA["required"]
+
+
+def assert_fleet(document: object) -> None:
+    """The document is as docs/fleet.schema.json says, its members and those of its connections in that order."""
+    _FLEET.validate(document)
+
+    assert isinstance(document, dict)
+    assert list(document) == FLEET_SCHEMA["required"]
+    inner = FLEET_SCHEMA["properties"]["connections"]["items"]["required"]
+    assert [one["connector_id"] for one in document["connections"] if list(one) != inner] == []
 
 
 def junit_cases(text: str) -> list[tuple[str, str, str]]:

@@ -4,8 +4,8 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping
 
 from orchestrator.commands.words import add_action, add_connector, add_json
+from orchestrator.fleet.choice import job_for
 from orchestrator.job.configuration import POLICIES
-from orchestrator.job.job import Job
 from orchestrator.job.streams import refuse
 from orchestrator.job.variables import GROUPS, VARIABLES, Variable
 from orchestrator.machine.actions import ACTIONS
@@ -96,4 +96,4 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
         from orchestrator.job.dry_run import dry_run  # noqa: PLC0415  # not in a job's way to its first request
 
         return dry_run({**kept, **flags})
-    return Job({**kept, **flags}, must_resume=arguments.resume is not None, json=arguments.json).run()
+    return job_for({**kept, **flags}, must_resume=arguments.resume is not None, json=arguments.json).run()

@@ -31,7 +31,7 @@ from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request, unanswered
 from orchestrator.values.settings import LOOPBACK
 
-__all__ = ["TOO_LARGE", "Client", "interpret"]
+__all__ = ["TOO_LARGE", "Client", "Exchange", "Exchanged", "interpret"]
 
 # https://fivetran.com/docs/rest-api: version 2 of the documents.
 ACCEPT = "application/json;version=2"
@@ -94,6 +94,40 @@ Exchanged = _Received | Exception | Cut
 Within = Callable[[Callable[[], Exchanged]], Exchanged]
 
 
+class Exchange(NamedTuple):
+    """A request on its way, which one thread makes and another may cut off.
+
+    Attributes:
+        request: What is asked.
+        sending: What cuts it off.
+        session: What it is made with.
+        url: Where it goes.
+        options: More of what `requests` takes.
+    """
+
+    request: Request
+    sending: Sending
+    session: requests.Session
+    url: str
+    options: Mapping[str, Any]
+
+    def make(self) -> Exchanged:
+        """Ask, and read the whole answer; this alone may run on another thread."""
+        self.sending.begin()
+        try:
+            with self.session.request(
+                self.request.method,
+                self.url,
+                allow_redirects=False,  # the credentials are for Fivetran alone
+                stream=True,
+                **self.options,
+            ) as response:
+                body = _body(self.request, response)
+                return _Received(response.status_code, response.reason or "", response.headers, body)
+        except Exception as error:  # noqa: BLE001  # requests, urllib3, http.client and ssl have many
+            return error
+
+
 class Client:
     """Talks to the REST API. One request at a time.
 
@@ -104,6 +138,7 @@ class Client:
         now: Seconds since the epoch, where an answer has no `Date`.
         hide: Called with each secret that an answer carries, so that it can be masked.
         mask: Removes secrets from words from outside, before they are cut.
+        heed: Called with the headers of each answer.
     """
 
     def __init__(
@@ -115,7 +150,9 @@ class Client:
         now: Callable[[], float] = time.time,
         hide: Callable[[str], None] = lambda _: None,
         mask: Callable[[str], str] = str,
+        heed: Callable[[Mapping[str, str]], object] = lambda _: None,
     ) -> None:
+        self._heed = heed
         self._url = url.rstrip("/")
         self._auth = HTTPBasicAuth(key, secret)
         self._reader = _Reader(now, hide, mask)
@@ -154,42 +191,49 @@ class Client:
         Returns:
             The answer; or why there is no usable one: the Failure's event says what that means.
         """
-        sending, session = Sending(), self._session
-        received: Exchanged = Cut.LIMIT
+        exchange = self.begin(request, seconds)
         try:
-            received = within(lambda: self._exchange(sending, session, request, seconds))
-        finally:
-            if not isinstance(received, _Received):  # it is cut off, or in the middle of an answer, or worse
-                sending.cut()
-                self._session = self._open()  # the other one is not closed: another thread may be using it
-        if isinstance(received, Cut | Failure):
-            return received
-        if isinstance(received, Exception):
-            return self._translated(request, received)
+            received = within(exchange.make)
+        except BaseException:
+            self._give_up(exchange)
+            raise
+        return self.end(exchange, received)
+
+    def begin(self, request: Request, seconds: float) -> Exchange:
+        """A request that is ready to be made, on any thread; one at a time.
+
+        Args:
+            request: What to ask.
+            seconds: Bound of connecting and of each read.
+        """
+        options = {"json": request.body, "proxies": self._proxies, "timeout": seconds}
+        return Exchange(request, Sending(), self._session, self._url + request.path, options)
+
+    def end(self, exchange: Exchange, received: Exchanged) -> Answer | Failure | Cut:
+        """What came of a request; to be called on the thread that called `begin`.
+
+        Args:
+            exchange: The request.
+            received: What `Exchange.make` returned, or a Cut: then nothing of it is sent any more.
+        """
+        if not isinstance(received, _Received):
+            self._give_up(exchange)
+            if isinstance(received, Cut | Failure):
+                return received
+            return self._translated(exchange.request, received)
+        self._heed(received.headers)
         try:
-            return self._reader.read(request, received)
+            return self._reader.read(exchange.request, received)
         except Failure as failure:
             if received.status < HTTPStatus.MULTIPLE_CHOICES:
-                session.close()  # its length may be wrong, and its rest is not the next answer
+                exchange.session.close()  # its length may be wrong, and its rest is not the next answer
             return failure
 
-    def _exchange(self, sending: Sending, session: requests.Session, request: Request, seconds: float) -> Exchanged:
-        """Ask, and read the whole answer; this alone may run on another thread."""
-        sending.begin()
-        try:
-            with session.request(
-                request.method,
-                self._url + request.path,
-                json=request.body,
-                proxies=self._proxies,
-                timeout=seconds,
-                allow_redirects=False,  # the credentials are for Fivetran alone
-                stream=True,
-            ) as response:
-                body = _body(request, response)
-                return _Received(response.status_code, response.reason or "", response.headers, body)
-        except Exception as error:  # noqa: BLE001  # requests, urllib3, http.client and ssl have many
-            return error
+    def _give_up(self, exchange: Exchange) -> None:
+        """It is cut off, or in the middle of an answer, or worse."""
+        exchange.sending.cut()
+        if self._session is exchange.session:
+            self._session = self._open()  # the other one is not closed: another thread may be using it
 
     def _translated(self, request: Request, error: Exception) -> Failure:
         """The failure of a request that got no complete answer."""

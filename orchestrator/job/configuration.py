@@ -22,7 +22,7 @@ from orchestrator.values.formatting import either
 from orchestrator.values.settings import CONNECTOR_ID, Settings
 from orchestrator.values.suggestions import did_you_mean, near, sentence
 
-__all__ = ["ConfigurationError", "Configured", "configure", "refused", "report_dir", "subject_of"]
+__all__ = ["ConfigurationError", "Configured", "configure", "refuse_connector", "refused", "report_dir", "subject_of"]
 
 CI_REPORT_DIR = "dataops/report/fivetran"
 CI_MARGIN = 60.0  # seconds of the job's own timeout that are left for its other work
@@ -102,12 +102,17 @@ def _shown(connector: str) -> str:
     return without_secrets(connector)
 
 
-def configure(environ: Mapping[str, str], now: Callable[[], float] = time.time) -> Configured:
+def configure(
+    environ: Mapping[str, str],
+    now: Callable[[], float] = time.time,
+    connector: Callable[[Inputs], str] | None = None,
+) -> Configured:
     """Read and check the variables.
 
     Args:
         environ: Variables by name.
         now: Seconds since the epoch.
+        connector: What reads which connection it is about; where None, CONNECTOR_ID says it.
 
     Raises:
         ConfigurationError: Something is missing or malformed.
@@ -120,7 +125,7 @@ def configure(environ: Mapping[str, str], now: Callable[[], float] = time.time) 
     schema, table = single(scope) or ("", "")
     settings = Settings(
         action=chart.action if chart else "",
-        connector_id=_connector(inputs),
+        connector_id=(connector or _connector)(inputs),
         api_key=key,
         api_secret=secret,
         schema=schema,
@@ -197,12 +202,12 @@ def _connector(inputs: Inputs) -> str:
         problem = "".join(["not set", *(f", but {one} is" for one in near(name, others, cutoff=0.85))])
         inputs.error(name, problem, "set it to the id that the connection's Setup tab shows")
     elif not re.fullmatch(CONNECTOR_ID, text):
-        _refuse_connector(inputs, name, text)
+        refuse_connector(inputs, name, text)
     return text
 
 
-def _refuse_connector(inputs: Inputs, name: str, text: str) -> None:
-
+def refuse_connector(inputs: Inputs, name: str, text: str) -> None:
+    """Say what is wrong with what is no id, and what may have been meant."""
     from orchestrator.job.pasted_id import id_in, is_name, without_secrets  # noqa: PLC0415  # only for what is no id
 
     found, shown = id_in(text), inputs.quoted(name, without_secrets(text))

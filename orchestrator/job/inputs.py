@@ -106,12 +106,17 @@ class Inputs:
         self.error(name, problem, f"give seconds, such as {usual}, or a duration, such as 90s, 5m or 1h30m")
         return least
 
-    def count(self, name: str) -> int:
-        """A whole number from 1."""
+    def count(self, name: str, usual: int = 1) -> int:
+        """A whole number from 1.
+
+        Args:
+            name: The variable.
+            usual: An example, where it has no default.
+        """
         text = self.value(name)
         if re.fullmatch(r"[0-9]{1,9}", text) and int(text) >= 1:
             return int(text)
-        fix = f"set it to 1 or more, such as {VARIABLES[name].default}"
+        fix = f"set it to 1 or more, such as {VARIABLES[name].default or usual}"
         self.error(name, f"{self.quoted(name, text)} is not a whole number from 1", fix)
         return 1
 

@@ -6,39 +6,40 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from orchestrator import __version__
 from orchestrator.fivetran.client import Client
 from orchestrator.fivetran.effects.situation import has_sync
 from orchestrator.job.configuration import ConfigurationError, Configured, configure, report_dir, subject_of
 from orchestrator.job.files import PRIVATE, remove_leftovers, write_atomically
-from orchestrator.job.limits import Limits
+from orchestrator.job.limits import LONGEST_READ, MARGIN, Limits
 from orchestrator.job.log import LiveLine, Sections, coloured, make_log
 from orchestrator.job.masking import Mask, proxy_secrets
 from orchestrator.job.report_folder import Reporter
 from orchestrator.job.result import JOURNAL, result, result_outside
-from orchestrator.job.run_log import RunLog
+from orchestrator.job.run_log import RunLog, opening
 from orchestrator.job.state_file import StateFileError, compose_state_file, read_snapshot
 from orchestrator.job.stdout import render
 from orchestrator.job.streams import PATIENCE, output
 from orchestrator.job.trace import Trace
+from orchestrator.machine.chart import Chart
 from orchestrator.machine.run import Ports, Run, Send, drive
 from orchestrator.machine.standing import GRACE, GRACE_AFTER_SIGNAL, Standing, resumed
 from orchestrator.machine.step import Step
+from orchestrator.machine.transition import call_of
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
+from orchestrator.values.settings import Settings
 
-__all__ = ["Job", "bounded"]
+__all__ = ["Begun", "Job", "bounded"]
 
-MARGIN = 1.0  # seconds by which the client's own limit is the longer one: that of `Limits` decides
 NOTHING_SENT = "no request was sent to Fivetran"
 MAY_RUN = "a sync that was triggered MAY STILL BE RUNNING"
 NO_THREAD = "can't start new thread"  # what Python's RuntimeError says
-LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
 
 
 def bounded(client: Client, clock: SystemClock, limits: Limits) -> Send:
@@ -49,6 +50,31 @@ def bounded(client: Client, clock: SystemClock, limits: Limits) -> Send:
         return client.send(request, real, lambda call: limits.call(call, seconds, interruptible=interruptible))
 
     return send
+
+
+# What the next look tells anew.
+_FLEETING = {"connection", "connection_date", "dated", "read_at", "not_started_for"}
+
+
+def _matters(run: Run, kept: Facts) -> bool:
+    """Whether a run that was written down with these facts has to be written down again."""
+    call = call_of(run.state)
+    changes = call is not None and call.method != "GET"
+    return changes or run.ended or not _FLEETING.issuperset(run.facts.changed_from(kept))
+
+
+class Begun(NamedTuple):
+    """A run that goes on.
+
+    Attributes:
+        run: The run.
+        trace: Its steps so far.
+        snapshot: What it was taken up from, or None.
+    """
+
+    run: Run
+    trace: Trace
+    snapshot: Mapping[str, Any] | None
 
 
 class Job:
@@ -96,7 +122,7 @@ class Job:
         self.mask.add(*proxy_secrets(environ))
         self.live = LiveLine(self.stderr, self.mask, environ)
         debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
-        json_lines = environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json"
+        self.json_lines = json_lines = environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json"
         colours = coloured(environ, self.stderr)
         self.context: dict[str, str] = {}  # of each JSON line
         self.log = make_log(
@@ -162,20 +188,23 @@ class Job:
         settings, chart = configured.settings, configured.chart
         self.context["connection_id"] = settings.connector_id
         self.reporter.directory = settings.report_dir
-        key, secret = settings.api_key, settings.api_secret
-        self.mask.add(key, secret, f"{key}:{secret}", *configured.secrets)
-        self.run_log.inputs(settings, chart, configured.inputs, __version__)
-        for warning in configured.warnings:
-            self.log.warning(warning)
-        hide, mask = self.mask.learn, self.mask.block
-        client = Client(settings.api_url, key, secret, now=self.clock.wall, hide=hide, mask=mask)
+        self._hide(configured)
+        self._tell(configured, opening(settings, chart))
+        client = self._client(settings)
         send = bounded(client, self.clock, limits)
         ports = Ports(self.clock, send, self._write, self.jitter, lambda: limits.noted)
-        run, snapshot = self._begin(configured, ports)
+        snapshot = self._snapshot(settings, chart)
+        if snapshot is None and self.must_resume:
+            raise StateFileError(settings.state_file, "holds no unfinished run", "start one without --resume")
+        begun = self._begin(settings, chart, ports, snapshot)
+        run, self.trace = begun.run, begun.trace
         limits.tick = lambda: self._tick(run)
+        file = (
+            Path(settings.report_dir, JOURNAL) if settings.report_dir and JOURNAL not in self.reporter.foreign else None
+        )
         # The journal first: it knows of all that the state file knows of.
-        journal = self._journal(run, snapshot)
-        keeper = self._keeper(run)
+        journal = self._journal(begun, file)
+        keeper = self._keeper(begun)
         consumers: list[Callable[[Step], None]] = [
             lambda step: self.run_log.add(step, settings, run.chart),
             self.trace.add,
@@ -201,6 +230,28 @@ class Job:
         self.run_log.verdict(self.mask.value(document), run.facts, self.reporter.place)
         return run.state.exit or 0
 
+    def _hide(self, configured: Configured) -> None:
+        """Mask what is secret of the settings."""
+        key, secret = configured.settings.api_key, configured.settings.api_secret
+        self.mask.add(key, secret, f"{key}:{secret}", *configured.secrets)
+
+    def _tell(self, configured: Configured, about: str) -> None:
+        """Say what the job is about to do, and what the user should know."""
+        self.run_log.inputs(about, configured.inputs, __version__)
+        for warning in configured.warnings:
+            self.log.warning(warning)
+
+    def _client(self, settings: Settings, heed: Callable[[Mapping[str, str]], object] = lambda _: None) -> Client:
+        """What asks Fivetran.
+
+        Args:
+            settings: Address and credentials.
+            heed: Called with the headers of each answer.
+        """
+        hide, mask = self.mask.learn, self.mask.block
+        key, secret = settings.api_key, settings.api_secret
+        return Client(settings.api_url, key, secret, now=self.clock.wall, hide=hide, mask=mask, heed=heed)
+
     def _write(self, standing: Standing) -> None:
         """The results of a run that stands there."""
         run = self.run_so_far
@@ -209,12 +260,11 @@ class Job:
         document = result(run.settings, run.chart, standing, self.trace, self.ended_at)
         self.reporter.write(document, self.trace, run.chart)
 
-    def _journal(self, run: Run, snapshot: Mapping[str, Any] | None) -> Callable[[Step], None]:
-        """What writes the journal, where there is to be one; a disk that fails costs a warning."""
-        settings, mask = run.settings, self.mask
-        if not settings.report_dir or not settings.journal or JOURNAL in self.reporter.foreign:
+    def _journal(self, begun: Begun, file: Path | None) -> Callable[[Step], None]:
+        """What writes a run's journal, where there is to be one; a disk that fails costs a warning."""
+        run, mask = begun.run, self.mask
+        if file is None or not run.settings.journal:
             return lambda _: None
-        file = Path(settings.report_dir, JOURNAL)
         write: Callable[[Step], None] | None = None
 
         def add(step: Step) -> None:
@@ -223,7 +273,7 @@ class Job:
                 if write is None:
                     from orchestrator.job.journal import JournalWriter  # noqa: PLC0415  # not before the first request
 
-                    write = JournalWriter(file, run.chart, settings, mask, snapshot).add
+                    write = JournalWriter(file, run.chart, run.settings, mask, begun.snapshot).add
                 write(step)
             except OSError as error:
                 write = lambda _: None  # noqa: E731
@@ -231,40 +281,50 @@ class Job:
 
         return add
 
-    def _begin(self, configured: Configured, ports: Ports) -> tuple[Run, Mapping[str, Any] | None]:
-        """The run, and what it was taken up from, if it was."""
-        settings, chart = configured.settings, configured.chart
-        file, wall, snapshot = settings.state_file, self.clock.wall(), None
-        if file:
-            snapshot = read_snapshot(settings, chart, wall, self.log.warning, however_old=self.must_resume)
+    def _snapshot(self, settings: Settings, chart: Chart) -> Mapping[str, Any] | None:
+        """The run that the state file holds, to be taken up; None where there is none."""
+        if not settings.state_file:
+            return None
+        wall, warn = self.clock.wall(), self.log.warning
+        return read_snapshot(settings, chart, wall, warn, however_old=self.must_resume)
+
+    def _begin(self, settings: Settings, chart: Chart, ports: Ports, snapshot: Mapping[str, Any] | None) -> Begun:
+        """A run at its beginning, or taken up from what its state file holds."""
+        file, wall = settings.state_file, self.clock.wall()
         if snapshot is None:
-            if self.must_resume:
-                raise StateFileError(file, "holds no unfinished run", "start one without --resume")
-            return Run(chart, settings, ports), None
+            return Begun(Run(chart, settings, ports), Trace(), None)
         try:
             standing, elapsed = resumed(chart, settings, snapshot, wall)
-            self.trace = Trace(snapshot["trail"], dropped=int(snapshot["trail_dropped"]))
+            trace = Trace(snapshot["trail"], dropped=int(snapshot["trail_dropped"]))
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             problem = f"is damaged ({type(error).__name__}: {error})"
             raise StateFileError(file, problem, "remove it to start afresh") from error
         self.run_log.resumed(standing, iso(standing.started_at), file)
-        return Run(chart, settings, ports, standing=standing, elapsed=elapsed), snapshot
+        return Begun(Run(chart, settings, ports, standing=standing, elapsed=elapsed), trace, snapshot)
 
-    def _keeper(self, run: Run) -> Callable[[Step], None]:
-        """What writes the run down on entering a state; a disk that fails later costs a warning."""
+    def _keeper(self, begun: Begun, *, each: bool = True) -> Callable[[Step], None]:
+        """What writes the run down on entering a state; a disk that fails later costs a warning.
+
+        Args:
+            begun: The run.
+            each: Every time; else only where it learned something that a look would not show again, or is about to
+                change something.
+        """
+        run, trace = begun.run, begun.trace
         if not run.settings.state_file:
             return lambda _: None
         path = Path(run.settings.state_file)
         remove_leftovers(path, named=True)
-        warned = False
+        warned, kept = False, run.facts
 
-        def keep(_: Step | None = None) -> None:
-            nonlocal warned
-            if not run.can_be_resumed_here:
+        def keep(step: Step | None = None) -> None:
+            nonlocal warned, kept
+            if not run.can_be_resumed_here or (step is not None and not each and not _matters(run, kept)):
                 return
+            kept = run.facts
             try:
                 # It holds all that the run has learned, and a run is taken up from it.
-                write_atomically(path, compose_state_file(run, self.trace, self.mask), named=True, mode=PRIVATE)
+                write_atomically(path, compose_state_file(run, trace, self.mask), named=True, mode=PRIVATE)
             except OSError as error:
                 if run.standing.number == 0:
                     problem = f"cannot be written ({error.strerror})"

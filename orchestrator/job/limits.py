@@ -24,8 +24,10 @@ from orchestrator.values.clock import SystemClock
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Cut
 
-__all__ = ["Limits"]
+__all__ = ["LONGEST_READ", "MARGIN", "Limits"]
 
+MARGIN = 1.0  # seconds by which the client's own limit is the longer one: that of `Limits` decides
+LONGEST_READ = 86_400.0  # seconds; sockets take no more than some 24 days
 TICK = 0.1  # real seconds; what is left of the 2 s after a signal must not go into ticks
 
 T = TypeVar("T")
@@ -106,6 +108,22 @@ class Limits:
             except Empty:
                 self.tick()
         return cut
+
+    def wakes(self, queue: SimpleQueue[Any]) -> None:
+        """Have a signal wake who waits for what arrives in a queue: it puts None there."""
+        self._ended = queue
+
+    def take(self, queue: SimpleQueue[Any], until: float) -> list[Any]:
+        """What arrives in a queue; waits for the first until a moment of the injected clock, a tick or a signal."""
+        left = (until - self._clock.monotonic()) / self._clock.speed
+        found = []
+        try:
+            found.append(queue.get(timeout=max(0.0, min(TICK, left))))
+            while True:
+                found.append(queue.get_nowait())
+        except Empty:
+            self.tick()
+        return [one for one in found if one is not None]
 
     def pause(self, until: float) -> None:
         """Sleep until a moment of the injected clock, or until a signal arrives."""

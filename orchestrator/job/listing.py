@@ -32,6 +32,7 @@ __all__ = [
     "as_json",
     "as_table",
     "asking",
+    "asking_until",
     "exit_code",
     "list_connections",
     "matches",
@@ -121,18 +122,10 @@ def list_connections(
     mask = account.mask
     client = Client(account.url, account.key, account.secret, now=clock.wall, hide=mask.learn, mask=mask.block)
     found: list[Mapping[str, Any]] = []
-    until = clock.monotonic() + account.timeout
     now = clock.wall()
     with Limits(clock, warn=warn) as limits:
         send = bounded(client, clock, limits)
-
-        def ask(request: Request) -> Answer:
-            left = until - clock.monotonic()
-            if left <= 0:
-                text = f"timed out after {duration(account.timeout)} (FIVETRAN_TIMEOUT)"
-                raise Failure(Event.TIMED_OUT, text)
-            return asking(send, min(account.http_timeout, left), lambda: limits.noted)(request)
-
+        ask = asking_until(send, account.http_timeout, account.timeout, clock, lambda: limits.noted)
         for answer in pages(ask, group):
             found += items(answer)
             now = answer.date
@@ -158,6 +151,29 @@ def asking(send: Send, seconds: float, signal: Callable[[], Event | None]) -> As
         if outcome is Cut.SIGNAL:
             raise Failure(signal() or Event.INTERRUPTED, "stopped by a signal")
         raise outcome if isinstance(outcome, Failure) else unanswered(request, f"no answer within {seconds:g} s")
+
+    return ask
+
+
+def asking_until(
+    send: Send, seconds: float, timeout: float, clock: SystemClock, signal: Callable[[], Event | None]
+) -> Ask:
+    """The same, for several requests with a limit for all of them.
+
+    Args:
+        send: A run's `send`.
+        seconds: The limit of each request.
+        timeout: That of all of them, from now on.
+        clock: The time.
+        signal: The signal that has arrived, as its event, or None.
+    """
+    until = clock.monotonic() + timeout
+
+    def ask(request: Request) -> Answer:
+        left = until - clock.monotonic()
+        if left <= 0:
+            raise Failure(Event.TIMED_OUT, f"timed out after {duration(timeout)} (FIVETRAN_TIMEOUT)")
+        return asking(send, min(seconds, left), signal)(request)
 
     return ask
 

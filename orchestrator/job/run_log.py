@@ -23,7 +23,7 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import duration, some_tables
 from orchestrator.values.settings import Settings
 
-__all__ = ["RunLog", "last_document"]
+__all__ = ["RunLog", "last_document", "opening"]
 
 HEARTBEAT = 60.0  # seconds without a line
 SLOW_START = 60.0  # seconds after which an accepted sync that does not start is worth a warning
@@ -71,12 +71,11 @@ class RunLog:
         self._doing, self._since = "", 0.0  # what goes on, and since when
         self._last_line = 0.0  # when something was said
 
-    def inputs(self, settings: Settings, chart: Chart, inputs: Mapping[str, str], version: str) -> None:
+    def inputs(self, about: str, inputs: Mapping[str, str], version: str) -> None:
         """What the job is about to do, and with which variables.
 
         Args:
-            settings: The job's settings.
-            chart: Its chart.
+            about: What it is about to do, in a line.
             inputs: The effective value of each variable.
             version: Ours.
         """
@@ -90,7 +89,7 @@ class RunLog:
                     self._log.info(f"{name}={value}{'' if name in given else ' (default)'}")
         else:
             self._log.debug(f"fivetran-orchestrator {version}", **shown)
-        self._log.info(_opening(settings, chart))
+        self._log.info(about)
         others = [f"{name}={value}" for name, value in given.items() if name not in _ON_THE_FIRST_LINE]
         if others and not self._json and not self._sections.shown:
             self._log.info(f"with {' '.join(others)}")
@@ -226,7 +225,7 @@ def last_document(facts: Facts, document: Mapping[str, Any]) -> dict[str, object
     return documents.decisive(document) | {name: value for name, value in before.items() if value}
 
 
-def _opening(settings: Settings, chart: Chart) -> str:
+def opening(settings: Settings, chart: Chart) -> str:
     """What the job is about to do."""
     tables = some_tables(settings.scope)
     about = f" of {tables}" if tables else ""

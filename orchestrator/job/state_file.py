@@ -21,7 +21,7 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.parsing import parse_json
 from orchestrator.values.settings import Settings
 
-__all__ = ["StateFileError", "check_snapshot", "compose_state_file", "read_snapshot"]
+__all__ = ["StateFileError", "check_snapshot", "compose_state_file", "read_finished", "read_snapshot"]
 
 FORMAT = 2
 LARGEST = 200_000_000  # bytes of a state file that is read
@@ -168,6 +168,27 @@ def read_snapshot(
         pass_over("whose deadline passed long ago")
         return None
     return snapshot
+
+
+def read_finished(settings: Settings, chart: Chart) -> Mapping[str, Any] | None:
+    """The run that ended green in this very pipeline, as the state file has it; None where there is none.
+
+    Args:
+        settings: The job's settings.
+        chart: The job's chart.
+    """
+    try:
+        document = _parsed(settings.state_file, "")
+    except StateFileError:
+        return None  # who reads it to go on says what is wrong with it
+    if document is None or document.get("ended") is not True or document.get("format") != FORMAT:
+        return None
+    ours = {**_subject(settings), "pipeline": settings.pipeline, "chart": chart.digest}
+    if not settings.pipeline or any(document.get(name) != value for name, value in ours.items()):
+        return None
+    snapshot: Mapping[str, Any] = document["run"]
+    green = _is_signed(settings, document) and snapshot["facts"].get("verdict") == chart.green
+    return snapshot if green else None
 
 
 def _parsed(file: str, fix: str) -> dict[str, Any] | None:

@@ -21,9 +21,11 @@ class Trace:
     Args:
         entries: What `entries()` gave of a trace that is gone on with.
         dropped: How many it had dropped.
+        whole: The steps themselves are kept, too, for a page to show.
     """
 
-    def __init__(self, entries: Iterable[Mapping[str, Any]] = (), *, dropped: int = 0) -> None:
+    def __init__(self, entries: Iterable[Mapping[str, Any]] = (), *, dropped: int = 0, whole: bool = True) -> None:
+        self._whole = whole
         self._entries: list[dict[str, Any]] = [dict(entry) for entry in entries]
         self.dropped = dropped
         self._cursor = 0  # while folding: where in the repeated loop the next step belongs
@@ -35,12 +37,15 @@ class Trace:
         if self._loop:
             entry = self._loop[self._cursor]
             if _key(entry) == key:
-                entry.update(step=step, times=entry["times"] + 1, until=at, detail=step.detail)
+                entry.update(times=entry["times"] + 1, until=at, detail=step.detail)
+                if self._whole:
+                    entry["step"] = step
                 self._cursor = (self._cursor + 1) % len(self._loop)
                 return
             self._loop = []
         entry = dict(zip(("from", "event", "to"), key, strict=True))
-        self._entries.append({**entry, "at": at, "until": at, "times": 1, "detail": step.detail, "step": step})
+        told = {"at": at, "until": at, "times": 1, "detail": step.detail}
+        self._entries.append({**entry, **told, **({"step": step} if self._whole else {})})
         self._fold()
         if len(self._entries) > 2 * SHOWN:
             self._entries[-SHOWN - 1].pop("step", None)

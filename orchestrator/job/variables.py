@@ -54,8 +54,25 @@ VARIABLES: dict[str, Variable] = {
     for variable in (
         Variable("FIVETRAN_ACTION", "the action (required)", values=ACTIONS),
         Variable(
-            "CONNECTOR_ID", "Fivetran's id of the connection (required)", alias="FIVETRAN_CONNECTOR_ID", takes="ID"
+            "CONNECTOR_ID",
+            "Fivetran's id of the connection, or several ids with commas or blanks between them",
+            alias="FIVETRAN_CONNECTOR_ID",
+            takes="ID",
         ),
+        Variable(
+            "FIVETRAN_CONNECTION_NAME",
+            "in place of CONNECTOR_ID: the connection's name in Fivetran (its schema in the destination)",
+            takes="NAME",
+        ),
+        Variable(
+            "FIVETRAN_GROUP_ID", "in place of CONNECTOR_ID: all connections of this group (destination)", takes="ID"
+        ),
+        Variable(
+            "FIVETRAN_INCLUDE",
+            "of the group, only connections whose id, name or service matches one of these, such as postgres,sales*",
+            takes="PATTERNS",
+        ),
+        Variable("FIVETRAN_EXCLUDE", "of the group, all but these", takes="PATTERNS"),
         Variable("FIVETRAN_API_KEY", "Fivetran API key", secret=True),
         Variable("FIVETRAN_API_SECRET", "Fivetran API secret", secret=True),
         Variable("SET_FIVETRAN_KEYS_TO_ENV", "take key and secret from the DataOps vault", any_value=True),
@@ -84,6 +101,19 @@ VARIABLES: dict[str, Variable] = {
         Variable("FIVETRAN_ON_RUNNING", "what to do if a sync is already running", "wait"),
         Variable("FIVETRAN_ON_RESCHEDULE", "what to do if Fivetran reschedules the sync", "wait"),
         Variable("FIVETRAN_ON_BROKEN", "what to do if the connection is broken (a sync often clears that)", "fail"),
+        Variable("FIVETRAN_MAX_PARALLEL", "several connections: how many sync at once", "50", takes="N"),
+        Variable(
+            "FIVETRAN_FAIL",
+            "several connections: any: all run to their end, and one failure fails the job; fast: start no more after "
+            "the first failure; never: the job succeeds whatever fails",
+            "any",
+            values=("any", "fast", "never"),
+        ),
+        Variable(
+            "FIVETRAN_BUDGET",
+            "several connections: requests an hour, at most (default: half of what the account has left)",
+            takes="N",
+        ),
         Variable("FIVETRAN_UNPAUSE", "un-pause a paused connection", any_value=True),
         Variable(
             "FIVETRAN_RESTORE_SCHEDULE",
@@ -120,7 +150,15 @@ VARIABLES: dict[str, Variable] = {
 
 # How `run --help` groups them; what is in none of the groups is advanced.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "what to do": ("FIVETRAN_ACTION", "CONNECTOR_ID", "SCHEMA", "TABLE", "TABLES"),
+    "what to do": ("FIVETRAN_ACTION", "CONNECTOR_ID", "FIVETRAN_CONNECTION_NAME", "SCHEMA", "TABLE", "TABLES"),
+    "several connections": (
+        "FIVETRAN_GROUP_ID",
+        "FIVETRAN_INCLUDE",
+        "FIVETRAN_EXCLUDE",
+        "FIVETRAN_MAX_PARALLEL",
+        "FIVETRAN_FAIL",
+        "FIVETRAN_BUDGET",
+    ),
     "credentials": ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "SET_FIVETRAN_KEYS_TO_ENV", "FIVETRAN_VAULT_FILE"),
     "schedule and policies": (
         "FIVETRAN_DONT_DISABLE_SYNC",

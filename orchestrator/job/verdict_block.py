@@ -10,7 +10,7 @@ from itertools import chain
 from orchestrator.job.result import Document, causes
 from orchestrator.values.formatting import clipped
 
-__all__ = ["first_line", "other_lines"]
+__all__ = ["first_line", "labelled", "other_lines"]
 
 LONGEST_REASON = 160  # characters of the reason that stands in the first line
 WIDTH = 10  # of a label
@@ -34,14 +34,15 @@ def other_lines(document: Document, report: str) -> list[str]:
     said = reasons and len(reasons[0]) <= LONGEST_REASON
     warning = "WARNING: " if document["schedule_left"] else ""
     return [
-        *_labelled("now", document["advice"]),
-        *_labelled("why", reasons[1 if said else 0 :]),
-        *_labelled("schedule", [f"{warning}{schedule}"] if schedule else []),
-        *_labelled("report", [report] if report else []),
-        *_labelled("Fivetran", [document["page"]] if document["page"] else []),
+        *labelled("now", document["advice"]),
+        *labelled("why", reasons[1 if said else 0 :]),
+        *labelled("schedule", [f"{warning}{schedule}"] if schedule else []),
+        *labelled("report", [report] if report else []),
+        *labelled("Fivetran", [document["page"]] if document["page"] else []),
     ]
 
 
-def _labelled(label: str, lines: Iterable[str]) -> Iterator[str]:
+def labelled(label: str, lines: Iterable[str]) -> Iterator[str]:
+    """Lines, the first of them under a label."""
     for name, line in zip(chain([label], iter(lambda: "", None)), lines, strict=False):
         yield f"{name:{WIDTH}}{line}"

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from orchestrator.machine.chart import Chart, Kind, State
 from orchestrator.machine.standing import Standing
 from orchestrator.machine.step import Signal, Step
-from orchestrator.machine.transition import begin, call_of, due, heeded, request_of, settle, start
+from orchestrator.machine.transition import Pending, begin, call_of, due, heeded, request_of, settle, start
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.facts import Facts
@@ -135,20 +135,40 @@ class Run:
         Raises:
             NotDue: It is too early, or the run has ended.
         """
-        ports, jitter = self.ports, self.ports.jitter
-        pending = begin(self.chart, self.settings, self.standing, self.now, signal=self.signal, jitter=jitter())
+        pending = self.begin()
         if isinstance(pending, Step):
-            return self.took(pending)
-        outcome: Answer | Failure | Cut | OSError | None = None
-        if pending.request is not None:
-            outcome = ports.send(pending.request, pending.limit, pending.interruptible)
-        else:
-            try:
-                ports.write(pending.standing)
-            except OSError as error:
-                outcome = error
-        ended = ports.clock.monotonic() - self.began
-        step = settle(self.chart, self.settings, pending, outcome, ended, signal=self.signal, jitter=jitter())
+            return pending
+        request = pending.request
+        outcome = self.ports.send(request, pending.limit, pending.interruptible) if request else self.write(pending)
+        return self.settle(pending, outcome)
+
+    def begin(self) -> Pending | Step:
+        """What the present state needs; where that is nothing from outside, its step, which is then taken.
+
+        Raises:
+            NotDue: It is too early, or the run has ended.
+        """
+        jitter = self.ports.jitter()
+        pending = begin(self.chart, self.settings, self.standing, self.now, signal=self.signal, jitter=jitter)
+        return self.took(pending) if isinstance(pending, Step) else pending
+
+    def write(self, pending: Pending) -> OSError | None:
+        """Write the results; why they could not be written, or None."""
+        try:
+            self.ports.write(pending.standing)
+        except OSError as error:
+            return error
+        return None
+
+    def settle(self, pending: Pending, outcome: Answer | Failure | Cut | OSError | None) -> Step:
+        """Take the step, once it is known what came of what it needed.
+
+        Args:
+            pending: What it needed.
+            outcome: What came of it, as `transition.settle` has it.
+        """
+        ended, jitter = self.ports.clock.monotonic() - self.began, self.ports.jitter()
+        step = settle(self.chart, self.settings, pending, outcome, ended, signal=self.signal, jitter=jitter)
         return self.took(step)
 
     def took(self, step: Step) -> Step:

@@ -34,6 +34,7 @@ __all__ = [
     "LAST_CALL",
     "NotDue",
     "Pending",
+    "back_off",
     "begin",
     "call_of",
     "due",
@@ -184,6 +185,17 @@ def settle(
         facts = _warned(pending.standing.facts, f"the report could not be written: {outcome}")
         return turn.move(_Result(Event.UNWRITABLE, facts, unwritable=str(outcome)))
     return turn.move(turn.answered(pending, outcome))
+
+
+def back_off(attempts: int, drawn: float) -> float:
+    """Seconds until the next attempt, where Fivetran does not say.
+
+    Args:
+        attempts: Failed ones in a row, from 1.
+        drawn: A number in [0, 1).
+    """
+    doubled = BACKOFF_FIRST * 2.0 ** min(attempts - 1, 32)
+    return min(doubled, BACKOFF_MOST) * (1 - drawn / 2)
 
 
 def take(chart: Chart, settings: Settings, standing: Standing, event: str, now: float) -> Step:
@@ -436,8 +448,7 @@ class _Turn:
             seconds = asked
         else:
             drawn = self.jitter
-            doubled = BACKOFF_FIRST * 2.0 ** min(self.failures.get(self.state.name, 1) - 1, 32)
-            seconds = min(doubled, BACKOFF_MOST) * (1 - drawn / 2)
+            seconds = back_off(self.failures.get(self.state.name, 1), drawn)
         left = self.standing.deadline - self.now
         # The run does not sit out a wait known to end too late, where the state may give up. Else a back-off is cut
         # at the deadline, where only a GET is still made.

@@ -98,6 +98,11 @@ class Answer:
         kept = (self.status, self.code, self.message, self.data, self.date, self.dated, self.request_id)
         return Answer(*kept, at, took, self.cut)
 
+    def about(self, document: Mapping[str, Json]) -> "Answer":
+        """The answer with one of its documents alone, as if that had been asked for."""
+        kept = (self.date, self.dated, self.request_id)
+        return Answer(self.status, self.code, self.message, document, *kept, cut=self.cut)
+
     @property
     def asked_at(self) -> float | None:
         """Fivetran's now when the request was sent, at most a second early; None where the answer had no `Date`.

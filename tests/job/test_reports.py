@@ -121,7 +121,8 @@ def test_documentation_has_every_member() -> None:
     """The table in docs/reports.md says of each member what the schema says."""
     rows = [f"| `{name}` | {member['description']} |" for name, member in SCHEMA["properties"].items()]
 
-    written = [line for line in (DOCS / "reports.md").read_text("utf-8").splitlines() if line.startswith("| `")]
+    text = (DOCS / "reports.md").read_text("utf-8").partition("## Many connections")[0]
+    written = [line for line in text.splitlines() if line.startswith("| `")]
 
     assert [row for row in written if row.split("`")[1] in SCHEMA["properties"]] == rows
 

@@ -57,6 +57,17 @@ def patch_schedule(settings: Settings, facts: Facts) -> Request:
 LARGEST_PAGE = 1_000  # connections on one page of the listing
 
 
+def named(name: str, group: str = "") -> Request:
+    """The connections of a name, which is their schema in the destination; of the account, or of a group."""
+    # https://fivetran.com/docs/rest-api/api-reference/connections/list-connections: an exact match.
+    within = f"&group_id={quote(group, safe='')}" if group else ""
+    return Request(
+        "GET",
+        f"/v1/connections?limit={LARGEST_PAGE}&schema={quote(name, safe='')}{within}",
+        "find the connection by its name",
+    )
+
+
 def listing(purpose: str, *, group: str = "", limit: int = LARGEST_PAGE, cursor: str = "", **how: Any) -> Request:  # noqa: ANN401  # any member of a request
     """A page of the connections of the account, or of a group."""
     # https://fivetran.com/docs/rest-api/api-reference/connections/list-connections

@@ -1,0 +1,221 @@
+"""Which connections a job is about: ids as given, those of a group, or one by its name."""
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from orchestrator.fivetran.effects.situation import items, named
+from orchestrator.fivetran.near_matches import near_connections
+from orchestrator.job.configuration import refuse_connector
+from orchestrator.job.inputs import Inputs
+from orchestrator.job.listing import Ask, exit_code, pages
+from orchestrator.job.pasted_id import id_in
+from orchestrator.machine.transition import back_off
+from orchestrator.values.events import Event
+from orchestrator.values.exchange import Answer, Failure, Request
+from orchestrator.values.settings import CONNECTOR_ID
+
+__all__ = ["Nothing", "Selection", "chosen", "patient", "read_selection"]
+
+SHOWN = 10  # connections that a message names
+_RETRIED = {Event.RATE_LIMITED, Event.UNAVAILABLE}
+
+
+class Selection(NamedTuple):
+    """What the variables name.
+
+    Attributes:
+        ids: The ids that are given; () where the connections have to be found.
+        group: A group's id, or "".
+        include: Patterns of which a connection of the group must match one; () for any.
+        exclude: Patterns of which it must match none.
+        name: The name of the one connection that is meant, or "".
+    """
+
+    ids: tuple[str, ...] = ()
+    group: str = ""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    name: str = ""
+
+
+class Nothing(Exception):  # noqa: N818  # how a job ends, not a fault
+    """No connection can be chosen.
+
+    Attributes:
+        verdict: Why, as the event that a run would have met.
+        code: The exit code.
+        headline: Why, in one line.
+        reasons: More of it.
+        advice: What to do.
+    """
+
+    def __init__(self, verdict: Event, code: int, headline: str, reasons: Sequence[str], advice: Sequence[str]) -> None:
+        super().__init__(headline)
+        self.verdict = verdict
+        self.code = code
+        self.headline = headline
+        self.reasons = tuple(reasons)
+        self.advice = tuple(advice)
+
+
+def read_selection(inputs: Inputs) -> Selection:
+    """Read and check what names the connections."""
+    text, group, name = (inputs.value(one) for one in ("CONNECTOR_ID", "FIVETRAN_GROUP_ID", "FIVETRAN_CONNECTION_NAME"))
+    include, exclude = (_listed(inputs.value(one)) for one in ("FIVETRAN_INCLUDE", "FIVETRAN_EXCLUDE"))
+    if text and (group or name):
+        other = "FIVETRAN_GROUP_ID" if group else "FIVETRAN_CONNECTION_NAME"
+        inputs.error(other, "set together with CONNECTOR_ID", "set one of the two")
+    elif not (text or group or name):
+        fix = "set it to an id or several, or FIVETRAN_GROUP_ID to a group's id, or FIVETRAN_CONNECTION_NAME to a name"
+        inputs.error("CONNECTOR_ID", "not set", fix)
+    if group and not re.fullmatch(CONNECTOR_ID, group):
+        fix = "set it to the id that `fivetran-orchestrator list --json` shows as group_id"
+        inputs.error("FIVETRAN_GROUP_ID", f"{inputs.quoted('FIVETRAN_GROUP_ID', group)} is not a group's id", fix)
+    for variable, patterns in (("FIVETRAN_INCLUDE", include), ("FIVETRAN_EXCLUDE", exclude)):
+        if patterns and (name or not group):
+            inputs.error(variable, "it chooses among the connections of a group", "set FIVETRAN_GROUP_ID, or remove it")
+    return Selection(_ids(inputs, text), group, include, exclude, name)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part for part in re.split(r"[\s,]+", text) if part))
+
+
+def _ids(inputs: Inputs, text: str) -> tuple[str, ...]:
+    name, given = "CONNECTOR_ID", [part for part in re.split(r"[\s,]+", text) if part]
+    wrong = [part for part in given if not re.fullmatch(CONNECTOR_ID, part)]
+    if wrong and id_in(text):
+        refuse_connector(inputs, name, text)
+        return ()
+    for part in dict.fromkeys(wrong[:SHOWN]):
+        refuse_connector(inputs, name, part)
+    if text and not given:
+        inputs.error(name, "has no id in it", "set it to an id or several, with commas or blanks between them")
+    if repeated := sorted({part for part in given if given.count(part) > 1}):
+        inputs.warnings.append(f"CONNECTOR_ID names {', '.join(repeated[:SHOWN])} more than once: it is run once")
+    return tuple(dict.fromkeys(given))
+
+
+def chosen(selection: Selection, ask: Ask, tell: Callable[[str], object]) -> list[str]:
+    """The ids of the connections that are meant.
+
+    Args:
+        selection: What the variables name.
+        ask: Sends a request; it raises a Failure.
+        tell: Told what was found.
+
+    Raises:
+        Nothing: There is none, or it is not certain which.
+    """
+    if selection.ids:
+        return list(selection.ids)
+    try:
+        return [_by_name(selection, ask, tell)] if selection.name else _of_group(selection, ask, tell)
+    except Failure as failure:
+        about = f"the connections of group {selection.group}" if selection.group else "the connections"
+        unknown = failure.event is Event.NOT_FOUND
+        what = f"Fivetran knows no group {selection.group}" if unknown else f"{about} could not be listed"
+        raise Nothing(failure.event, exit_code(failure), what, [str(failure)], [_ADVICE[failure.event]]) from failure
+
+
+_GROUP = (
+    "FIVETRAN_GROUP_ID is the id of a group (a destination), not its name: `fivetran-orchestrator list --json` shows it"
+)
+_ADVICE = {
+    Event.NOT_FOUND: _GROUP,
+    Event.REFUSED: "check FIVETRAN_API_KEY and FIVETRAN_API_SECRET, and that the key may list connections; or name the "
+    "ids in CONNECTOR_ID",
+    Event.REJECTED: "check FIVETRAN_API_URL; the same request will be rejected again",
+    Event.RATE_LIMITED: "start the job again later: the limit is the account's, for all of its API keys together",
+    Event.UNAVAILABLE: "start the job again; https://status.fivetran.com says whether Fivetran has an outage",
+    Event.TIMED_OUT: "raise FIVETRAN_TIMEOUT",
+    Event.INTERRUPTED: "start the job again",
+    Event.TERMINATED: "start the job again",
+}
+
+
+def _of_group(selection: Selection, ask: Ask, tell: Callable[[str], object]) -> list[str]:
+    group = selection.group
+    found = [each for answer in pages(ask, group) for each in items(answer) if isinstance(each.get("id"), str)]
+    kept = [each for each in found if _matches(each, selection)]
+    filtered = bool(selection.include or selection.exclude)
+    tell(f"group {group} has {len(found)} connections" + (f", {len(kept)} of them chosen" if filtered else ""))
+    if not kept:
+        what = f"no connection of group {group} is chosen" if found else f"group {group} has no connection"
+        reasons = [f"there are {_named(found)}"] if found else ["or none that this API key can see"]
+        advice = "check FIVETRAN_INCLUDE and FIVETRAN_EXCLUDE" if found else _GROUP
+        raise Nothing(Event.NOT_FOUND, 4, what, reasons, [advice])
+    return [str(each["id"]) for each in kept]
+
+
+def _matches(document: Mapping[str, Any], selection: Selection) -> bool:
+    """Whether the patterns choose it: as a whole, in any case, by id, name or service."""
+    texts = [str(document.get(name) or "").casefold() for name in ("id", "schema", "service")]
+
+    def one_of(patterns: Iterable[str]) -> bool:
+        return any(fnmatch.fnmatchcase(text, pattern.casefold()) for pattern in patterns for text in texts)
+
+    return (not selection.include or one_of(selection.include)) and not one_of(selection.exclude)
+
+
+def _by_name(selection: Selection, ask: Ask, tell: Callable[[str], object]) -> str:
+    name, group = selection.name, selection.group
+    found = [each for each in items(ask(named(name, group))) if isinstance(each.get("id"), str)]
+    where = f" in group {group}" if group else ""
+    if len(found) == 1:
+        tell(f"the connection named {name} is {found[0]['id']}")
+        return str(found[0]["id"])
+    if found:
+        several = f"{len(found)} connections{where} are named {name}"
+        fix = "set CONNECTOR_ID to the id of one, or FIVETRAN_GROUP_ID to its group's"
+        raise Nothing(Event.REJECTED, 2, several, [f"they are {_named(found)}"], [fix])
+    everyone = [each for answer in pages(ask, group) for each in items(answer)]
+    near = near_connections(everyone, name)
+    like = [f"{each['name']} ({each['id']}, {each['service']})" for each in near]
+    reasons = [f"like it are {', '.join(like)}"] if like else []
+    fix = "names are matched exactly, by case too; `fivetran-orchestrator list` shows them"
+    raise Nothing(Event.NOT_FOUND, 4, f"no connection{where} is named {name}", reasons, [fix])
+
+
+def _named(found: Sequence[Mapping[str, Any]]) -> str:
+    shown = [f"{each['id']} ({each.get('schema')}, {each.get('service')})" for each in found[:SHOWN]]
+    more = [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    return ", ".join((*shown, *more))
+
+
+def patient(
+    ask: Ask,
+    pause: Callable[[float], None],
+    left: Callable[[], float],
+    tries: int,
+    jitter: Callable[[], float],
+    warn: Callable[[str], object],
+) -> Ask:
+    """An `ask` that asks again after a transient failure, as a run would, while there is time.
+
+    Args:
+        ask: Sends a request once.
+        pause: Waits that many seconds; a signal ends it.
+        left: Seconds that are left.
+        tries: Attempts in all.
+        jitter: A number in [0, 1).
+        warn: Told of each failure that is got past.
+    """
+
+    def again(request: Request) -> Answer:
+        attempts = 0
+        while True:
+            try:
+                return ask(request)
+            except Failure as failure:
+                attempts += 1
+                drawn = jitter()
+                seconds = failure.retry_after if failure.retry_after is not None else back_off(attempts, drawn)
+                if failure.event not in _RETRIED or attempts >= tries or seconds > left():
+                    raise
+                warn(f"could not {request.purpose}: {failure}; trying again in {seconds:.1f} s")
+                pause(seconds)
+
+    return again
