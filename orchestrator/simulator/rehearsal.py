@@ -10,6 +10,8 @@ from errno import EADDRINUSE
 from importlib.util import find_spec
 from pathlib import Path
 
+from orchestrator.fleet.fleet_job import FleetJob
+from orchestrator.fleet.result import ORDER
 from orchestrator.job.configuration import report_dir
 from orchestrator.job.job import Job
 from orchestrator.job.masking import Mask
@@ -98,11 +100,12 @@ def demo(
     say("", error=True)
     with served(simulator) as url:
         given = {**TABLE, **variables(scenario, url, about), **how, "FIVETRAN_ACTION": action or ACTION}
-        job = job_for(given, clock=clock, json=json)
+        job = (Job if connections is None else FleetJob)(given, clock=clock, json=json)
         code = job.run()
     if job.verdict in SIGNALS or not expected:
         return code
-    ended = _told(job.verdicts if isinstance(job, FleetJob) else {str(job.verdict): 1}, code)
+    verdicts = job.verdicts if isinstance(job, FleetJob) else {}
+    ended = _told(verdicts or {job.verdict: 1}, code)
     if ended == expected:
         return 0
     say(f"\nthe job ended as {ended}; this scenario expects {expected}", error=True)
@@ -136,11 +139,11 @@ def _group(simulator: Simulator) -> tuple[dict[str, str], str, str]:
     return about, f"journals/{odd.identity}.jsonl", _told(Counter(each.scenario.verdict for each in group), code)
 
 
-def _told(verdicts: Mapping[str, int], code: int) -> str:
+def _told(verdicts: Mapping[str | None, int], code: int) -> str:
     """How a job ended: the verdict, or of several connections how many have which, the most frequent first."""
     many = sum(verdicts.values()) > 1
-    order = sorted(verdicts.items(), key=lambda each: (-each[1], each[0]))
-    return f"{', '.join(f'{number:,} {name}' if many else name for name, number in order)}, exit code {code}"
+    named = sorted((-number, str(verdict)) for verdict, number in verdicts.items())
+    return f"{', '.join(f'{-number:,} {verdict}' if many else verdict for number, verdict in named)}, exit code {code}"
 
 
 def _afterwards(journal: str) -> str:
