@@ -6,9 +6,10 @@ from typing import Any
 
 from orchestrator.commands.words import add_action, add_json
 from orchestrator.job.streams import refuse, say
-from orchestrator.simulator.scenario import ScenarioError
+from orchestrator.simulator.identities import MOST
+from orchestrator.simulator.scenario import FLEET, ScenarioError
 
-__all__ = ["add_scenario", "add_to", "execute", "rehearse"]
+__all__ = ["add_scenario", "add_to", "execute", "rehearse", "scenario"]
 
 SLOWEST, FASTEST = 0.1, 1000.0  # far beyond them clocks overflow
 
@@ -20,24 +21,31 @@ def add_to(parser: ArgumentParser) -> None:
     )
     parser.description = "Run a job against a simulated Fivetran: no account, no network."
     add_action(parser, " (default: START)")
-    add_scenario(parser, 20.0)
+    add_scenario(parser, 20.0, "there are N connections, and the job is about all of a group, at most a tenth at once")
     add_json(parser)
 
 
 def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """Run the scenario; 0 if START ended as that says, and of another action, the job's own exit code."""
-    name, speed, how = arguments.scenario, arguments.speed, {"action": arguments.action, "json": arguments.json}
-    return rehearse(arguments, lambda there: there.demo(name, speed, environ, **how))
+    how = {"connections": arguments.connections, "action": arguments.action, "json": arguments.json}
+    return rehearse(arguments, lambda there: there.demo(scenario(arguments), arguments.speed, environ, **how))
 
 
-def add_scenario(parser: ArgumentParser, speed: float) -> None:
-    """Give the parser what both commands take; the speed is their default."""
+def add_scenario(parser: ArgumentParser, speed: float, many: str) -> None:
+    """Give the parser what both commands take.
+
+    Args:
+        parser: The parser.
+        speed: The default of `--speed`.
+        many: What `--connections` does.
+    """
     parser.add_argument(
         "--scenario",
-        default="succeeds",
         metavar="NAME",
-        help="what happens at Fivetran (default: succeeds): one of --list, or a .toml file of your own",
+        help=f"what happens at Fivetran (default: succeeds, or {FLEET} with --connections): one of --list, "
+        "or a .toml file of your own",
     )
+    parser.add_argument("--connections", type=int, metavar="N", help=f"{many} (N is 1 to {MOST})")
     parser.add_argument("--list", action="store_true", help="list the scenarios, and how START ends in each")
     parser.add_argument(
         "--speed",
@@ -46,6 +54,12 @@ def add_scenario(parser: ArgumentParser, speed: float) -> None:
         metavar="N",
         help=f"how many times faster than real time (default {speed:g})",
     )
+
+
+def scenario(arguments: Namespace) -> str:
+    """The scenario's name."""
+    name: str | None = arguments.scenario
+    return name or ("succeeds" if arguments.connections is None else FLEET)
 
 
 def rehearse(arguments: Namespace, command: Callable[[Any], int]) -> int:
@@ -67,6 +81,9 @@ def rehearse(arguments: Namespace, command: Callable[[Any], int]) -> int:
         return 0
     if not SLOWEST <= arguments.speed <= FASTEST:
         return refuse(f"--speed: {arguments.speed:g} is not a valid speed: give one from {SLOWEST:g} to {FASTEST:g}")
+    if arguments.connections is not None and not 1 <= arguments.connections <= MOST:
+        given = arguments.connections
+        return refuse(f"--connections: {given} is not a valid number of connections: give one from 1 to {MOST}")
     try:
         return command(rehearsal)
     except ScenarioError as error:

@@ -1,6 +1,7 @@
 """One job for many connections, from its variables to its exit code; or for one that has to be found first."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,10 +75,15 @@ class _Member:
 
 
 class FleetJob(Job):
-    """One job for many connections. The arguments are those of `Job`."""
+    """One job for many connections. The arguments are those of `Job`.
+
+    Attributes:
+        verdicts: How many connections ended with which verdict; empty before the end.
+    """
 
     def __init__(self, environ: Mapping[str, str], **how: Any) -> None:  # noqa: ANN401  # as `Job` takes it
         super().__init__(environ, **how)
+        self.verdicts: Mapping[str | None, int] = {}
         self._members: dict[str, _Member] = {}
         self._began = self.clock.monotonic()
         self._said: dict[str, int] = {}  # a warning -> how many connections had it
@@ -326,6 +332,7 @@ class FleetJob(Job):
             self._report.write(document, chart)
         except OSError as error:
             self.log.warning(f"the report could not be written: {error}")
+        self.verdicts = Counter(end["verdict"] for end in ends)
         as_json = self.json or not self.stdout.isatty()
         facts = {name: each.facts for name, each in self._members.items()}
         text = render(chart.prints, facts, document, self.mask, as_json=as_json)

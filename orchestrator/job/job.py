@@ -295,7 +295,6 @@ class Job:
                 if write is None:
                     from orchestrator.job.journal import JournalWriter  # noqa: PLC0415  # not before the first request
 
-                    file.parent.mkdir(parents=True, exist_ok=True)
                     write = JournalWriter(file, run.chart, run.settings, mask, begun.snapshot).add
                 write(step)
             except OSError as error:

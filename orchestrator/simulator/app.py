@@ -5,8 +5,10 @@
 
 import base64
 import json
+import math
 import re
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -21,13 +23,14 @@ from orchestrator.fivetran.documents import parse_time
 from orchestrator.simulator import faults
 from orchestrator.simulator.clock import Ahead
 from orchestrator.simulator.connection import Connection, with_null
+from orchestrator.simulator.identities import CONNECTOR, identity_at, source_at
+from orchestrator.simulator.rate import RateLimit
 from orchestrator.simulator.scenario import Fault, Scenario
 from orchestrator.values.clock import SystemClock
 
 __all__ = ["CONNECTOR", "KEY", "SECRET", "Arrival", "Simulator"]
 
 KEY, SECRET = "rehearsal-key", "rehearsal-secret"
-CONNECTOR = "speak_inexpensive"  # the connection that the account has before anybody asks for one
 _CREDENTIALS = f"Basic {base64.b64encode(f'{KEY}:{SECRET}'.encode()).decode()}"
 
 _OPERATIONS = {
@@ -114,47 +117,94 @@ class Simulator:
     Args:
         scenario: What happens to each connection.
         clock: The time.
+        connections: How many there are, up to `identities.MOST`, besides the scenario's neighbours; None where every id
+            is one.
         on_arrival: Called with each request.
+        kept: How many requests `seen` keeps, the last ones; None for all.
     """
 
     def __init__(
-        self, scenario: Scenario, clock: SystemClock, *, on_arrival: Callable[[Arrival], None] = lambda _: None
+        self,
+        scenario: Scenario,
+        clock: SystemClock,
+        *,
+        connections: int | None = None,
+        on_arrival: Callable[[Arrival], None] = lambda _: None,
+        kept: int | None = None,
     ) -> None:
         self.scenario = scenario
         self.clock = Ahead(clock, scenario.ahead) if scenario.ahead else clock
         self.seen: list[Arrival] = []
         self.connections: dict[str, Connection] = {}
-        self.armed = [_Armed(fault) for fault in scenario.faults]
-        self._on_arrival = on_arrival
+        # Those that some connections have by themselves, by its id; under None those of all requests
+        self.armed: dict[str | None, list[_Armed]] = {None: [_Armed(fault) for fault in scenario.faults]}
+        self._faultless = False
+        self._many = connections
+        self._places = {identity_at(place): place for place in range(1, (connections or 0) + 1)}
+        self._neighbours = {str(each["id"]): each for each in scenario.neighbours}
+        self._listed: dict[str | None, list[Connection]] = {}
+        self._rate = RateLimit(scenario.rate_limit) if scenario.rate_limit else None
+        self._on_arrival, self._kept = on_arrival, kept
         self._late: list[Arrival] = []
         self._lock = threading.RLock()
 
     def add_fault(self, fault: Fault) -> None:
         """Meet requests with this fault from now on."""
-        self.armed.append(_Armed(fault))
+        self.armed[None].append(_Armed(fault))
 
     @contextmanager
     def faultless(self) -> Iterator[None]:
         """Meanwhile no request meets a fault, and none is used up."""
-        armed, self.armed = self.armed, []
+        self._faultless = True
         try:
             yield
         finally:
-            self.armed = armed
+            self._faultless = False
 
     def twin(self, clock: SystemClock) -> "Simulator":
         """Another simulator that stands where this one stands, and goes on by a clock of its own."""
-        other = Simulator(self.scenario, clock)
+        other = Simulator(self.scenario, clock, connections=self._many)
         with self._lock:
             known = {id(self.scenario): self.scenario, id(self.clock): other.clock}
-            other.connections, other.armed, other._late = deepcopy((self.connections, self.armed, self._late), known)
+            other.connections, other.armed, other._late, other._rate = deepcopy(
+                (self.connections, self.armed, self._late, self._rate), known
+            )
         return other
 
     def connection(self, identity: str) -> Connection:
-        """The connection of that id; every id is one, unless the scenario knows none."""
-        if identity not in self.connections:
-            self.connections[identity] = Connection(identity, self.scenario, self.clock)
-        return self.connections[identity]
+        """The connection of that id; every id is one, unless it was said how many there are.
+
+        Raises:
+            KeyError: There is none of that id.
+        """
+        with self._lock:
+            if identity not in self.connections:
+                self.connections[identity] = self._new(identity)
+            return self.connections[identity]
+
+    def _new(self, identity: str) -> Connection:
+        usual, place = self.scenario, 0 if self._many is None else self._places.get(identity, 0)
+        if identity in self._neighbours:
+            its = replace(usual, exists=True, connection=self._neighbours[identity], running=None, others=())
+            return Connection(identity, its, self.clock)
+        if self._many is not None and not place:
+            raise KeyError(identity)
+        its = usual.at(place)
+        if its is not usual and its.faults:
+            self.armed[identity] = [_Armed(fault) for fault in its.faults]
+        return Connection(identity, its, self.clock, source_at(place) if place else {})
+
+    def group(self, identity: str | None) -> list[Connection]:
+        """The connections of a group, or all of them for None, in the order of the ids that the listing has."""
+        with self._lock:
+            if self._many is None or not self._listed:  # of many, none is added later
+                for known in (*([CONNECTOR] if self._many is None else self._places), *self._neighbours):
+                    self.connection(known)
+                there = [each for each in self.connections.values() if each.scenario.exists]
+                self._listed = {None: sorted(there, key=_listed_id)}
+                for each in self._listed[None]:
+                    self._listed.setdefault(_listed(each, "group_id"), []).append(each)
+            return self._listed.get(identity, [])
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request, or meet it with the fault that is due."""
@@ -182,25 +232,40 @@ class Simulator:
             body: Its body.
         """
         operation = self.operation(method, path)
+        arrival = Arrival(operation, method, path, query, headers, _json(body), 0.0, None, 0.0)
         with self._lock:
             self.catch_up()
-            arrival = Arrival(operation, method, path, query, headers, _json(body), self.clock.wall(), None, 0.0)
-            connection = self.connection(arrival.identity) if arrival.identity else None
+            arrival.at = self.clock.wall()
+            connection = self._of(arrival)
             if connection is not None:
                 connection.live()
             syncing = connection is not None and connection.running is not None
-            struck = [armed.fault for armed in self.armed if armed.strikes(operation, syncing=syncing)]
+            armed = [] if self._faultless else [*self.armed[None], *self.armed.get(arrival.identity, ())]
+            struck = [each.fault for each in armed if each.strikes(operation, syncing=syncing)]
             arrival.fault = fault = struck[0] if struck else None
             arrival.answers_in = self.scenario.latency + (fault.answers_in if fault else 0.0)
-            if arrival.acts and arrival.acts_in > 0:
+            late = arrival.acts and arrival.acts_in > 0
+            if late:
                 self._late.append(arrival)
-            else:
+            elif operation != "listing":
                 self._carry_out(arrival)
             self.seen.append(arrival)
-            self._on_arrival(arrival)
-            if connection is not None and arrival.reply is not None:
+            if self._kept is not None:
+                del self.seen[: max(0, len(self.seen) - self._kept)]
+        if operation == "listing" and not late:  # takes the lock for a moment a connection: others need not wait for it
+            self._carry_out(arrival)
+        self._on_arrival(arrival)
+        if connection is not None and arrival.reply is not None:
+            with self._lock:
                 connection.after(operation)
         return arrival
+
+    def _of(self, arrival: Arrival) -> Connection | None:
+        """The connection that it is about, if there is one."""
+        try:
+            return self.connection(arrival.identity) if arrival.identity else None
+        except KeyError:
+            return None
 
     @staticmethod
     def operation(method: str, path: str) -> str:
@@ -215,10 +280,10 @@ class Simulator:
         for arrival in sorted(self._late, key=lambda late: late.acts_at):
             if arrival.acts_at <= self.clock.wall() + INSTANT:
                 self._late.remove(arrival)
-                if not arrival.identity:
+                connection = self._of(arrival)
+                if connection is None:
                     self._carry_out(arrival)
                     continue
-                connection = self.connection(arrival.identity)
                 connection.moment = arrival.acts_at
                 self._carry_out(arrival)
                 connection.after(arrival.operation)
@@ -247,10 +312,13 @@ class Simulator:
         if arrival.acts:
             arrival.reply = self._answer(arrival)
             if arrival.operation == "test" and arrival.reply.status_code == HTTPStatus.OK:
-                arrival.answers_in += self.scenario.test_seconds
+                arrival.answers_in += self.connection(arrival.identity).scenario.test_seconds
         fault = arrival.fault
         if fault is not None and (fault.does == "answer" or not arrival.acts):
             arrival.reply = self._failed(fault.status, fault.code, fault.message, fault.headers)
+        if self._rate is not None and arrival.reply is not None and arrival.reply.mimetype == _JSON:
+            limits = {"x-rate-limit": self._rate.limit, "x-rate-limit-remaining": self._rate.left}
+            arrival.reply.headers.update({name: str(value) for name, value in limits.items()})
 
     def _answer(self, arrival: Arrival) -> Response:
         if not arrival.operation:
@@ -259,24 +327,30 @@ class Simulator:
             return self._failed(401, "Unauthorized", "Invalid authorization credentials")
         if _JSON not in arrival.headers.get("Accept", ""):
             return self._failed(406, "NotAcceptable", "HTTP 406 Not Acceptable")
+        with self._lock:
+            wait = 0.0 if self._rate is None else self._rate.ask(self.clock.wall())
+        if wait > 0:
+            message = f"Max {self.scenario.rate_limit} api calls allowed in one-hour rolling time period"
+            return self._failed(429, "TooManyRequests", message, {"Retry-After": str(math.ceil(wait))})
         if arrival.operation == "listing":
             return self._listing(arrival.path, arrival.query)
-        if not self.scenario.exists:
+        connection = self._of(arrival)
+        if connection is None or not connection.scenario.exists:
             return self._failed(404, "NotFound_Connection", f"Cannot find connection with id '{arrival.identity}'")
         if arrival.method != "GET" and not isinstance(arrival.body, dict):
             return self._failed(400, "InvalidInput", "The request has no JSON object as its body")
-        return self._do(arrival.operation, self.connection(arrival.identity), arrival.body, arrival.query)
+        return self._do(arrival.operation, connection, arrival.body, arrival.query)
 
     def _do(self, operation: str, connection: Connection, content: Any, query: Mapping[str, str]) -> Response:  # noqa: ANN401  # any JSON
         """The answer to a request that is in order."""
         match operation:
             case "get":
-                return self._success(connection.document())
+                return self._found(connection.text())
             case "patch":
                 if not _PERSISTENT & set(content):
                     return self._failed(400, "InvalidInput", "At least one persistent field is required")
                 connection.modify(content)
-                return self._success(connection.document(), "Connection has been updated")
+                return self._found(connection.text(), "Connection has been updated")
             case "sync":
                 if not connection.sync(force=content.get("force") is True):
                     return self._failed(409, "Conflict", "A sync is already in progress for this connection")
@@ -284,57 +358,51 @@ class Simulator:
             case "resync":
                 return self._resync(connection, content)
             case "test":
-                tests = [dict(test) for test in self.scenario.setup_tests]
+                tests = [dict(test) for test in connection.scenario.setup_tests]
                 return self._success({**connection.document(), "setup_tests": tests}, "Setup tests were completed")
             case "history":
                 return self._history(connection, query)
             case "errors":
-                return self._evidence(connection.errors(), available=self.scenario.errors)
+                return self._evidence(connection.errors(), available=connection.scenario.errors)
             case "warnings":
-                return self._evidence(connection.warnings(), available=self.scenario.warnings)
+                return self._evidence(connection.warnings(), available=connection.scenario.warnings)
             case _:
-                return self._success({"schemas": self._schemas()})
+                return self._success({"schemas": self._schemas(connection.scenario)})
 
     def _listing(self, path: str, query: Mapping[str, str]) -> Response:
         """A page of the connections of the account, or of a group, in the order of their ids."""
         known = _LISTING.fullmatch(path)
         group = (known and known[1]) or query.get("group_id")
-        listed = [each for each in self._listed() if group in {None, each["group_id"]}]
+        listed = self.group(group)
         if not listed and known and known[1]:
             return self._failed(404, "NotFound_Group", f"Cannot find group with id '{group}'")
-        listed = [each for each in listed if query.get("schema") in {None, each["schema"]}]
+        if (schema := query.get("schema")) is not None:
+            listed = [each for each in listed if _listed(each, "schema") == schema]
         limit, cursor = query.get("limit", str(PAGE)), query.get("cursor", "")
         if not re.fullmatch("[0-9]{1,4}", limit) or not 1 <= int(limit) <= LARGEST_PAGE:
             return self._failed(400, "InvalidInput", f"The limit is not a number from 1 to {LARGEST_PAGE}")
         after = _after(cursor)
-        if cursor and after not in {each["id"] for each in listed}:
+        start = bisect_right(listed, after, key=_listed_id)
+        if cursor and (start == 0 or _listed_id(listed[start - 1]) != after):
             return self._failed(400, "InvalidInput", "The cursor is invalid")
-        left = [each for each in listed if each["id"] > after]
-        page = left[: int(limit)]
-        more = {"next_cursor": _cursor(page[-1]["id"])} if len(left) > len(page) else {}
-        return self._success({"items": page, **more})
-
-    def _listed(self) -> list[dict[str, Any]]:
-        """The documents of all connections there are, as the listing has them."""
-        scenario = self.scenario
-        if scenario.exists:
-            self.connection(CONNECTOR)
-        there = self.connections.values() if scenario.exists else ()
-        documents = [_but(connection.document(), scenario.listed) for connection in there]
-        blank = Connection("", replace(scenario, connection={}, running=None, others=()), self.clock).document()
-        documents += [_but(blank, each) for each in scenario.neighbours]
-        return sorted(documents, key=lambda each: str(each["id"]))
+        page, texts = listed[start : start + int(limit)], list[str]()
+        for each in page:
+            with self._lock:
+                texts.append(_text(each))
+        more = f', "next_cursor": "{_cursor(_listed_id(page[-1]))}"' if start + len(page) < len(listed) else ""
+        return self._found(f'{{"items": [{", ".join(texts)}]{more}}}')
 
     def _resync(self, connection: Connection, scope: Mapping[str, Any]) -> Response:
-        if not self.scenario.table_resync:
+        schemas = connection.scenario.schemas
+        if not connection.scenario.table_resync:
             return self._failed(400, "InvalidInput", "This connector does not support table-level re-sync")
         for schema, tables in scope.items():
-            if schema not in self.scenario.schemas:
+            if schema not in schemas:
                 return self._failed(404, "NotFound_Schema", f"Cannot find schema '{schema}'")
             if not isinstance(tables, list):
                 return self._failed(400, "InvalidInput", f"The tables of schema '{schema}' are not a list")
             for table in tables:
-                if table not in self.scenario.schemas[schema]:
+                if table not in schemas[schema]:
                     return self._failed(404, "NotFound_Table", f"Cannot find table '{table}' in schema '{schema}'")
         if not connection.resync():
             return self._failed(409, "Conflict", "A sync is running and cannot be completed first")
@@ -344,14 +412,15 @@ class Simulator:
         since, until = (parse_time(window.get(name)) for name in ("start_time", "end_time"))
         if since is None or until is None or not 0 < until - since <= LONGEST_HISTORY:
             return self._failed(400, "InvalidInput", "The time range is not one of up to 7 days")
-        return self._evidence(connection.syncs(since, until), available=self.scenario.history)
+        return self._evidence(connection.syncs(since, until), available=connection.scenario.history)
 
     def _evidence(self, items: list[dict[str, Any]], *, available: bool) -> Response:
         if not available:
             return self._failed(403, "Forbidden", "This feature is not available for your account")
         return self._success({"items": items})
 
-    def _schemas(self) -> dict[str, Any]:
+    @staticmethod
+    def _schemas(scenario: Scenario) -> dict[str, Any]:
         return {
             schema: {
                 "name_in_destination": schema.lower(),
@@ -361,13 +430,19 @@ class Simulator:
                     for table in tables
                 },
             }
-            for schema, tables in self.scenario.schemas.items()
+            for schema, tables in scenario.schemas.items()
         }
 
     @staticmethod
     def _success(data: Mapping[str, Any] | None, message: str = "") -> Response:
         body = {"code": "Success", **({"message": message} if message else {}), **({"data": data} if data else {})}
         return Response(json.dumps(body), content_type=_JSON)
+
+    @staticmethod
+    def _found(data: str, message: str = "") -> Response:
+        """As `_success`, of data that is JSON already."""
+        said = f'"message": "{message}", ' if message else ""
+        return Response(f'{{"code": "Success", {said}"data": {data}}}', content_type=_JSON)
 
     @staticmethod
     def _failed(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -380,6 +455,22 @@ def _but(document: Mapping[str, Any], members: Mapping[str, Any]) -> dict[str, A
     """A document with other members, some of `status` among them."""
     status = {**document["status"], **members.get("status", {})}
     return {**document, **with_null(members), "status": status}
+
+
+def _text(connection: Connection) -> str:
+    """The document as the listing has it, as JSON."""
+    members = connection.scenario.listed
+    return json.dumps(_but(connection.document(), members)) if members else connection.text()
+
+
+def _listed(connection: Connection, name: str) -> str | None:
+    """A member of the document as the listing has it."""
+    value = connection.scenario.listed.get(name, connection.members[name])
+    return None if value in {None, "null"} else str(value)
+
+
+def _listed_id(connection: Connection) -> str:
+    return str(connection.scenario.listed.get("id", connection.identity))
 
 
 def _cursor(identity: str) -> str:

@@ -4,12 +4,15 @@ What happens over time happens in order and at its own moment, however rarely it
 and `triggers` are the truth about every sync, and about every request for one.
 """
 
+import json
+import math
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from operator import itemgetter
+from random import Random
 from typing import Any
 
 from orchestrator.fivetran import documents
@@ -17,6 +20,8 @@ from orchestrator.simulator.scenario import Other, Scenario, SyncPlan
 from orchestrator.values.clock import SystemClock
 
 __all__ = ["Connection", "Sync", "Trigger", "with_null"]
+
+KEPT = 64  # syncs of a connection, and triggers, that are remembered: it may live for days
 
 # How a sync ended, as the history calls it; None while it runs.
 _STATUSES = {
@@ -47,6 +52,7 @@ class Sync:
     outcome: str = ""  # how it ended, in the plan's words, or "stopped" or "clashed"; "" while it runs
     failed_inside: bool = False  # `failed_at` has moved, though it goes on
     shown_at: float | None = None  # when its date shows, or None where none does, or not yet
+    number: int = 0  # how many syncs of the connection came before it
 
     @property
     def starts_at(self) -> float:
@@ -85,16 +91,21 @@ class Connection:
     identity: str
     scenario: Scenario  # what happens to it
     clock: SystemClock  # the time
-    history: list[Sync] = field(default_factory=list)  # every sync, in the order in which they were asked for
-    triggers: list[Trigger] = field(default_factory=list)  # every request for a sync that was carried out
+    # Members of its document that differ from the usual, where the scenario does not say otherwise; then all of them
     members: dict[str, Any] = field(default_factory=dict)
+    history: list[Sync] = field(default_factory=list)  # the last syncs, in the order in which they were asked for
+    triggers: list[Trigger] = field(default_factory=list)  # the last requests for a sync that were carried out
     status: dict[str, Any] = field(default_factory=dict)
     rescheduled_for: float | None = None
     moment: float | None = None  # what is asked of it is asked at this moment; None for now
     _due: list[_Due] = field(default_factory=list)
     _met: dict[str, int] = field(default_factory=dict)
     _plans_used: int = 0
+    _begun: int = 0
+    _pace: float = 1.0  # how much longer its syncs last than the scenario says
     _now: float = 0.0
+    _until: float = -math.inf  # nothing happens by itself before; in the past where something has changed
+    _text: str = ""  # the document as JSON, as it is until then; "" where it has not been asked for
 
     def __post_init__(self) -> None:
         now = self._now = self.clock.wall()
@@ -113,6 +124,7 @@ class Connection:
             "sync_frequency": 360,
             "schedule_type": "auto",
             "config": {"host": "db.example.com", "password": "******"},
+            **self.members,
         }
         self.status = {
             "setup_state": "connected",
@@ -125,8 +137,10 @@ class Connection:
         given = with_null(self.scenario.connection)
         self.status.update(given.pop("status", None) or {})
         self.members.update(given)
+        if self.scenario.spread:  # the same at each start
+            self._pace = Random(self.identity).lognormvariate(0.0, self.scenario.spread)  # noqa: S311  # no secret
         if self.scenario.running is not None:
-            self.history.append(Sync(self.scenario.running, "somebody", now))
+            self.history.append(self._new(self.scenario.running, "somebody"))
         for other in self.scenario.others:
             if not other.after:
                 self._later(now + other.at, self._start_other, other)
@@ -144,7 +158,7 @@ class Connection:
         state, put_off = status.pop("sync_state", ""), documents.parse_time(status.pop("rescheduled_for", None))
         members["paused"] = members["paused"] or state == "paused"
         self.members, self.status, self._now = members, status, self.clock.wall()
-        self.history, self._due, self._plans_used = [], [], 0
+        self.history, self._due, self._plans_used, self._begun, self._until = [], [], 0, 0, -math.inf
         self.rescheduled_for = put_off if state == "rescheduled" else None
         if self.rescheduled_for is not None:
             self._later(self.rescheduled_for, self._resume, self.rescheduled_for)
@@ -170,12 +184,19 @@ class Connection:
             status["rescheduled_for"] = _iso(self.rescheduled_for)
         return {**self.members, "status": status}
 
+    def text(self) -> str:
+        """The document as JSON. It is made anew only where something may have changed."""
+        self.live()
+        if not self._text:
+            self._text = json.dumps(self.document())
+        return self._text
+
     def modify(self, change: Mapping[str, Any]) -> None:
         """PATCH: schedule and pause."""
         self.live()
         if self.scenario.patch_cancels and self.running is not None:
             self._stop(self.running, "patch")
-        was_paused = self.members["paused"]
+        was_paused, self._until = self.members["paused"], -math.inf
         self.members.update({name: change[name] for name in ("schedule_type", "paused") if name in change})
         automatic = self.members["schedule_type"] != "manual"
         starts = self.scenario.unpausing_starts or (self.scenario.overdue and automatic)
@@ -199,7 +220,7 @@ class Connection:
         started = (current is None or force or clashes) and not self.members["paused"]
         if started:
             self._start("sync")
-        self.triggers.append(Trigger("sync", self._now, self.current, started))
+        self._note(Trigger("sync", self._now, self.current, started))
         if clashes:
             for sync in self._open():
                 sync.stops_at, sync.stopped_by = self._now, "clash"
@@ -212,7 +233,7 @@ class Connection:
         if self.current is not None:
             return False
         self._start("resync")
-        self.triggers.append(Trigger("resync", self._now, self.current, started=True))
+        self._note(Trigger("resync", self._now, self.current, started=True))
         return True
 
     def after(self, operation: str) -> None:
@@ -232,7 +253,7 @@ class Connection:
         known = self._now - self.scenario.history_delay
         return [
             {
-                "sync_id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.identity}/{number}")),
+                "sync_id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.identity}/{sync.number}")),
                 "start": _iso(sync.starts_at) if sync.starts_at <= self._now else None,
                 "end": None if sync.ended_at is None or sync.ended_at > known else _iso(sync.ended_at),
                 "status": None
@@ -241,7 +262,7 @@ class Connection:
                 "reason": sync.plan.reason if sync.outcome == "fails" else None,
                 "stages": sync.stages(),
             }
-            for number, sync in reversed([*enumerate(self.history)])
+            for sync in reversed(self.history)
             if since <= sync.starts_at < until and sync.asked_at <= known
         ]
 
@@ -279,6 +300,9 @@ class Connection:
     def live(self) -> None:
         """Let everything happen that has happened by now, in its order."""
         now = self.clock.wall() if self.moment is None else self.moment
+        if now < self._until:
+            self._now = max(self._now, now)
+            return
         while True:
             ends: list[_Due] = [(sync.ends_at, partial(self._end, sync)) for sync in self._open()]
             due = min([*ends, *self._due], key=itemgetter(0), default=None)
@@ -289,9 +313,25 @@ class Connection:
             self._now = max(self._now, due[0])
             due[1]()
         self._now = max(self._now, now)
+        starts: Iterable[float] = (sync.starts_at for sync in self._open() if sync.starts_at > self._now)
+        self._until, self._text = min(starts, default=math.inf), ""
+        if due is not None:
+            self._until = min(self._until, due[0])
 
     def _later(self, at: float, happen: Callable[..., None], *about: object) -> None:
         self._due.append((at, partial(happen, *about)))
+        self._until = -math.inf
+
+    def _note(self, trigger: Trigger) -> None:
+        self.triggers.append(trigger)
+        del self.triggers[:-KEPT]
+
+    def _new(self, plan: SyncPlan, cause: str, not_before: float = 0.0, origin: Sync | None = None) -> Sync:
+        if self._pace != 1.0:
+            plan = replace(plan, lasts=plan.lasts * self._pace)
+        self._begun += 1
+        self._until = -math.inf
+        return Sync(plan, cause, self._now, not_before=not_before, origin=origin, number=self._begun - 1)
 
     def _open(self) -> list[Sync]:
         return [sync for sync in self.history if sync.ended_at is None]
@@ -299,8 +339,12 @@ class Connection:
     def _begin(self, plan: SyncPlan, cause: str, origin: Sync | None = None) -> None:
         self.rescheduled_for = None
         stopping = max((sync.ends_at for sync in self._open() if sync.stops_at is not None), default=0.0)
-        sync = Sync(plan, cause, self._now, not_before=stopping, origin=origin)
+        sync = self._new(plan, cause, stopping, origin)
         self.history.append(sync)
+        while len(self.history) > KEPT and self.history[0].ended_at is not None:
+            forgotten = self.history.pop(0)
+            for kept in self.history:
+                kept.origin = None if kept.origin is forgotten else kept.origin
         if plan.fails_inside is not None:
             self._later(sync.starts_at + plan.fails_inside, self._fail_inside, sync)
 
@@ -322,7 +366,7 @@ class Connection:
     def _stop(self, sync: Sync, by: str) -> None:
         if sync.stops_at is None:
             taken = self.scenario.stop_takes if sync.starts_at <= self._now else 0.0
-            sync.stops_at, sync.stopped_by = self._now + taken, by
+            sync.stops_at, sync.stopped_by, self._until = self._now + taken, by, -math.inf
             if sync.ends_at <= self._now:
                 self._end(sync)
 

@@ -3,18 +3,24 @@
 import shlex
 import sys
 import threading
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from errno import EADDRINUSE
 from importlib.util import find_spec
 from pathlib import Path
 
+from orchestrator.fleet.fleet_job import FleetJob
+from orchestrator.fleet.result import ORDER
 from orchestrator.job.configuration import report_dir
 from orchestrator.job.job import Job
 from orchestrator.job.masking import Mask
 from orchestrator.job.result import JOURNAL
 from orchestrator.job.streams import refuse, say
-from orchestrator.simulator.app import CONNECTOR, KEY, SECRET, Arrival, Simulator
-from orchestrator.simulator.scenario import Scenario, load_scenario, names
+from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
+from orchestrator.simulator.connection import Connection
+from orchestrator.simulator.identities import CONNECTOR, identity_at
+from orchestrator.simulator.scenario import FLEET, Scenario, ScenarioError, load_scenario, names
 from orchestrator.simulator.server import bind, served
 from orchestrator.values.clock import FastClock, SystemClock
 from orchestrator.values.events import SIGNALS
@@ -24,14 +30,24 @@ __all__ = ["TABLE", "demo", "scenarios", "simulate", "variables"]
 ACTION = "START"  # what the verdicts of scenarios are about
 TABLE = {"SCHEMA": "public", "TABLE": "orders"}  # the simulator has it; most actions do not look
 _PRINTING = threading.Lock()  # each request has a thread of its own
+WAVES = 10  # in how many waves many connections sync, about, so that any number takes as long
+LEAST_PARALLEL = 50  # syncs at once, for which there may be fewer waves
+NEEDED = 20  # requests about a connection, with half of the limit left to others: more than a demonstration makes
+FEW = 10  # connections that are named one by one
 HOW = ("FIVETRAN_LOG_FORMAT", "FIVETRAN_JOURNAL", "NO_COLOR", "DATAOPS_DEBUG")
 
 
-def variables(scenario: Scenario, url: str) -> dict[str, str]:
-    """The variables of a job against a scenario's simulator at that address."""
+def variables(scenario: Scenario, url: str, about: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of a job against a scenario's simulator.
+
+    Args:
+        scenario: The scenario.
+        url: The simulator's address.
+        about: The variables that say which connections; the one that there always is when None.
+    """
     return {
         "FIVETRAN_ACTION": ACTION,
-        "CONNECTOR_ID": CONNECTOR,
+        **({"CONNECTOR_ID": CONNECTOR} if about is None else about),
         "FIVETRAN_API_KEY": KEY,
         "FIVETRAN_API_SECRET": SECRET,
         "FIVETRAN_API_URL": url,
@@ -39,7 +55,15 @@ def variables(scenario: Scenario, url: str) -> dict[str, str]:
     }
 
 
-def demo(name: str, speed: float, environ: Mapping[str, str], *, action: str | None = None, json: bool = False) -> int:
+def demo(
+    name: str,
+    speed: float,
+    environ: Mapping[str, str],
+    *,
+    connections: int | None = None,
+    action: str | None = None,
+    json: bool = False,
+) -> int:
     """Run a job against a scenario. What the job prints is the last of it.
 
     Args:
@@ -47,6 +71,7 @@ def demo(name: str, speed: float, environ: Mapping[str, str], *, action: str | N
         speed: Simulated seconds a real second.
         environ: Only how to log and where results go is taken from it; they go where CI's go
             when it does not say.
+        connections: How many there are, for a job about all of a group; None for a job about one.
         action: What the job does; what scenarios are about when None.
         json: The result is its JSON document, on a terminal too.
 
@@ -55,29 +80,70 @@ def demo(name: str, speed: float, environ: Mapping[str, str], *, action: str | N
         own exit code after a signal, and of an action that the scenario says nothing about.
 
     Raises:
-        ScenarioError: There is no such scenario.
+        ScenarioError: There is no such scenario, or it does not go with that number of connections.
     """
-    scenario, clock = load_scenario(name), FastClock(speed)
+    scenario, clock = _load(name, connections), FastClock(speed)
     how = {name: environ[name] for name in HOW if name in environ}
     how["FIVETRAN_REPORT_DIR"] = report_dir({**environ, "CI": "as there"})
-    expected = "" if action not in {None, ACTION} else f"{scenario.verdict}, exit code {scenario.exit_code}"
     pace = "in real time" if speed == 1 else f"{speed:g} times faster"
     say(f"scenario {scenario.name}: {scenario.title} (simulated Fivetran, {pace})", error=True)
+    if connections is not None and 0 < scenario.rate_limit < connections * NEEDED:
+        scenario = replace(scenario, rate_limit=connections * NEEDED)
+        say(f"for so many the account may make {scenario.rate_limit:,} requests an hour", error=True)
+    simulator = Simulator(scenario, clock, connections=connections, kept=0)
+    about, journal, ends = _one(scenario) if connections is None else _group(simulator)
+    expected = "" if action not in {None, ACTION} else ends
     if expected:
         say(f"expected end: {expected}", error=True)
     if how["FIVETRAN_REPORT_DIR"] and how.get("FIVETRAN_JOURNAL") != "0":
-        say(_afterwards(str(Path(how["FIVETRAN_REPORT_DIR"], JOURNAL))), error=True)
+        say(_afterwards(str(Path(how["FIVETRAN_REPORT_DIR"], journal))), error=True)
     say("", error=True)
-    with served(Simulator(scenario, clock)) as url:
-        given = {**TABLE, **variables(scenario, url), **how}
-        job = Job({**given, "FIVETRAN_ACTION": action or ACTION}, clock=clock, json=json)
+    with served(simulator) as url:
+        given = {**TABLE, **variables(scenario, url, about), **how, "FIVETRAN_ACTION": action or ACTION}
+        job = (Job if connections is None else FleetJob)(given, clock=clock, json=json)
         code = job.run()
     if job.verdict in SIGNALS or not expected:
         return code
-    if (job.verdict, code) == (scenario.verdict, scenario.exit_code):
+    verdicts = job.verdicts if isinstance(job, FleetJob) else {}
+    ended = _told(verdicts or {job.verdict: 1}, code)
+    if ended == expected:
         return 0
-    say(f"\nthe job ended as {job.verdict}, exit code {code}; this scenario expects {expected}", error=True)
+    say(f"\nthe job ended as {ended}; this scenario expects {expected}", error=True)
     return 70
+
+
+def _load(name: str, connections: int | None) -> Scenario:
+    """A scenario, for so many connections.
+
+    Raises:
+        ScenarioError: There is no such scenario, or it needs to be told their number.
+    """
+    scenario = load_scenario(name)
+    if scenario.mix and connections is None:
+        raise ScenarioError(f"scenario {name} is about many connections: say how many, as in --connections 100")
+    return scenario
+
+
+def _one(scenario: Scenario) -> tuple[dict[str, str], str, str]:
+    """Of a demonstration with one connection, what `_group` says of one with many."""
+    return {"CONNECTOR_ID": CONNECTOR}, JOURNAL, _told({scenario.verdict: 1}, scenario.exit_code)
+
+
+def _group(simulator: Simulator) -> tuple[dict[str, str], str, str]:
+    """Of a demonstration with many: what names them to the job, where the journal of one is, how they are to end."""
+    name, group = _first_group(simulator)
+    odd = next((each for each in group if each.scenario.exit_code), group[0])
+    codes = {each.scenario.exit_code for each in group}
+    code = next((code for code in ORDER if code in codes), 0)
+    about = {"FIVETRAN_GROUP_ID": name, "FIVETRAN_MAX_PARALLEL": str(max(LEAST_PARALLEL, len(group) // WAVES))}
+    return about, f"journals/{odd.identity}.jsonl", _told(Counter(each.scenario.verdict for each in group), code)
+
+
+def _told(verdicts: Mapping[str | None, int], code: int) -> str:
+    """How a job ended: the verdict, or of several connections how many have which, the most frequent first."""
+    many = sum(verdicts.values()) > 1
+    named = sorted((-number, str(verdict)) for verdict, number in verdicts.items())
+    return f"{', '.join(f'{-number:,} {verdict}' if many else verdict for number, verdict in named)}, exit code {code}"
 
 
 def _afterwards(journal: str) -> str:
@@ -90,44 +156,72 @@ def _afterwards(journal: str) -> str:
 
 def scenarios() -> str:
     """The scenarios, a line each."""
-    listed = [load_scenario(name) for name in names()]
+    listed = [load_scenario(name) for name in (*names(), FLEET)]
     width = max(len(scenario.name) for scenario in listed)
-    return "\n".join(
-        f"  {scenario.name:{width}}  {scenario.title} -> {scenario.verdict} (exit {scenario.exit_code})"
-        for scenario in listed
-    )
+    return "\n".join(f"  {scenario.name:{width}}  {scenario.title} -> {_end(scenario)}" for scenario in listed)
 
 
-def simulate(name: str, speed: float, port: int) -> int:
+def _end(scenario: Scenario) -> str:
+    return "each its own (--connections N)" if scenario.mix else f"{scenario.verdict} (exit {scenario.exit_code})"
+
+
+def simulate(name: str, speed: float, port: int, connections: int | None = None) -> int:
     """Serve a scenario until interrupted.
 
     Args:
         name: The scenario.
         speed: How much faster the syncs are than the scenario says. Dates stay real ones.
         port: Port on loopback; 0 for any.
+        connections: How many there are; None where any id is one.
 
     Returns:
         0; 2 if the port is taken or invalid.
 
     Raises:
-        ScenarioError: There is no such scenario.
+        ScenarioError: There is no such scenario, or it does not go with that number of connections.
     """
-    scenario = load_scenario(name)
+    scenario = _load(name, connections)
+    simulator = Simulator(scenario.faster(speed), SystemClock(), connections=connections, on_arrival=_print, kept=0)
     try:
-        server = bind(Simulator(scenario.faster(speed), SystemClock(), on_arrival=_print), port)
+        server = bind(simulator, port)
     except (OSError, OverflowError) as error:
         why = "is in use" if getattr(error, "errno", None) == EADDRINUSE else f"cannot be used ({error})"
         return refuse(f"port {port} {why}: give another with --port, or 0 for any free one")
     url = f"http://127.0.0.1:{server.port}"
     say(f"scenario {name}: {scenario.title}", error=True)
     say(f"a simulated Fivetran is listening on {url}; Ctrl-C stops it.", error=True)
-    say("It takes any CONNECTOR_ID for a connection. In another terminal:\n", error=True)
-    for variable, value in variables(scenario, url).items():
+    about, known = {"CONNECTOR_ID": CONNECTOR}, "It takes any CONNECTOR_ID for a connection."
+    if connections is not None:
+        about, known = _known(simulator)
+    say(f"{known} In another terminal:\n", error=True)
+    for variable, value in variables(scenario, url, about).items():
         say(f"export {variable}={shlex.quote(value)}", error=True)
     say(f"{shlex.quote(sys.argv[0])}\n", error=True)
     server.serve_forever()  # werkzeug's own returns on KeyboardInterrupt, and closes the server
     say("stopped", error=True)
     return 0
+
+
+def _known(simulator: Simulator) -> tuple[dict[str, str], str]:
+    """The variables that name the connections of a simulator that knows some only, and how many there are."""
+    name, group = _first_group(simulator)
+    ids, others = [each.identity for each in group], len(simulator.group(None)) - len(group)
+    about = {"CONNECTOR_ID": ",".join(ids)} if len(ids) <= FEW else {"FIVETRAN_GROUP_ID": name}
+    more = f", and {others:,} in other groups" if others else ""
+    noun = "connection" if len(ids) == 1 else "connections"
+    return about, f"It has {len(ids):,} {noun} in the group {name}{more}; any other id is unknown."
+
+
+def _first_group(simulator: Simulator) -> tuple[str, list[Connection]]:
+    """The group of the first of many connections, and those in it.
+
+    Raises:
+        ScenarioError: There are none.
+    """
+    name = str(simulator.connection(identity_at(1)).members["group_id"])
+    if not (group := simulator.group(name)):
+        raise ScenarioError(f"scenario {simulator.scenario.name}: the group {name} has no connection that exists")
+    return name, group
 
 
 def _print(seen: Arrival) -> None:

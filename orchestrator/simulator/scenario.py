@@ -1,7 +1,7 @@
 """Scenarios: what happens to a simulated connection, as TOML."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from types import UnionType
@@ -11,8 +11,20 @@ from orchestrator.job.files import read_text
 from orchestrator.values.parsing import parse_toml
 from orchestrator.values.suggestions import did_you_mean
 
-__all__ = ["Fault", "Other", "Scenario", "ScenarioError", "SyncPlan", "load_scenario", "names", "parse_scenario"]
+__all__ = [
+    "FLEET",
+    "Fault",
+    "Mix",
+    "Other",
+    "Scenario",
+    "ScenarioError",
+    "SyncPlan",
+    "load_scenario",
+    "names",
+    "parse_scenario",
+]
 
+FLEET = "fleet"  # the scenario of many connections that comes with the package
 _FOLDER = files("orchestrator.simulator") / "scenarios"
 _OPERATIONS = ("any", "get", "patch", "sync", "resync", "test", "schemas", "history", "errors", "warnings", "listing")
 # The values of those members that have but a few.
@@ -23,6 +35,8 @@ _ALLOWED = {
     "when": ("always", "syncing", "idle"),
     "does": ("answer", "slow", "undated", "reset", "hang", "trickle", "truncate", "short"),
 }
+# Members that are about all connections at once, and about the job.
+_COMMON = ("variables", "neighbours", "rate_limit", "dated", "skew", "ahead", "latency")
 
 
 class ScenarioError(ValueError):
@@ -88,6 +102,20 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Mix:
+    """Which of many connections behave otherwise, and how."""
+
+    scenario: "Scenario"  # what happens to them
+    place: int = 1  # the first of them, counted from 1
+    every: int = 0  # how many places after it the next one is, and so on; 0 where it is the only one
+
+    def takes(self, place: int) -> bool:
+        """Whether the connection at that place is one of them."""
+        further = place - self.place
+        return further == 0 or (self.every > 0 and further > 0 and further % self.every == 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One scenario."""
 
@@ -104,6 +132,12 @@ class Scenario:
     listed: Mapping[str, Any] = field(default_factory=dict)
     # Further connections of the account: members of their documents, at least `id`
     neighbours: tuple[Mapping[str, Any], ...] = ()
+    # Of many connections, those that behave otherwise; where several take a place, the first one counts
+    mix: tuple[Mix, ...] = ()
+    # How much the durations of syncs differ from connection to connection, around those that are given: the standard
+    # deviation of their logarithm. 0 for not at all; with 0.4, two thirds are between 0.67 and 1.5 times as long
+    spread: float = 0.0
+    rate_limit: int = 20_000  # requests that the account may make within an hour; 0 for any number
     overdue: bool = False  # its own schedule starts a sync as soon as it may
     unpausing_starts: bool = False  # un-pausing starts a sync by itself, on a manual schedule, too
     clashes: bool = False  # a trigger on top of a sync that un-pausing started makes two that cancel each other
@@ -136,6 +170,10 @@ class Scenario:
     # Schema -> tables at the source
     schemas: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"public": ("orders", "customers")})
 
+    def at(self, place: int) -> "Scenario":
+        """What happens to the connection at that place of many, counted from 1."""
+        return next((each.scenario for each in self.mix if each.takes(place)), self)
+
     def faster(self, speed: float) -> "Scenario":
         """The same, in less time."""
         return _faster(self, speed)
@@ -154,7 +192,7 @@ def _faster(value: T, speed: float) -> T:
     made: Any = value
     if isinstance(made, tuple):
         made = tuple(_faster(one, speed) for one in made)
-    elif isinstance(made, Scenario | SyncPlan | Fault):
+    elif isinstance(made, Scenario | Mix | SyncPlan | Fault):
         members = {member.name: getattr(made, member.name) for member in fields(made)}
         for name, member in members.items():
             is_time = name in _DURATIONS and member is not None
@@ -217,12 +255,27 @@ def parse_scenario(name: str, text: str) -> Scenario:
     Raises:
         ScenarioError: It is malformed.
     """
-    where = f"scenario {name}"
+    document = _document(name, text)
+    tables = document.pop("mix", [])
+    if not isinstance(tables, list):
+        raise ScenarioError(f"scenario {name}: mix: write [[mix]] above each one")
+    scenario = _scenario(name, document)
+    return replace(scenario, mix=tuple(_mix(name, scenario, table) for table in tables))
+
+
+def _document(name: str, text: str) -> dict[str, Any]:
     try:
-        document = parse_toml(text)
+        return parse_toml(text)
     except ValueError as error:
-        raise ScenarioError(f"{where}: {error}") from error
+        raise ScenarioError(f"scenario {name}: {error}") from error
+
+
+def _scenario(name: str, document: dict[str, Any]) -> Scenario:
+    """A scenario without a mix, from its tables."""
+    where = f"scenario {name}"
     made: dict[str, Any] = {"name": name}
+    if "mix" in document:
+        raise ScenarioError(f"{where}: mix: there is none inside of another")
     for key, kind in {"syncs": SyncPlan, "others": Other, "faults": Fault}.items():
         if key in document:
             tables = document.pop(key)
@@ -238,12 +291,53 @@ def parse_scenario(name: str, text: str) -> Scenario:
         raise ScenarioError(f"{where}: neighbours: give each an id, a string")
     if not isinstance(scenario.connection.get("status", {}), dict):
         raise ScenarioError(f"{where}: connection: status: {scenario.connection['status']!r} is not a table")
+    for key in ("spread", "rate_limit"):
+        if not 0 <= getattr(scenario, key) < float("inf"):
+            raise ScenarioError(f"{where}: {key}: {getattr(scenario, key)} is not a number from 0 up")
     return scenario
 
 
+def _mix(name: str, whole: Scenario, table: Any) -> Mix:  # noqa: ANN401  # any TOML
+    """Some of many connections: but for its own keys, they are like another scenario, or like the one it is in."""
+    where = f"{name}: mix"
+    if not isinstance(table, dict):
+        raise ScenarioError(f"scenario {where}: {table!r} is not a table")
+    given = dict(table)
+    places = {key: given.pop(key) for key in ("place", "every") if key in given}
+    like, base = given.pop("like", None), replace(whole, faults=())  # those are armed for all of them as it is
+    common = next((key for key in _COMMON if key in given), None)
+    if like is not None:
+        if not isinstance(like, str):
+            raise ScenarioError(f"scenario {where}: like: {like!r} is not a string")
+        base = _scenario(*_read(like))
+        common = common or next((key for key in _COMMON if getattr(base, key) != getattr(_USUAL, key)), None)
+        base = replace(base, connection=_merged(whole.connection, base.connection), spread=whole.spread)
+    if common is not None:
+        of = "" if common in given else f"like: {base.name}: "
+        raise ScenarioError(
+            f"scenario {where}: {of}{common} cannot differ between connections: put it above all [[mix]]"
+        )
+    own = _scenario(where, {**given})
+    members = {key: getattr(own, key) for key in given}
+    members["connection"] = _merged(base.connection, own.connection)
+    mix = _make(Mix, where, "", places, {"scenario": replace(base, **members)})
+    if mix.place < 1 or mix.every < 0:
+        raise ScenarioError(f"scenario {where}: place is a number from 1 up, and every from 0 up")
+    return mix
+
+
+def _merged(connection: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Members of a connection document; where both have one, the other's."""
+    return {**connection, **other, "status": {**connection.get("status", {}), **other.get("status", {})}}
+
+
+_USUAL = Scenario()
+
+
 def names() -> list[str]:
-    """The names of the scenarios that come with the package."""
-    return sorted(entry.name.removesuffix(".toml") for entry in _FOLDER.iterdir() if entry.name.endswith(".toml"))
+    """The names of the scenarios of one connection that come with the package."""
+    every = (entry.name.removesuffix(".toml") for entry in _FOLDER.iterdir() if entry.name.endswith(".toml"))
+    return sorted(name for name in every if name != FLEET)
 
 
 def load_scenario(name: str) -> Scenario:
@@ -252,14 +346,23 @@ def load_scenario(name: str) -> Scenario:
     Raises:
         ScenarioError: There is none of that name, or it is malformed.
     """
+    return parse_scenario(*_text(name))
+
+
+def _read(name: str) -> tuple[str, dict[str, Any]]:
+    name, text = _text(name)
+    return name, _document(name, text)
+
+
+def _text(name: str) -> tuple[str, str]:
+    """The name of a scenario as it has it itself, and its text."""
     if name.endswith(".toml"):
         try:
-            text = read_text(name)
+            return Path(name).stem, read_text(name)
         except OSError as error:
             raise ScenarioError(f"scenario {name}: cannot be read: {error.strerror}") from error
-        return parse_scenario(Path(name).stem, text)
-    name = name.replace("-", "_")
-    if name not in names():
-        meant = did_you_mean(name, names()) or f"there are: {', '.join(names())}"
+    name, known = name.replace("-", "_"), [*names(), FLEET]
+    if name not in known:
+        meant = did_you_mean(name, known) or f"there are: {', '.join(known)}"
         raise ScenarioError(f"no scenario is called {name!r}; {meant}")
-    return parse_scenario(name, (_FOLDER / f"{name}.toml").read_text("utf-8"))
+    return name, (_FOLDER / f"{name}.toml").read_text("utf-8")

@@ -1,22 +1,21 @@
 """The simulated Fivetran: its scenario files, its protocol, and the life of a connection."""
 
-import base64
 import json
 import socket
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from caller import HOME, Caller
 from werkzeug.test import Client
 
 from orchestrator.simulator import faults
-from orchestrator.simulator.app import KEY, SECRET, Simulator
+from orchestrator.simulator.app import Simulator
 from orchestrator.simulator.clock import VirtualClock
-from orchestrator.simulator.connection import Connection
 from orchestrator.simulator.scenario import (
     Fault,
     Other,
@@ -29,65 +28,8 @@ from orchestrator.simulator.scenario import (
 )
 from orchestrator.simulator.server import bind
 
-HOME = "/v1/connections/speak_inexpensive"
 PAUSE = {"paused": True}
 WAS = "2027-01-14T02:00:00.000000Z"
-
-
-class Caller:
-    """Somebody who talks to a simulator, on a clock on which nobody waits."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        self.clock = VirtualClock()
-        self.simulator = Simulator(scenario, self.clock)
-        self._client = Client(self.simulator)
-        self.headers = {
-            "Authorization": "Basic " + base64.b64encode(f"{KEY}:{SECRET}".encode()).decode(),
-            "Accept": "application/json;version=2",
-        }
-
-    def ask(
-        self, method: str, path: str = "", body: object = None, *, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, dict[str, Any]]:
-        """Send a request; return status and document."""
-        response = self._client.open(
-            path if path.startswith("/v1") else HOME + path,
-            method=method,
-            headers={**self.headers, **(headers or {})},
-            data=b"" if body is None else json.dumps(body),
-        )
-        document: dict[str, Any] = json.loads(response.get_data())
-        return response.status_code, document
-
-    def look(self, later: float = 0.0) -> dict[str, Any]:
-        """The connection, after so many seconds."""
-        self.clock.sleep(later)
-        _, document = self.ask("GET")
-        found: dict[str, Any] = document["data"]
-        return found
-
-    def states(self, *after: float) -> list[str]:
-        """`sync_state` after so many seconds each."""
-        return [self.look(later)["status"]["sync_state"] for later in after]
-
-    @property
-    def connection(self) -> Connection:
-        """The connection, with the truth about its syncs."""
-        return self.simulator.connection("speak_inexpensive")
-
-    @property
-    def ended(self) -> list[tuple[str, str, float]]:
-        """Cause, outcome and end of each sync that has ended, the end in seconds since the beginning."""
-        self.connection.live()
-        return [
-            (sync.cause, sync.outcome, round(sync.ended_at - 1_800_000_000 - self.simulator.scenario.ahead, 3))
-            for sync in self.connection.history
-            if sync.ended_at is not None
-        ]
-
-    def trigger(self, *, force: bool = False) -> None:
-        """Ask for a sync."""
-        self.ask("POST", "/sync", {"force": force})
 
 
 # --- Scenario files -----------------------------------------------------------------------------
@@ -144,7 +86,7 @@ def test_unknown_scenario() -> None:
     with pytest.raises(ScenarioError) as refused:
         load_scenario("zebra")
 
-    assert str(refused.value) == f"no scenario is called 'zebra'; there are: {', '.join(names())}"
+    assert str(refused.value) == f"no scenario is called 'zebra'; there are: {', '.join(names())}, fleet"
 
 
 def test_scenario_from_a_file(tmp_path: Path) -> None:
@@ -862,7 +804,7 @@ def test_twin_goes_on_by_itself() -> None:
     caller.ask("PATCH", "", {"paused": True})
     other = Caller(Scenario())
     other.simulator = caller.simulator.twin(other.clock)
-    other._client = Client(other.simulator)
+    other.client = Client(other.simulator)
 
     struck, passed = (other.ask("PATCH", "", {"paused": True})[0] for _ in range(2))
     over = other.look(60)
