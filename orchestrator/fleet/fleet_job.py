@@ -33,7 +33,7 @@ from orchestrator.machine.run import Ports, Run
 from orchestrator.machine.standing import Standing, resumed
 from orchestrator.machine.step import Step
 from orchestrator.machine.transition import start
-from orchestrator.values.events import Event
+from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.exchange import Cut
 from orchestrator.values.exit_codes import BUG
 from orchestrator.values.facts import Facts
@@ -43,6 +43,7 @@ from orchestrator.values.settings import Settings
 __all__ = ["FleetJob"]
 
 HEARTBEAT = 60.0  # seconds between two lines that say how things stand
+LEISURE = 0.7  # seconds after a signal in which journals are still written
 EACH = 3  # connections of which the same warning is logged
 PROBLEMS = 10  # state files of which the job says what is wrong with them
 # What a verdict's JSON line has of the result.
@@ -55,12 +56,12 @@ _FIELDS = (
 class _Member:
     """One of the connections, until its end and then its result."""
 
-    __slots__ = ("consume", "document", "doing", "facts", "since", "snapshot", "syncing", "trace")
+    __slots__ = ("document", "doing", "facts", "records", "since", "snapshot", "syncing", "trace")
 
     def __init__(self) -> None:
         self.snapshot: Mapping[str, Any] | None = None  # what its run is taken up from
         self.trace = Trace()
-        self.consume: tuple[Callable[[Step], None], ...] = ()
+        self.records: tuple[Callable[[Step], None], ...] = ()
         self.facts = Facts()  # at its end, where stdout needs them
         self.doing, self.since, self.syncing = QUEUED, 0.0, False
         self.document: Document | None = None
@@ -88,6 +89,7 @@ class FleetJob(Job):
         self._began = self.clock.monotonic()
         self._said: dict[str, int] = {}  # a warning -> how many connections had it
         self._last_line = 0.0
+        self._hurries_from: float | None = None  # on the clock, once a signal has come
         self._table = LiveTable(self.live, self.mask)
 
     @property
@@ -211,7 +213,14 @@ class FleetJob(Job):
 
     def signal(self) -> Event | None:
         """The signal that has arrived, as its event, or None."""
-        return self._limits.noted
+        noted = self._limits.noted
+        if noted and self._hurries_from is None:
+            self._hurries_from = self.clock.monotonic() + LEISURE
+        return noted
+
+    def _hurries(self) -> bool:
+        """Whether a signal leaves no time for what is not the result."""
+        return self._hurries_from is not None and self.clock.monotonic() >= self._hurries_from
 
     def begin(self, connector_id: str) -> Run:
         """The run of a connection, whose turn has come."""
@@ -224,16 +233,21 @@ class FleetJob(Job):
             begun.run.standing = start(self._chart, settings, wall)._replace(deadline=left)
             begun = begun._replace(trace=Trace(whole=bool(settings.report_dir)))
         journal = self._journal(begun, self._journal_file(connector_id))
-        each.consume = (begun.trace.add, journal, self._keeper(begun, each=False))
+        each.records = (journal, self._unless_stopped(self._keeper(begun, each=False)))
         each.trace, each.snapshot, each.doing, each.since = begun.trace, None, "starting", self._now
         return begun.run
+
+    def _unless_stopped(self, keep: Callable[[Step], None]) -> Callable[[Step], None]:
+        """What keeps a run, but not its end by a signal: it is taken up from where it stood, as if it were killed."""
+        return lambda step: None if step.facts.verdict in SIGNALS else keep(step)
 
     def took(self, run: Run, step: Step) -> None:
         """A run took a step."""
         name = run.settings.connector_id
         each = self._members[name]
-        for consume in each.consume:
-            consume(step)
+        each.trace.add(step)
+        for record in () if self._hurries() else each.records:
+            record(step)
         said = message(step, run.settings, run.chart)
         if said.doing and said.doing != each.doing:
             each.doing, each.since = said.doing, self._now
@@ -266,10 +280,11 @@ class FleetJob(Job):
     def _keep(self, name: str, document: Document) -> None:
         """Keep the result of a connection, and say at once that it failed."""
         each = self._members[name]
-        details, journal = self._report.member(document, each.trace, self._chart), self._journal_file(name)
+        details = None if self._limits.noted else self._report.member(document, each.trace, self._chart)
+        journal = self._journal_file(name)
         kept = member(document, details=details, journal=self._report.journal(name) if journal else None)
         each.document = self.mask.value(kept)
-        each.trace, each.consume, each.doing = Trace(), (), ""
+        each.trace, each.records, each.doing = Trace(), (), ""
         if is_green(each.document):
             return
         self._last_line = self._now

@@ -241,7 +241,7 @@ def test_interrupted_while_importing(monkeypatch: pytest.MonkeyPatch) -> None:
         def __getattr__(self, _: str) -> object:
             raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, "orchestrator.job.job", Slow("orchestrator.job.job"))
+    monkeypatch.setitem(sys.modules, "orchestrator.fleet.choice", Slow("orchestrator.fleet.choice"))
 
     assert main([], {}) == 130
 

@@ -24,7 +24,7 @@ import orchestrator
 from orchestrator import ConfigurationError, Result, RunError, run
 from orchestrator.job import python_call
 from orchestrator.job.report_folder import Reporter
-from orchestrator.job.variables import VARIABLES
+from orchestrator.job.variables import GROUPS, VARIABLES
 from orchestrator.simulator.app import KEY, SECRET, Arrival
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
@@ -381,12 +381,13 @@ def test_missing_key_says_where_it_may_come_from() -> None:
 
 
 def test_each_variable_has_an_argument() -> None:
-    """Each variable but those of the log is an argument, with the variable's default, and is documented."""
+    """Each variable but those of the log and of many connections is an argument, with its default, and documented."""
     arguments = inspect.signature(run).parameters
     known = {python_call._ARGUMENTS[name]: variable for name, variable in VARIABLES.items()}
     section = (inspect.getdoc(run) or "").partition("Args:")[2].partition("Returns:")[0]
 
-    assert known.keys() - arguments.keys() == {"log_format", "dataops_debug", "no_color"}
+    many = {python_call._ARGUMENTS[name] for name in (*GROUPS["several connections"], "FIVETRAN_CONNECTION_NAME")}
+    assert known.keys() - arguments.keys() == {"log_format", "dataops_debug", "no_color", *many}
     assert arguments.keys() - known.keys() == {"progress"}
     assert re.findall(r"^    (\w+): ", section, re.MULTILINE) == list(arguments)
     for name, argument in arguments.items():
