@@ -165,9 +165,11 @@ class FleetJob(Job):
         of = f" of group {selection.group}" if selection.group else ""
         most = min(self._options.parallel, number)
         at_once = f", {most} at once, polling every {settings.poll_interval:g} s" if chart.triggers else ""
-        green = sum(each.document is not None for each in self._members.values())
-        done = f"; {green} are green already in this pipeline" if green else ""
-        return f"{chart.action} {number:,} connections{of}: up to {duration(settings.timeout)}{at_once}{done}"
+        members = self._members.values()
+        green, kept = sum(bool(each.document) for each in members), sum(bool(each.snapshot) for each in members)
+        done = f"; {green:,} are green already in this pipeline" if green else ""
+        going = f"; {kept:,} were under way and are resumed" if kept else ""
+        return f"{chart.action} {number:,} connections{of}: up to {duration(settings.timeout)}{at_once}{done}{going}"
 
     def _settings_of(self, name: str) -> Settings:
         return replace(self._settings, connector_id=name, state_file=self._folder.file(name))

@@ -230,6 +230,9 @@ class Job:
         if snapshot is None and self.must_resume:
             raise StateFileError(settings.state_file, "holds no unfinished run", "start one without --resume")
         begun = self._begin(settings, chart, ports, snapshot)
+        if snapshot is not None:
+            standing = begun.run.standing
+            self.run_log.resumed(standing, iso(standing.started_at), settings.state_file)
         run, self.trace = begun.run, begun.trace
         limits.tick = lambda: self._tick(run)
         file = (
@@ -321,7 +324,6 @@ class Job:
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             problem = f"is damaged ({type(error).__name__}: {error})"
             raise StateFileError(file, problem, "remove it to start afresh") from error
-        self.run_log.resumed(standing, iso(standing.started_at), file)
         return Begun(Run(chart, settings, ports, standing=standing, elapsed=elapsed), trace, snapshot)
 
     def _keeper(self, begun: Begun, *, each: bool = True) -> Callable[[Step], None]:
