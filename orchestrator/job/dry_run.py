@@ -223,10 +223,10 @@ class DryRun:
         then = f"poll every {self._interval()} until the sync has ended, for {most}"
         triggers = not TRIGGERS.isdisjoint(EFFECTS[run.state.operand].tags) if request else True
         if request is None:
-            self._say_of("would", "follow the sync that is running")
+            self._say_of("would", f"follow the sync that is running: {then}")
         else:
             self._would(request)
-        self._then(then if triggers else f"wait for the answer, for {most}")
+            self._then(then if triggers else f"wait for the answer, for {most}")
         if schedule_to_restore(settings, facts):
             schedule = "auto" if settings.restore_schedule == "auto" else f"{facts.schedule_before}, as it was found"
             self._say_of("would", f"set the schedule to {schedule}, at the end")
