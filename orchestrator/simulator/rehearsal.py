@@ -30,7 +30,7 @@ __all__ = ["TABLE", "demo", "scenarios", "simulate", "variables"]
 ACTION = "START"  # what the verdicts of scenarios are about
 TABLE = {"SCHEMA": "public", "TABLE": "orders"}  # the simulator has it; most actions do not look
 _PRINTING = threading.Lock()  # each request has a thread of its own
-WAVES = 10  # in how many waves many connections sync, about, so that any number takes as long
+WAVES = 8  # in how many waves many connections sync, about, so that any number takes as long
 LEAST_PARALLEL = 50  # syncs at once, for which there may be fewer waves
 NEEDED = 20  # requests about a connection, with half of the limit left to others: more than a demonstration makes
 FEW = 10  # connections that are named one by one
@@ -86,13 +86,15 @@ def demo(
     how = {name: environ[name] for name in HOW if name in environ}
     how["FIVETRAN_REPORT_DIR"] = report_dir({**environ, "CI": "as there"})
     pace = "in real time" if speed == 1 else f"{speed:g} times faster"
-    say(f"scenario {scenario.name}: {scenario.title} (simulated Fivetran, {pace})", error=True)
-    if connections is not None and 0 < scenario.rate_limit < connections * NEEDED:
+    raised = connections is not None and 0 < scenario.rate_limit < connections * NEEDED
+    if raised and connections is not None:
         scenario = replace(scenario, rate_limit=connections * NEEDED)
-        say(f"for so many the account may make {scenario.rate_limit:,} requests an hour", error=True)
     simulator = Simulator(scenario, clock, connections=connections, kept=0)
     about, journal, ends = _one(scenario) if connections is None else _group(simulator)
     expected = "" if action not in {None, ACTION} else ends
+    say(f"scenario {scenario.name}: {scenario.title} (simulated Fivetran, {pace})", error=True)
+    if raised:
+        say(f"for so many the account may make {scenario.rate_limit:,} requests an hour", error=True)
     if expected:
         say(f"expected end: {expected}", error=True)
     if how["FIVETRAN_REPORT_DIR"] and how.get("FIVETRAN_JOURNAL") != "0":
@@ -105,7 +107,7 @@ def demo(
     if job.verdict in SIGNALS or not expected:
         return code
     verdicts = job.verdicts if isinstance(job, FleetJob) else {}
-    ended = _told(verdicts or {job.verdict: 1}, code)
+    ended = _told(verdicts or ({job.verdict: 1} if job.verdict else {}), code)
     if ended == expected:
         return 0
     say(f"\nthe job ended as {ended}; this scenario expects {expected}", error=True)
@@ -143,7 +145,8 @@ def _told(verdicts: Mapping[str | None, int], code: int) -> str:
     """How a job ended: the verdict, or of several connections how many have which, the most frequent first."""
     many = sum(verdicts.values()) > 1
     named = sorted((-number, str(verdict)) for verdict, number in verdicts.items())
-    return f"{', '.join(f'{-number:,} {verdict}' if many else verdict for number, verdict in named)}, exit code {code}"
+    each = [f"{-number:,} {verdict}" if many else verdict for number, verdict in named]
+    return ", ".join([*each, f"exit code {code}"])
 
 
 def _afterwards(journal: str) -> str:
@@ -182,6 +185,9 @@ def simulate(name: str, speed: float, port: int, connections: int | None = None)
     """
     scenario = _load(name, connections)
     simulator = Simulator(scenario.faster(speed), SystemClock(), connections=connections, on_arrival=_print, kept=0)
+    about, known = {"CONNECTOR_ID": CONNECTOR}, "It takes any CONNECTOR_ID for a connection."
+    if connections is not None:
+        about, known = _known(simulator)
     try:
         server = bind(simulator, port)
     except (OSError, OverflowError) as error:
@@ -190,9 +196,6 @@ def simulate(name: str, speed: float, port: int, connections: int | None = None)
     url = f"http://127.0.0.1:{server.port}"
     say(f"scenario {name}: {scenario.title}", error=True)
     say(f"a simulated Fivetran is listening on {url}; Ctrl-C stops it.", error=True)
-    about, known = {"CONNECTOR_ID": CONNECTOR}, "It takes any CONNECTOR_ID for a connection."
-    if connections is not None:
-        about, known = _known(simulator)
     say(f"{known} In another terminal:\n", error=True)
     for variable, value in variables(scenario, url, about).items():
         say(f"export {variable}={shlex.quote(value)}", error=True)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import shlex
 import signal
 import socket
@@ -96,7 +97,8 @@ def test_scenarios_are_listed(capsys: Capture, command: str) -> None:
     code = main([command, "--list"], {})
 
     lines = capsys.readouterr().out.splitlines()
-    assert (code, [line.split()[0] for line in lines]) == (0, names())
+    assert (code, [line.split()[0] for line in lines]) == (0, [*names(), "fleet"])
+    assert lines[-1].endswith(" -> each its own (--connections N)")
     assert lines[names().index("paused")].endswith(
         "the connection is paused, and the job may not un-pause it -> paused (exit 7)"
     )
@@ -135,6 +137,7 @@ def test_scenarios_are_listed(capsys: Capture, command: str) -> None:
         (["debug", "STATS"], "argument ACTION: unknown action; did you mean STATUS?\n"),
         (["run", "--action"], "argument --action: expected one argument"),
         (["demo", "--speed", "fast"], "argument --speed: invalid float value: 'fast'"),
+        (["demo", "--connections", "many"], "argument --connections: invalid int value: 'many'"),
         (["simulate", "--port", "http"], "argument --port: invalid int value: 'http'"),
     ],
 )
@@ -187,6 +190,18 @@ def test_value_of_an_unknown_flag_is_not_repeated(capsys: Capture, arguments: li
         (["demo", "--scenario", "nowhere.toml"], "scenario nowhere.toml: cannot be read: No such file or directory"),
         (["demo", "--scenario", "suceeds"], "no scenario is called 'suceeds'; did you mean succeeds?\n"),
         (["simulate", "--scenario", "lost-anser"], "no scenario is called 'lost_anser'; did you mean lost_answer?\n"),
+        (["demo", "--scenario", "flet"], "no scenario is called 'flet'; did you mean fleet?\n"),
+        (
+            ["demo", "--scenario", "fleet"],
+            "scenario fleet is about many connections: say how many, as in --connections ",
+        ),
+        (["simulate", "--scenario", "fleet"], "scenario fleet is about many connections: say how many, as in --connec"),
+        (
+            ["demo", "--connections", "0"],
+            "--connections: 0 is not a valid number of connections: give one from 1 to 20",
+        ),
+        (["demo", "--connections", "20001"], "--connections: 20001 is not a valid number of connections: give one fr"),
+        (["simulate", "--connections", "-3"], "--connections: -3 is not a valid number of connections: give one from "),
         (["demo", "--scenario", "zebra"], "no scenario is called 'zebra'; there are: another_fails, "),
         (["simulate", "--port", "70000"], "port 70000 cannot be used ("),
         (["simulate", "--port", "-1"], "port -1 cannot be used ("),
@@ -506,6 +521,141 @@ def test_demo_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
 
     assert code == 130
     assert "this scenario expects" not in capsys.readouterr().err
+
+
+SHORT = """
+title = "short"
+syncs = [{ lasts = 5 }]
+[[mix]]
+place = 2
+like = "paused"
+[[mix]]
+place = 5
+like = "fails"
+syncs = [{ lasts = 5, ends = "fails" }]
+"""
+
+
+def _short(folder: Path, more: str = "") -> str:
+    file = folder / "short.toml"
+    file.write_text(more + SHORT, "utf-8")
+    return str(file)
+
+
+def test_demo_of_many_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """`demo --connections` runs the job about a group, and ends with 0 when all ended as the scenario's mix says."""
+    monkeypatch.chdir(tmp_path)
+
+    code = main(["demo", "--connections", "12", "--scenario", _short(tmp_path)], {"CONNECTOR_ID": "not_mine"})
+
+    told = capsys.readouterr()
+    document = json.loads(told.out)
+    assert "\nexpected end: 10 succeeded, 1 paused, 1 sync_failed, exit code 1\n" in told.err
+    assert (code, document["exit_code"], document["total"]) == (0, 1, 12), told.err
+    (journal,) = re.findall(r" replay (dataops/\S+)\n", told.err.partition("\n\n")[0])
+    assert main(["replay", journal], {}) == 0
+
+
+def test_demo_of_many_connections_that_ends_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """`demo --connections` ends with 70 when one of them ended otherwise than the mix says."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "wrong.toml"
+    file.write_text("syncs = [{ lasts = 5 }]\n[[mix]]\nplace = 2\nverdict = 'paused'\nexit_code = 7\n", "utf-8")
+
+    code = main(["demo", "--connections", "3", "--scenario", str(file)], {"FIVETRAN_REPORT_DIR": ""})
+
+    told = capsys.readouterr().err
+    assert code == 70
+    assert told.endswith(
+        "\nthe job ended as 3 succeeded, exit code 0; this scenario expects 2 succeeded, 1 paused, exit code 7\n"
+    )
+    assert " replay " not in told
+
+
+def test_demo_of_many_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Where the job ends before it knows the connections, `demo` says how it ended."""
+    monkeypatch.chdir(tmp_path)
+
+    code = main(["demo", "--connections", "2", "--scenario", "wrong_key"], {})
+
+    assert code == 70
+    assert "the job ended as exit code 3; this scenario expects 2 refused, exit code 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "raised"), [("rate_limit = 10\n", True), ("rate_limit = 60\n", False), ("rate_limit = 0\n", False)]
+)
+def test_demo_of_an_action_on_many_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, more: str, *, raised: bool
+) -> None:
+    """`demo ACTION --connections` runs that action on each; the limit of requests is raised where they need it."""
+    monkeypatch.chdir(tmp_path)
+
+    code = main(["demo", "STATUS", "--connections", "3", "--scenario", _short(tmp_path, more)], {})
+
+    told = capsys.readouterr().err
+    assert code == 0
+    assert "expected end" not in told
+    assert ("for so many the account may make 60 requests an hour" in told) == raised
+
+
+def test_demo_of_connections_that_do_not_exist(tmp_path: Path, capsys: Capture) -> None:
+    """`demo --connections` and `simulate --connections` refuse a scenario in which none of them exists."""
+    file = tmp_path / "nobody.toml"
+    file.write_text("exists = false", "utf-8")
+
+    codes = [main([command, "--connections", "3", "--scenario", str(file)], {}) for command in ("demo", "simulate")]
+
+    assert codes == [2, 2]
+    assert capsys.readouterr().err == "scenario nobody: the group projected_sickle has no connection that exists\n" * 2
+
+
+def _exported(lines: list[str]) -> dict[str, str]:
+    exports = [shlex.split(line)[1] for line in lines if line.startswith("export ")]
+    return dict(export.split("=", 1) for export in exports)
+
+
+def test_simulate_of_a_few_connections(tmp_path: Path, capsys: Capture) -> None:
+    """`simulate --connections` of a few names each of them, in variables that a job can run with."""
+    arguments = ("simulate", "--connections", "3", "--scenario", _short(tmp_path), "--port", "0", "--speed", "100")
+    with Process(*arguments, variables={}) as command:
+        command.await_line("__main__.py\n")
+        variables = _exported(command.stderr)
+        code = main(["run", "STATUS"], {**variables, "FIVETRAN_ACTION": "STATUS"})
+        command.send(signal.SIGINT)
+        ended = command.end()
+
+    assert variables["CONNECTOR_ID"] == "castle_lilac,piano_fiddle,speak_inexpensive"
+    assert (code, len(json.loads(capsys.readouterr().out))) == (0, 3)
+    assert "It has 3 connections in the group projected_sickle; any other id is unknown. In another" in ended.stderr
+    assert "PATCH /v1/connections/speak_inexpensive {" in ended.stderr
+
+
+def test_simulate_of_many_connections(capsys: Capture) -> None:
+    """`simulate --connections` of many names their group, and says how many there are."""
+    with Process("simulate", "--connections", "30", "--port", "0", variables={}) as command:
+        command.await_line("__main__.py\n")
+        variables = _exported(command.stderr)
+        code = main(["list", "--group", variables["FIVETRAN_GROUP_ID"], "--json"], variables)
+        command.send(signal.SIGINT)
+        ended = command.end()
+
+    assert (code, len(json.loads(capsys.readouterr().out))) == (0, 30)
+    assert "CONNECTOR_ID" not in variables
+    assert "It has 30 connections in the group projected_sickle, and 3 in other groups; any other" in ended.stderr
+
+
+def test_simulate_of_one_connection() -> None:
+    """`simulate --connections 1` names the one there is."""
+    with Process("simulate", "--connections", "1", "--port", "0", variables={}) as command:
+        command.await_line("__main__.py\n")
+        command.send(signal.SIGINT)
+        ended = command.end()
+
+    assert "It has 1 connection in the group projected_sickle, and 3 in other groups; " in ended.stderr
+    assert "\nexport CONNECTOR_ID=speak_inexpensive\n" in ended.stderr
 
 
 def test_simulate_serves_until_interrupted(tmp_path: Path, capsys: Capture) -> None:

@@ -453,7 +453,7 @@ def test_table_that_is_not_enabled(tried: Try, monkeypatch: pytest.MonkeyPatch) 
     """A table that Fivetran knows and does not sync is said, and not called missing."""
     tables = {"orders": {"enabled": False}, "customers": {"enabled": True}}
     schemas = {"public": {"enabled": True, "tables": tables}}
-    monkeypatch.setattr(Simulator, "_schemas", lambda _: schemas)
+    monkeypatch.setattr(Simulator, "_schemas", lambda *_: schemas)
 
     told = tried("FORCE_RESYNC", Scenario())
 

@@ -397,7 +397,7 @@ def test_columns_are_left_out(simulate: Simulate, monkeypatch: pytest.MonkeyPatc
     """Of a source's schemas the journal has what is compared, and no columns; the run repeats without them."""
     table = {"enabled": True, "columns": {"id": {"enabled": True}, "secret_plan": {"enabled": False}}}
     schemas = {"public": {"enabled": True, "tables": {"orders": table, "odd": 5}}}
-    monkeypatch.setattr(Simulator, "_schemas", lambda _: schemas)
+    monkeypatch.setattr(Simulator, "_schemas", lambda *_: schemas)
     job = simulate()
 
     job.play("FORCE_RESYNC", TABLE="Orders")
