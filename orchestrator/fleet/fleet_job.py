@@ -105,6 +105,7 @@ class FleetJob(Job):
         self._began = self.clock.monotonic()
         self._said: dict[str, int] = {}  # a warning -> how many connections had it
         self._last_line, self._drawn = 0.0, -math.inf
+        self._failed_fast = False  # FIVETRAN_FAIL=fast, and one has failed
 
     @property
     def _now(self) -> float:
@@ -296,6 +297,7 @@ class FleetJob(Job):
         line = f"{name}: {happened(each.document)}"
         self.log.error(line, outcome=each.document["outcome"], connection_id=name)
         if self._options.fail == "fast":
+            self._failed_fast = True
             self._scheduler.waiting.clear()
 
     def _journal_file(self, name: str) -> Path | None:
@@ -331,8 +333,12 @@ class FleetJob(Job):
 
     def _conclude(self, selection: Selection) -> int:
         noted, now, chart = self.signal(), self.clock.wall(), self._chart
-        why = "the job was stopped before its turn" if noted else "another connection failed before its turn"
-        why += "" if noted else " (FIVETRAN_FAIL=fast)"
+        if noted:
+            why = "the job was stopped before its turn"
+        elif self._failed_fast:
+            why = "another connection failed before its turn (FIVETRAN_FAIL=fast)"
+        else:
+            why = "FIVETRAN_TIMEOUT ran out before its turn"
         ends = [
             each.document or not_started(subject(self._settings_of(name)), why, now)
             for name, each in self._members.items()
