@@ -21,7 +21,7 @@ from orchestrator.fleet.table import render
 from orchestrator.fleet.verdict_block import first_line, happened, other_lines
 from orchestrator.job.configuration import ConfigurationError, Configured, configure
 from orchestrator.job.inputs import Inputs
-from orchestrator.job.job import Job, bounded
+from orchestrator.job.job import MAY_RUN, RUNNER, Job, bounded
 from orchestrator.job.limits import Limits
 from orchestrator.job.listing import Ask, asking_until
 from orchestrator.job.messages import message
@@ -33,8 +33,8 @@ from orchestrator.machine.standing import Standing, resumed
 from orchestrator.machine.step import Step
 from orchestrator.machine.transition import start
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Cut
-from orchestrator.values.exit_codes import BUG
+from orchestrator.values.exchange import Cut, Failure
+from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import duration
 from orchestrator.values.settings import Settings
@@ -77,10 +77,11 @@ def _options(inputs: Inputs) -> _Options:
 class _Member:
     """One of the connections, until its end and then its result."""
 
-    __slots__ = ("consume", "document", "doing", "facts", "since", "snapshot", "syncing", "trace")
+    __slots__ = ("consume", "document", "doing", "facts", "run", "since", "snapshot", "syncing", "trace")
 
     def __init__(self) -> None:
         self.snapshot: Mapping[str, Any] | None = None  # what its run is taken up from
+        self.run: Run | None = None
         self.trace = Trace()
         self.consume: tuple[Callable[[Step], None], ...] = ()
         self.facts = Facts()  # at its end, where stdout needs them
@@ -142,7 +143,12 @@ class FleetJob(Job):
         until = clock.monotonic() + settings.timeout
         send = bounded(self._client(settings), clock, limits)
         ask = asking_until(send, settings.http_timeout, settings.timeout, clock, self.signal)
-        pause: Callable[[float], None] = lambda seconds: limits.pause(clock.monotonic() + seconds)  # noqa: E731
+
+        def pause(seconds: float) -> None:
+            limits.pause(clock.monotonic() + seconds)
+            if noted := self.signal():
+                raise Failure(noted, "stopped by a signal")
+
         left: Callable[[], float] = lambda: until - clock.monotonic()  # noqa: E731
         return patient(ask, pause, left, settings.retry_limit, self.jitter, self.log.warning)
 
@@ -197,10 +203,8 @@ class FleetJob(Job):
         Raises:
             ConfigurationError: A state file cannot be used, or with `--resume` none is there.
         """
-        if not self._settings.state_file:
-            return
-        problems = list[str]()
-        for name, each in self._members.items():
+        problems, given = list[str](), bool(self._settings.state_file)
+        for name, each in self._members.items() if given else ():
             settings = self._settings_of(name)
             if not Path(settings.state_file).exists():
                 continue
@@ -212,7 +216,9 @@ class FleetJob(Job):
             except ConfigurationError as error:
                 problems += error.errors
         if problems:
-            raise ConfigurationError(problems[:PROBLEMS], [])
+            more = len(problems) - PROBLEMS
+            rest = [f"FIVETRAN_STATE_FILE: {more} more files there cannot be used"] if more > 0 else []
+            raise ConfigurationError([*problems[:PROBLEMS], *rest], [])
         if self.must_resume and not any(each.snapshot or each.document for each in self._members.values()):
             problem = (
                 f"FIVETRAN_STATE_FILE: {self._settings.state_file} holds no unfinished run: start without --resume"
@@ -227,6 +233,8 @@ class FleetJob(Job):
         document = result(settings, self._chart, standing, trace, ended)
         notes = (*document["notes"], "it was green already in this pipeline, and was not run again")
         self._members[name].document = member({**document, "notes": notes})
+        if self._chart.prints == "connection":
+            self._members[name].facts = standing.facts
 
     # --- What the scheduler asks of its owner -------------------------------------------------
 
@@ -247,6 +255,7 @@ class FleetJob(Job):
         journal = self._journal(begun, self._journal_file(connector_id))
         each.consume = (begun.trace.add, journal, self._keeper(begun, each=False))
         each.trace, each.snapshot, each.doing, each.since = begun.trace, None, "starting", self._now
+        each.run = begun.run
         return begun.run
 
     def took(self, run: Run, step: Step) -> None:
@@ -274,15 +283,30 @@ class FleetJob(Job):
         self._keep(name, result(run.settings, run.chart, run.standing, each.trace, self.clock.wall()))
 
     def failed(self, connector_id: str, error: Exception) -> None:
-        """A fault of this program ended a run; the others go on."""
-        self._log_traceback(error, self.log.error)
+        """What ended a run outside its chart: its state file, the runner, or a fault of this program."""
         each, settings, now = self._members[connector_id], self._settings_of(connector_id), self.clock.wall()
-        advice = "see on the connection's page what is running; please report the bug, with the lines of the log"
-        headline, why = "this is a bug of fivetran-orchestrator", f"{type(error).__name__}: {error}"
-        told = outside(headline, (why,), "a sync that was triggered MAY STILL BE RUNNING", advice)
+        why, running = f"{type(error).__name__}: {error}", self._running_of(each.run)
+        if isinstance(error, ConfigurationError):
+            verdict, code, headline, why = "misconfigured", MISCONFIGURED, "1 problem to fix", str(error)
+            advice = why
+        elif self._lacks(error):
+            self._log_traceback(error, self.log.debug)
+            verdict, code, headline, why = "runner_failed", UNAVAILABLE, "the runner failed", str(error)
+            advice = RUNNER
+        else:
+            self._log_traceback(error, self.log.error)
+            verdict, code, headline = "bug", BUG, "this is a bug of fivetran-orchestrator"
+            advice = "see on the connection's page what is running; please report the bug, with the lines of the log"
+        told = outside(headline, (why,), running, advice)
         standing = Standing("", Facts(), 0.0, started_at=now)
-        ended = result_outside("bug", BUG, told, subject(settings), standing, now, self._chart, each.trace)
+        ended = result_outside(verdict, code, told, subject(settings), standing, now, self._chart, each.trace)
         self._keep(connector_id, ended)
+
+    def _running(self) -> str:
+        """What may be running at Fivetran, where nobody knows any more."""
+        if all(each.doing == QUEUED for each in self._members.values()):
+            return super()._running()
+        return MAY_RUN if self._chart.triggers else ""
 
     def _keep(self, name: str, document: Document) -> None:
         """Keep the result of a connection, and say at once that it failed."""
@@ -290,10 +314,9 @@ class FleetJob(Job):
         clean: Document = self.mask.value(document)
         journal = self._journal_file(name)
         each.document = member(clean, journal=f"{JOURNALS}/{name}.jsonl" if journal and journal.is_file() else None)
-        each.trace, each.consume, each.doing = Trace(), (), ""
+        each.run, each.trace, each.consume, each.doing = None, Trace(), (), ""
         if is_green(each.document):
             return
-        self._last_line = self._now
         line = f"{name}: {happened(each.document)}"
         self.log.error(line, outcome=each.document["outcome"], connection_id=name)
         if self._options.fail == "fast":
