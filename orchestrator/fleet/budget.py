@@ -63,19 +63,16 @@ class Budget:
             return
         seconds = outcome.retry_after
         if seconds is None:
+            if now < self.held_until:  # sent together with the one that this is held for
+                return
             seconds = min(FIRST_HOLD * 2.0**self._refusals, LONGEST_HOLD)
         self._refusals += 1
         self.held_until = max(self.held_until, now + seconds)
 
-    def not_before(self, now: float, *, reserve: int = 0) -> float:
-        """When the next request may be sent: now, or later.
-
-        Args:
-            now: The time.
-            reserve: Requests that are kept for what comes before this one.
-        """
+    def not_before(self, now: float) -> float:
+        """When the next request may be sent: now, or later."""
         at = max(now, self.held_until)
-        lacking = 1 + reserve - self._left_at(at)
+        lacking = 1 - self._left_at(at)
         if self.per_hour is None or lacking <= 0:
             return at
         return at + lacking * HOUR / self.per_hour
@@ -86,14 +83,15 @@ class Budget:
         Args:
             now: The time.
             cost: Requests of a round.
-            reserve: Requests that are kept for changes.
+            reserve: Requests that are kept for changes, up to half of what there is: what is never polled never makes
+                room for what waits.
             until: When the last round is, at the latest.
         """
         if self.per_hour is None:
             return 0.0
         seconds = max(1.0, min(HOUR, until - now))
-        for_polls = self._left_at(now) + self.per_hour * seconds / HOUR - reserve
-        return seconds * cost / max(for_polls, 1.0)
+        in_all = self._left_at(now) + self.per_hour * seconds / HOUR
+        return seconds * cost / max(in_all - reserve, in_all / 2, 1.0)
 
     def _left_at(self, now: float) -> float:
         """How many requests are left then; what is used up comes back over an hour."""

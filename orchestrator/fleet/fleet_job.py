@@ -22,7 +22,7 @@ from orchestrator.fleet.state_folder import StateFolder
 from orchestrator.fleet.table import render
 from orchestrator.fleet.verdict_block import first_line, happened, other_lines
 from orchestrator.job.configuration import ConfigurationError, Configured
-from orchestrator.job.job import Job, bounded, connected
+from orchestrator.job.job import MAY_RUN, RUNNER, Job, bounded, connected
 from orchestrator.job.limits import Limits
 from orchestrator.job.listing import Ask, asking_until
 from orchestrator.job.messages import message
@@ -34,8 +34,8 @@ from orchestrator.machine.standing import Standing, resumed
 from orchestrator.machine.step import Step
 from orchestrator.machine.transition import start
 from orchestrator.values.events import SIGNALS, Event
-from orchestrator.values.exchange import Cut
-from orchestrator.values.exit_codes import BUG
+from orchestrator.values.exchange import Cut, Failure
+from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import duration
 from orchestrator.values.settings import Settings
@@ -56,10 +56,11 @@ _FIELDS = (
 class _Member:
     """One of the connections, until its end and then its result."""
 
-    __slots__ = ("document", "doing", "facts", "records", "since", "snapshot", "syncing", "trace")
+    __slots__ = ("document", "doing", "facts", "records", "run", "since", "snapshot", "syncing", "trace")
 
     def __init__(self) -> None:
         self.snapshot: Mapping[str, Any] | None = None  # what its run is taken up from
+        self.run: Run | None = None
         self.trace = Trace()
         self.records: tuple[Callable[[Step], None], ...] = ()
         self.facts = Facts()  # at its end, where stdout needs them
@@ -90,6 +91,7 @@ class FleetJob(Job):
         self._said: dict[str, int] = {}  # a warning -> how many connections had it
         self._last_line = 0.0
         self._hurries_from: float | None = None  # on the clock, once a signal has come
+        self._failed_fast = False  # FIVETRAN_FAIL=fast, and one has failed
         self._table = LiveTable(self.live, self.mask)
 
     @property
@@ -118,7 +120,12 @@ class FleetJob(Job):
         until = clock.monotonic() + settings.timeout
         send = bounded(connected(settings, self.clock, self.mask), clock, limits)
         ask = asking_until(send, settings.http_timeout, settings.timeout, clock, self.signal)
-        pause: Callable[[float], None] = lambda seconds: limits.pause(clock.monotonic() + seconds)  # noqa: E731
+
+        def pause(seconds: float) -> None:
+            limits.pause(clock.monotonic() + seconds)
+            if noted := self.signal():
+                raise Failure(noted, "stopped by a signal")
+
         left: Callable[[], float] = lambda: until - clock.monotonic()  # noqa: E731
         return patient(ask, pause, left, settings.retry_limit, self.jitter, self.log.warning)
 
@@ -180,10 +187,8 @@ class FleetJob(Job):
         Raises:
             ConfigurationError: A state file cannot be used, or with `--resume` none is there.
         """
-        if not self._settings.state_file:
-            return
-        problems = list[str]()
-        for name, each in self._members.items():
+        problems, given = list[str](), bool(self._settings.state_file)
+        for name, each in self._members.items() if given else ():
             settings = self._settings_of(name)
             if not Path(settings.state_file).exists():
                 continue
@@ -195,7 +200,9 @@ class FleetJob(Job):
             except ConfigurationError as error:
                 problems += error.errors
         if problems:
-            raise ConfigurationError(problems[:PROBLEMS], [])
+            more = len(problems) - PROBLEMS
+            rest = [f"FIVETRAN_STATE_FILE: {more} more files there cannot be used"] if more > 0 else []
+            raise ConfigurationError([*problems[:PROBLEMS], *rest], [])
         if self.must_resume and not any(each.snapshot or each.document for each in self._members.values()):
             problem = (
                 f"FIVETRAN_STATE_FILE: {self._settings.state_file} holds no unfinished run: start without --resume"
@@ -210,6 +217,8 @@ class FleetJob(Job):
         document = result(settings, self._chart, standing, trace, ended)
         notes = (*document["notes"], "it was green already in this pipeline, and was not run again")
         self._members[name].document = member({**document, "notes": notes})
+        if self._chart.prints == "connection":
+            self._members[name].facts = standing.facts
 
     # --- What the scheduler asks of its owner -------------------------------------------------
 
@@ -237,6 +246,7 @@ class FleetJob(Job):
         journal = self._journal(begun, self._journal_file(connector_id))
         each.records = (journal, self._unless_stopped(self._keeper(begun, each=False)))
         each.trace, each.snapshot, each.doing, each.since = begun.trace, None, "starting", self._now
+        each.run = begun.run
         return begun.run
 
     def _unless_stopped(self, keep: Callable[[Step], None]) -> Callable[[Step], None]:
@@ -269,30 +279,46 @@ class FleetJob(Job):
         self._keep(name, result(run.settings, run.chart, run.standing, each.trace, self.clock.wall()))
 
     def failed(self, connector_id: str, error: Exception) -> None:
-        """A fault of this program ended a run; the others go on."""
-        self._log_traceback(error, self.log.error)
+        """What ended a run outside its chart: its state file, the runner, or a fault of this program."""
         each, settings, now = self._members[connector_id], self._settings_of(connector_id), self.clock.wall()
-        advice = "see on the connection's page what is running; please report the bug, with the lines of the log"
-        headline, why = "this is a bug of fivetran-orchestrator", f"{type(error).__name__}: {error}"
-        told = outside(headline, (why,), "a sync that was triggered MAY STILL BE RUNNING", advice)
+        why, running = f"{type(error).__name__}: {error}", self._running_of(each.run)
+        if isinstance(error, ConfigurationError):
+            verdict, code, headline, why = "misconfigured", MISCONFIGURED, "1 problem to fix", str(error)
+            advice = why
+        elif self._lacks(error):
+            self._log_traceback(error, self.log.debug)
+            verdict, code, headline, why = "runner_failed", UNAVAILABLE, "the runner failed", str(error)
+            advice = RUNNER
+        else:
+            self._log_traceback(error, self.log.error)
+            verdict, code, headline = "bug", BUG, "this is a bug of fivetran-orchestrator"
+            advice = "see on the connection's page what is running; please report the bug, with the lines of the log"
+        told = outside(headline, (why,), running, advice)
         standing = Standing("", Facts(), 0.0, started_at=now)
-        ended = result_outside("bug", BUG, told, subject(settings), standing, now, self._chart, each.trace)
+        ended = result_outside(verdict, code, told, subject(settings), standing, now, self._chart, each.trace)
         self._keep(connector_id, ended)
+
+    def _running(self) -> str:
+        """What may be running at Fivetran, where nobody knows any more."""
+        if all(each.doing == QUEUED for each in self._members.values()):
+            return super()._running()
+        return MAY_RUN if self._chart.triggers else ""
 
     def _keep(self, name: str, document: Document) -> None:
         """Keep the result of a connection, and say at once that it failed."""
         each = self._members[name]
         details = None if self._limits.noted else self._report.member(document, each.trace, self._chart)
         journal = self._journal_file(name)
-        kept = member(document, details=details, journal=self._report.journal(name) if journal else None)
+        written = journal is not None and journal.is_file()
+        kept = member(document, details=details, journal=self._report.journal(name) if written else None)
         each.document = self.mask.value(kept)
-        each.trace, each.records, each.doing = Trace(), (), ""
+        each.run, each.trace, each.records, each.doing = None, Trace(), (), ""
         if is_green(each.document):
             return
-        self._last_line = self._now
         line = f"{name}: {happened(each.document)}"
         self.log.error(line, outcome=each.document["outcome"], connection_id=name)
         if self._options.fail == "fast":
+            self._failed_fast = True
             self._scheduler.waiting.clear()
 
     def _journal_file(self, name: str) -> Path | None:
@@ -326,8 +352,12 @@ class FleetJob(Job):
 
     def _conclude(self, selection: Selection) -> int:
         noted, now, chart = self.signal(), self.clock.wall(), self._chart
-        why = "the job was stopped before its turn" if noted else "another connection failed before its turn"
-        why += "" if noted else " (FIVETRAN_FAIL=fast)"
+        if noted:
+            why = "the job was stopped before its turn"
+        elif self._failed_fast:
+            why = "another connection failed before its turn (FIVETRAN_FAIL=fast)"
+        else:
+            why = "FIVETRAN_TIMEOUT ran out before its turn"
         ends = [
             each.document or not_started(subject(self._settings_of(name)), why, now)
             for name, each in self._members.items()

@@ -160,13 +160,13 @@ class Round:
 
     def _not_listed(self, outcome: Failure | Cut) -> Iterator[tuple[str, Outcome]]:
         reader = self._reader
-        if isinstance(outcome, Failure) and outcome.message.startswith(TOO_LARGE) and reader.limit > 1:
+        too_large = isinstance(outcome, Failure) and outcome.message.startswith(TOO_LARGE)
+        if too_large and reader.limit > 1:
             reader.limit //= 10
             self._pages, self._cursors = 0, set()
             self._ask_page("")
             return
-        everybody = isinstance(outcome, Cut) or outcome.event in _OUTAGES or outcome.status == HTTPStatus.UNAUTHORIZED
-        if everybody:
+        if not too_large and _is_of_all(outcome):
             yield from self._alike(outcome)
             return
         reader.only_singly(f"Fivetran does not list them: {outcome}")
@@ -181,8 +181,11 @@ class Round:
             self._failed += 1
             if self._failed < FEW:
                 yield from self._listed()  # with another one
-            else:
+            elif _is_of_all(outcome):
                 yield from self._alike(outcome)
+            else:
+                self._found.clear()
+                self._ask_singly()
             return
         lacking = set(documents.decisive(outcome.data)) - set(documents.decisive(answer.data))
         if lacking:
@@ -195,3 +198,8 @@ class Round:
         """What came of one request came of all."""
         for connector_id in list(self._wanted):
             yield self._settled(connector_id, outcome)
+
+
+def _is_of_all(outcome: Failure | Cut) -> bool:
+    """Whether it is no matter what was asked for: an outage, a limit, a key that is wrong."""
+    return isinstance(outcome, Cut) or outcome.event in _OUTAGES or outcome.status == HTTPStatus.UNAUTHORIZED

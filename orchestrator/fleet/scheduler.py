@@ -134,6 +134,8 @@ class Scheduler:
         self.waiting.extend(connections)
         while True:
             self._heed_signal()
+            if self._clock.monotonic() >= self._deadline:
+                self.waiting.clear()
             while self.waiting and len(self.active) < self._parallel:
                 self._start(self.waiting.popleft())
             if not self.active:
@@ -290,8 +292,6 @@ class Scheduler:
                 later, change = min(later, self._next_trigger), None
             reading = next((one for one in self._readings if one.round.asking), None)
             evidence = self._queue[0][2] if self._queue and self._queue[0][0] == EVIDENCE else None
-            if change is None and reading is None and evidence is not None:
-                held = self._budget.not_before(now, reserve=len(self.waiting) * REQUESTS)
             if change is None and reading is None and evidence is None:
                 break
             if held > now and now < self._deadline:  # then a last look is made, whatever it costs

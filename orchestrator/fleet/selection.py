@@ -15,6 +15,7 @@ from orchestrator.job.pasted_id import id_in
 from orchestrator.machine.transition import back_off
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Failure, Request
+from orchestrator.values.exit_codes import MISCONFIGURED
 from orchestrator.values.settings import CONNECTOR_ID
 
 __all__ = ["Nothing", "Options", "Selection", "chosen", "configure_many", "naming", "patient", "read_selection"]
@@ -63,14 +64,14 @@ class Nothing(Exception):  # noqa: N818  # how a job ends, not a fault
     """No connection can be chosen.
 
     Attributes:
-        verdict: Why, as the event that a run would have met.
+        verdict: Why, in a word: the verdict that a job would have had.
         code: The exit code.
         headline: Why, in one line.
         reasons: More of it.
         advice: What to do.
     """
 
-    def __init__(self, verdict: Event, code: int, headline: str, reasons: Sequence[str], advice: Sequence[str]) -> None:
+    def __init__(self, verdict: str, code: int, headline: str, reasons: Sequence[str], advice: Sequence[str]) -> None:
         super().__init__(headline)
         self.verdict = verdict
         self.code = code
@@ -171,7 +172,8 @@ def chosen(selection: Selection, ask: Ask, tell: Callable[[str], object]) -> lis
         about = f"the connections of group {selection.group}" if selection.group else "the connections"
         unknown = failure.event is Event.NOT_FOUND
         what = f"Fivetran knows no group {selection.group}" if unknown else f"{about} could not be listed"
-        raise Nothing(failure.event, exit_code(failure), what, [str(failure)], [_ADVICE[failure.event]]) from failure
+        verdict = Event.GAVE_UP if failure.event in _RETRIED else failure.event
+        raise Nothing(verdict, exit_code(failure), what, [str(failure)], [_ADVICE[failure.event]]) from failure
 
 
 _GROUP = (
@@ -224,7 +226,7 @@ def _by_name(selection: Selection, ask: Ask, tell: Callable[[str], object]) -> s
     if found:
         several = f"{len(found)} connections{where} are named {name}"
         fix = "set CONNECTOR_ID to the id of one, or FIVETRAN_GROUP_ID to its group's"
-        raise Nothing(Event.REJECTED, 2, several, [f"they are {_named(found)}"], [fix])
+        raise Nothing("misconfigured", MISCONFIGURED, several, [f"they are {_named(found)}"], [fix])
     everyone = [each for answer in pages(ask, group) for each in items(answer)]
     near = near_connections(everyone, name)
     like = [f"{each['name']} ({each['id']}, {each['service']})" for each in near]

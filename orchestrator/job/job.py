@@ -35,10 +35,11 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 from orchestrator.values.settings import Settings
 
-__all__ = ["Begun", "Job", "bounded", "connected"]
+__all__ = ["MAY_RUN", "RUNNER", "Begun", "Job", "bounded", "connected"]
 
 NOTHING_SENT = "no request was sent to Fivetran"
 MAY_RUN = "a sync that was triggered MAY STILL BE RUNNING"
+RUNNER = "check the runner's disk and limits (`ulimit -a`), and start the job again"
 Heed = Callable[[Mapping[str, str]], object]
 NO_THREAD = "can't start new thread"  # what Python's RuntimeError says
 
@@ -212,8 +213,7 @@ class Job:
         except ConfigurationError as error:
             return self._misconfigured(error)
         except Exception as error:  # noqa: BLE001  # the last line of defence, and it says so
-            lacking = isinstance(error, OSError) or str(error) == NO_THREAD
-            return self._runner_failed(error) if lacking else self._bug(error)
+            return self._runner_failed(error) if self._lacks(error) else self._bug(error)
 
     def _run(self, limits: Limits) -> int:
         self.context["connection_id"] = subject_of(self.environ)["connector_id"]
@@ -417,9 +417,14 @@ class Job:
     def _runner_failed(self, error: Exception) -> int:
         """The machine has not got what a job needs: descriptors, threads, a disk that can be read."""
         self._log_traceback(error, self.log.debug)
-        code = MISCONFIGURED if self.run_so_far is None else UNAVAILABLE
-        advice = "check the runner's disk and limits (`ulimit -a`), and start the job again"
-        return self._end("runner_failed", code, "the runner failed", (str(error),), self._running(), (advice,))
+        running = self._running()
+        code = MISCONFIGURED if running == NOTHING_SENT else UNAVAILABLE
+        return self._end("runner_failed", code, "the runner failed", (str(error),), running, (RUNNER,))
+
+    @staticmethod
+    def _lacks(error: Exception) -> bool:
+        """Whether it is the machine that lacks something."""
+        return isinstance(error, OSError) or str(error) == NO_THREAD
 
     def _bug(self, error: Exception) -> int:
         self._log_traceback(error, self.log.error)
@@ -430,7 +435,10 @@ class Job:
 
     def _running(self) -> str:
         """What may be running at Fivetran, where nobody knows any more."""
-        run = self.run_so_far
+        return self._running_of(self.run_so_far)
+
+    @staticmethod
+    def _running_of(run: Run | None) -> str:
         if run is None:
             return NOTHING_SENT
         asked = {*run.facts.attempted, run.state.operand}  # of what is under way nobody knows
