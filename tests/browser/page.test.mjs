@@ -55,6 +55,7 @@ async function violations(name, options) {
   const { page, context } = await open(name, options);
   const steps = page.locator(".all > summary");
   if (await steps.count()) await steps.click(); // what is folded away is looked at, too
+  for (const folded of await page.locator(".inner > td > details > summary").all()) await folded.click();
   await page.addScriptTag({ path: AXE });
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   await context.close();
@@ -148,7 +149,7 @@ test("where a browser lets the page copy in no way, the text is shown, selected"
   await context.close();
 });
 
-for (const name of ["success", "failed", "timed_out", "tests"]) {
+for (const name of ["success", "failed", "timed_out", "tests", "fleet"]) {
   test(`${name}: axe finds nothing the other way round either`, async () => {
     assert.deepEqual(await violations(name, { viewport: PHONE, colorScheme: "light" }), []);
     assert.deepEqual(await violations(name, { viewport: DESKTOP, colorScheme: "dark" }), []);
@@ -264,13 +265,88 @@ test("everything can be reached by keyboard", async () => {
 });
 
 test("hostile words stay words", async () => {
-  for (const name of names.filter((one) => one.startsWith("hostile"))) {
+  for (const name of names.filter((one) => one.includes("hostile"))) {
     const { page, context, complaints } = await open(name);
 
     assert.deepEqual(complaints, []);
-    assert.equal(await page.locator("script").count(), 1);
+    assert.equal(await page.locator("script").count(), name.startsWith("fleet") ? 2 : 1);
     assert.equal(await page.locator("img").count(), 0);
     assert.ok((await page.textContent("body")).includes("<script>alert(1)</script>"));
     await context.close();
   }
+});
+
+// --- Many connections ---------------------------------------------------------------------------
+
+const shownConnections = (page) => page.locator(".fleet tbody:visible > tr:first-child > td:first-child code").allTextContents();
+const WORST = ["gone_away", "sour_grape", "sturdy_door", "odd_boat"];
+
+test("fleet: those that need attention are on top, and the page says so without a script", async () => {
+  const { page, context } = await open("fleet", { javaScriptEnabled: false });
+
+  assert.match(await page.locator("h1").textContent(), /FAILED: 4 of 30 connections did not sync/);
+  assert.deepEqual((await shownConnections(page)).slice(0, 4), WORST);
+  assert.equal((await shownConnections(page)).length, 30);
+  assert.equal(await page.locator(".search").isVisible(), false);
+  assert.equal(await page.locator(".fleet th button").count(), 0);
+  await page.locator(".inner > td > details > summary").first().click();
+  assert.ok(await page.locator(".picture").isVisible());
+  await context.close();
+});
+
+test("fleet: words filter the connections, titles sort them and sort them back", async () => {
+  const { page, context } = await open("fleet");
+
+  await page.getByRole("searchbox", { name: "Show those with" }).fill("paused door");
+  assert.deepEqual(await shownConnections(page), ["sturdy_door"]);
+  await page.getByRole("searchbox").fill("");
+  assert.equal((await shownConnections(page)).length, 30);
+
+  await page.getByRole("button", { name: "Connection" }).click();
+  const sorted = await shownConnections(page);
+  assert.deepEqual(sorted, [...sorted].sort((one, other) => one.localeCompare(other, "en", { numeric: true })));
+  assert.equal(await page.locator("th[aria-sort]").getAttribute("aria-sort"), "ascending");
+  await page.getByRole("button", { name: "Connection" }).click();
+  assert.deepEqual(await shownConnections(page), sorted.reverse());
+  await page.getByRole("button", { name: "Took" }).click();
+  assert.equal((await shownConnections(page))[0], "gone_away");
+  await page.getByRole("button", { name: "Outcome" }).click();
+  assert.deepEqual((await shownConnections(page)).slice(0, 4), WORST);
+  await context.close();
+});
+
+test("fleet: the one chart goes where steps are opened, and shows their way", async () => {
+  const { page, context } = await open("fleet");
+  const steps = page.locator(".inner > td > details");
+  const way = async () => [
+    await page.locator(".edge.taken").evaluateAll((edges) => edges.map((edge) => edge.id).sort()),
+    await page.locator(".edge.taken .happened").evaluateAll((texts) => texts.map((text) => text.textContent.trim())),
+  ];
+
+  await steps.nth(1).locator("> summary").click();
+  await page.waitForFunction(() => document.querySelectorAll(".inner details")[0] !== document.querySelector(".picture").closest(".inner > td > details"));
+  assert.equal(await steps.nth(1).locator(".picture").count(), 1);
+  assert.ok((await way())[0].includes("edge-triggering-waiting"));
+  assert.ok((await way())[1].includes("triggered"));
+
+  await steps.nth(2).locator("> summary").click();
+  await page.waitForFunction(() => !document.querySelector("#edge-triggering-waiting.taken"));
+  assert.equal(await steps.nth(2).locator(".picture").count(), 1);
+  assert.ok((await way())[1].includes("paused"));
+  await context.close();
+});
+
+test("fleet: each connection has a page of its own, and that leads back", async () => {
+  const { page, context, complaints } = await open("fleet");
+
+  for (const name of ["sour_grape", "calm_river_3"]) {
+    await page.getByRole("link", { name, exact: true }).click();
+    assert.match(await page.title(), new RegExp(`START ${name}`));
+    assert.equal(await page.locator(".picture").count(), name === "sour_grape" ? 1 : 0);
+    assert.ok((await page.locator(".steps > li").count()) > 5);
+    await page.getByRole("link", { name: "All connections" }).click();
+    assert.match(await page.title(), /START on 30 connections/);
+  }
+  assert.deepEqual(complaints, []);
+  await context.close();
 });

@@ -8,10 +8,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from orchestrator.fleet.report_folder import FleetReporter
+from orchestrator.fleet.result import fleet_result, member, not_started
 from orchestrator.job.job import Job
+from orchestrator.job.masking import Mask
+from orchestrator.job.result import result, subject
 from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
 from orchestrator.simulator.app import KEY, SECRET, Simulator
@@ -19,7 +23,7 @@ from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan, load_scenario
 from orchestrator.simulator.server import served
 
-__all__ = ["HOSTILE", "PAGES", "Page", "make"]
+__all__ = ["FLEETS", "HOSTILE", "PAGES", "Fleet", "Page", "make", "make_fleet", "play"]
 
 CONNECTOR = "speak_inexpensive"
 
@@ -100,11 +104,51 @@ PAGES: dict[str, Page] = {
 }
 
 
+@dataclass(frozen=True)
+class Fleet:
+    """The page of many connections.
+
+    Attributes:
+        connections: How each came to its end, by id.
+        left_out: Those that were never begun.
+        variables: GitLab's.
+    """
+
+    connections: Mapping[str, Page]
+    left_out: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+FLEETS: dict[str, Fleet] = {
+    "fleet": Fleet(
+        {
+            **{f"calm_river_{number}": Page() for number in range(26)},
+            "sturdy_door": Page(load_scenario("paused")),
+            "sour_grape": PAGES["failed"],
+            "odd_boat": PAGES["postponed"],
+            "gone_away": Page(load_scenario("unknown_connector")),
+        },
+        variables=_GITLAB,
+    ),
+    "fleet_hostile": Fleet({"a_name": PAGES["hostile_sync"], "x" * 150: PAGES["hostile_sync"]}, ("late_one",)),
+    "fleet_green": Fleet({"one": Page(), "two": Page()}),
+}
+
+
 def make(page: Page, folder: Path) -> int:
     """Run the job with the reports in a folder.
 
     Returns:
         Its exit code.
+    """
+    return play(page, folder)[1]
+
+
+def play(page: Page, folder: Path | str) -> tuple[Job, int]:
+    """Run the job with the reports in a folder, or in none where that is "".
+
+    Returns:
+        The job, and its exit code.
     """
     clock = VirtualClock()
     with served(Simulator(page.scenario, clock)) as url:
@@ -127,7 +171,24 @@ def make(page: Page, folder: Path) -> int:
             stderr=io.StringIO(),
             observe=_interrupting(page.interrupted_in),
         )
-        return job.run()
+        return job, job.run()
+
+
+def make_fleet(page: Fleet, folder: Path) -> None:
+    """Write the report of many connections."""
+    reporter, members = FleetReporter(str(folder), Mask(KEY, SECRET), print, page.variables), []
+    for name, one in page.connections.items():
+        job, _ = play(replace(one, variables={**one.variables, "CONNECTOR_ID": name}), "")
+        run = job.run_so_far
+        assert run is not None
+        told = result(run.settings, run.chart, run.standing, job.trace, job.clock.wall())
+        members += [member(told, details=reporter.member(told, job.trace, run.chart))]
+    assert run is not None
+    members += [not_started(subject(run.settings) | {"connector_id": name}, HOSTILE, 0.0) for name in page.left_out]
+    whole = fleet_result(
+        "START", members, group=None, notes=[HOSTILE], started_at=job.started_at, ended_at=job.clock.wall()
+    )
+    reporter.write(whole, run.chart)
 
 
 def _interrupting(state: str) -> Callable[[Run, Step | None], None]:
@@ -151,6 +212,8 @@ def main() -> int:
     folder = Path(sys.argv[1])
     for name, page in PAGES.items():
         make(page, folder / name)
+    for name, fleet in FLEETS.items():
+        make_fleet(fleet, folder / name)
     return 0
 
 

@@ -16,12 +16,12 @@
 
   // A column's title sorts by it; the second is the order in which they stand: what needs attention first.
   const keys = [
-    (body) => body.rows[0].cells[0].textContent,
+    (body) => body.rows[0].querySelector("code").textContent,
     (body) => bodies.indexOf(body),
     (body) => body.rows[0].cells[2].textContent,
     (body) => Number(body.dataset.took),
   ];
-  const compare = (one, other) => (typeof one === "number" ? one - other : one.localeCompare(other));
+  const compare = (one, other) => (typeof one === "number" ? one - other : one.localeCompare(other, "en", { numeric: true }));
   const titles = [...table.tHead.rows[0].cells];
   titles.forEach((title, column) => {
     const button = document.createElement("button");

@@ -17,14 +17,14 @@ from orchestrator.job.report.page import asset, frame, icon, kind_of, lines, pai
 from orchestrator.job.report.words import Link, at_fivetran, began, ended, outcome, utc
 from orchestrator.job.result import causes
 from orchestrator.machine.chart import Chart
-from orchestrator.values.formatting import duration
+from orchestrator.values.formatting import duration, listed
 
 __all__ = ["LARGEST", "draw"]
 
 LARGEST = 1_900_000  # bytes of the page of a thousand connections, whatever happened
 STEPS = 700_000  # bytes of the steps on it
 LONGEST = (200, 100, 50)  # characters of what happened and of what to do: the most with which the page is small enough
-MOST_NOTES = 20
+MOST_NOTES, MOST_NAMED = 20, 10
 
 Document = Mapping[str, Any]
 Steps = tuple[Sequence[Document], int]  # of one connection, and how many were dropped in their middle
@@ -82,7 +82,7 @@ def _summary(document: Document, back: Sequence[Link], ticket: str) -> Markup:
         tag("p", said(document["running"]), class_="running") if document["running"] else None,
         _counts(document),
         lines("What to do now", document["advice"], document, "advice"),
-        lines("Schedules", [manual + ", ".join(left)] if left else [], document),
+        lines("Schedules", [manual + listed(left, MOST_NAMED)] if left else [], document),
         lines("Notes", [*notes[:MOST_NOTES], *more], document),
         tag("p", *_links(document, back, ticket), class_="links"),
         ticket_of(ticket) if ticket else None,
