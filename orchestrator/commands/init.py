@@ -90,6 +90,7 @@ def add_to(parser: ArgumentParser) -> None:
     add_connector(parser, "the connection; the same as --connector-id")
     parser.add_argument("--for", dest="kind", choices=NEEDED, default="gitlab", help="what runs it (default: gitlab)")
     parser.add_argument("--connector-id", dest="connector", metavar="ID", help=SETUP_TAB)
+    parser.add_argument("--group-id", dest="group", metavar="ID", help="all connections of this group, in one job")
     parser.add_argument("-o", "--output", metavar="FILE", help="write this file; one that exists is left as it is")
     parser.add_argument("--force", action="store_true", help="overwrite the file if it exists")
 
@@ -104,7 +105,12 @@ def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
         meant = id_in(connector)
         fix = f"give {meant}" if meant else f"give {SETUP_TAB} (such as speak_inexpensive)"
         return refuse(f"CONNECTOR_ID: what is given is not an id: {fix}")
-    text = _job(arguments.action or USUAL, connector, arguments.kind)
+    group = arguments.group or ""
+    if connector and group:
+        return refuse("--group-id: the job is about a group or about CONNECTOR_ID: give one of the two")
+    if group and not re.fullmatch(CONNECTOR_ID, group):
+        return refuse("--group-id: what is given is not a group's id: give one such as projected_sickle")
+    text = _job(arguments.action or USUAL, connector, arguments.kind, group)
     if arguments.output is None:
         say(text.removesuffix("\n"))
         return 0
@@ -119,19 +125,24 @@ def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
     return 0
 
 
-def _job(action: str, connector: str, kind: str) -> str:
-    """The job of an action for a connection ("" for none yet), as YAML."""
-    text = (TEMPLATES / f"{_name(action)}.gitlab-ci.yml").read_text("utf-8")
+def _job(action: str, connector: str, kind: str, group: str) -> str:
+    """The job of an action for a connection ("" for none yet), or for a group ("" for a connection), as YAML."""
+    chart = load(action)
+    text = (TEMPLATES / f"{'fleet' if group else _name(action)}.gitlab-ci.yml").read_text("utf-8")
     text = re.sub(r"\A(?:#.*\n)+", "", text)
+    if group:
+        named = "".join(f"\n    {part}:" for part in ("SCHEMA", "TABLE") if chart.needs)
+        text = re.sub(r"(?m)^    FIVETRAN_EXCLUDE: .*\n", "", text)
+        text = re.sub(r"(?m)^(    FIVETRAN_ACTION:) .*$", rf"\1 {action}", text)
+        text = re.sub(r"(?m)^(    FIVETRAN_GROUP_ID:) .*$", rf"\1 {json.dumps(group)}{named}", text)
     text = _set(text, "CONNECTOR_ID", connector, SETUP_TAB)
     for part in ("SCHEMA", "TABLE"):
         text = _set(text, part, "", f"the {part.lower()}'s name at the source, case-sensitive")
     if kind == "dataops":
         text = _for_dataops(text)
     elif kind == "github":
-        text = _for_github(text, action, connector)
-    chart = load(action)
-    missing = [*([] if connector else ["CONNECTOR_ID"]), *(["SCHEMA and TABLE"] if chart.needs else [])]
+        text = _for_github(text, action, connector or group)
+    missing = [*([] if connector or group else ["CONNECTOR_ID"]), *(["SCHEMA and TABLE"] if chart.needs else [])]
     below = f"# In the job below, set {', '.join(missing)}.\n" if missing else ""
     return f"# {chart.title}\n#\n{NEEDED[kind].format(file=f'{_name(action)}.yml')}{below}{text}"
 
@@ -144,7 +155,7 @@ def _name(action: str) -> str:
 def _set(text: str, name: str, value: str, what: str) -> str:
     """A job with another value of a variable that it has; of none, a comment says what it must be."""
     comment = "" if value else f"  # {what}"
-    return re.sub(rf"(?m)^(    {name}: ).*$", rf"\g<1>{json.dumps(value)}{comment}", text)
+    return re.sub(rf"(?m)^(    {name}:) ?.*$", rf"\g<1> {json.dumps(value)}{comment}", text)
 
 
 def _for_dataops(text: str) -> str:
@@ -154,7 +165,7 @@ def _for_dataops(text: str) -> str:
         (r"^fivetran (.*):$", lambda found: f"Fivetran {found[1].title()}:\n  extends:\n    - .agent_tag"),
         (r"^  stage: .*$", "  stage: Data Ingestion"),
         (r"^  image: .*$", "  image: $DATAOPS_FIVETRAN_RUNNER_IMAGE"),
-        (r"^(    CONNECTOR_ID: .*)$", r"\1\n    SET_FIVETRAN_KEYS_TO_ENV: 1"),
+        (r"^(    (?:CONNECTOR|FIVETRAN_GROUP)_ID: .*)$", r"\1\n    SET_FIVETRAN_KEYS_TO_ENV: 1"),
         (r"^(?:  #.*\n)*  interruptible: .*\n", ""),
         (r"\Z", "  icon: ${FIVETRAN_ICON}\n"),
     ):

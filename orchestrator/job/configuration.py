@@ -27,6 +27,7 @@ __all__ = ["ConfigurationError", "Configured", "configure", "refuse_connector", 
 CI_REPORT_DIR = "dataops/report/fivetran"
 CI_MARGIN = 60.0  # seconds of the job's own timeout that are left for its other work
 CI_LEAST = 10.0
+PIPELINES = ("CI_PIPELINE_ID", "GITHUB_RUN_ID")  # what a pipeline is known by, in GitLab and GitHub Actions
 # A policy -> what it is for; FIVETRAN_ and its name is the variable.
 POLICIES = {
     "on_running": "a sync that is running already",
@@ -145,7 +146,7 @@ def configure(
         state_file=inputs.value("FIVETRAN_STATE_FILE"),
         api_url=api_url(inputs),
         report_dir=_report_dir(inputs),
-        pipeline=inputs.environ.get("CI_PIPELINE_ID", "").strip(),
+        pipeline=next(filter(None, (inputs.environ.get(name, "").strip() for name in PIPELINES)), ""),
     )
     inputs.one_of("FIVETRAN_LOG_FORMAT")  # the log is there before the settings are
     inputs.flag("DATAOPS_DEBUG")

@@ -36,7 +36,7 @@ class Settings:
         state_file: Where the run is written down, or "".
         api_url: Base of the API.
         report_dir: Where results are written, or "".
-        pipeline: GitLab's id of the pipeline (CI_PIPELINE_ID), or "".
+        pipeline: What the pipeline is known by (CI_PIPELINE_ID, GITHUB_RUN_ID), or "".
     """
 
     action: str

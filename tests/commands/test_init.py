@@ -41,11 +41,11 @@ def _job(text: str) -> dict[str, Any]:
 
 
 def test_there_is_one_source() -> None:
-    """The templates are the examples themselves: there is a link for each action, and nothing else."""
+    """The templates are the examples themselves: a link for each action, one for a group, and nothing else."""
     links = sorted(Path(str(TEMPLATES)).iterdir())
     names = {f"{action.lower().replace('_', '-')}.gitlab-ci.yml" for action in ACTIONS}
 
-    assert {link.name for link in links} == names
+    assert {link.name for link in links} == {*names, "fleet.gitlab-ci.yml"}
     assert [link for link in links if not link.is_symlink() or link.resolve() != EXAMPLES / link.name] == []
 
 
@@ -57,10 +57,12 @@ GITLAB = ("vendor.gitlab-ci", "--data-transform", "gitlab-ci", "--regex-variant"
 )
 def test_jobs_follow_the_schema(tmp_path: Path, capsys: Capture, kind: str, schema: tuple[str, ...]) -> None:
     """Each job is valid for what is to run it; `icon` alone is DataOps.live's."""
-    written = [tmp_path / f"{action}.yml" for action in ACTIONS]
-    for path in written:
-        text = _printed(capsys, path.stem, "speak_inexpensive", "--for", kind)
-        path.write_text(text.replace("  icon: ${FIVETRAN_ICON}\n", ""), "utf-8")
+    written = list[Path]()
+    for action in ACTIONS:
+        for about in (("--connector-id", "speak_inexpensive"), ("--group-id", "projected_sickle")):
+            text = _printed(capsys, action, *about, "--for", kind)
+            written.append(tmp_path / f"{action}{about[0]}.yml")
+            written[-1].write_text(text.replace("  icon: ${FIVETRAN_ICON}\n", ""), "utf-8")
     command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", *schema, *map(str, written))
 
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
@@ -98,6 +100,33 @@ def test_job_does_what_was_chosen(capsys: Capture, action: str, kind: str) -> No
     assert {name for name, value in job["variables"].items() if value == ""} == needed
     assert ("# In the job below, set SCHEMA and TABLE.\n" in text) == bool(needed)
     assert [line for line in job["script"] if "/dataops" in line] != []
+
+
+@pytest.mark.parametrize("kind", NEEDED)
+@pytest.mark.parametrize("action", ACTIONS)
+def test_job_of_a_group(capsys: Capture, action: str, kind: str) -> None:
+    """A job for a group has that group and the action, no pattern of the example's, and what the action needs."""
+    text = _printed(capsys, action, "--group-id", "sales", "--for", kind)
+
+    variables = _job(text)["variables"]
+    needed = {"SCHEMA", "TABLE"} if load(action).needs else set()
+    assert (variables["FIVETRAN_ACTION"], variables["FIVETRAN_GROUP_ID"]) == (action, "sales")
+    assert set(variables) <= {*VARIABLES, RUNNERS_FLAG} - {"CONNECTOR_ID", "FIVETRAN_EXCLUDE"}
+    assert {name for name, value in variables.items() if value == ""} == needed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("START", "speak_inexpensive", "--group-id", "sales"), "a group or about CONNECTOR_ID"),
+        (("START", "--group-id", "My Group"), "is not a group's id"),
+    ],
+)
+def test_group_that_cannot_be_meant(capsys: Capture, arguments: tuple[str, ...], said: str) -> None:
+    """A group beside a connection, or one that is no id, is refused in a line."""
+    assert main(["init", *arguments], {}) == 2
+
+    assert said in capsys.readouterr().err
 
 
 def test_job_without_a_connection(capsys: Capture) -> None:
