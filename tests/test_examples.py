@@ -156,8 +156,10 @@ def test_killed_job_is_retried_with_its_state(name: str) -> None:
 
 @pytest.mark.parametrize("name", JOBS)
 def test_one_job_a_connection(name: str) -> None:
-    """Two jobs never work on one connection at once."""
-    assert JOBS[name]["resource_group"] == "fivetran/$CONNECTOR_ID"
+    """Two jobs never work on one connection, or on one group, at once."""
+    about = "FIVETRAN_GROUP_ID" if "FIVETRAN_GROUP_ID" in JOBS[name]["variables"] else "CONNECTOR_ID"
+
+    assert JOBS[name]["resource_group"] == f"fivetran/${about}"
 
 
 @pytest.mark.parametrize("name", JOBS)
