@@ -1,5 +1,6 @@
 """`demo` and `simulate`: a job against the simulator, and the simulator by itself."""
 
+import math
 import shlex
 import sys
 import threading
@@ -32,6 +33,10 @@ TABLE = {"SCHEMA": "public", "TABLE": "orders"}  # the simulator has it; most ac
 _PRINTING = threading.Lock()  # each request has a thread of its own
 WAVES = 8  # in how many waves many connections sync, about, so that any number takes as long
 LEAST_PARALLEL = 50  # syncs at once, for which there may be fewer waves
+BUSY = 1000  # from so many connections on, each look at all of them takes its time: there are fewer
+COSTS = 0.1  # real seconds of a demonstration that a connection may take of a slow machine
+LASTS = 2.0  # seconds of a job that a connection takes, with the usual number of syncs at once
+LONGEST = 23  # hours: what is rescheduled by a day is past any deadline
 NEEDED = 20  # requests about a connection, with half of the limit left to others: more than a demonstration makes
 FEW = 10  # connections that are named one by one
 HOW = ("FIVETRAN_LOG_FORMAT", "FIVETRAN_JOURNAL", "NO_COLOR", "DATAOPS_DEBUG")
@@ -86,11 +91,11 @@ def demo(
     how = {name: environ[name] for name in HOW if name in environ}
     how["FIVETRAN_REPORT_DIR"] = report_dir({**environ, "CI": "as there"})
     pace = "in real time" if speed == 1 else f"{speed:g} times faster"
-    raised = connections is not None and 0 < scenario.rate_limit < connections * NEEDED
-    if raised and connections is not None:
-        scenario = replace(scenario, rate_limit=connections * NEEDED)
+    needed = (connections or 0) * NEEDED
+    if raised := 0 < scenario.rate_limit < needed:
+        scenario = replace(scenario, rate_limit=needed)
     simulator = Simulator(scenario, clock, connections=connections, kept=0)
-    about, journal, ends = _one(scenario) if connections is None else _group(simulator)
+    about, journal, ends = _one(scenario) if connections is None else _group(simulator, speed)
     expected = "" if action not in {None, ACTION} else ends
     say(f"scenario {scenario.name}: {scenario.title} (simulated Fivetran, {pace})", error=True)
     if raised:
@@ -131,14 +136,24 @@ def _one(scenario: Scenario) -> tuple[dict[str, str], str, str]:
     return {"CONNECTOR_ID": CONNECTOR}, JOURNAL, _told({scenario.verdict: 1}, scenario.exit_code)
 
 
-def _group(simulator: Simulator) -> tuple[dict[str, str], str, str]:
-    """Of a demonstration with many: what names them to the job, where the journal of one is, how they are to end."""
+def _group(simulator: Simulator, speed: float) -> tuple[dict[str, str], str, str]:
+    """Of a demonstration with many: the job's variables, where the journal of one is, and how they are to end."""
     name, group = _first_group(simulator)
     odd = next((each for each in group if each.scenario.exit_code), group[0])
     codes = {each.scenario.exit_code for each in group}
     code = next((code for code in ORDER if code in codes), 0)
-    about = {"FIVETRAN_GROUP_ID": name, "FIVETRAN_MAX_PARALLEL": str(max(LEAST_PARALLEL, len(group) // WAVES))}
+    about = {
+        "FIVETRAN_GROUP_ID": name,
+        "FIVETRAN_MAX_PARALLEL": str(max(LEAST_PARALLEL, len(group) // WAVES)),
+        "FIVETRAN_TIMEOUT": _hours(len(group) * COSTS * speed),
+        **({"FIVETRAN_POLL_INTERVAL": str(len(group) // 100)} if len(group) > BUSY else {}),
+    }
     return about, f"journals/{odd.identity}.jsonl", _told(Counter(each.scenario.verdict for each in group), code)
+
+
+def _hours(seconds: float) -> str:
+    """A job's time limit in whole hours."""
+    return f"{max(1, min(LONGEST, math.ceil(seconds / 3600)))}h"
 
 
 def _told(verdicts: Mapping[str | None, int], code: int) -> str:
@@ -210,6 +225,7 @@ def _known(simulator: Simulator) -> tuple[dict[str, str], str]:
     name, group = _first_group(simulator)
     ids, others = [each.identity for each in group], len(simulator.group(None)) - len(group)
     about = {"CONNECTOR_ID": ",".join(ids)} if len(ids) <= FEW else {"FIVETRAN_GROUP_ID": name}
+    about["FIVETRAN_TIMEOUT"] = _hours(len(ids) * LASTS)
     more = f", and {others:,} in other groups" if others else ""
     noun = "connection" if len(ids) == 1 else "connections"
     return about, f"It has {len(ids):,} {noun} in the group {name}{more}; any other id is unknown."
