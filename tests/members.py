@@ -1,7 +1,10 @@
 """Members of a fleet's result, made by hand: the end of a single job on facts of every verdict."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
+
+from made import step
 
 from orchestrator.fleet.result import fleet_result, member, not_started
 from orchestrator.job.result import Document, result, subject
@@ -13,7 +16,7 @@ from orchestrator.values.exchange import Failure, Request
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
 
-__all__ = ["AWAY", "BEGAN", "REFUSED", "ended", "fleet", "left_out", "many", "settings", "syncing"]
+__all__ = ["AWAY", "BEGAN", "REFUSED", "ended", "fleet", "left_out", "many", "settings", "steps", "syncing"]
 
 BEGAN = 1_800_000_000.0  # seconds since the epoch
 LASTED = 90.0
@@ -24,6 +27,17 @@ AWAY: dict[str, Any] = {"failure": Failure(Event.UNAVAILABLE, "cannot reach api.
 REFUSED: dict[str, Any] = {
     "failure": Failure(Event.REFUSED, "Invalid API key", status=401, code="Unauthorized").as_fact(_READ, 1)
 }
+
+WAY = (
+    ("validating", "ready", "considering_switch"),
+    ("considering_switch", "no", "taking_baseline"),
+    ("taking_baseline", "idle", "triggering"),
+    ("triggering", "triggered", "waiting"),
+    ("waiting", "waited", "polling"),
+    ("polling", "sync_failed", "concluding"),
+)
+
+_chart = cache(load)
 
 
 def settings(connector_id: str, action: str = "START") -> Settings:
@@ -36,8 +50,16 @@ def settings(connector_id: str, action: str = "START") -> Settings:
 def ended(verdict: str, connector_id: str = "speak_inexpensive", action: str = "START", **facts: Any) -> Document:
     """A connection that ended with a verdict."""
     standing = Standing("", Facts(verdict=verdict, **facts), 300.0, started_at=BEGAN)
-    document = result(settings(connector_id, action), load(action), standing, Trace(), BEGAN + LASTED)
+    document = result(settings(connector_id, action), _chart(action), standing, Trace(), BEGAN + LASTED)
     return member(document, details=f"connections/{connector_id}.html", journal=f"journals/{connector_id}.jsonl")
+
+
+def steps(*ways: tuple[str, str, str]) -> Trace:
+    """A trace of steps: from, event, to."""
+    trace = Trace()
+    for number, (source, event, target) in enumerate(ways or WAY):
+        trace.add(step(source, event, target, float(number), "Success" if number % 2 else ""))
+    return trace
 
 
 def syncing(connector_id: str, action: str = "START") -> Document:

@@ -44,6 +44,10 @@ PAGE = "index.html"
 SUMMARY = "summary.md"
 CONNECTIONS, JOURNALS = "connections", "journals"  # of several connections: folders there, with a file for each
 DRAWINGS = (PAGE, SUMMARY, "junit.xml", "fivetran.env", "annotations.json")  # what is drawn from the result, there too
+MOST_CHARTS = 8  # that are remembered
+_ABOUT: dict[
+    int, tuple[Chart, str, Mapping[int, str]]
+] = {}  # by the id of the chart, which is kept so that it stays one
 
 Document = dict[str, Any]
 
@@ -95,8 +99,7 @@ def result_outside(
         chart: The run's chart; None where none has begun.
         trace: Its steps so far.
     """
-    from orchestrator.fivetran.verdicts import exit_meanings  # noqa: PLC0415  # likewise
-
+    digest, meanings = _about(chart) if chart else (None, {})
     facts, connector = standing.facts, subject.get("connector_id") or ""
     return {
         "format": FORMAT,
@@ -104,7 +107,7 @@ def result_outside(
         "verdict": verdict,
         "state": None,
         "exit_code": code,
-        "exit_meaning": None if code is None else {**EXIT_CODES, **(exit_meanings(chart) if chart else {})}[code],
+        "exit_meaning": None if code is None else {**EXIT_CODES, **meanings}[code],
         **told._asdict(),
         "notes": facts.warnings,
         "page": page_of(connector) if re.fullmatch(CONNECTOR_ID, connector) else None,
@@ -113,11 +116,23 @@ def result_outside(
         "elapsed_seconds": round(max(0.0, now - standing.started_at), 3),  # a clock may be set back
         **_learned(facts),
         "resumed": standing.resumed,
-        "chart": chart.digest if chart else None,
+        "chart": digest,
         "steps": trace.entries(),
         "steps_dropped": trace.dropped,
         "version": __version__,
     }
+
+
+def _about(chart: Chart) -> tuple[str, Mapping[int, str]]:
+    """A chart's digest and what its exit codes mean: of many connections it is asked for each."""
+    known = _ABOUT.get(id(chart))
+    if known is None:
+        from orchestrator.fivetran.verdicts import exit_meanings  # noqa: PLC0415  # not before the first request
+
+        if len(_ABOUT) == MOST_CHARTS:
+            _ABOUT.clear()
+        known = _ABOUT[id(chart)] = chart, chart.digest, exit_meanings(chart)
+    return known[1:]
 
 
 def causes(document: Mapping[str, Any]) -> list[str]:

@@ -21,6 +21,8 @@ LATE = Row("late", outcome="NOT STARTED", headline="FIVETRAN_TIMEOUT ran out")
 QUEUED = Row("next", doing="queued")
 STARTING = Row("soon", "mysql", "waiting for the sync to start", 60.0)
 
+PLAIN = Row("plain", since=695.0)
+
 
 def syncing(number: int) -> Row:
     """A connection whose sync runs since that many seconds."""
@@ -66,16 +68,17 @@ def test_counts_in_a_line(rows: list[Row], left: float, expected: str) -> None:
 
 def test_table_shows_what_matters() -> None:
     """A bar, the counts, those that failed, then those that have run longest; neither the green nor the queued."""
-    lines = plain(table(progress(syncing(500), OK, QUEUED, FAILED, syncing(90), STARTING, LATE), 90, 24))
+    lines = plain(table(progress(syncing(500), OK, QUEUED, FAILED, syncing(90), STARTING, LATE, PLAIN), 90, 24))
 
     assert lines == [
-        "━" * 38 + "─" * 51,
-        "3 of 7 done, 1 failed, 1 not started, 2 syncing, 1 waiting, 1 queued; 22 min left",
+        "━" * 33 + "─" * 56,
+        "3 of 8 done, 1 failed, 1 not started, 2 syncing, 2 waiting, 1 queued; 22 min left",
         "calm_river  FAILED the sync failed after 2 min",
         "late        NOT STARTED FIVETRAN_TIMEOUT ran out",
         "soon        waiting for the sync to start for 10 min (mysql)",
         "run_90      syncing for 10 min (postgres)",
         "run_500     syncing for 3 min 20 s (postgres)",
+        "plain       starting for 5 s",
     ]
 
 

@@ -478,3 +478,20 @@ def test_page_of_ever_other_steps_stays_small(simulate: Simulate) -> None:
     assert 150_000 < len(drawn) < 300_000
     assert re.search(r"[67]\d\d steps in the middle are left out", drawn)
     assert ">left out</span>" in drawn
+
+
+def test_charts_are_told_apart(simulate: Simulate) -> None:
+    """What an exit code means is that of the chart that ran, however many others ran before it."""
+    settings = configure(simulate().variables()).settings
+    chart = load("START")
+
+    def meaning(code: int) -> tuple[str, str]:
+        own = replace(chart, states={**chart.states, "failed": replace(chart.states["failed"], exit=code)})
+        ended = result(settings, own, Standing("", Facts(verdict="sync_failed"), 0.0), Trace(), 1.0)
+        assert ended["exit_code"] == code
+        return ended["exit_meaning"], ended["chart"]
+
+    found = [meaning(code) for code in (*range(100, 120), *range(100, 120))]
+
+    assert {words for words, _ in found} == {"the sync failed, or it was cancelled"}
+    assert len({digest for _, digest in found}) == 20

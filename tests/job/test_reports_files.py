@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from causes import armed_in, case
 from forms import assert_result, dotenv_variables, junit_cases
+from members import ended, fleet
 from simulated_job import CONNECTOR, Simulate
 
+from orchestrator.fleet.report.files import dotenv as of_a_fleet
 from orchestrator.job.configuration import configure
 from orchestrator.job.report.gitlab import annotations, dotenv, junit
 from orchestrator.job.variables import RESULTS, VARIABLES
@@ -199,7 +201,8 @@ def test_documentation_has_every_variable() -> None:
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `FIVETRAN_")]
 
     assert {name for row in rows for name in re.findall("[A-Z_]+", row)} == RESULTS
-    assert dotenv_variables(everything).keys() == RESULTS
+    of_many = dotenv_variables(of_a_fleet(fleet([ended("succeeded")])))
+    assert dotenv_variables(everything).keys() | of_many.keys() == RESULTS
 
 
 # --- annotations.json ---------------------------------------------------------------------------

@@ -47,11 +47,11 @@ def summary(document: Document, report: str, back: Sequence[Link]) -> str:
 
 
 def _head(document: Document) -> Iterator[str]:
-    yield f"### {outcome(document)}: {said(document['headline'], document)}"
+    yield f"### {outcome(document)}: {said(document['headline'], document, begins=False)}"
     if document["running"]:
-        yield f"**{said(document['running'], document)}**"
+        yield f"**{said(document['running'], document, begins=False)}**"
     about = f"{said(subject(document), document)}: started {utc(began(document))}"
-    meant = said(document["exit_meaning"], document)
+    meant = said(document["exit_meaning"], document, begins=False)
     yield f"{about}, took {duration(document['elapsed_seconds'])}, exit code {document['exit_code']} ({meant})"
     yield counted(document["counts"])
 
@@ -64,7 +64,7 @@ def subject(document: Document) -> str:
 
 
 def _row(row: Row, document: Document) -> Iterator[str]:
-    yield f"- {code(listed(row.names, MOST_NAMED))}: {row.outcome}: {said(row.happened, document)}"
+    yield f"- {code(listed(row.names, MOST_NAMED))}: {row.outcome}: {said(row.happened, document, begins=False)}"
     if row.outcome != NOT_STARTED and row.advice and row.advice not in document["advice"]:
         yield f"  - {said(row.advice, document)}"
 

@@ -22,7 +22,8 @@ from orchestrator.values.formatting import duration, listed
 __all__ = ["LARGEST", "draw"]
 
 LARGEST = 1_900_000  # bytes of the page of a thousand connections, whatever happened
-STEPS = 700_000  # bytes of the steps on it
+STEPS = 600_000  # bytes of the steps on it
+BODY, FRAME = 70, 60_000  # bytes around a row; around all, with styles and scripts
 LONGEST = (200, 100, 50)  # characters of what happened and of what to do: the most with which the page is small enough
 MOST_NOTES, MOST_NAMED = 20, 10
 
@@ -42,22 +43,21 @@ def draw(
         back: The job, pipeline and commit that the run belongs to.
         ticket: `summary.md`, to be copied.
     """
-    text = ""
+    summary, connections = _summary(document, back, ticket), document["connections"]
     for most in LONGEST:
-        rows = {one["connector_id"]: _row(one, most) for one in document["connections"]}
-        room = LARGEST - sum(map(_size, rows.values()))
-        inner = _inner(document, steps, chart, min(STEPS, room - 100_000 - 4 * _size(ticket)))
-        bodies = (
-            tag("tbody", row, inner.get(name), class_=_kind(one), data_took=one["elapsed_seconds"])
-            for one, (name, row) in zip(document["connections"], rows.items(), strict=True)
-        )
-        main = each(_summary(document, back, ticket), _listing(bodies))
-        styles = [asset("orchestrator.job.report", "page.css"), asset(__package__, "fleet.css")]
-        scripts = [asset("orchestrator.job.report", "page.js"), asset(__package__, "fleet.js")]
-        text = frame(f"{outcome(document)}: {subject(document)}", main, document, styles, scripts)
-        if _size(text) <= LARGEST:
+        rows = [_row(one, most) for one in connections]
+        room = LARGEST - _size(summary) - sum(map(_size, rows)) - BODY * len(rows) - FRAME
+        if room >= (STEPS if steps else 0):
             break
-    return text
+    inner = _inner(document, steps, chart, min(STEPS, room))
+    bodies = (
+        tag("tbody", row, inner.pop(one["connector_id"], None), class_=_kind(one), data_took=one["elapsed_seconds"])
+        for one, row in zip(connections, rows, strict=True)
+    )
+    main = each(summary, _listing(bodies))
+    styles = [asset("orchestrator.job.report", "page.css"), asset(__package__, "fleet.css")]
+    scripts = [asset("orchestrator.job.report", "page.js"), asset(__package__, "fleet.js")]
+    return frame(f"{outcome(document)}: {subject(document)}", main, document, styles, scripts)
 
 
 def _size(text: str) -> int:

@@ -177,7 +177,7 @@ def case_of(document: Document, name: str = "") -> ET.Element:
         *([f"connection: {document['page']}"] if document["page"] else []),
     ]
     kind = {0: "system-out", 1: "failure"}.get(document["exit_code"], "error")
-    if document["outcome"] == "NOT STARTED":
+    if document.get("outcome") == "NOT STARTED":
         kind = "skipped"
     name, result = name or str(document["action"] or "job"), str(document["verdict"] or "unfinished")
     return _case(document, name, document["elapsed_seconds"], kind, "\n".join(lines), result)

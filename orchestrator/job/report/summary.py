@@ -89,15 +89,21 @@ def in_brackets(address: str) -> str:
     return address.replace("(", "%28").replace(")", "%29")
 
 
-def said(line: str, document: Document) -> str:
-    """A line in which nothing takes effect but a link to the connection's page."""
+def said(line: str, document: Document, *, begins: bool = True) -> str:
+    """A line in which nothing takes effect but a link to the connection's page.
+
+    Args:
+        line: The line.
+        document: `result.json`.
+        begins: A line or an item of a list may begin with it.
+    """
     now, parts = ended(document), [""]  # texts and links in turn
     for piece in pieces(" ".join(cut(line).split()), document.get("page")):
         if piece.link:
             parts += [f"<{piece.text}>", ""]
         else:
             parts[-1] += piece.text if piece.seconds is None else f"{utc(piece.seconds)} ({ago(now - piece.seconds)})"
-    return "".join(part if at % 2 else _harmless(part, begins=at == 0) for at, part in enumerate(parts))
+    return "".join(part if at % 2 else _harmless(part, begins=begins and at == 0) for at, part in enumerate(parts))
 
 
 def _harmless(text: str, *, begins: bool) -> str:
