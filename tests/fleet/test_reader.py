@@ -70,7 +70,7 @@ class Fake:
         if self.listing:
             return self.listing.pop(0)
         at = int(parse_qs(urlsplit(asked.request.path).query).get("cursor", ["0"])[0])
-        return page(self.pages[at], str(at + 1) if at + 1 < len(self.pages) else None)
+        return page(self.pages[at] if at < len(self.pages) else [], str(at + 1) if at + 1 < len(self.pages) else None)
 
     @property
     def kinds(self) -> list[str]:
