@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -42,7 +43,7 @@ def fleets(tmp_path: Path) -> Fleets:
 
 
 def test_thirty_of_which_four_need_attention(fleets: Fleets) -> None:
-    """Of thirty, one is paused, one fails, one is rescheduled too far and one is unknown: these are on top, with why."""
+    """Of thirty, one is paused, one fails, one is rescheduled too far, one is unknown: these are on top, with why."""
     late = Scenario(syncs=(SyncPlan(ends="reschedules", again_in=3600.0),))
     played = fleets(26, paused=PAUSED, fails=FAILING, late=late, unknown=Scenario(exists=False)).play(
         FIVETRAN_TIMEOUT="20m"
@@ -113,10 +114,10 @@ def test_outage(fleets: Fleets) -> None:
 
 
 @pytest.mark.parametrize(("fail", "code"), [("any", 1), ("fast", 1), ("never", 0), ("NEVER", 0)])
-def test_what_a_failure_means(fleets: Fleets, fail: str, code: int) -> None:
+def test_what_a_failure_means(tmp_path: Path, fail: str, code: int) -> None:
     """FIVETRAN_FAIL=any runs all and fails, fast starts no more after the first failure, never ends with 0."""
     quick = Scenario(syncs=(SyncPlan(lasts=1.0, ends="fails"),))
-    fleet = FleetRun({"a": quick, **dict.fromkeys(names(6), Scenario())}, Path())
+    fleet = FleetRun({"a": quick, **dict.fromkeys(names(6), Scenario())}, tmp_path)
     played = fleet.play(FIVETRAN_FAIL=fail, FIVETRAN_MAX_PARALLEL="3", FIVETRAN_TIMEOUT="1h")
 
     left_out = [name for name, each in played.members.items() if each["outcome"] == "NOT STARTED"]
@@ -300,7 +301,7 @@ def test_heartbeat_is_a_line_a_minute(fleets: Fleets) -> None:
     times = [line.split("Z ")[0] for line in lines]
     minutes = [int(time[3:5]) * 60 + int(time[6:8]) for time in times]
     assert 9 <= len(lines) <= 11
-    assert all(60 <= b - a <= 70 for a, b in zip(minutes, minutes[1:], strict=False))
+    assert all(60 <= b - a <= 70 for a, b in pairwise(minutes))
     assert re.search(r"\d+ of 12 done, \d+ failed, \d+ syncing; \d+ min left", lines[1])
 
 
@@ -401,7 +402,7 @@ def killed(fleet: FleetRun, at: float, **variables: str) -> None:
 
 
 def test_killed_and_started_again(fleets: Fleets, tmp_path: Path) -> None:
-    """Started again in the same pipeline, green connections are kept, and running ones are taken up: one trigger each."""
+    """Started again in the same pipeline, the green are kept, and the running are taken up: one trigger each."""
     fleet = fleets(4, **dict.fromkeys(("s0", "s1", "s2"), Scenario(syncs=(SyncPlan(lasts=200.0),))))
     variables = {"FIVETRAN_STATE_FILE": str(tmp_path / "state"), "CI_PIPELINE_ID": "7"}
     killed(fleet, 100.0, **variables)
@@ -636,7 +637,7 @@ def test_signal_in_a_back_off_of_the_listing(fleets: Fleets) -> None:
     with mock.patch.object(fleet.clock, "sleep", asleep):
         job = fleet.job(fleet.variables(FIVETRAN_GROUP_ID=GROUP))
         asked = Failure(Event.UNAVAILABLE, "away")
-        with mock.patch("orchestrator.fleet.fleet_job.bounded", lambda *_: lambda *_: asked):
+        with mock.patch("orchestrator.fleet.fleet_job.bounded", return_value=lambda *_: asked):
             code = job.run()
 
     assert code == 143, fleet.stderr.getvalue()

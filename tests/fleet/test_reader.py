@@ -198,10 +198,8 @@ def test_listing_that_lacks_a_deciding_field() -> None:
 
     assert all(outcome.data["single"] for outcome in found.values())  # type: ignore[union-attr]
     assert fake.kinds == ["", *names(5)]
-    assert warned == [
-        "each connection is read by itself, which takes more requests: "
-        "the listing lacks failed_at, schedule_type, setup_state, succeeded_at"
-    ]
+    lacking = "the listing lacks failed_at, schedule_type, setup_state, succeeded_at"
+    assert warned == [f"each connection is read by itself, which takes more requests: {lacking}"]
     assert reader.cost(5) == 5
 
 
@@ -297,7 +295,7 @@ def test_odd_items() -> None:
 OUTCOMES = st.sampled_from([REFUSED, GONE, WRONG_KEY, OUTAGE, LIMITED, LARGE, Cut.LIMIT])
 NAMES = [f"n{number}" for number in range(12)]
 PAGE = st.builds(
-    lambda ids, cursor: page(ids, cursor),
+    page,
     st.lists(st.sampled_from([*NAMES, "other", "another"]), max_size=8),
     st.none() | st.sampled_from(["1", "2", "3", "4"]) | st.integers(),
 )
