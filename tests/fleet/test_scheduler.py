@@ -449,10 +449,11 @@ def test_signal_waits_for_a_look_that_is_shielded(monkeypatch: pytest.MonkeyPatc
     fleet.account.scenario = Scenario(latency=0.2)
     begin = Run.begin
 
-    def shielded(run: Run) -> Any:
+    def shielded(run: Run) -> Pending | Step:
         pending = begin(run)
-        is_one = isinstance(pending, Pending) and run.settings.connector_id == "c001"
-        return pending._replace(interruptible=False) if is_one else pending
+        if isinstance(pending, Pending) and run.settings.connector_id == "c001":
+            return pending._replace(interruptible=False)
+        return pending
 
     def signal() -> None:
         fleet.noted = Event.TERMINATED
