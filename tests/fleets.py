@@ -270,8 +270,9 @@ class FleetRun:
             **{"clock": self.clock, "jitter": lambda: 0.0, "stdout": self.stdout, "stderr": self.stderr, **how},
         )
 
-    def play(self, action: str = "START", *, must_resume: bool = False, **more: str) -> Played:
-        """Run a job to its end."""
+    def play(self, action: str = "START", **more: Any) -> Played:
+        """Run a job to its end; `more` are variables, and `must_resume` as for `run --resume`."""
+        must_resume = more.pop("must_resume", False)
         job = self.job(self.variables(action, **more), must_resume=must_resume)
         bounded = sender(self.account, KEY, SECRET)
         with ExitStack() as stack:

@@ -1,5 +1,6 @@
 """One job for many connections, from its variables to its exit code; or for one that has to be found first."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -328,7 +329,8 @@ class FleetJob(Job):
 
     def _warn_of(self, name: str, warning: str) -> None:
         """Log a warning, of a few connections where many have it."""
-        count = self._said[warning] = self._said.get(warning, 0) + 1
+        kind = re.sub(rf"\b{re.escape(name)}\b", "ID", warning)
+        count = self._said[kind] = self._said.get(kind, 0) + 1
         if count <= EACH:
             more = "; others that have the same are in the result alone" if count == EACH else ""
             self.log.warning(f"{name}: {warning}{more}", connection_id=name)

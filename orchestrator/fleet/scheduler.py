@@ -139,9 +139,7 @@ class Scheduler:
             while self.waiting and len(self.active) < self._parallel:
                 self._start(self.waiting.popleft())
             if not self.active:
-                if not self.waiting:
-                    return
-                continue
+                return
             now = self._clock.monotonic()
             while self._sleeping and self._sleeping[0][0] <= now:
                 self._advance(heappop(self._sleeping)[2])
@@ -171,7 +169,7 @@ class Scheduler:
                     heappush(self._sleeping, (run.began + run.wake, next(self._numbers), run))
                     return
                 call = call_of(run.state)
-                if call is not None and (run.signal is None or run.wake > 0):
+                if call is not None and (run.signal is None or run.signal.event not in run.state.edges):
                     self._expires = min(self._expires, run.began + run.deadline)
                     if call.ask is get_connection:
                         self._reads.append(run)
@@ -208,13 +206,11 @@ class Scheduler:
         self.waiting.clear()
         for about, outcome in self._transport.interrupt():
             self._take(about, outcome)
-        for reading in self._readings:  # what of a round was not sent yet
-            reading.round.asking.clear()
-            for own in list(reading.runs.values()):
-                if own.pending.interruptible:
-                    del reading.runs[own.run.settings.connector_id]
+        for reading in list(self._readings):  # what of a round was not sent yet
+            if all(own.pending.interruptible for own in reading.runs.values()):
+                self._readings.remove(reading)
+                for own in reading.runs.values():
                     self._settle(own, Cut.SIGNAL)
-        self._readings = [reading for reading in self._readings if reading.runs]
         parked = [*(run for *_, run in (*self._sleeping, *self._queue)), *self._reads]
         self._sleeping, self._queue, self._reads = [], [], []
         for run in parked:
@@ -255,8 +251,9 @@ class Scheduler:
     def _ask(self, run: Run) -> None:
         """Send a run's request."""
         pending = self._begun(run)
-        if pending is None or pending.request is None:
+        if pending is None:
             return
+        assert pending.request is not None  # noqa: S101  # only calls are queued
         self._budget.spend(self._clock.monotonic())
         about = _Own(run, pending)
         self._transport.send(about, pending.request, pending.limit, interruptible=pending.interruptible)
@@ -297,12 +294,12 @@ class Scheduler:
             if held > now and now < self._deadline:  # then a last look is made, whatever it costs
                 later = min(later, held, self._deadline)
                 break
-            if change is not None or (reading is None and evidence is not None):
-                if triggers:
-                    self._next_trigger = now + 1.0 / min(self._parallel, len(self.active) + len(self.waiting))
-                self._ask(heappop(self._queue)[2])
-            elif reading is not None:
+            if change is None and reading is not None:
                 self._ask_page(reading)
+                continue
+            if change is not None and triggers:
+                self._next_trigger = now + 1.0 / min(self._parallel, len(self.active) + len(self.waiting))
+            self._ask(heappop(self._queue)[2])
         wakes = [later, self._expires]
         if self._sleeping:
             wakes.append(self._sleeping[0][0])
@@ -326,8 +323,6 @@ class Scheduler:
             return
         reading = about.reading
         for connector_id, each in about.reading.round.take(about.asked, outcome):
-            own = reading.runs.pop(connector_id, None)
-            if own is not None:
-                self._settle(own, each)
-        if not reading.runs and reading in self._readings:
+            self._settle(reading.runs.pop(connector_id), each)
+        if not reading.runs:
             self._readings.remove(reading)

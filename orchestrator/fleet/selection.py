@@ -11,7 +11,7 @@ from orchestrator.fleet.result import Fail
 from orchestrator.job.configuration import Configured, configure, refuse_connector
 from orchestrator.job.inputs import Inputs
 from orchestrator.job.listing import Ask, exit_code, pages
-from orchestrator.job.pasted_id import id_in
+from orchestrator.job.pasted_id import id_in, without_secrets
 from orchestrator.machine.transition import back_off
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Failure, Request
@@ -141,11 +141,15 @@ def _listed(text: str) -> tuple[str, ...]:
 def _ids(inputs: Inputs, text: str) -> tuple[str, ...]:
     name, given = "CONNECTOR_ID", [part for part in re.split(r"[\s,]+", text) if part]
     wrong = [part for part in given if not re.fullmatch(CONNECTOR_ID, part)]
-    if wrong and id_in(text):
+    if id_in(text) and wrong and not any(map(id_in, wrong)):  # one id with a word before it
         refuse_connector(inputs, name, text)
         return ()
     for part in dict.fromkeys(wrong[:SHOWN]):
-        refuse_connector(inputs, name, part)
+        found, is_seen = id_in(part), inputs.quoted(name, part) == repr(part)
+        if found and is_seen and len(given) > 1:
+            inputs.error(name, f"{without_secrets(part)!r} is not an id", f"write {found} in its place")
+        else:
+            refuse_connector(inputs, name, part)
     if text and not given:
         inputs.error(name, "has no id in it", "set it to an id or several, with commas or blanks between them")
     if repeated := sorted({part for part in given if given.count(part) > 1}):

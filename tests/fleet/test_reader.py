@@ -70,7 +70,7 @@ class Fake:
         if self.listing:
             return self.listing.pop(0)
         at = int(parse_qs(urlsplit(asked.request.path).query).get("cursor", ["0"])[0])
-        return page(self.pages[at], str(at + 1) if at + 1 < len(self.pages) else None)
+        return page(self.pages[at] if at < len(self.pages) else [], str(at + 1) if at + 1 < len(self.pages) else None)
 
     @property
     def kinds(self) -> list[str]:
@@ -198,10 +198,8 @@ def test_listing_that_lacks_a_deciding_field() -> None:
 
     assert all(outcome.data["single"] for outcome in found.values())  # type: ignore[union-attr]
     assert fake.kinds == ["", *names(5)]
-    assert warned == [
-        "each connection is read by itself, which takes more requests: "
-        "the listing lacks failed_at, schedule_type, setup_state, succeeded_at"
-    ]
+    lacking = "the listing lacks failed_at, schedule_type, setup_state, succeeded_at"
+    assert warned == [f"each connection is read by itself, which takes more requests: {lacking}"]
     assert reader.cost(5) == 5
 
 
@@ -297,7 +295,7 @@ def test_odd_items() -> None:
 OUTCOMES = st.sampled_from([REFUSED, GONE, WRONG_KEY, OUTAGE, LIMITED, LARGE, Cut.LIMIT])
 NAMES = [f"n{number}" for number in range(12)]
 PAGE = st.builds(
-    lambda ids, cursor: page(ids, cursor),
+    page,
     st.lists(st.sampled_from([*NAMES, "other", "another"]), max_size=8),
     st.none() | st.sampled_from(["1", "2", "3", "4"]) | st.integers(),
 )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from orchestrator.machine.loader import load
 from orchestrator.machine.run import Ports, Run
 from orchestrator.machine.standing import Standing
 from orchestrator.machine.step import Step
-from orchestrator.machine.transition import start
+from orchestrator.machine.transition import Pending, start
 from orchestrator.simulator.app import Arrival
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
@@ -152,7 +153,7 @@ def test_rounds_are_half_an_interval_apart() -> None:
 
     times = fleet.times("listing")
     assert len(times) > 5
-    assert min(b - a for a, b in zip(times, times[1:], strict=False)) >= 5.0 - 1e-6
+    assert min(b - a for a, b in pairwise(times)) >= 5.0 - 1e-6
 
 
 def test_no_run_decides_on_what_was_read_before_its_trigger() -> None:
@@ -196,7 +197,7 @@ def test_triggers_are_spread_over_a_second() -> None:
 
     times = sorted(fleet.times("sync"))
     assert times[-1] - times[0] >= 0.9
-    assert max(b - a for a, b in zip(times, times[1:], strict=False)) <= 0.1
+    assert max(b - a for a, b in pairwise(times)) <= 0.1
 
 
 def test_no_more_than_so_many_at_once() -> None:
@@ -295,6 +296,19 @@ def test_bug_where_a_run_begins(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert fleet.bugs == {"c000": "no run", "c001": "no look", "c002": "no change"}
     assert fleet.verdicts == dict.fromkeys(("c003", "c004"), "succeeded")
+
+
+def test_bug_of_all_that_wait_for_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no run can say what it asks, no round is begun, and all of them end."""
+    fleet = Fleet(alike(5))
+
+    def odd(_: Run) -> Any:
+        raise ZeroDivisionError("no look")
+
+    monkeypatch.setattr(Run, "begin", odd)
+    fleet.drive()
+
+    assert (fleet.bugs, fleet.account.seen) == (dict.fromkeys(names(5), "no look"), [])
 
 
 # --- The budget ------------------------------------------------------------------------------------
@@ -426,6 +440,32 @@ def test_signal_lets_what_is_shielded_end() -> None:
     assert len(restored) == len(set(restored))
     assert {fleet.verdicts[name] for name in restored} == {"succeeded"}
     assert {fleet.account.connections[name].document()["schedule_type"] for name in restored} == {"auto"}
+
+
+@pytest.mark.parametrize("count", [3, 8])
+def test_signal_waits_for_a_look_that_is_shielded(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """A look that a signal may not cut off, as a chart of one's own may have it, is sent and answered all the same."""
+    fleet = Fleet(alike(count), most=1)
+    fleet.account.scenario = Scenario(latency=0.2)
+    begin = Run.begin
+
+    def shielded(run: Run) -> Pending | Step:
+        pending = begin(run)
+        if isinstance(pending, Pending) and run.settings.connector_id == "c001":
+            return pending._replace(interruptible=False)
+        return pending
+
+    def signal() -> None:
+        fleet.noted = Event.TERMINATED
+
+    monkeypatch.setattr(Run, "begin", shielded)
+    fleet.account.later.append((0.1, signal))
+    fleet.drive()
+
+    assert fleet.verdicts == dict.fromkeys(names(count), "terminated")
+    assert fleet.bugs == {}
+    assert len(fleet.account.asked("get", "c001")) == (1 if count == 3 else 0)
+    assert max(at for at, _ in fleet.ends.values()) <= 2.0
 
 
 def test_signal_before_the_first_run() -> None:
