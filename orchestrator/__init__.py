@@ -6,6 +6,7 @@ rooms below it (`tests/test_rooms.py` holds this table):
     cli, commands  the command line; without arguments, the container's job
     debugger       a run step by step, forwards and backwards, and replayed
     simulator      a simulated Fivetran, its scenarios, rehearsals of a job
+    airflow        the same charts on Apache Airflow
     fleet          many connections in one job
     job            one connection in a pipeline: variables, vault, masking, limits, log, journal, results
     drawing        charts as Mermaid, DOT, pictures and tables

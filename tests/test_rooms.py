@@ -12,7 +12,7 @@ import orchestrator
 
 PACKAGE = Path(orchestrator.__file__).parent
 # From the top to the bottom: a room imports rooms below it, and itself.
-ROOMS = ("commands", "debugger", "simulator", "fleet", "job", "drawing", "machine", "fivetran", "values")
+ROOMS = ("commands", "debugger", "simulator", "airflow", "fleet", "job", "drawing", "machine", "fivetran", "values")
 # A run is a value: what runs it waits for nothing, sends nothing and logs nothing.
 IO = {"time", "threading", "_thread", "socket", "signal", "requests", "urllib3", "structlog", "subprocess", "asyncio"}
 # Where Fivetran is really asked.

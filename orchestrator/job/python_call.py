@@ -22,7 +22,7 @@ from orchestrator.job.result import Document, result
 from orchestrator.job.streams import Output
 from orchestrator.job.variables import VARIABLES
 
-__all__ = ["ConfigurationError", "Result", "RunError", "run"]
+__all__ = ["ConfigurationError", "Result", "RunError", "in_arguments", "run", "said_of_arguments", "variables_of"]
 
 # The arguments that are not called as their variables are.
 _RENAMED = {"FIVETRAN_DONT_DISABLE_SYNC": "keep_schedule", "SET_FIVETRAN_KEYS_TO_ENV": "keys_from_vault"}
@@ -205,19 +205,38 @@ def run(  # noqa: PLR0913  # an argument for each variable
     pair = () if keys_from_vault else _FROM_ENVIRONMENT  # the pair wins over the vault, and was not asked for
     known = {*pair, *PROXIES, *map(str.lower, PROXIES)}  # of proxies, for their passwords to be masked
     variables = {name: value for name, value in os.environ.items() if name in known}
-    variables |= {name: _text(value) for name, value in given.items() if value is not None}
+    variables |= variables_of(given)
     nowhere = cast("TextIO", io.StringIO())
     job = Job(variables, stdout=nowhere, stderr=cast("TextIO", _Lines(progress or (lambda _: None))))
     try:
         ended = job.run_here()
     except ConfigurationError as error:
         unset = {name for name in _FROM_ENVIRONMENT if given[name] is None}
-        named = [_with_arguments(problem, unset) for problem in error.errors]
-        raise ConfigurationError(named, error.warnings) from None
+        raise said_of_arguments(error, unset) from None
     at = job.ended_at or job.clock.wall()
     whole = job.mask.value(result(ended.settings, ended.chart, ended.standing, job.trace, at))
     connection = ended.facts.connection
     return _result(whole, None if connection is None else job.mask.document(connection))
+
+
+def variables_of(given: Mapping[str, object]) -> dict[str, str]:
+    """Arguments, by the names of their variables, as the variables have them; None is not set."""
+    return {name: _text(value) for name, value in given.items() if value is not None}
+
+
+def said_of_arguments(error: ConfigurationError, unset: set[str]) -> ConfigurationError:
+    """What is wrong with variables, said of the arguments.
+
+    Args:
+        error: What is wrong.
+        unset: The variables that may also be set in the environment, and whose argument is None.
+    """
+    return ConfigurationError([_with_arguments(problem, unset) for problem in error.errors], error.warnings)
+
+
+def in_arguments(text: str) -> str:
+    """A text with the names of arguments for those of variables."""
+    return _with_arguments(text, set())
 
 
 def _text(value: object) -> str:

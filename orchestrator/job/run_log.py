@@ -99,6 +99,10 @@ class RunLog:
         self._log.info(f"resumed the run of {since} from {file}")
         self._log.debug("resumed", state=standing.state)
 
+    def knows(self, facts: Facts) -> None:
+        """Another process has said what these facts warn of."""
+        self._said.update(facts.warnings)
+
     def add(self, step: Step, settings: Settings, chart: Chart) -> None:
         """Say what a step changed."""
         if self._debug:  # else a document would be made a text at each poll, for nobody

@@ -21,7 +21,7 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.parsing import parse_json
 from orchestrator.values.settings import Settings
 
-__all__ = ["StateFileError", "check_snapshot", "compose_state_file", "read_finished", "read_snapshot"]
+__all__ = ["StateFileError", "check_snapshot", "compose_state_file", "masked", "read_finished", "read_snapshot"]
 
 FORMAT = 2
 LARGEST = 200_000_000  # bytes of a state file that is read
@@ -80,13 +80,13 @@ def compose_state_file(run: Run, trace: Trace, mask: Mask) -> str:
         "pipeline": settings.pipeline,
         "chart": run.chart.digest,
         "ended": run.ended,
-        "run": _masked({**standing, "trail": trace.entries(), "trail_dropped": trace.dropped}, mask),
+        "run": masked({**standing, "trail": trace.entries(), "trail_dropped": trace.dropped}, mask),
     }
     # In ASCII: half a surrogate pair, which a document may hold, would not come back from UTF-8 as it was.
     return json.dumps({**document, "signature": _signature(settings, document)}, indent=1) + "\n"
 
 
-def _masked(snapshot: dict[str, Any], mask: Mask) -> dict[str, Any]:
+def masked(snapshot: dict[str, Any], mask: Mask) -> dict[str, Any]:
     """A run without what is secret; its values, never its text: any text is somewhere in JSON."""
     facts: dict[str, Any] = snapshot["facts"]
     if facts["connection"] is not None:

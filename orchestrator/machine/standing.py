@@ -59,13 +59,15 @@ class Standing(NamedTuple):
         """Whether the run was resumed."""
         return self.resumed_at is not None
 
-    def as_json(self, now: float, wall: float) -> dict[str, Any]:
+    def as_json(self, now: float, wall: float, *, handed_over: bool = False) -> dict[str, Any]:
         """The standing as JSON types, to be resumed elsewhere by `resumed`.
 
         Args:
             now: Seconds since the run began.
             wall: The same moment in seconds since the epoch.
+            handed_over: Nothing is under way here, and another process goes on: no answer is lost.
         """
+        planned = {"handed_over": True, "resumed_at": self.resumed_at} if handed_over else {}
         return {
             "state": self.state,
             "facts": self.facts.as_json(),
@@ -76,6 +78,7 @@ class Standing(NamedTuple):
             "wake_at": wall + self.wake - now,
             "hopeless": self.hopeless,
             "number": self.number,
+            **planned,
         }
 
 
@@ -84,7 +87,8 @@ def resumed(chart: Chart, settings: Settings, document: Mapping[str, Any], wall:
 
     A resumed run has lost an answer: what the state had sent counts as sent, and a change as one whose
     outcome is not known, so it is looked for, or sent again only after a look. What only reads is repeated.
-    The deadline goes on by the wall clock, and is never further away than a new run's.
+    A run that was handed over has lost nothing, and does not count as resumed. The deadline goes on by the wall
+    clock, and is never further away than a new run's.
 
     Args:
         chart: The run's chart.
@@ -105,6 +109,8 @@ def resumed(chart: Chart, settings: Settings, document: Mapping[str, Any], wall:
     left = GRACE if facts.verdict is not None else min(float(document["deadline_at"]) - wall, settings.timeout)
     due = now + float(document["wake_at"]) - wall
     waits = state.kind is Kind.WAITS or failures.get(state.name)
+    planned = document.get("handed_over") is True
+    again = document.get("resumed_at") if planned else wall
     standing = Standing(
         state=state.name,
         facts=facts,
@@ -114,8 +120,8 @@ def resumed(chart: Chart, settings: Settings, document: Mapping[str, Any], wall:
         last_event=str(document["last_event"]),
         failures=failures,
         hopeless=bool(document["hopeless"]),
-        lost_at=max(0.0, min(due, now)),
+        lost_at=None if planned else max(0.0, min(due, now)),
         started_at=started_at,
-        resumed_at=wall,
+        resumed_at=None if again is None else float(again),
     )
     return standing, now
