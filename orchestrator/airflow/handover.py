@@ -99,7 +99,8 @@ def handed_over(run: Run, standing: Standing, trace: Trace, mask: Mask, *, plann
     trail = (trace.entries(), trace.dropped) if run.settings.report_dir else ([], 0)
     clean: Document = masked({**document, "trail": trail[0], "trail_dropped": trail[1]}, mask)
     fresh = Facts().as_json()
-    clean["facts"] = {name: value for name, value in clean["facts"].items() if value not in (fresh[name], [])}
+    facts = {name: [*value] if isinstance(value, tuple) else value for name, value in clean["facts"].items()}
+    clean["facts"] = {name: value for name, value in facts.items() if value not in (fresh[name], [])}
     return clean
 
 

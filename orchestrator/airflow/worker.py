@@ -50,6 +50,7 @@ class Worker(NamedTuple):
             Whether it has ended.
         """
         run, unnoted = self.run, False
+        last = run.standing  # before the verdict
         while not run.ended:
             if self.deferrable and run.signal is None and waits_elsewhere(run.chart, run.standing, run.now):
                 return False
@@ -63,8 +64,8 @@ class Worker(NamedTuple):
             if unnoted and run.can_be_resumed_here and not changes(run.chart, run.standing):
                 self._keep(asking=False)
                 unnoted = False
-            if run.standing.concluded and not step.before.concluded:
-                self._conclude(step.before)
+            last = last if run.standing.concluded else run.standing
+        self._conclude(last)
         return True
 
     def _step(self, *, asks: bool) -> Step:
@@ -83,7 +84,7 @@ class Worker(NamedTuple):
         self.note.keep(run, asking=asking, later=later)
 
     def _conclude(self, before: Standing) -> None:
-        """The verdict is known: what a retry is to find."""
+        """The run has ended: what a retry is to find. Not before, or a worker that dies meanwhile has lost its sync."""
         run, facts = self.run, self.run.facts
         waits = run.chart.states[before.state].kind is Kind.WAITS
         if self.postpones and waits and facts.verdict in POSTPONED:
