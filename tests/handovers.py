@@ -101,7 +101,7 @@ class Task:
         self.account = Account({NAME: self.scenario}, self.clock)
         self.chart = load(self.action)
         policies = tuple((name, value) for name, value in POLICIES if self.chart.values(name))
-        about = {"schema": "public", "table": "orders"} if self.action == "FORCE_RESYNC" else {}
+        about: dict[str, Any] = {"schema": "public", "table": "orders"} if self.action == "FORCE_RESYNC" else {}
         usual = Settings(self.action, NAME, KEY, SECRET, policies=policies, evidence="0", timeout=3600.0, **about)
         self.told = replace(usual, **self.settings)
         self.shelf = Shelf()

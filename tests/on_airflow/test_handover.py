@@ -84,7 +84,7 @@ def test_run_that_was_resumed_stays_so_when_handed_over() -> None:
 @pytest.mark.parametrize("carried_out", [False, True])
 def test_worker_killed_inside_the_trigger(carried_out: bool) -> None:  # noqa: FBT001  # pytest's
     """A worker that dies inside POST /sync is followed by one that looks: there is one sync, either way."""
-    killed = []
+    killed: list[object] = []
 
     def meet(task: Task, arrival: Arrival, _: str) -> None:
         if arrival.operation == "sync" and not killed:
@@ -242,7 +242,7 @@ def test_rescheduled_sync_is_triggered_again_by_a_worker() -> None:
 
 def test_worker_killed_inside_the_second_trigger() -> None:
     """A worker that dies inside the trigger after a reschedule is followed by one that looks."""
-    killed = []
+    killed: list[object] = []
 
     def meet(task: Task, arrival: Arrival, _: str) -> None:
         if arrival.operation == "sync" and task.posts == 2 and not killed:
