@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+from orchestrator.airflow.account import Account
 from orchestrator.airflow.threads import Outcome, Threads
 from orchestrator.fivetran.client import Client
 from orchestrator.fleet.budget import Budget
@@ -22,21 +23,13 @@ from orchestrator.machine.transition import Pending
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import Request
 
-__all__ = ["Account", "Board", "Heed", "board_of"]
+__all__ = ["Board", "Heed", "board_of"]
 
 SLICE = 16  # runs that go on before the event loop has its turn
 HTTP_TIMEOUT = 30.0  # seconds for a request of a sensor
 INSTANT = 0.02  # seconds by which a round waits for those that are due in the same moment
 
 Heed = Callable[[Mapping[str, str]], None]
-
-
-class Account(NamedTuple):
-    """Address and credentials: what a board is for."""
-
-    api_url: str
-    api_key: str
-    api_secret: str
 
 
 class _Wanted(NamedTuple):

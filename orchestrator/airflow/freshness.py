@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from orchestrator.fivetran import documents
+from orchestrator.job.inputs import Inputs
 from orchestrator.values.formatting import duration, iso
 
-__all__ = ["Awaited", "Look", "looked", "since_now"]
+__all__ = ["Awaited", "Look", "awaited", "looked", "since_now"]
 
 
 class Awaited(NamedTuple):
@@ -35,6 +36,31 @@ class Look(NamedTuple):
     here: bool
     failed: bool
     why: str
+
+
+def awaited(completed_after: str | None, since: float | None, max_age: float | str | None, *, fails: bool) -> Awaited:
+    """What a sensor's arguments ask for.
+
+    Args:
+        completed_after: A time in ISO 8601, or None.
+        since: The time to go by where there is none, in seconds since the epoch.
+        max_age: A duration, or None.
+        fails: A failed sync ends the waiting.
+
+    Raises:
+        ValueError: One of them is malformed.
+    """
+    if completed_after:
+        since = documents.parse_time(completed_after)
+        if since is None:
+            raise ValueError(f"completed_after is {completed_after!r}: write it as 2026-01-31T06:00:00Z")
+    if max_age is None:
+        return Awaited(since, None, fails)
+    inputs = Inputs({"FIVETRAN_MAX_AGE": str(max_age)})
+    age = inputs.seconds("FIVETRAN_MAX_AGE")
+    if inputs.errors:
+        raise ValueError(inputs.errors[0].replace("FIVETRAN_MAX_AGE", "max_age"))
+    return Awaited(since, age, fails)
 
 
 def since_now(document: Mapping[str, Any]) -> float:

@@ -4,17 +4,11 @@ from typing import Any
 
 from airflow.sdk import BaseHook
 
-from orchestrator.airflow.board import Account
-from orchestrator.fivetran.effects.situation import listing
-from orchestrator.job.address import api_url
-from orchestrator.job.inputs import Inputs
-from orchestrator.job.job import connected
-from orchestrator.job.masking import Mask
-from orchestrator.values.clock import SystemClock
-from orchestrator.values.exchange import Answer
+from orchestrator.airflow.account import Account
 
-__all__ = ["FivetranHook"]
+__all__ = ["DEFAULT_CONNECTION", "FivetranHook"]
 
+DEFAULT_CONNECTION = "fivetran_default"
 TEST_LIMIT = 30.0  # seconds
 
 
@@ -26,11 +20,11 @@ class FivetranHook(BaseHook):
     """
 
     conn_name_attr = "fivetran_conn_id"
-    default_conn_name = "fivetran_default"
+    default_conn_name = DEFAULT_CONNECTION
     conn_type = "fivetran"
     hook_name = "Fivetran"
 
-    def __init__(self, fivetran_conn_id: str = default_conn_name) -> None:
+    def __init__(self, fivetran_conn_id: str = DEFAULT_CONNECTION) -> None:
         super().__init__()
         self.fivetran_conn_id = fivetran_conn_id
 
@@ -61,6 +55,12 @@ class FivetranHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask Fivetran for one connection: what Airflow's button Test does."""
+        from orchestrator.fivetran.effects.situation import listing  # noqa: PLC0415  # a DAG is parsed without it
+        from orchestrator.job.job import connected  # noqa: PLC0415  # likewise
+        from orchestrator.job.masking import Mask  # noqa: PLC0415  # likewise
+        from orchestrator.values.clock import SystemClock  # noqa: PLC0415  # likewise
+        from orchestrator.values.exchange import Answer  # noqa: PLC0415  # likewise
+
         try:
             account = self.account()
         except ValueError as error:
@@ -72,6 +72,9 @@ class FivetranHook(BaseHook):
 
 
 def _account(connection: Any, conn_id: str) -> Account:  # noqa: ANN401  # Airflow's connection
+    from orchestrator.job.address import api_url  # noqa: PLC0415  # likewise
+    from orchestrator.job.inputs import Inputs  # noqa: PLC0415  # likewise
+
     key, secret = (str(part or "").strip() for part in (connection.login, connection.password))
     parts = {"login (the API key)": key, "password (the API secret)": secret}
     where = f"the Airflow connection {conn_id!r}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.airflow.board import Account
+from orchestrator.airflow.hooks import FivetranHook
 from orchestrator.airflow.reporting import mask_of
 from orchestrator.job.job import connected
 from orchestrator.values.clock import SystemClock
@@ -14,11 +14,11 @@ __all__ = ["facets_of", "tables_of"]
 LIMIT = 10.0  # seconds: lineage is not worth waiting for
 
 
-def facets_of(account: Account, connector_id: str) -> Any:  # noqa: ANN401  # OpenLineage's
+def facets_of(conn_id: str, connector_id: str) -> Any:  # noqa: ANN401  # OpenLineage's
     """Input and outputs of a sync; None where OpenLineage is not installed, or Fivetran does not show the tables.
 
     Args:
-        account: Address and credentials.
+        conn_id: The Airflow connection.
         connector_id: The connection's id.
     """
     try:
@@ -26,6 +26,7 @@ def facets_of(account: Account, connector_id: str) -> Any:  # noqa: ANN401  # Op
         from openlineage.client.event_v2 import Dataset  # noqa: PLC0415  # likewise
     except ImportError:
         return None
+    account = FivetranHook(conn_id).account()
     client = connected(account, SystemClock(), mask_of(account))
     path = f"/v1/connections/{connector_id}/schemas"
     outcome = client.send(Request("GET", path, "list the tables", optional=True), LIMIT)

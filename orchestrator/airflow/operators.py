@@ -1,50 +1,26 @@
 """Operators: an action on a connection, as a task."""
 
-import random
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import (
-    AirflowException,
-    AirflowFailException,
-    AirflowRescheduleException,
-    AirflowSkipException,
-    TaskDeferralError,
-)
+from airflow.sdk.exceptions import AirflowException, TaskDeferralError
 
-from orchestrator.airflow.arguments import Duration, Tables, configured, seconds, timeout_of
-from orchestrator.airflow.board import Account
-from orchestrator.airflow.handover import TakenUp, handed_over, plain, taken_up
-from orchestrator.airflow.hooks import FivetranHook
+from orchestrator.airflow.durations import Duration, seconds, timeout_of
+from orchestrator.airflow.hooks import DEFAULT_CONNECTION
 from orchestrator.airflow.links import ConnectionLink, ReportLink
-from orchestrator.airflow.note import Note
-from orchestrator.airflow.reporting import TaskLog, ended, mask_of, masked_by_airflow, run_log, small, told
-from orchestrator.airflow.triggers import FivetranTrigger
-from orchestrator.airflow.verdicts import Ending, ending_of
-from orchestrator.airflow.worker import Worker
-from orchestrator.fivetran import documents
-from orchestrator.job.configuration import ConfigurationError, Configured
-from orchestrator.job.job import bounded, connected
-from orchestrator.job.limits import Limits
-from orchestrator.job.report_folder import Reporter
-from orchestrator.job.run_log import RunLog, opening
-from orchestrator.job.trace import Trace
-from orchestrator.machine.run import Ports, Run
-from orchestrator.machine.standing import Standing
-from orchestrator.machine.step import Step
-from orchestrator.machine.transition import start
-from orchestrator.values.clock import SystemClock
-from orchestrator.values.events import Event
-from orchestrator.values.formatting import iso
 
-__all__ = ["FivetranResyncOperator", "FivetranStartOperator", "FivetranStatusOperator", "FivetranTestOperator"]
+__all__ = [
+    "FivetranOperator",
+    "FivetranResyncOperator",
+    "FivetranStartOperator",
+    "FivetranStatusOperator",
+    "FivetranTestOperator",
+]
 
-RESULT = "fivetran_result"  # XCom key of the result, whichever way the run ended
-SLACK = 600.0  # seconds after the deadline in which the triggerer has its say before Airflow does
-TICK = 0.5  # seconds in which a worker notices that it is to end
 LEFT = "the worker is stopped; a sync that was started goes on at Fivetran, and the task takes it up if it runs again"
+
+Tables = str | Mapping[str, Sequence[str]]
 
 
 class FivetranOperator(BaseOperator):
@@ -75,7 +51,7 @@ class FivetranOperator(BaseOperator):
         self,
         *,
         connector_id: str,
-        fivetran_conn_id: str = FivetranHook.default_conn_name,
+        fivetran_conn_id: str = DEFAULT_CONNECTION,
         timeout: Duration | None = None,
         poll_interval: Duration = 10,
         http_timeout: Duration = 30,
@@ -106,20 +82,15 @@ class FivetranOperator(BaseOperator):
 
     def execute(self, context: Any) -> Any:  # noqa: ANN401  # Airflow's context
         """Begin a run, or take up the one that an earlier try began."""
-        job = _Job(self, context)
-        found = job.found()
-        if found is None:
-            job.log.info(opening(job.configured.settings, job.configured.chart))
-            standing = start(job.configured.chart, job.configured.settings, job.clock.wall())
-            found = TakenUp(standing, 0.0, Trace())
-        else:
-            job.log.info(f"taking up the run that an earlier try began at {iso(found.standing.started_at)}")
-        return job.work(found)
+        from orchestrator.airflow.task import Task  # noqa: PLC0415  # a DAG is parsed often, and runs nothing
+
+        return Task(self, context).begin()
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:  # noqa: ANN401  # likewise
         """Go on with a run that the triggerer hands back."""
-        job = _Job(self, context)
-        return job.work(job.handed_back(event["run"]))
+        from orchestrator.airflow.task import Task  # noqa: PLC0415  # likewise
+
+        return Task(self, context).go_on(event["run"])
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:  # noqa: ANN401  # likewise
         """Go on after the triggerer, or say what it means that it failed."""
@@ -159,26 +130,15 @@ class FivetranOperator(BaseOperator):
         return "fail"
 
     @property
-    def signal(self) -> Event | None:
-        """What has been asked of the worker."""
-        return Event.TERMINATED if self._stopped else None
-
-    def account(self) -> Account:
-        """Address and credentials.
-
-        Raises:
-            AirflowFailException: The Airflow connection lacks them.
-        """
-        try:
-            return FivetranHook(self.fivetran_conn_id).account()
-        except ValueError as error:
-            raise AirflowFailException(str(error)) from None
+    def stopped(self) -> bool:
+        """Whether the worker is to end."""
+        return self._stopped
 
     def get_openlineage_facets_on_complete(self, _: Any) -> Any:  # noqa: ANN401  # Airflow's form
         """The connection, and the destination's tables as Fivetran has them."""
         from orchestrator.airflow.lineage import facets_of  # noqa: PLC0415  # only where OpenLineage is installed
 
-        return facets_of(self.account(), self.connector_id) if self.action in {"START", "FORCE_RESYNC"} else None
+        return facets_of(self.fivetran_conn_id, self.connector_id) if isinstance(self, _OfSyncs) else None
 
 
 class _OfSyncs(FivetranOperator):
@@ -304,149 +264,3 @@ class FivetranStatusOperator(FivetranOperator):
     def variables(self) -> dict[str, Any]:
         """The arguments by the names of their variables."""
         return {**super().variables(), "FIVETRAN_MAX_AGE": seconds(self.max_age)}
-
-
-class _Job:
-    """One start of a task on a worker.
-
-    Args:
-        operator: The task.
-        context: Airflow's.
-
-    Raises:
-        AirflowFailException: An argument or the Airflow connection is wrong; no request was sent.
-    """
-
-    def __init__(self, operator: FivetranOperator, context: Any) -> None:  # noqa: ANN401  # Airflow's context
-        self.operator = operator
-        self.context = context
-        self.clock = SystemClock()
-        self.account = operator.account()
-        self.mask = mask_of(self.account)
-        masked_by_airflow(self.account)
-        self.log = TaskLog(operator.log, self.mask)
-        self.configured = self._configured()
-        settings, chart = self.configured.settings, self.configured.chart
-        self.note = Note(context["task_state_store"], settings, chart)
-        self.reporter = Reporter(settings.report_dir, self.mask, self.log.warning, {})
-        self.trace = Trace()
-
-    def _configured(self) -> Configured:
-        try:
-            found = configured(self.account, self.operator.variables())
-        except ConfigurationError as error:
-            raise AirflowFailException("; ".join(error.errors)) from None
-        for warning in found.warnings:
-            self.log.warning(warning)
-        return found
-
-    def found(self) -> TakenUp | None:
-        """The run that an earlier try left.
-
-        Raises:
-            AirflowFailException: Another version left it.
-        """
-        try:
-            return self.note.found(self.clock.wall(), self.log.warning)
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._strange(error) from error
-
-    def handed_back(self, document: Mapping[str, Any]) -> TakenUp:
-        """The run that the triggerer hands back.
-
-        Raises:
-            AirflowFailException: Another version handed it over.
-        """
-        settings, chart = self.configured.settings, self.configured.chart
-        try:
-            if document["facts"].get("verdict") is None and (later := self.note.found_later_than(document)):
-                document = later  # this very hand-over was gone on with before, and that worker died
-            found = taken_up(chart, settings, document, self.clock.wall())
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._strange(error) from error
-        return found
-
-    def _strange(self, error: Exception) -> AirflowFailException:
-        return AirflowFailException(
-            "the run that was begun cannot be gone on with: another version of fivetran-orchestrator wrote it "
-            f"({type(error).__name__}: {error}). Its sync may be running: see the connection's page, then delete the "
-            "key fivetran_run from the task's state store, and clear the task"
-        )
-
-    def work(self, taken: TakenUp) -> Any:  # noqa: ANN401  # any JSON
-        """Go on with a run: to its end, or until the triggerer has to wait."""
-        settings, chart = self.configured.settings, self.configured.chart
-        self.trace = taken.trace
-        limits = Limits(self.clock, warn=self.log.warning)
-        client = connected(settings, self.clock, self.mask)
-        send = bounded(client, self.clock, limits)
-        ports = Ports(self.clock, send, self._write, random.random, lambda: self.operator.signal)
-        self.run = run = Run(chart, settings, ports, standing=taken.standing, elapsed=taken.elapsed)
-        says = run_log(self.log)
-        says.knows(run.facts)
-        worker = Worker(
-            run,
-            self.trace,
-            self.note,
-            self.mask,
-            self._pause,
-            lambda step: self._tell(says, step),
-            deferrable=self.operator.deferrable,
-            postpones=self.operator.postponing == "reschedule",
-        )
-        try:
-            if not worker.work():
-                self._defer()
-        finally:
-            client.close()
-        return self._end()
-
-    def _pause(self, until: float) -> None:
-        left = until - self.clock.monotonic()
-        self.clock.sleep(min(left, TICK))
-
-    def _tell(self, says: RunLog, step: Step) -> None:
-        says.add(step, self.run.settings, self.run.chart)
-
-    def _write(self, standing: Standing) -> None:
-        self.reporter.write(self._result(standing), self.trace, self.run.chart)
-
-    def _result(self, standing: Standing) -> dict[str, Any]:
-        del standing  # it is the run's
-        return ended(self.run, self.trace, self.mask, self.clock.wall())
-
-    def _defer(self) -> None:
-        run, settings = self.run, self.run.settings
-        document = handed_over(run, run.standing, self.trace, self.mask)
-        trigger = FivetranTrigger(self.operator.fivetran_conn_id, plain(settings), document)
-        left = max(0.0, run.standing.deadline - run.now)
-        self.operator.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=left + SLACK))
-
-    def _end(self) -> Any:  # noqa: ANN401  # any JSON
-        """Say how it ended, the way Airflow understands."""
-        run, operator = self.run, self.operator
-        document = self._result(run.standing)
-        kept, message = small(document, run, self.mask), told(document, self.reporter.place)
-        ending = ending_of(run.chart, str(document["verdict"]), document["exit_code"])
-        if ending is Ending.SUCCESS:
-            for line in message.splitlines():
-                self.log.info(line)
-            return kept
-        self.context["ti"].xcom_push(key=RESULT, value=kept)
-        if ending is Ending.POSTPONED:
-            self._postpone(message)
-        if ending is Ending.RETRY:
-            raise AirflowException(message)
-        if operator.retries:
-            message += "\nAirflow does not retry this: it would end the same way"
-        raise AirflowFailException(message)
-
-    def _postpone(self, message: str) -> None:
-        """A sync that Fivetran goes on with later: what the task is to make of it."""
-        if self.operator.postponing == "skip":
-            raise AirflowSkipException(message)
-        until = documents.parse_time(self.run.facts.waited_for)
-        if self.operator.postponing == "reschedule" and until is not None:
-            self.log.warning(message)
-            self.log.info(f"the task is rescheduled for {iso(until)}, when Fivetran goes on")
-            raise AirflowRescheduleException(datetime.fromtimestamp(until, UTC))

@@ -11,7 +11,7 @@ from typing import Any, cast
 from airflow.sdk.log import mask_secret
 from structlog.typing import FilteringBoundLogger
 
-from orchestrator.airflow.board import Account
+from orchestrator.airflow.account import Account
 from orchestrator.airflow.handover import Document
 from orchestrator.fivetran import documents
 from orchestrator.job.log import LiveLine, Sections

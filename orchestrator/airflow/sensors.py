@@ -1,35 +1,21 @@
 """A sensor for syncs that others start: Fivetran's schedule, another team, another tool."""
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSensorTimeout
 
-from orchestrator.airflow.arguments import Duration
-from orchestrator.airflow.board import Account
-from orchestrator.airflow.freshness import Awaited, looked, since_now
-from orchestrator.airflow.hooks import FivetranHook
+from orchestrator.airflow.durations import Duration, seconds
+from orchestrator.airflow.hooks import DEFAULT_CONNECTION
 from orchestrator.airflow.links import ConnectionLink
-from orchestrator.airflow.operators import SLACK
-from orchestrator.airflow.reporting import TaskLog, mask_of, masked_by_airflow
-from orchestrator.airflow.triggers import FivetranSyncTrigger
-from orchestrator.fivetran import documents
-from orchestrator.fivetran.effects.situation import on_connection
-from orchestrator.job.inputs import Inputs
-from orchestrator.job.job import bounded, connected
-from orchestrator.job.limits import Limits
-from orchestrator.values.clock import SystemClock
-from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer, Failure
-from orchestrator.values.facts import Facts
-from orchestrator.values.settings import Settings
+
+if TYPE_CHECKING:
+    from orchestrator.airflow.freshness import Awaited
 
 __all__ = ["FivetranSyncSensor"]
-
-HTTP_TIMEOUT = 30.0  # seconds
-_TRANSIENT = {Event.UNAVAILABLE, Event.RATE_LIMITED}
 
 
 class FivetranSyncSensor(BaseSensorOperator):
@@ -56,7 +42,7 @@ class FivetranSyncSensor(BaseSensorOperator):
         self,
         *,
         connector_id: str,
-        fivetran_conn_id: str = FivetranHook.default_conn_name,
+        fivetran_conn_id: str = DEFAULT_CONNECTION,
         completed_after: datetime | str | None = None,
         max_age: Duration | None = None,
         fail_on_failure: bool = True,
@@ -78,10 +64,15 @@ class FivetranSyncSensor(BaseSensorOperator):
         """Look once, and leave the waiting to the triggerer."""
         if not self.deferrable:
             return super().execute(context)
-        if self.poke(context):
-            return None
-        awaited = self._awaited()
-        now = SystemClock().wall()
+        if not self.poke(context):
+            self._defer()
+        return None
+
+    def _defer(self) -> None:
+        from orchestrator.airflow.task import SLACK  # noqa: PLC0415  # a DAG is parsed often, and runs nothing
+        from orchestrator.airflow.triggers import FivetranSyncTrigger  # noqa: PLC0415  # likewise
+
+        awaited, timeout = self._awaited(), float(self.timeout)
         trigger = FivetranSyncTrigger(
             self.fivetran_conn_id,
             self.connector_id,
@@ -89,14 +80,9 @@ class FivetranSyncSensor(BaseSensorOperator):
             awaited.after,
             awaited.max_age,
             fails=awaited.fails,
-            until=now + float(self.timeout),
+            until=time.time() + timeout,
         )
-        self._wait(trigger)
-        return None
-
-    def _wait(self, trigger: FivetranSyncTrigger) -> None:
-        timeout = timedelta(seconds=float(self.timeout) + SLACK)
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=timeout + SLACK))
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> None:  # noqa: ANN401, ARG002  # likewise
         """What the triggerer found."""
@@ -104,63 +90,24 @@ class FivetranSyncSensor(BaseSensorOperator):
         if ended == "here":
             self.log.info("%s", why)
             return
-        if ended == Event.TIMED_OUT:
+        if ended == "timed_out":
             raise AirflowSensorTimeout(f"no sync has succeeded in time: {why}")
-        if ended == Event.SYNC_FAILED:
-            raise AirflowException(why)
-        raise AirflowFailException(why)
+        raise (AirflowException if ended == "sync_failed" else AirflowFailException)(why)
 
     def poke(self, context: Any) -> bool:  # noqa: ANN401, ARG002  # likewise
         """Look once."""
-        account = self._account()
-        mask = mask_of(account)
-        masked_by_airflow(account)
-        clock = SystemClock()
-        client = connected(account, clock, mask)
-        settings = Settings("", self.connector_id, account.api_key, account.api_secret)
-        request = on_connection(settings, Facts(), "GET", "", "read the connection")
-        outcome = bounded(client, clock, Limits(clock))(request, HTTP_TIMEOUT, True)  # noqa: FBT003  # Send's form
-        client.close()
-        log = TaskLog(self.log, mask)
-        if isinstance(outcome, Failure) and outcome.event not in _TRANSIENT:
-            raise AirflowFailException(mask.line(f"{self.connector_id}: {outcome}"))
-        if not isinstance(outcome, Answer):
-            log.warning(f"could not read the connection: {outcome}")
-            return False
-        awaited = self._awaited()
-        if awaited.after is None and awaited.max_age is None:
-            self._since = since_now(outcome.data)
-            awaited = self._awaited()
-        found = looked(awaited, outcome.data, outcome.date)
-        log.info(found.why)
-        if found.failed:
-            raise AirflowException(mask.line(f"{self.connector_id}: {found.why}"))
-        return found.here
+        from orchestrator.airflow.looking import look_once  # noqa: PLC0415  # a DAG is parsed often, and runs nothing
 
-    def _account(self) -> Account:
+        look = look_once(self.fivetran_conn_id, self.connector_id, self._awaited(), self.log)
+        self._since = look.since
+        if look.failed:
+            raise (AirflowException if look.transient else AirflowFailException)(f"{self.connector_id}: {look.why}")
+        return look.here
+
+    def _awaited(self) -> "Awaited":
+        from orchestrator.airflow.freshness import awaited  # noqa: PLC0415  # likewise
+
         try:
-            return FivetranHook(self.fivetran_conn_id).account()
+            return awaited(self.completed_after, self._since, seconds(self.max_age), fails=self.fail_on_failure)
         except ValueError as error:
             raise AirflowFailException(str(error)) from None
-
-    def _awaited(self) -> Awaited:
-        """What is awaited, in seconds.
-
-        Raises:
-            AirflowFailException: `completed_after` is not a time, or `max_age` not a duration.
-        """
-        after, text = self._since, self.completed_after
-        if text:
-            after = documents.parse_time(text)
-            if after is None:
-                raise AirflowFailException(f"completed_after is {text!r}: write it as 2026-01-31T06:00:00Z")
-        return Awaited(after, self._max_age(), self.fail_on_failure)
-
-    def _max_age(self) -> float | None:
-        if self.max_age is None or isinstance(self.max_age, timedelta):
-            return None if self.max_age is None else self.max_age.total_seconds()
-        inputs = Inputs({"FIVETRAN_MAX_AGE": str(self.max_age)})
-        age = inputs.seconds("FIVETRAN_MAX_AGE")
-        if inputs.errors:
-            raise AirflowFailException(inputs.errors[0].replace("FIVETRAN_MAX_AGE", "max_age"))
-        return age

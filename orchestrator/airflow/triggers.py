@@ -7,24 +7,22 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from orchestrator.airflow.board import Account, Board, Heed, board_of
+from orchestrator.airflow.account import Account
+from orchestrator.airflow.board import Board, Heed, board_of
 from orchestrator.airflow.freshness import Awaited, looked, since_now
 from orchestrator.airflow.handover import handed_over, settings_from, taken_up
 from orchestrator.airflow.hooks import FivetranHook
+from orchestrator.airflow.looking import reading
 from orchestrator.airflow.reporting import TaskLog, mask_of, run_log
 from orchestrator.airflow.watching import watch
 from orchestrator.fivetran.client import Client
-from orchestrator.fivetran.effects.situation import on_connection
 from orchestrator.job.job import connected
 from orchestrator.job.masking import Mask
 from orchestrator.machine.loader import load
 from orchestrator.machine.run import Ports, Run
 from orchestrator.machine.step import Step
 from orchestrator.values.clock import SystemClock
-from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer, Cut, Failure
-from orchestrator.values.facts import Facts
-from orchestrator.values.settings import Settings
+from orchestrator.values.exchange import TRANSIENT, Answer, Cut, Failure
 
 __all__ = ["FivetranSyncTrigger", "FivetranTrigger"]
 
@@ -138,12 +136,12 @@ class FivetranSyncTrigger(_FivetranTrigger):
         account = await self._account()
         mask = mask_of(account)
         log, awaited = TaskLog(self.log, mask), Awaited(self.after, self.max_age, self.fails)
-        request = on_connection(Settings("", self.connector_id, "", ""), Facts(), "GET", "", "read the connection")
+        request = reading(self.connector_id)
         said = ""
         async with board_of(account, self.poll_interval, lambda: self._board(account, mask_of(account))) as board:
             while self.clock.wall() < self.until:
                 outcome = await board.look(self.connector_id, request)
-                if isinstance(outcome, Failure) and outcome.event not in {Event.UNAVAILABLE, Event.RATE_LIMITED}:
+                if isinstance(outcome, Failure) and outcome.event not in TRANSIENT:
                     yield TriggerEvent({"ended": str(outcome.event), "why": mask.line(str(outcome))})
                     return
                 why = f"could not read the connection: {outcome}"
