@@ -30,7 +30,7 @@ def timeout_of(timeout: Duration | None, execution_timeout: timedelta | None) ->
     if given is None:
         return most
     plain = _in_seconds(given)
-    return given if plain is not None and plain < most else most
+    return given if plain is None or plain < most else most  # what is malformed is said with the other arguments
 
 
 def _in_seconds(given: float | str) -> float | None:

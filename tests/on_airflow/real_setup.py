@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from stack import Stack, eventually, fresh, running
+from airflow_stack import Stack, eventually, fresh, running
 
 from orchestrator.simulator.app import Arrival, Simulator
 from orchestrator.simulator.identities import identity_at
