@@ -2,7 +2,8 @@
 
 It works in rounds, as `orchestrator.fleet.reader` has them: who waits for a document is begun, then the listing is
 asked for. So no run decides on a document that was read before its own trigger was sent. Each trigger has an interval
-of its own; the shortest one says how often there is a round.
+of its own; the shortest one says how often there is a round. Whoever was in a round is due again an interval later, all
+together: so a round comes that long after the one before has *ended*, and an end is noticed within one interval.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ __all__ = ["Board", "Heed", "board_of"]
 SLICE = 16  # runs that go on before the event loop has its turn
 HTTP_TIMEOUT = 30.0  # seconds for a request of a sensor
 INSTANT = 0.02  # seconds by which a round waits for those that are due in the same moment
+LINGER = 0.1  # seconds after an interval in which all that were in the round before are due again
 
 Heed = Callable[[Mapping[str, str]], None]
 
@@ -152,12 +154,16 @@ class Board:
             waiting, self._waiting = self._waiting, deque()
             now = self._clock.monotonic()
             least = self._budget.gap(now, cost=self._reader.cost(len(waiting)), reserve=0, until=now + 3600.0)
-            self._next_round = now + max(min(self.intervals, default=0.0) / 2, least)
-            task = self._loop.create_task(self._round(waiting))
+            self._next_round = now + max(self._interval, least)
+            task = self._loop.create_task(self._round(waiting, least))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _round(self, waiting: deque[_Wanted]) -> None:
+    @property
+    def _interval(self) -> float:
+        return min(self.intervals, default=0.0)
+
+    async def _round(self, waiting: deque[_Wanted], least: float) -> None:
         owns: dict[str, list[_Own]] = {}
         for number, wanted in enumerate(waiting, 1):
             self._begin(wanted, owns)
@@ -174,6 +180,8 @@ class Board:
         finally:
             for flight in flights:
                 flight.cancel()
+        after = self._clock.monotonic() + max(self._interval + LINGER, least)
+        self._next_round = max(self._next_round, after)
 
     async def _read(self, owns: dict[str, list[_Own]], flights: set[asyncio.Task[tuple[Asked, Outcome]]]) -> None:
         """Ask what the round says, and hand out what came of it, a few runs at a time."""

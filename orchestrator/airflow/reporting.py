@@ -92,9 +92,11 @@ def masked_by_airflow(account: Account) -> None:
         mask_secret(text)
 
 
-def run_log(log: TaskLog) -> RunLog:
-    """What says how a run goes, in the task's log."""
-    return RunLog(cast("FilteringBoundLogger", log), _QUIET, _UNFOLDED)
+def run_log(log: TaskLog, run: Run) -> RunLog:
+    """What says how a run goes on, in the task's log."""
+    says = RunLog(cast("FilteringBoundLogger", log), _QUIET, _UNFOLDED)
+    says.goes_on(run.facts, run.now, "waiting for the sync" if run.chart.triggers else "waiting for Fivetran")
+    return says
 
 
 def ended(run: Run, trace: Trace, mask: Mask, wall: float) -> Document:

@@ -138,8 +138,7 @@ class Task:
         send = bounded(client, self.clock, limits)
         ports = Ports(self.clock, send, self._write, random.random, self._signal)
         self.run = run = Run(chart, settings, ports, standing=taken.standing, elapsed=taken.elapsed)
-        says = run_log(self.log)
-        says.knows(run.facts)
+        says = run_log(self.log, run)
         worker = Worker(
             run,
             self.trace,

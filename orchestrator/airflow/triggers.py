@@ -77,8 +77,7 @@ class FivetranTrigger(_FivetranTrigger):
         standing, elapsed, trace = taken_up(chart, settings, self.handed_over, self.clock.wall())
         ports = Ports(self.clock, lambda *_: Cut.LIMIT, lambda _: None, random.random)  # the board sends
         run = Run(chart, settings, ports, standing=standing, elapsed=elapsed)
-        says = run_log(TaskLog(self.log, mask))
-        says.knows(run.facts)
+        says = run_log(TaskLog(self.log, mask), run)
 
         def tell(step: Step) -> None:
             trace.add(step)

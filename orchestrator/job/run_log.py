@@ -99,9 +99,16 @@ class RunLog:
         self._log.info(f"resumed the run of {since} from {file}")
         self._log.debug("resumed", state=standing.state)
 
-    def knows(self, facts: Facts) -> None:
-        """Another process has said what these facts warn of."""
+    def goes_on(self, facts: Facts, now: float, doing: str) -> None:
+        """The run goes on here; another process has said what these facts warn of.
+
+        Args:
+            facts: What is known.
+            now: Seconds since the run began.
+            doing: What goes on.
+        """
         self._said.update(facts.warnings)
+        self._doing, self._since, self._last_line = doing, now, now
 
     def add(self, step: Step, settings: Settings, chart: Chart) -> None:
         """Say what a step changed."""
