@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from io import BytesIO
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -81,7 +82,12 @@ class OlderPaths:
         """A WSGI application."""
         path = re.sub("^/v1/connectors/", "/v1/connections/", environ["PATH_INFO"])
         if path.endswith("/force"):
-            environ["CONTENT_TYPE"] = "application/json"
+            body = b'{"force": true}'
+            environ |= {
+                "CONTENT_TYPE": "application/json",
+                "CONTENT_LENGTH": str(len(body)),
+                "wsgi.input": BytesIO(body),
+            }
             path = path.removesuffix("/force") + "/sync"
         accept = environ.get("HTTP_ACCEPT", "")
         environ["HTTP_ACCEPT"] = accept if "version=2" in accept else "application/json;version=2"
