@@ -113,9 +113,16 @@ def small(document: Document, run: Run, mask: Mask) -> Document:
     return kept
 
 
-def told(document: Document, report: str) -> str:
-    """How it ended, as an exception says it: what happened, why, what is running, what to do."""
+def told(document: Document, report: str, *, unfinished: bool = False) -> str:
+    """How it ended, as an exception says it: what happened, why, what is running, what to do.
+
+    Args:
+        document: The result.
+        report: Where the report is, or "".
+        unfinished: Its sync may go on, and the task takes it up if it runs again.
+    """
     first = f"{document['outcome']}: {first_line(document)}"
-    return in_arguments(
-        "\n".join((first, *(re.sub(" {2,}", ": ", line, count=1) for line in other_lines(document, report))))
-    )
+    if unfinished:
+        document = {**document, "advice": ["retry or clear this task: it takes up the sync, and starts no second one"]}
+    others = (re.sub(" {2,}", ": ", line, count=1) for line in other_lines(document, report))
+    return in_arguments("\n".join((first, *others)))

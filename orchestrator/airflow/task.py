@@ -16,7 +16,7 @@ from orchestrator.airflow.account import Account
 from orchestrator.airflow.arguments import configured
 from orchestrator.airflow.handover import TakenUp, handed_over, plain, taken_up
 from orchestrator.airflow.hooks import FivetranHook
-from orchestrator.airflow.note import Note
+from orchestrator.airflow.note import Note, is_unfinished
 from orchestrator.airflow.operators import FivetranOperator
 from orchestrator.airflow.reporting import TaskLog, ended, mask_of, masked_by_airflow, run_log, small, told
 from orchestrator.airflow.triggers import FivetranTrigger
@@ -181,7 +181,8 @@ class Task:
         """Say how it ended, the way Airflow understands."""
         run, operator = self.run, self.operator
         document = self._result(run.standing)
-        kept, message = small(document, run, self.mask), told(document, self.reporter.place)
+        kept, unfinished = small(document, run, self.mask), is_unfinished(run.settings, run.facts)
+        message = told(document, self.reporter.place, unfinished=unfinished)
         ending = ending_of(run.chart, str(document["verdict"]), document["exit_code"])
         if ending is Ending.SUCCESS:
             for line in message.splitlines():

@@ -310,3 +310,31 @@ def test_connection_that_is_missing_concludes(event: Event) -> None:
     (place,) = world.play(together(world, [world.run("c000")]))
 
     assert place.facts.verdict == event
+
+
+def test_headers_of_answers_reach_the_budget() -> None:
+    """What an answer says about the account's limit is heeded, whichever thread it came on."""
+    world = World(busy(1, 20.0))
+    heeds: list[Any] = []
+
+    async def main() -> float | None:
+        with mock.patch("orchestrator.airflow.board.Threads") as threads:
+            board = Board(heeds.append, world.clock)  # type: ignore[arg-type]
+            threads.call_args.args[0]()
+        await asyncio.to_thread(heeds[0], {"x-rate-limit-remaining": "100"})
+        await asyncio.sleep(0)
+        return board._budget.per_hour
+
+    assert asyncio.run(main()) == 50.0
+
+
+def test_run_that_needs_no_answer_any_more() -> None:
+    """A run whose time is up when its round begins is not asked for, and goes on."""
+    world = World(busy(2, 20.0))
+    run = world.run("c000")
+    run.standing = run.standing._replace(hopeless=True)
+
+    (place,) = world.play(together(world, [run]))
+
+    assert place.facts.verdict == Event.TIMED_OUT
+    assert world.asked == []

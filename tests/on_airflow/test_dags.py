@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from airflow_home import HOME
 
 pytest.importorskip("airflow.sdk", reason="make test-airflow has Airflow")
 
@@ -37,7 +38,7 @@ with DAG("{dag_id}", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Airflow's folder with its database, for all tests of this module."""
-    folder = Path(os.environ["AIRFLOW_HOME"])
+    folder = Path(HOME)
     from airflow.utils.db import initdb
 
     initdb()

@@ -5,6 +5,8 @@ import os
 import shutil
 import tempfile
 
+__all__ = ["HOME"]
+
 HOME = tempfile.mkdtemp(prefix="airflow-tests-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 os.environ |= {
