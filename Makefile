@@ -8,13 +8,14 @@ STAMP    := $(VENV)/.installed
 SCENARIO ?= succeeds
 RUNS     ?= 10000
 BROWSER  := tests/browser
+AIRFLOW  := .venv-airflow
 VOCABULARY = $(BIN)/python tools/vocabulary_page.py
 PIP      := -m pip --quiet --disable-pip-version-check
 # Tests see no variable of the shell they are started from: one of a developer's could hide what users see.
 CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test campaign test-browser check documents ledger journals pictures coverage mutate bench wheel image image-test clean
+.PHONY: help demo test test-airflow bench-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench wheel image image-test clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -49,6 +50,23 @@ test: $(STAMP) ## the tests; Python is all that they need
 	@echo "Left out: linters and types (make check), coverage of every branch (make coverage), the drawings in"
 	@echo "a browser (make test-browser), the wheel installed elsewhere (make wheel), benchmarks (make bench),"
 	@echo "the container image (make image-test)."
+
+# Airflow is large: it has an environment of its own, and one certain version.
+$(AIRFLOW)/.installed: pyproject.toml tests/on_airflow/requirements.txt
+	@echo "installing Airflow into $(AIRFLOW), once ..."
+	@$(AIRFLOW)/bin/python $(PIP) --version > /dev/null 2>&1 || $(PYTHON) -m venv $(AIRFLOW)
+	@$(AIRFLOW)/bin/python $(PIP) install --requirement tests/on_airflow/requirements.txt --editable '.[airflow,dev]'
+	@touch $@
+
+test-airflow: $(AIRFLOW)/.installed ## operators, sensor and triggers in Airflow; then twenty connections with processes killed
+	@$(CLEAN) $(AIRFLOW)/bin/pytest -q -W ignore -p no:cacheprovider --cov=orchestrator.airflow \
+	  --cov-config=tests/on_airflow/coverage.ini --cov-report=term tests/on_airflow $(PYTEST_ARGS)
+	@$(CLEAN) $(AIRFLOW)/bin/python tests/on_airflow/real_setup.py
+
+bench-airflow: $(AIRFLOW)/.installed ## a thousand triggers in an event loop; fifty connections beside the peer's provider
+	@$(AIRFLOW)/bin/python $(PIP) install airflow-provider-fivetran-async==2.4.0
+	@$(CLEAN) $(AIRFLOW)/bin/python benchmarks/triggers.py
+	@$(CLEAN) $(AIRFLOW)/bin/python benchmarks/on_airflow.py
 
 $(BROWSER)/node_modules/.installed: $(BROWSER)/package.json
 	npm install --prefix $(BROWSER) --no-package-lock --no-audit --no-fund --loglevel=error
@@ -124,5 +142,5 @@ image-test: $(STAMP) image ## build it and check it as a pipeline uses it: user,
 	@bash .ci/image-test $(BIN)/fivetran-orchestrator
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) $(BROWSER)/node_modules dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
+	rm -rf $(VENV) $(AIRFLOW) $(BROWSER)/node_modules dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

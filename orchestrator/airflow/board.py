@@ -104,9 +104,9 @@ class Board:
         """
         if not shared:
             began = run.begin()
-            if isinstance(began, Step) or began.request is None:
-                assert isinstance(began, Step)  # noqa: S101  # only a report has no request
+            if isinstance(began, Step):
                 return began
+            assert began.request is not None  # noqa: S101  # only a report has none
             return run.settle(began, await self._send(began.request, began.limit))
         said, outcome = await self._look(run.settings.connector_id, run.begin)
         if isinstance(said, Step):

@@ -338,3 +338,45 @@ def test_run_that_needs_no_answer_any_more() -> None:
 
     assert place.facts.verdict == Event.TIMED_OUT
     assert world.asked == []
+
+
+def test_requests_beside_the_listing() -> None:
+    """What is not in the listing is asked for by itself, after a limit that holds all back, or not at all."""
+    world = World(busy(1, 20.0))
+    run, late = world.run("c000"), world.run("c000")
+    for each, hopeless in ((run, False), (late, True)):
+        each.standing = each.standing._replace(state="asking_history", hopeless=hopeless)
+
+    async def main() -> list[str]:
+        async with board_of(ACCOUNT, 10.0, world.board) as board:
+            board._budget.held_until = 5.0
+            return [(await board.take(each, shared=False)).event for each in (run, late)]
+
+    events = world.play(main())
+
+    assert events == ["rejected", "timed_out"]  # without a trigger there is no history to ask for
+    assert [at for at, _ in world.asked] == [5.0]
+
+
+def test_trigger_that_leaves_during_a_round() -> None:
+    """A trigger that is cancelled while its round is asked for is passed over, however the round ends."""
+    slow = Fault(on="get", times=0, does="slow", answers_in=4.0)
+    world = World(busy(2, 20.0), slow)
+
+    async def main() -> list[Any]:
+        async with board_of(ACCOUNT, 10.0, world.board) as board:
+            tasks = [asyncio.create_task(board.look("c000", looks("c000"))) for _ in range(2)]
+            await asyncio.sleep(1.0)
+            tasks[0].cancel()
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def broken(*_: object) -> Any:
+        await asyncio.sleep(2.0)
+        raise ZeroDivisionError
+
+    found = world.play(main())
+    with mock.patch.object(World, "send", side_effect=broken):
+        worse = world.play(main())
+
+    assert [type(each) for each in found] == [asyncio.CancelledError, Answer]
+    assert [type(each) for each in worse] == [asyncio.CancelledError, ZeroDivisionError]

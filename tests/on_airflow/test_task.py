@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -62,15 +62,16 @@ class World:
 
     def execute(self, operator: FivetranOperator) -> Any:
         """A try on a worker."""
-        return inspect.unwrap(operator.execute)(operator, self.context)  # past Airflow's safeguard
+        execute: Callable[..., Any] = inspect.unwrap(operator.execute)
+        return execute(operator, self.context)  # past Airflow's safeguard
 
     def trigger(self, deferred: TaskDeferred) -> Any:
         """The triggerer waits; what it fires."""
         _, kwargs = deferred.trigger.serialize()
 
         async def fired() -> Any:
-            trigger: Any = FivetranTrigger
-            return (await anext(trigger(**kwargs).run())).payload
+            events: Any = FivetranTrigger(**kwargs).run()
+            return (await anext(events)).payload
 
         return asyncio.run(fired())
 
@@ -171,6 +172,19 @@ def test_event_of_a_worker_that_died() -> None:
 
         with pytest.raises(TaskDeferred):
             operator.execute_complete(there.context, event)
+
+
+def test_cleared_task_takes_up_its_sync() -> None:
+    """A task that is cleared while it is deferred begins with the run that it left: one sync is asked for."""
+    with world(Scenario(connection=MANUAL, syncs=(SyncPlan(lasts=0.5),))) as there:
+        operator = start()
+        with pytest.raises(TaskDeferred):
+            there.execute(operator)
+
+        result = there.play(operator)
+
+    assert (result["verdict"], result["resumed"]) == ("succeeded", True)
+    assert sum(each.operation == "sync" for each in there.simulator.seen) == 1
 
 
 def test_worker_that_is_killed_says_that_the_sync_goes_on() -> None:

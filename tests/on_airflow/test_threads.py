@@ -1,6 +1,7 @@
 """The threads that send for an event loop."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from unittest import mock
 
@@ -104,3 +105,27 @@ def test_fault_of_ours_is_raised_where_it_is_waited_for() -> None:
         return found[0]
 
     assert isinstance(asyncio.run(main()), ZeroDivisionError)
+
+
+def test_request_that_was_given_up_is_not_sent_later() -> None:
+    """A request whose limit passes before its thread is ready is not sent once it is."""
+    simulator, ready = Simulator(Scenario(), SystemClock()), threading.Event()
+    with served(simulator) as url:
+
+        def slow() -> Client:
+            ready.wait(60.0)
+            return connecting(url)()
+
+        async def main() -> list[Outcome]:
+            threads = Threads(slow, most=1)
+            found = [await threads.send(LOOK, 0.01)]
+            ready.set()
+            found.append(await threads.send(LOOK, 30.0))
+            threads.close()
+            return found
+
+        found = asyncio.run(main())
+
+    assert found[0] is Cut.LIMIT
+    assert isinstance(found[1], Answer)
+    assert len(simulator.seen) == 1
