@@ -77,7 +77,7 @@ class World:
 
     def play(self, operator: FivetranOperator) -> Any:
         """A task to its end."""
-        go_on = lambda: self.execute(operator)  # noqa: E731
+        go_on: Callable[[], Any] = lambda: self.execute(operator)  # noqa: E731
         while True:
             try:
                 return go_on()
