@@ -7,7 +7,7 @@ import asyncio
 import importlib.util
 import json
 import os
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,6 +16,8 @@ import pytest
 from airflow_home import HOME
 
 pytest.importorskip("airflow.sdk", reason="make test-airflow has Airflow")
+
+from airflow.sdk import DAG
 
 from orchestrator.airflow.account import Account
 from orchestrator.fivetran.documents import parse_time
@@ -35,16 +37,33 @@ with DAG("{dag_id}", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
 """
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Airflow's folder with its database, for all tests of this module."""
-    folder = Path(HOME)
+made: dict[str, Any] = {}  # the DAGs
+
+
+def noting(leave: Any) -> Any:
+    """Note the DAG whose block ends."""
+
+    def exit_(dag: Any, *error: Any) -> Any:
+        made[dag.dag_id] = dag
+        return leave(dag, *error)
+
+    return exit_
+
+
+@cache
+def prepared(home: Path) -> Path:
+    """The folder of the DAGs, once Airflow has its database."""
     from airflow.utils.db import initdb
 
     initdb()
-    (folder / "dags").mkdir(exist_ok=True)
-    yield folder
-    del tmp_path_factory
+    (home / "dags").mkdir(exist_ok=True)
+    return home / "dags"
+
+
+@pytest.fixture
+def home() -> Path:
+    """Airflow's folder."""
+    return Path(HOME)
 
 
 class Played:
@@ -69,12 +88,14 @@ class Played:
         return sum(each.operation in {"sync", "resync"} for each in self.simulator.seen)
 
 
-def play(home: Path, tasks: str, scenario: Scenario, name: str = "one", *, connection: Any = None) -> Played:
-    """Run a DAG of these tasks with `dag.test()` against a simulated Fivetran."""
+def play(
+    home: Path, tasks: str, scenario: Scenario, name: str = "one", *, connection: Any = None, text: str = ""
+) -> Played:
+    """Run a DAG of these tasks, or of this text, with `dag.test()` against a simulated Fivetran."""
     simulator = Simulator(scenario, SystemClock())
-    file = home / "dags" / f"{name}.py"
+    file = prepared(home) / f"{name}.py"
     lines = "\n".join(f"    {line}" for line in tasks.strip().splitlines())
-    file.write_text(HEAD.format(dag_id=name) + lines + "\n", "utf-8")
+    file.write_text(text or HEAD.format(dag_id=name) + lines + "\n", "utf-8")
     with served(simulator) as url:
         usual = {"conn_type": "fivetran", "login": KEY, "password": SECRET, "extra": {"api_url": url}}
         variable = {"AIRFLOW_CONN_FIVETRAN_DEFAULT": json.dumps(connection or usual)}
@@ -82,9 +103,9 @@ def play(home: Path, tasks: str, scenario: Scenario, name: str = "one", *, conne
             spec = importlib.util.spec_from_file_location(name, file)
             assert spec is not None
             assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return Played(module.dag.test(), simulator)
+            with mock.patch.object(DAG, "__exit__", noting(DAG.__exit__)):
+                spec.loader.exec_module(importlib.util.module_from_spec(spec))
+            return Played(made[name].test(), simulator)
 
 
 def test_mapped_syncs(home: Path) -> None:
