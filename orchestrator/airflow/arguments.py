@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.airflow.account import Account
+from orchestrator.job.arguments import said_of_arguments, variables_of
 from orchestrator.job.configuration import ConfigurationError, Configured, configure
-from orchestrator.job.python_call import said_of_arguments, variables_of
 
 __all__ = ["configured"]
 

@@ -14,9 +14,9 @@ from structlog.typing import FilteringBoundLogger
 from orchestrator.airflow.account import Account
 from orchestrator.airflow.handover import Document
 from orchestrator.fivetran import documents
+from orchestrator.job.arguments import in_arguments
 from orchestrator.job.log import LiveLine, Sections
 from orchestrator.job.masking import Mask, proxy_secrets
-from orchestrator.job.python_call import in_arguments
 from orchestrator.job.result import result
 from orchestrator.job.run_log import RunLog
 from orchestrator.job.trace import Trace

@@ -1,6 +1,6 @@
 """One connection in a pipeline: from its variables to its exit code, its log and its files.
 
-    job, python_call                   where the parts are put together; the same for Python programs
+    job, python_call, arguments        where the parts are put together; the same for Python programs
     dry_run, listing                   what a job would do; the account's connections
     configuration, variables           settings from variables; what the variables are
     inputs, credentials, vault         one value; key and secret; the DataOps vault

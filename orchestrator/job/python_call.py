@@ -5,9 +5,7 @@ signals, may run in any thread and in several at a time, and writes no file that
 """
 
 import io
-import json
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,18 +13,15 @@ from pathlib import Path
 from typing import Any, Literal, Self, TextIO, cast
 
 from orchestrator.fivetran.documents import parse_time
+from orchestrator.job.arguments import said_of_arguments, variables_of
 from orchestrator.job.configuration import ConfigurationError
 from orchestrator.job.job import Job
 from orchestrator.job.masking import PROXIES
 from orchestrator.job.result import Document, result
 from orchestrator.job.streams import Output
-from orchestrator.job.variables import VARIABLES
 
-__all__ = ["ConfigurationError", "Result", "RunError", "in_arguments", "run", "said_of_arguments", "variables_of"]
+__all__ = ["ConfigurationError", "Result", "RunError", "run"]
 
-# The arguments that are not called as their variables are.
-_RENAMED = {"FIVETRAN_DONT_DISABLE_SYNC": "keep_schedule", "SET_FIVETRAN_KEYS_TO_ENV": "keys_from_vault"}
-_ARGUMENTS = {name: _RENAMED.get(name, name.removeprefix("FIVETRAN_").lower()) for name in VARIABLES}
 # Variables of the process that are read where the argument is None.
 _FROM_ENVIRONMENT = ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET")
 
@@ -217,46 +212,6 @@ def run(  # noqa: PLR0913  # an argument for each variable
     whole = job.mask.value(result(ended.settings, ended.chart, ended.standing, job.trace, at))
     connection = ended.facts.connection
     return _result(whole, None if connection is None else job.mask.document(connection))
-
-
-def variables_of(given: Mapping[str, object]) -> dict[str, str]:
-    """Arguments, by the names of their variables, as the variables have them; None is not set."""
-    return {name: _text(value) for name, value in given.items() if value is not None}
-
-
-def said_of_arguments(error: ConfigurationError, unset: set[str]) -> ConfigurationError:
-    """What is wrong with variables, said of the arguments.
-
-    Args:
-        error: What is wrong.
-        unset: The variables that may also be set in the environment, and whose argument is None.
-    """
-    return ConfigurationError([_with_arguments(problem, unset) for problem in error.errors], error.warnings)
-
-
-def in_arguments(text: str) -> str:
-    """A text with the names of arguments for those of variables."""
-    return _with_arguments(text, set())
-
-
-def _text(value: object) -> str:
-    """An argument as the variable has it."""
-    if isinstance(value, bool):
-        return "1" if value else ""
-    if isinstance(value, Mapping):
-        return json.dumps({schema: list(tables) for schema, tables in value.items()})
-    return str(value)
-
-
-def _with_arguments(problem: str, unset: set[str]) -> str:
-    """What is wrong with a variable, said of the argument."""
-
-    def name_of(found: re.Match[str]) -> str:
-        variable = found[0]
-        also = f" (or {variable} in the environment)" if variable in unset and found.start() == 0 else ""
-        return f"{_ARGUMENTS[variable]}{also}"
-
-    return re.sub(rf"\b(?:{'|'.join(_ARGUMENTS)})\b", name_of, problem)
 
 
 def _result(document: Document, connection: Document | None) -> Result:

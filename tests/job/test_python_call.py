@@ -23,6 +23,7 @@ from simulated_job import CONNECTOR, Simulate, SimulatedJob
 import orchestrator
 from orchestrator import ConfigurationError, Result, RunError, run
 from orchestrator.job import python_call
+from orchestrator.job.arguments import ARGUMENTS
 from orchestrator.job.report_folder import Reporter
 from orchestrator.job.variables import GROUPS, VARIABLES
 from orchestrator.simulator.app import KEY, SECRET, Arrival
@@ -383,10 +384,10 @@ def test_missing_key_says_where_it_may_come_from() -> None:
 def test_each_variable_has_an_argument() -> None:
     """Each variable but those of the log and of many connections is an argument, with its default, and documented."""
     arguments = inspect.signature(run).parameters
-    known = {python_call._ARGUMENTS[name]: variable for name, variable in VARIABLES.items()}
+    known = {ARGUMENTS[name]: variable for name, variable in VARIABLES.items()}
     section = (inspect.getdoc(run) or "").partition("Args:")[2].partition("Returns:")[0]
 
-    many = {python_call._ARGUMENTS[name] for name in (*GROUPS["several connections"], "FIVETRAN_CONNECTION_NAME")}
+    many = {ARGUMENTS[name] for name in (*GROUPS["several connections"], "FIVETRAN_CONNECTION_NAME")}
     assert known.keys() - arguments.keys() == {"log_format", "dataops_debug", "no_color", *many}
     assert arguments.keys() - known.keys() == {"progress"}
     assert re.findall(r"^    (\w+): ", section, re.MULTILINE) == list(arguments)
