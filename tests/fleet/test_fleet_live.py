@@ -74,7 +74,7 @@ def test_table_shows_what_matters() -> None:
         "━" * 33 + "─" * 56,
         "3 of 8 done, 1 failed, 1 not started, 2 syncing, 2 waiting, 1 queued; 22 min left",
         "calm_river  FAILED: the sync failed after 2 min",
-        "late        NOT STARTED FIVETRAN_TIMEOUT ran out",
+        "late        NOT STARTED: FIVETRAN_TIMEOUT ran out",
         "soon        waiting for the sync to start, 10 min (mysql)",
         "run_90      syncing, 10 min (postgres)",
         "run_500     syncing, 3 min 20 s (postgres)",
