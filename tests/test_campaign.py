@@ -67,6 +67,7 @@ def test_worlds_differ_in_everything() -> None:
     }
 
     left = {"verdict", "exit_code", "exists", "listed", "neighbours", "warnings", "schemas", "reason", "message"}
+    left |= {"mix", "spread", "rate_limit"}  # of many connections
     assert {name for _, name in fixed} == left
     assert {kill.when for world in worlds for kill in world.kills} == {"unsent", "unheard", "unkept", "between"}
     assert {world.action for world in worlds} == {"START", "FORCE_RESYNC", "STATUS", "TEST"}

@@ -455,8 +455,8 @@ def test_requests_that_are_kept() -> None:
 
 
 def test_syncs_that_are_kept() -> None:
-    """A connection keeps its last syncs and triggers only, and each sync keeps its id in the history."""
-    caller = Caller(Scenario(syncs=(SyncPlan(lasts=1, ends="fails", retries_in=1),)))
+    """Where not everything is kept, a connection forgets its first syncs, and each other one keeps its id."""
+    caller = Caller(Scenario(syncs=(SyncPlan(lasts=1, ends="fails", retries_in=1),)), kept=0)
     window = "?start_time=2027-01-15T00:00:00Z&end_time=2027-01-16T00:00:00Z"
     ids = set[str]()
     for _ in range(KEPT):
@@ -474,7 +474,7 @@ def test_syncs_that_are_kept() -> None:
 
 def test_sync_that_has_not_ended_is_kept() -> None:
     """A sync that has not ended is kept, however many come after it."""
-    caller = Caller(Scenario(running=SyncPlan(lasts=1e9), stop_takes=1e6))
+    caller = Caller(Scenario(running=SyncPlan(lasts=1e9), stop_takes=1e6), kept=0)
 
     for _ in range(KEPT + 5):
         caller.trigger(force=True)
