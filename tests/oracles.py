@@ -88,7 +88,8 @@ class _Truth:
         self.age = float(self.world.variable("FIVETRAN_MAX_AGE", "inf")) if self.world.action == "STATUS" else inf
         self.keeps = bool(self.world.variable("FIVETRAN_DONT_DISABLE_SYNC")) or self.age < inf
         self.restores = bool(self.world.variable("FIVETRAN_RESTORE_SCHEDULE"))
-        self.deadline = played.began + float(self.world.variable("FIVETRAN_TIMEOUT", "300"))
+        own = played.began + float(self.world.variable("FIVETRAN_TIMEOUT", "300"))
+        self.deadline = own if played.deadline is None else played.deadline
 
     # --- What was so ----------------------------------------------------------------------------
 
@@ -149,7 +150,7 @@ class _Truth:
         if look is None:
             return None
         asking = sum(one.until - one.at for one in self.played.sent if look.until <= one.at and one.until <= sent.at)
-        return look if sent.at - look.until - asking < INSTANT else None
+        return look if sent.at - look.until - asking < max(INSTANT, self.played.queued) else None
 
     def unheard(self, sent: Sent) -> bool:
         """Whether it may have been carried out without the run's learning of it."""

@@ -77,6 +77,8 @@ class Played:
         warnings: What it warns of.
         edges: The edges that it took.
         failure: The exception that it ended with, if any.
+        deadline: When its time was over; None for FIVETRAN_TIMEOUT after its beginning.
+        queued: Seconds that a request may wait for its turn.
     """
 
     world: World
@@ -92,6 +94,8 @@ class Played:
     warnings: tuple[str, ...] = ()
     edges: set[tuple[str, str]] = field(default_factory=set)
     failure: str = ""
+    deadline: float | None = None
+    queued: float = 0.0
 
 
 class _Player:

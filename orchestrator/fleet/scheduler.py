@@ -147,6 +147,8 @@ class Scheduler:
                 self._hurry(now)
             self._open_round(now)
             until = self._send()
+            if not self.active:  # the last one ended without asking: others have their turn, and nothing is waited for
+                continue
             for about, outcome in self._transport.ended(until):
                 self._take(about, outcome)
 
