@@ -22,7 +22,7 @@ from orchestrator.fivetran.effects.situation import items
 from orchestrator.fivetran.verdicts import explain
 from orchestrator.fleet.budget import Budget
 from orchestrator.fleet.reader import Reader
-from orchestrator.fleet.scheduler import About, Scheduler
+from orchestrator.fleet.scheduler import About, Scheduler, _Page
 from orchestrator.job.job import _matters
 from orchestrator.machine.run import Ports, Run
 from orchestrator.machine.standing import GRACE_AFTER_SIGNAL, resumed
@@ -44,6 +44,7 @@ INSTANT = 1e-6  # seconds that are none
 _NEVER_ANSWERED = {"hang", "trickle"}
 
 Outcome = Answer | Failure | Cut
+_Read = tuple[float, float, Sync | None]
 
 
 @dataclass
@@ -55,7 +56,8 @@ class Posted:
         request: What was asked.
         whose: The connection, or "" for a page of the listing.
         held: Until when a 429 had asked for silence.
-        late: Whether the time of a run that it is for was over.
+        late: Whether the time of a run that is under way was over.
+        process: How often the job had been killed.
     """
 
     at: float
@@ -63,6 +65,7 @@ class Posted:
     whose: str
     held: float
     late: bool
+    process: int
 
 
 @dataclass
@@ -74,8 +77,9 @@ class PlayedFleet:
         members: The runs that were begun, by id.
         posted: All requests, as they were sent.
         left_out: The ids of connections that were never begun.
+        late: The job ended after its deadline.
         most: How many runs were under way at once, at most.
-        signalled: When the first run could heed the signal; None where none came in time.
+        signalled: When the job could heed the signal; None where none came in time.
         began: When the job began, or was last started again, on its clock.
         ended: When the job ended.
         left_over: What the scheduler still held at its end.
@@ -87,6 +91,7 @@ class PlayedFleet:
     members: dict[str, Played] = field(default_factory=dict)
     posted: list[Posted] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    late: bool = False
     most: int = 0
     signalled: float | None = None
     began: float = 0.0
@@ -123,13 +128,13 @@ class Reply:
         arrival: The request as its connection's Fivetran has it, which has the answer; or None.
         fault: What it meets.
         body: The answer, where it is that of the account.
-        read: When each document was read that it holds, and which sync was running then.
+        read: When each document was asked for that it holds, when it was read, and which sync was running then.
     """
 
     arrival: Arrival | None = None
     fault: Fault | None = None
     body: Any = None
-    read: dict[str, tuple[float, Sync | None]] = field(default_factory=dict)
+    read: dict[str, _Read] = field(default_factory=dict)
 
 
 class Account:
@@ -141,13 +146,15 @@ class Account:
         self.clock = player.clock
         self.flights: list[_Flight] = []
         self.held = -inf
-        self.read: dict[int, tuple[Any, float, Sync | None]] = {}  # the documents that the job was given
+        self.read: dict[int, tuple[Any, _Read]] = {}  # the documents that the job was given
         self.left = float(fleet.limit or 0)
         self.since = 0.0
         scenario = fleet.first.scenario
         self.ahead, self.skew, self.dated = scenario.ahead, scenario.skew, scenario.dated
 
-    most = 16
+    @property
+    def most(self) -> int:
+        return self.fleet.senders
 
     @property
     def free(self) -> bool:
@@ -161,7 +168,7 @@ class Account:
 
     def send(self, about: About, request: Request, seconds: float, *, interruptible: bool) -> None:
         path, _, query = request.path.partition("?")
-        whose = "" if "/v1/groups/" in path or path == "/v1/connections" else path.split("/")[3]
+        whose = about.asked.connector_id if isinstance(about, _Page) else about.run.settings.connector_id
         now = self.clock.monotonic()
         self.player.posted(request, whose, self.held)
         sent = None
@@ -246,17 +253,17 @@ class Account:
             arrival.fault = trouble
             arrival.answers_in += trouble.answers_in
         sent.acts_at = sent.at + arrival.acts_in if arrival.acts else None
-        return Reply(arrival, trouble, read={whose: (sent.acts_at or sent.at, sent.running)})
+        return Reply(arrival, trouble, read={whose: (sent.at, sent.acts_at or sent.at, sent.running)})
 
     def _listed(self, query: Mapping[str, str]) -> Reply:
         trouble, fleet, cursor = self._trouble("listing"), self.fleet, query.get("cursor", "")
-        documents, read = dict[str, Any](), dict[str, tuple[float, Sync | None]]()
+        documents, read = dict[str, Any](), dict[str, _Read]()
         for place, (name, simulator) in enumerate(self.player.simulators.items()):
             if place not in fleet.unlisted and simulator.scenario.exists:
                 simulator.catch_up()
                 connection = simulator.connection(name)
                 documents[name] = connection.document()
-                read[name] = self.now(), connection.running
+                read[name] = self.now(), self.now(), connection.running
         for number in range(fleet.strangers):
             documents[f"a_stranger_{number}"] = {"id": f"a_stranger_{number}", "status": {"sync_state": "scheduled"}}
         after = b64decode(cursor).decode() if cursor else ""
@@ -292,14 +299,14 @@ class Account:
         if isinstance(outcome, Answer):
             for document in (outcome.data, *items(outcome)):
                 if (name := document.get("id")) in flight.reply.read:
-                    self.read[id(document)] = (document, *flight.reply.read[name])
+                    self.read[id(document)] = document, flight.reply.read[name]
         if isinstance(outcome, Failure) and outcome.event is Event.RATE_LIMITED and outcome.retry_after:
             self.held = max(self.held, now + outcome.retry_after)
         return flight.about, outcome
 
     def _interpreted(self, flight: _Flight) -> Outcome:
         reply = flight.reply
-        status, headers, body = self._answer(reply)
+        status, headers, body = self._answer(reply, flight.simulator)
         does = "" if reply.fault is None and reply.arrival is None else self._does(reply)
         if not self.dated or does == "undated":
             headers.pop("Date", None)
@@ -320,7 +327,7 @@ class Account:
         fault = reply.fault or (reply.arrival.fault if reply.arrival else None)
         return fault.does if fault is not None else ""
 
-    def _answer(self, reply: Reply) -> tuple[int, dict[str, str], bytes]:
+    def _answer(self, reply: Reply, simulator: Simulator | None) -> tuple[int, dict[str, str], bytes]:
         headers = {"Content-Type": "application/json"}
         headers["Date"] = formatdate(self.now() + self.skew, usegmt=True)
         fault = reply.fault
@@ -329,8 +336,7 @@ class Account:
                 return fault.status, {**headers, "Content-Type": "text/html", **fault.headers}, fault.message.encode()
             told = json.dumps({"code": fault.code, "message": fault.message}).encode()
             return fault.status, {**headers, **fault.headers}, told
-        if reply.arrival is not None:
-            simulator = self.player.simulators[reply.arrival.path.split("/")[3]]
+        if reply.arrival is not None and simulator is not None:
             found = simulator.answer(reply.arrival)
             return found.status_code, {**headers, **found.headers}, found.data
         return 200, headers, json.dumps(reply.body).encode()
@@ -355,7 +361,7 @@ class _Player:
         self.budget = Budget(fleet.budget)
         self.account = Account(self)
         self.kills = sorted(fleet.kills, key=lambda kill: kill.step)
-        self.steps = self.waits = 0
+        self.steps = self.waits = self.process = 0
         self.kept: dict[str, str] = {}
         self.known: dict[str, Facts] = {}
         self.over: set[str] = set()
@@ -370,21 +376,20 @@ class _Player:
         except Exception as error:  # noqa: BLE001  # whatever it is, it is what this is for
             played.failure = f"{type(error).__name__}: {error}"
         played.ended = self.clock.monotonic()
+        played.late = played.ended >= played.began + self.configured.settings.timeout
         scheduler, account = self.scheduler, self.account
         held = {
             "waiting": scheduler.waiting,
             "active": scheduler.active,
             "sleeping": scheduler._sleeping,
-            "queue": scheduler._queue,
+            "changes": scheduler._changes,
+            "evidence": scheduler._evidence,
             "reads": scheduler._reads,
             "readings": scheduler._readings,
             "flights": account.flights,
         }
         played.left_over = [name for name, many in held.items() if many]
-        played.left_out = [name for name in self.names if name not in self.over]
-        if self.signal():  # one that came while the process was down: the runs stay written down
-            for name in played.left_out:
-                self.begun.pop(name, None)
+        played.left_out = [name for name in self.names if name not in self.begun]
         self.clock.sleep(AFTERWARDS)
         for name, simulator in self.simulators.items():
             simulator.catch_up()
@@ -408,7 +413,9 @@ class _Player:
             deadline=began + settings.timeout,
         )
         try:
-            self.scheduler.drive([name for name in self.names if name not in self.over])
+            under_way = [name for name in self.names if name in self.kept and name not in self.over]
+            new = [name for name in self.names if name not in self.kept and name not in self.over]
+            self.scheduler.drive(new, under_way)
         except Killed:
             now = self.account.now()
             for flight in self.account.flights:
@@ -420,6 +427,8 @@ class _Player:
                 if name not in self.over and name in self.kept:
                     one.resumed = self.account.now()
             self.budget = Budget(fleet.budget)
+            self.account.held = -inf  # it has to learn that anew
+            self.process += 1
             return False
         return True
 
@@ -432,13 +441,14 @@ class _Player:
         """Note a request that is sent."""
         now = self.clock.monotonic()
         late = any(run.began + run.deadline <= now + INSTANT for run in self.scheduler.active)
-        self.played.posted.append(Posted(now, request, whose, held, late))
+        self.played.posted.append(Posted(now, request, whose, held, late, self.process))
 
     # --- What the scheduler asks of its owner -------------------------------------------------------
 
     def signal(self) -> Event | None:
         signal = self.fleet.first.signal
-        return Event(signal[1]) if signal is not None and self.clock.monotonic() >= signal[0] else None
+        came = signal is not None and self.played.began <= signal[0] <= self.clock.monotonic()  # not while it was down
+        return Event(signal[1]) if signal is not None and came else None
 
     def begin(self, connector_id: str) -> Run:
         settings = replace(self.configured.settings, connector_id=connector_id)
@@ -462,6 +472,7 @@ class _Player:
                 now,
                 deadline=now + left,
                 queued=FRESH_ENOUGH if len(self.names) > 1 else 0.0,
+                shared=tuple(trouble.fault for trouble in self.fleet.troubles),
             )
         self.known[connector_id] = run.facts
         self._keep(run)
@@ -489,8 +500,8 @@ class _Player:
         now = self.account.now()
         look = Sent(request, "get", now - (step.at - step.began), now)
         if step.answer is not None:
-            _, read_at, running = self.account.read[id(step.answer.data)]
-            look.acts_at, look.running, look.answered = read_at, running, True
+            _, (look.arrived, read_at, look.running) = self.account.read[id(step.answer.data)]
+            look.acts_at, look.answered = read_at, True
             if read_at < look.at - INSTANT:
                 words = f"{step.source} decided on a document read {look.at - read_at:.3f} s before it asked"
                 self.played.broken.append(("stale document", words))

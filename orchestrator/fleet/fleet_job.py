@@ -105,6 +105,7 @@ class FleetJob(Job):
         self._began = self.clock.monotonic()
         self._said: dict[str, int] = {}  # a warning -> how many connections had it
         self._last_line, self._drawn = 0.0, -math.inf
+        self._left_out = "FIVETRAN_TIMEOUT ran out before its turn"
 
     @property
     def _now(self) -> float:
@@ -171,7 +172,9 @@ class FleetJob(Job):
             deadline=self._began + settings.timeout,
         )
         limits.tick = self._tick_all
-        self._scheduler.drive([name for name, each in self._members.items() if each.document is None])
+        begun = [name for name, each in self._members.items() if each.snapshot]
+        new = [name for name, each in self._members.items() if not each.snapshot and each.document is None]
+        self._scheduler.drive(new, begun)
         senders.close()
         limits.tick = lambda: None
         self.live.clear()
@@ -297,6 +300,7 @@ class FleetJob(Job):
         self.log.error(line, outcome=each.document["outcome"], connection_id=name)
         if self._options.fail == "fast":
             self._scheduler.waiting.clear()
+            self._left_out = "another connection failed before its turn (FIVETRAN_FAIL=fast)"
 
     def _journal_file(self, name: str) -> Path | None:
         directory = self._settings.report_dir
@@ -331,8 +335,7 @@ class FleetJob(Job):
 
     def _conclude(self, selection: Selection) -> int:
         noted, now, chart = self.signal(), self.clock.wall(), self._chart
-        why = "the job was stopped before its turn" if noted else "another connection failed before its turn"
-        why += "" if noted else " (FIVETRAN_FAIL=fast)"
+        why = "the job was stopped before its turn" if noted else self._left_out
         ends = [
             each.document or not_started(subject(self._settings_of(name)), why, now)
             for name, each in self._members.items()
