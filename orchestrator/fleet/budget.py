@@ -4,6 +4,7 @@ What is left is learned from each answer (`x-rate-limit-remaining`), and a 429 h
 down together, instead of failing one by one. https://fivetran.com/docs/rest-api/api-reference/limits
 """
 
+import math
 from collections.abc import Mapping
 
 from orchestrator.values.events import Event
@@ -76,6 +77,12 @@ class Budget:
         if self.per_hour is None or lacking <= 0:
             return at
         return at + lacking * HOUR / self.per_hour
+
+    def within(self, now: float, seconds: float) -> float:
+        """How many requests may be sent in the next seconds."""
+        if self.held_until >= now + seconds:
+            return 0.0
+        return math.inf if self.per_hour is None else self._left_at(now + seconds)
 
     def gap(self, now: float, *, cost: int, reserve: int, until: float) -> float:
         """Seconds between two rounds of polls with which what is left lasts.

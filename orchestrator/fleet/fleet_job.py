@@ -92,7 +92,7 @@ class FleetJob(Job):
         self._said: dict[str, int] = {}  # a warning -> how many connections had it
         self._last_line = 0.0
         self._hurries_from: float | None = None  # on the clock, once a signal has come
-        self._failed_fast = False  # FIVETRAN_FAIL=fast, and one has failed
+        self._left_out = "FIVETRAN_TIMEOUT ran out before its turn"
         self._table = LiveTable(self.live, self.mask)
 
     @property
@@ -161,7 +161,9 @@ class FleetJob(Job):
             deadline=self._began + settings.timeout,
         )
         limits.tick = self._tick_all
-        self._scheduler.drive([name for name, each in self._members.items() if each.document is None])
+        begun = [name for name, each in self._members.items() if each.snapshot]
+        new = [name for name, each in self._members.items() if not each.snapshot and each.document is None]
+        self._scheduler.drive(new, begun)
         senders.close()
         limits.tick = lambda: None
         self.live.clear()
@@ -319,8 +321,8 @@ class FleetJob(Job):
         line = f"{name}: {happened(each.document)}"
         self.log.error(line, outcome=each.document["outcome"], connection_id=name)
         if self._options.fail == "fast":
-            self._failed_fast = True
             self._scheduler.waiting.clear()
+            self._left_out = "another connection failed before its turn (FIVETRAN_FAIL=fast)"
 
     def _journal_file(self, name: str) -> Path | None:
         """Where the journal of a connection goes; None where none is written."""
@@ -354,12 +356,7 @@ class FleetJob(Job):
 
     def _conclude(self, selection: Selection) -> int:
         noted, now, chart = self.signal(), self.clock.wall(), self._chart
-        if noted:
-            why = "the job was stopped before its turn"
-        elif self._failed_fast:
-            why = "another connection failed before its turn (FIVETRAN_FAIL=fast)"
-        else:
-            why = "FIVETRAN_TIMEOUT ran out before its turn"
+        why = "the job was stopped before its turn" if noted else self._left_out
         ends = [
             each.document or not_started(subject(self._settings_of(name)), why, now)
             for name, each in self._members.items()
