@@ -256,7 +256,6 @@ class Scheduler:
             self._take(about, outcome)
         until = self._clock.monotonic() + GRACE_AFTER_SIGNAL
         for reading in self._readings:  # what of a round was not sent yet
-            reading.round.asking.clear()
             for name, own in list(reading.runs.items()):
                 if own.pending.interruptible:
                     del reading.runs[name]
@@ -264,6 +263,8 @@ class Scheduler:
                 else:
                     reading.runs[name] = own._replace(until=min(own.until, until))
                     self._expires = min(self._expires, until)
+            if not reading.runs:
+                reading.round.asking.clear()
         self._readings = [reading for reading in self._readings if reading.runs]
         parked = [*(run for *_, run in self._sleeping), *self._changes, *self._evidence, *self._reads]
         self._sleeping, self._reads = [], []

@@ -368,7 +368,9 @@ def test_deadline_while_queued_for_the_budget() -> None:
     fleet = Fleet(alike(10), per_hour=5.0, timeout=60.0).drive()
 
     assert set(fleet.ends) == set(names(10))
-    assert set(fleet.verdicts.values()) <= {"timed_out", "gave_up"}
+    late = [name for name, verdict in fleet.verdicts.items() if verdict != "succeeded"]
+    assert len(late) >= 8
+    assert {fleet.verdicts[name] for name in late} <= {"timed_out", "gave_up"}
     assert [at for at in (*fleet.times("sync"), *fleet.times("patch")) if at >= 60.0] == []
     assert max(at for at, _ in fleet.ends.values()) <= 80.0
 
