@@ -197,15 +197,16 @@ class Simulator:
 
     def group(self, identity: str | None) -> list[Connection]:
         """The connections of a group, or all of them for None, in the order of the ids that the listing has."""
-        with self._lock:
-            if self._many is None or not self._listed:  # of many, none is added later
-                for known in (*([CONNECTOR] if self._many is None else self._places), *self._neighbours):
-                    self.connection(known)
+        if self._many is None or not self._listed:  # of many, none is added later
+            for known in (*([CONNECTOR] if self._many is None else self._places), *self._neighbours):
+                self.connection(known)
+            with self._lock:
                 there = [each for each in self.connections.values() if each.scenario.exists]
-                self._listed = {None: sorted(there, key=_listed_id)}
-                for each in self._listed[None]:
-                    self._listed.setdefault(_listed(each, "group_id"), []).append(each)
-            return self._listed.get(identity, [])
+            listed = dict[str | None, list[Connection]]({None: sorted(there, key=_listed_id)})
+            for each in listed[None]:
+                listed.setdefault(_listed(each, "group_id") or "", []).append(each)
+            self._listed = listed
+        return self._listed.get(identity, [])
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request, or meet it with the fault that is due."""

@@ -128,6 +128,14 @@ def test_neighbours_are_connections_too() -> None:
     assert len(_ids(caller, GROUP)) == 2
 
 
+def test_neighbour_without_a_group() -> None:
+    """A connection that has no group is listed among the account's, once."""
+    caller = Caller(Scenario(neighbours=({"id": "odd_one", "group_id": "null"},)), connections=1)
+
+    assert _ids(caller) == ["odd_one", CONNECTOR]
+    assert _ids(caller, GROUP) == [CONNECTOR]
+
+
 def test_one_by_its_schema() -> None:
     """The listing finds the one connection of a schema among many."""
     caller = Caller(Scenario(), connections=30)
