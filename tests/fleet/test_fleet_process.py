@@ -55,7 +55,7 @@ def test_killed_process_is_gone_on_with(tmp_path: Path) -> None:
     """A job that is killed and started again in the same pipeline triggers no connection twice, and all end green."""
     with rehearsed(Scenario(syncs=(SyncPlan(lasts=1.0),))) as fivetran:
         with Process(variables=variables(fivetran, tmp_path)) as job:
-            fivetran.await_request("sync", 4)
+            fivetran.await_request("sync", 6)
             job.send(signal.SIGKILL)
             job.end()
         with Process(variables=variables(fivetran, tmp_path)) as job:
