@@ -179,7 +179,8 @@ class FleetJob(Job):
         green, kept = sum(bool(each.document) for each in members), sum(bool(each.snapshot) for each in members)
         done = f"; {green:,} are green already in this pipeline" if green else ""
         going = f"; {kept:,} were under way and are resumed" if kept else ""
-        return f"{chart.action} {number:,} connection{'' if number == 1 else 's'}{of}: up to {duration(settings.timeout)}{at_once}{done}{going}"
+        many = "connection" if number == 1 else "connections"
+        return f"{chart.action} {number:,} {many}{of}: up to {duration(settings.timeout)}{at_once}{done}{going}"
 
     def _settings_of(self, name: str) -> Settings:
         return replace(self._settings, connector_id=name, state_file=self._folder.file(name))
