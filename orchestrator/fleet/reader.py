@@ -81,10 +81,12 @@ class Round:
 
     Attributes:
         asking: What is to be asked next.
+        checking: Whose document is compared with the listing's: all of the round wait for it; "" for nobody's.
     """
 
     def __init__(self, reader: Reader, wanted: Mapping[str, Request]) -> None:
         self.asking: deque[Asked] = deque()
+        self.checking = ""
         self._reader = reader
         self._wanted = dict(wanted)
         self._found: dict[str, Answer] = {}
@@ -109,10 +111,17 @@ class Round:
         if not asked.connector_id:
             yield from self._page(outcome)
             return
-        if asked.connector_id in self._found:
+        if asked.connector_id == self.checking:
+            self.checking = ""
             yield from self._compared(asked.connector_id, outcome)
-        if asked.connector_id in self._wanted:
+        elif asked.connector_id in self._wanted:
             yield self._settled(asked.connector_id, outcome)
+
+    def drop(self, connector_id: str) -> None:
+        """Nobody waits for this connection any more."""
+        del self._wanted[connector_id]
+        if connector_id != self.checking:
+            self._found.pop(connector_id, None)
 
     def _settled(self, connector_id: str, outcome: Outcome) -> tuple[str, Outcome]:
         del self._wanted[connector_id]
@@ -151,7 +160,7 @@ class Round:
     def _listed(self) -> Iterator[tuple[str, Outcome]]:
         """All pages are there."""
         if self._found and not self._reader.checked:
-            connector_id = next(iter(self._found))
+            self.checking = connector_id = next(iter(self._found))
             self.asking.append(Asked(self._wanted[connector_id], connector_id))
             return
         for connector_id, answer in list(self._found.items()):
@@ -176,7 +185,8 @@ class Round:
     def _compared(self, connector_id: str, outcome: Outcome) -> Iterator[tuple[str, Outcome]]:
         """The first document of a listing, and that of the connection itself: what decides must be in both."""
         answer = self._found.pop(connector_id)
-        yield self._settled(connector_id, outcome)
+        if connector_id in self._wanted:
+            yield self._settled(connector_id, outcome)
         if not isinstance(outcome, Answer):
             self._failed += 1
             if self._failed < FEW:

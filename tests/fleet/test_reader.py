@@ -292,6 +292,33 @@ def test_odd_items() -> None:
     assert sorted(fake.play(Round(reader, wanted(names(4))))) == names(4)
 
 
+def test_connection_that_nobody_waits_for() -> None:
+    """What is dropped is not settled, and the others are, also where its document is the one that is compared."""
+    early, checked, late = (Round(Reader(), wanted(names(5))) for _ in range(3))
+    fake = Fake(names(5))
+
+    early.drop("c0")
+    assert sorted(fake.play(early)) == names(5)[1:]
+    page_of, *_ = checked.asking
+    checked.asking.clear()
+    assert list(checked.take(page_of, fake.outcome(page_of))) == []
+    assert checked.checking == "c0"
+    checked.drop("c0")
+    checked.drop("c3")
+    assert sorted(fake.play(checked)) == ["c1", "c2", "c4"]
+    late.drop("c4")
+    late.drop("c3")
+    assert sorted(Fake(["x"]).play(late)) == names(5)[:3]
+
+
+def test_single_looks_that_nobody_waits_for() -> None:
+    """A connection that is asked for by itself and dropped is not settled, though it is answered."""
+    turn = Round(Reader(), wanted(names(3)))
+    turn.drop("c1")
+
+    assert sorted(Fake().play(turn)) == ["c0", "c2"]
+
+
 OUTCOMES = st.sampled_from([REFUSED, GONE, WRONG_KEY, OUTAGE, LIMITED, LARGE, Cut.LIMIT])
 NAMES = [f"n{number}" for number in range(12)]
 PAGE = st.builds(
