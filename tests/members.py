@@ -21,7 +21,9 @@ SYNCING = {"schedule_type": "manual", "status": {"sync_state": "syncing", "setup
 
 _READ = Request("GET", "/v1/connections/speak_inexpensive", "read the connection")
 AWAY: dict[str, Any] = {"failure": Failure(Event.UNAVAILABLE, "cannot reach api.fivetran.com").as_fact(_READ, 9)}
-REFUSED: dict[str, Any] = {"failure": Failure(Event.REFUSED, "Invalid API key", status=401, code="Unauthorized").as_fact(_READ, 1)}
+REFUSED: dict[str, Any] = {
+    "failure": Failure(Event.REFUSED, "Invalid API key", status=401, code="Unauthorized").as_fact(_READ, 1)
+}
 
 
 def settings(connector_id: str, action: str = "START") -> Settings:
