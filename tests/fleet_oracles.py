@@ -1,6 +1,7 @@
 """What must hold of every fleet, besides what must hold of each of its runs."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from oracles import ORACLES, Finding, judge
 from playing import Played
@@ -13,6 +14,7 @@ __all__ = ["FLEET_ORACLES", "judge_fleet"]
 
 FLEET_ORACLES = {
     "stale document": "no run decides on a document that was read before it asked, or before its own trigger",
+    "one at a time": "no run asks for anything before it knows what came of its last request",
     "stale change": "no schedule is switched, and nothing un-paused, long after the look on which that was decided",
     "parallel": "no more runs are under way than FIVETRAN_MAX_PARALLEL allows",
     "rounds": "the listing is asked for at most twice a poll interval",
@@ -36,7 +38,7 @@ def judge_fleet(played: PlayedFleet) -> list[Finding]:
         if one.code is None and not one.failure:
             continue
         found += [
-            finding._replace(words=f"{name}: {finding.words}") for finding in (*judge(one), *_changes(one, played))
+            finding._replace(words=f"{name}: {finding.words}") for finding in (*judge(one), *_requests(one, played))
         ]
     return found
 
@@ -47,7 +49,7 @@ def _conduct(played: PlayedFleet) -> Iterator[Finding]:
         yield Finding("parallel", "", f"{played.most} runs at once, not {fleet.parallel}")
     rounds = [one for one in played.posted if not one.whose and "cursor=" not in one.request.path]
     least = float(fleet.first.variable("FIVETRAN_POLL_INTERVAL", "10")) / 2
-    for before, after in zip(rounds, rounds[1:], strict=False):
+    for before, after in pairwise(rounds):
         if after.at - before.at < least - INSTANT and after.process == before.process and not after.late:
             yield Finding("rounds", "", f"the listing again after {after.at - before.at:.3f} s")
     for one in played.posted:
@@ -73,8 +75,12 @@ def _ends(played: PlayedFleet) -> Iterator[Finding]:
         yield Finding("no end", "", f"asked about, and never begun: {', '.join(sorted(wrong))}")
 
 
-def _changes(one: Played, played: PlayedFleet) -> Iterator[Finding]:
-    """Changes of a connection that were sent long after the look before them."""
+def _requests(one: Played, played: PlayedFleet) -> Iterator[Finding]:
+    """Requests of one run: each by itself, and no change long after the look before it."""
+    for before, after in pairwise(sent for sent in one.sent if sent.until <= one.ended):
+        if after.at < before.until - INSTANT:
+            words = f"{after.request} {before.until - after.at:.3f} s before the end of {before.request}"
+            yield Finding("one at a time", "", words)
     for sent in one.sent:
         if sent.operation != "patch" or sent.at > one.ended - LAST_CALL:
             continue

@@ -56,7 +56,7 @@ class Posted:
         request: What was asked.
         whose: The connection, or "" for a page of the listing.
         held: Until when a 429 had asked for silence.
-        late: Whether the time of a run that is under way was over.
+        late: Whether the job's time was over, or that of a run under way.
         process: How often the job had been killed.
     """
 
@@ -79,7 +79,7 @@ class PlayedFleet:
         left_out: The ids of connections that were never begun.
         late: The job ended after its deadline.
         most: How many runs were under way at once, at most.
-        signalled: When the job could heed the signal; None where none came in time.
+        signalled: When a signal came; None where none came in time.
         began: When the job began, or was last started again, on its clock.
         ended: When the job ended.
         left_over: What the scheduler still held at its end.
@@ -154,10 +154,12 @@ class Account:
 
     @property
     def most(self) -> int:
+        """As `Transport` has it."""
         return self.fleet.senders
 
     @property
     def free(self) -> bool:
+        """Likewise."""
         return len(self.flights) < self.fleet.senders
 
     def now(self) -> float:
@@ -167,6 +169,7 @@ class Account:
     # --- What the scheduler does with it --------------------------------------------------------
 
     def send(self, about: About, request: Request, seconds: float, *, interruptible: bool) -> None:
+        """Likewise; the request arrives at once."""
         path, _, query = request.path.partition("?")
         whose = about.asked.connector_id if isinstance(about, _Page) else about.run.settings.connector_id
         now = self.clock.monotonic()
@@ -189,6 +192,7 @@ class Account:
         self.player.die("unheard")
 
     def ended(self, until: float) -> Iterator[tuple[About, Outcome]]:
+        """Likewise; time passes."""
         now = self.clock.monotonic()
         self.player.waits += 1
         signal = self.fleet.first.signal
@@ -206,7 +210,8 @@ class Account:
             yield self._landed(flight, Cut.LIMIT if flight.until <= flight.lands else None)
 
     def interrupt(self) -> Iterator[tuple[About, Outcome]]:
-        self.player.played.signalled = now = self.clock.monotonic()
+        """Likewise."""
+        now = self.clock.monotonic()
         for flight in self.flights:
             flight.until = min(flight.until, now + GRACE_AFTER_SIGNAL)
         for flight in [flight for flight in self.flights if flight.interruptible]:
@@ -376,6 +381,8 @@ class _Player:
         except Exception as error:  # noqa: BLE001  # whatever it is, it is what this is for
             played.failure = f"{type(error).__name__}: {error}"
         played.ended = self.clock.monotonic()
+        signal = self.fleet.first.signal
+        played.signalled = signal[0] if signal is not None and self.signal() else None
         played.late = played.ended >= played.began + self.configured.settings.timeout
         scheduler, account = self.scheduler, self.account
         held = {
@@ -440,7 +447,8 @@ class _Player:
     def posted(self, request: Request, whose: str, held: float) -> None:
         """Note a request that is sent."""
         now = self.clock.monotonic()
-        late = any(run.began + run.deadline <= now + INSTANT for run in self.scheduler.active)
+        late = now >= self.played.began + self.configured.settings.timeout
+        late = late or any(run.began + run.deadline <= now + INSTANT for run in self.scheduler.active)
         self.played.posted.append(Posted(now, request, whose, held, late, self.process))
 
     # --- What the scheduler asks of its owner -------------------------------------------------------

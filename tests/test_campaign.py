@@ -31,10 +31,12 @@ HOME = f"/v1/connections/{CONNECTOR}"
 
 @pytest.mark.parametrize("chunk", range(5))
 def test_no_oracle_is_violated(chunk: int) -> None:
-    """In a thousand made-up worlds no run breaks an oracle; `make campaign` plays more of them."""
+    """In a thousand made-up worlds and a hundred fleets no run breaks an oracle; `make campaign` plays more of them."""
     tally = tallied(chunk * RUNS, RUNS)
 
     assert {oracle: seeds[:5] for oracle, seeds in tally.violations.items()} == {}
+    assert {oracle: seeds[:5] for oracle, seeds in tally.fleet_violations.items()} == {}
+    assert tally.fleets == RUNS // 10
 
 
 def test_a_number_is_a_world() -> None:
@@ -459,7 +461,7 @@ def test_as_a_command() -> None:
     )
     one = subprocess.run([*command, "--only", "3"], capture_output=True, text=True, check=False)
 
-    assert many.stdout.startswith("4 runs with ")
+    assert many.stdout.startswith("4 runs, and 1 fleets with ")
     assert "edges taken" in many.stdout
     assert f"world {3}" in one.stdout
     assert re.search(r"ended after [\d.]+ s as \w+, exit code \d+", one.stdout)
