@@ -179,31 +179,37 @@ PLANTED: dict[str, tuple[Any, Callable[[pytest.MonkeyPatch], None], str]] = {
         lambda patch: patch.setattr(scheduling, "Round", Stale),
         "stale document",
     ),
-    "a trigger sent twice": (_fleet(), lambda patch: patch.setattr(fleets, "Scheduler", Twice), "one at a time"),
-    "a run that is forgotten": (_fleet(), lambda patch: patch.setattr(fleets, "Scheduler", Forgetful), "crash"),
+    "a trigger sent twice": (
+        _fleet(),
+        lambda patch: patch.setattr(playing_fleets, "Scheduler", Twice),
+        "one at a time",
+    ),
+    "a run that is forgotten": (_fleet(), lambda patch: patch.setattr(playing_fleets, "Scheduler", Forgetful), "crash"),
     "too many rounds": (
         _fleet(),
-        lambda patch: _planted(patch, (fleets, "Scheduler", Impatient), (Reader, "lists", lambda *_: True)),
+        lambda patch: _planted(patch, (playing_fleets, "Scheduler", Impatient), (Reader, "lists", lambda *_: True)),
         "rounds",
     ),
     "too many at once": (
         _fleet(parallel=3),
-        lambda patch: patch.setattr(fleets, "Scheduler", Generous),
+        lambda patch: patch.setattr(playing_fleets, "Scheduler", Generous),
         "parallel",
     ),
     "a budget that does not heed 429": (
         _fleet(troubles=(Trouble(10.0, 3.0, BUSY),)),
-        lambda patch: patch.setattr(fleets, "Budget", Deaf),
+        lambda patch: patch.setattr(playing_fleets, "Budget", Deaf),
         "held back",
     ),
     "changes long after their look": (
         _fleet(80, SWITCHING, senders=1, parallel=80),
-        lambda patch: _planted(patch, (fleets, "Scheduler", Crowded), (scheduling, "_too_old", lambda *_: None)),
+        lambda patch: _planted(
+            patch, (playing_fleets, "Scheduler", Crowded), (scheduling, "_too_old", lambda *_: None)
+        ),
         "stale change",
     ),
     "a signal that is not heeded": (
         Fleet(0, SIGNALLED, troubles=(Trouble(10.0, 60.0, Fault(does="hang")),)),
-        lambda patch: patch.setattr(fleets, "Scheduler", Idle),
+        lambda patch: patch.setattr(playing_fleets, "Scheduler", Idle),
         "signal",
     ),
 }
@@ -222,7 +228,7 @@ def test_planted_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_violation_is_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a fleet in which something goes wrong those are left that it needs, and it is written down."""
-    monkeypatch.setattr(fleets, "Budget", Deaf)
+    monkeypatch.setattr(playing_fleets, "Budget", Deaf)
     troubles = (Trouble(10.0, 3.0, BUSY), Trouble(100.0, 5.0, Fault(does="slow")))
     fleet = replace(make_fleet(3, "START"), troubles=troubles, members=_fleet().members, strangers=5, kills=())
 
