@@ -230,6 +230,13 @@ def test_summary_of_green_ones() -> None:
     assert "3 OK" in text
 
 
+def test_summary_links_to_connections() -> None:
+    """What to do with a connection has a link to its page at Fivetran."""
+    text = summary(fleet([ended("paused", "sturdy_door"), ended("not_found", "gone")]), "", [])
+
+    assert "<https://fivetran.com/dashboard/connections/sturdy_door>" in text
+
+
 def test_summary_names_schedules() -> None:
     """Schedules that were left manual are named."""
     one = {**ended("sync_failed", "a"), "schedule_left": True}
