@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import playing_fleets
 import pytest
 from fleet_oracles import judge_fleet
 from playing import Played, play
