@@ -102,6 +102,7 @@ class FleetJob(Job):
     def __init__(self, environ: Mapping[str, str], **how: Any) -> None:  # noqa: ANN401  # as `Job` takes it
         super().__init__(environ, **how)
         self._members: dict[str, _Member] = {}
+        self._debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
         self._began = self.clock.monotonic()
         self._said: dict[str, int] = {}  # a warning -> how many connections had it
         self._last_line, self._drawn = 0.0, -math.inf
@@ -261,7 +262,8 @@ class FleetJob(Job):
         if said.doing and said.doing != each.doing:
             each.doing, each.since = said.doing, self._now
         each.syncing = documents.sync_state(step.facts.connection or {}) == "syncing"
-        self.log.debug(f"{name}: {step.source} -> {step.target}", on=step.event, asked=step.detail)
+        if self._debug:
+            self.log.debug(f"{name}: {step.source} -> {step.target}", on=step.event, asked=step.detail)
         before = step.before.facts.warnings
         if step.facts.warnings != before:
             for warning in step.facts.warnings[len(before) :]:
