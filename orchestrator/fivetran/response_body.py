@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.values.formatting import STARS, clipped
 
-__all__ = ["LONGEST_CODE", "bounded", "excerpt", "parse", "scrubbed", "words"]
+__all__ = ["LONGEST_CODE", "bounded", "excerpt", "may_hold_cards", "parse", "scrubbed", "words"]
 
 LONGEST_WORDS = 2_000  # characters of a message
 LONGEST_CODE = 200  # characters of a code, a request id, a header that is quoted
@@ -69,6 +69,11 @@ def _cut(value: Any, depth: int) -> Any:  # noqa: ANN401  # any JSON
     return [_cut(content, depth - 1) for content in value]
 
 
+def may_hold_cards(content: bytes) -> bool:
+    """Whether a body may hold a Connect Card: the name is there, or may be behind an escape."""
+    return _CARD.encode() in content or b"\\u" in content
+
+
 def scrubbed(value: Any, hide: Callable[[str], None]) -> Any:  # noqa: ANN401  # any JSON
     """The value without the tokens of Connect Cards, wherever in it they are.
 
@@ -105,17 +110,18 @@ def bounded(value: Any, mask: Mask) -> tuple[Any, bool]:  # noqa: ANN401  # any 
 
     def text(value: str, most: int) -> str:
         nonlocal was_cut
-        if len(value) <= most:
-            return value
         was_cut = True
         return clipped(mask(value), most)
 
     def cut(value: Any) -> Any:  # noqa: ANN401  # any JSON
         nonlocal was_cut
         if isinstance(value, str):
-            return text(value, LONGEST_TEXT)
+            return value if len(value) <= LONGEST_TEXT else text(value, LONGEST_TEXT)
+        if value is None or isinstance(value, bool | float):
+            return value
         if isinstance(value, dict):
-            return {text(name, LONGEST_NAME): cut(content) for name, content in value.items()}
+            names = (name if len(name) <= LONGEST_NAME else text(name, LONGEST_NAME) for name in value)
+            return {name: cut(content) for name, content in zip(names, value.values(), strict=True)}
         if isinstance(value, list):
             was_cut = was_cut or len(value) > LONGEST_LIST
             return [cut(content) for content in value[:LONGEST_LIST]]

@@ -88,6 +88,7 @@ class FleetJob(Job):
         super().__init__(environ, **how)
         self.verdicts: Mapping[str | None, int] = {}
         self._members: dict[str, _Member] = {}
+        self._debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
         self._began = self.clock.monotonic()
         self._said: dict[str, int] = {}  # a warning -> how many connections had it
         self._last_line = 0.0
@@ -268,7 +269,8 @@ class FleetJob(Job):
         if said.doing and said.doing != each.doing:
             each.doing, each.since = said.doing, self._now
         each.syncing = documents.sync_state(step.facts.connection or {}) == "syncing"
-        self.log.debug(f"{name}: {step.source} -> {step.target}", on=step.event, asked=step.detail)
+        if self._debug:
+            self.log.debug(f"{name}: {step.source} -> {step.target}", on=step.event, asked=step.detail)
         before = step.before.facts.warnings
         if step.facts.warnings != before:
             for warning in step.facts.warnings[len(before) :]:

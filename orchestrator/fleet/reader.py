@@ -8,7 +8,7 @@ told what came of it. https://fivetran.com/docs/rest-api/api-reference/connectio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.client import TOO_LARGE
@@ -70,6 +70,26 @@ class Reader:
         """From now on each connection is asked for by itself."""
         self.listed = False
         self.warn(f"each connection is read by itself, which takes more requests: {why}")
+
+
+def _lacking(listed: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+    """What decides that is in a connection's own document, if only as null, and not in that of the listing."""
+    texts = (listed, own), (documents.status(listed), documents.status(own))
+    decides = ("succeeded_at", "failed_at", "schedule_type", "schedule", "paused"), ("sync_state", "setup_state")
+    lacking = [
+        name
+        for (there, known), names in zip(texts, decides, strict=True)
+        for name in names
+        if name in known and name not in there
+    ]
+    states = [documents.sync_state(document) for document in (listed, own)]
+    if (
+        states == ["rescheduled", "rescheduled"]
+        and documents.rescheduled_for(own)
+        and not documents.rescheduled_for(listed)
+    ):
+        lacking.append("rescheduled_for")
+    return lacking
 
 
 class Round:
@@ -197,9 +217,8 @@ class Round:
                 self._found.clear()
                 self._ask_singly()
             return
-        lacking = set(documents.decisive(outcome.data)) - set(documents.decisive(answer.data))
-        if lacking:
-            self._reader.only_singly(f"the listing lacks {', '.join(sorted(lacking))}")
+        if lacking := _lacking(answer.data, outcome.data):
+            self._reader.only_singly(f"the listing lacks {', '.join(lacking)}")
             self._found.clear()
         self._reader.checked = True
         yield from self._listed()

@@ -83,14 +83,24 @@ class Mask:
         return self._value(value, self.block)
 
     def _value(self, value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401  # any JSON
+        known: dict[str, str] = {}  # the same few texts and names come again and again in the results of many
+
+        def once(text: str) -> str:
+            if text not in known:
+                known[text] = clean(text)
+            return known[text]
+
+        return self._cleaned(value, once)
+
+    def _cleaned(self, value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401  # any JSON
         if isinstance(value, str):
             return clean(value)
         if value is None or isinstance(value, int | float):
             return value
         if isinstance(value, dict | Mapping):  # checking for a dict is faster
-            return {self._name(str(name)): self._value(content, clean) for name, content in value.items()}
+            return {self._name(str(name)): self._cleaned(content, clean) for name, content in value.items()}
         if isinstance(value, list | tuple):
-            return [self._value(content, clean) for content in value]
+            return [self._cleaned(content, clean) for content in value]
         return clean(str(value))  # no JSON, and what it says of itself may hold anything
 
     def _name(self, name: str) -> str:
