@@ -19,8 +19,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fleet_oracles import judge_fleet
-from oracles import ORACLES, Finding, judge
+from fleet_oracles import EVERY_ORACLE, judge_fleet
+from oracles import Finding, judge
 from playing import Played, play, quickly
 from playing_fleets import PlayedFleet, play_fleet
 from shrinking import shrunk, shrunk_fleet, written, written_fleet
@@ -173,7 +173,7 @@ def smallest(seed: int, oracle: str, action: str | None, folder: Path) -> Path:
     words = [finding.words for finding in judge(played) if finding.oracle == oracle and not finding.exception]
     scenario = replace(
         world.scenario,
-        title=f"{oracle}: {ORACLES[oracle]}",
+        title=f"{oracle}: {EVERY_ORACLE[oracle]}",
         verdict=str(played.verdict),
         exit_code=70 if played.code is None else played.code,
     )
@@ -206,7 +206,7 @@ def smallest_fleet(seed: int, oracle: str, action: str | None, folder: Path) -> 
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{oracle.replace(' ', '_')}_fleet_{seed}.txt"
     told = [
-        f"{oracle}: {ORACLES[oracle]}",
+        f"{oracle}: {EVERY_ORACLE[oracle]}",
         *words,
         f"python tests/campaign.py --fleet {seed}   before it was made small",
     ]
@@ -236,9 +236,9 @@ def _told(tally: Tally) -> Iterator[str]:
     for (oracle, exception), runs in tally.fleet_exceptions.most_common():
         yield f"  {runs:8} ({1000 * runs / max(1, tally.members):.2f} in 1000)  {oracle}: {exception}"
     yield "violations by runs alone, and in fleets"
-    for oracle in ORACLES:
+    for oracle in EVERY_ORACLE:
         alone, fleets = (len(found.get(oracle, [])) for found in (tally.violations, tally.fleet_violations))
-        yield f"  {alone:8} {fleets:8}  {oracle}: {ORACLES[oracle]}"
+        yield f"  {alone:8} {fleets:8}  {oracle}: {EVERY_ORACLE[oracle]}"
 
 
 def _one(seed: int, action: str | None) -> int:

@@ -10,7 +10,7 @@ from playing_fleets import FRESH_ENOUGH, PlayedFleet
 from orchestrator.machine.standing import GRACE_AFTER_SIGNAL
 from orchestrator.machine.transition import LAST_CALL
 
-__all__ = ["FLEET_ORACLES", "judge_fleet"]
+__all__ = ["EVERY_ORACLE", "FLEET_ORACLES", "judge_fleet"]
 
 FLEET_ORACLES = {
     "stale document": "no run decides on a document that was read before it asked, or before its own trigger",
@@ -23,7 +23,7 @@ FLEET_ORACLES = {
     "signal": "a signal ends all runs within two seconds",
     "left over": "at the end the scheduler holds nothing any more",
 }
-ORACLES.update({name: words for name, words in FLEET_ORACLES.items() if name not in ORACLES})
+EVERY_ORACLE = {**FLEET_ORACLES, **ORACLES}
 INSTANT = 1e-3  # seconds: a difference of clocks, not of times
 AFTER_SIGNAL = GRACE_AFTER_SIGNAL + 0.5
 
