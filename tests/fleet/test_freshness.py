@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fleet_oracles import judge_fleet
-from fleets import PlayedFleet, play_fleet
+from playing_fleets import PlayedFleet, play_fleet
 from worlds import Fleet, Trouble, World
 
 from orchestrator.fivetran.effects.situation import FRESH

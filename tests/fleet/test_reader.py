@@ -198,7 +198,7 @@ def test_listing_that_lacks_a_deciding_field() -> None:
 
     assert all(outcome.data["single"] for outcome in found.values())  # type: ignore[union-attr]
     assert fake.kinds == ["", *names(5)]
-    lacking = "the listing lacks failed_at, schedule_type, setup_state, succeeded_at"
+    lacking = "the listing lacks succeeded_at, failed_at, schedule_type, setup_state"
     assert warned == [f"each connection is read by itself, which takes more requests: {lacking}"]
     assert reader.cost(5) == 5
 
