@@ -464,7 +464,7 @@ def test_signal_waits_for_a_look_that_is_shielded(monkeypatch: pytest.MonkeyPatc
 
     assert fleet.verdicts == dict.fromkeys(names(count), "terminated")
     assert fleet.bugs == {}
-    assert len(fleet.account.asked("get", "c001")) == (1 if count == 3 else 0)
+    assert len(fleet.account.asked("get", "c001")) <= 1
     assert max(at for at, _ in fleet.ends.values()) <= 2.0
 
 

@@ -1,0 +1,99 @@
+"""The scheduler where more is to be sent than can be: slow senders, hanging ones, and runs with less time than others."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fleets import names
+from test_scheduler import MANUAL, Fleet, alike
+
+from orchestrator.machine.run import Run
+from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
+from orchestrator.values.exchange import Answer
+
+LONG = Scenario(syncs=(SyncPlan(lasts=300.0),))
+QUICK = Scenario(connection=MANUAL, syncs=(SyncPlan(lasts=1.0),))
+
+
+def test_look_that_leads_to_no_change_is_taken() -> None:
+    """While changes queue up, a poll of a sync that goes on is taken all the same, and all come to their ends."""
+    scenarios = {"z0": LONG, "z1": LONG, "z2": QUICK, "z3": QUICK} | alike(6, connection=MANUAL)
+    fleet = Fleet(scenarios, most=1, timeout=1200.0)
+    fleet.account.scenario = Scenario(latency=3.0)
+    fleet.drive("z0", "z1", "z2", "z3", *names(6), parallel=4)
+
+    assert set(fleet.verdicts.values()) == {"succeeded"}
+    assert [len(fleet.account.syncs(name)) for name in scenarios] == [1] * 10
+
+
+def test_schedule_is_switched_on_a_fresh_look() -> None:
+    """However slow the senders, no schedule is switched on a look that is older than half a minute."""
+    fleet = Fleet(alike(30), most=2, timeout=3600.0)
+    fleet.account.scenario = Scenario(latency=2.0)
+    fleet.drive()
+
+    looks = dict[str, float]()
+    for _, name, step in fleet.steps:
+        if step.operand == "disable_schedule" and step.answer is not None:
+            assert step.began - looks[name] <= 30.0
+        if step.answer is not None and step.answer.data.get("id") == name:
+            looks[name] = step.at
+    assert set(fleet.verdicts.values()) == {"succeeded"}
+    assert {len(fleet.account.asked("sync", name)) for name in names(30)} == {1}
+
+
+def test_bug_in_a_look_while_changes_queue_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a look's effect raises ends that run alone, also where much is to be sent."""
+    fleet = Fleet(alike(8), most=1, timeout=1200.0)
+    fleet.account.scenario = Scenario(latency=3.0)
+    settle = Run.settle
+
+    def odd(run: Run, pending: Any, outcome: Any) -> Any:
+        if run.settings.connector_id == "c006" and isinstance(outcome, Answer):
+            raise ZeroDivisionError("odd")
+        return settle(run, pending, outcome)
+
+    monkeypatch.setattr(Run, "settle", odd)
+    fleet.drive()
+
+    assert fleet.bugs == {"c006": "odd"}
+    assert fleet.verdicts == {name: "succeeded" for name in names(8) if name != "c006"}
+
+
+@pytest.mark.parametrize("count", [2, 3, 6, 9])
+def test_senders_that_hang_with_evidence_at_the_deadline(count: int) -> None:
+    """Where all senders hang with evidence at the deadline, those in the queue do not wait for one another's turn."""
+    bad = Scenario(connection=MANUAL, syncs=(SyncPlan(lasts=1.0, ends="fails"),))
+    hang = Fault(on="history", does="hang", times=0)
+    fleet = Fleet(dict.fromkeys(names(count), bad), hang, most=2, timeout=60.0, http_timeout=1000.0).drive()
+
+    assert set(fleet.ends) == set(names(count))
+    assert max(at for at, _ in fleet.ends.values()) <= 60.0 + 5.0 + 10.0 + 1.0
+
+
+def test_run_with_less_time_than_the_others() -> None:
+    """A run whose time is up before a page comes that others wait for ends then, and the page is for the others."""
+    fleet = Fleet(alike(6), Fault(on="listing", does="slow", answers_in=40.0), http_timeout=100.0)
+    begin: Callable[[str], Run] = fleet.begin
+
+    def shorter(connector_id: str) -> Run:
+        run = begin(connector_id)
+        if connector_id == "c000":
+            run.standing = run.standing._replace(deadline=20.0)
+        return run
+
+    fleet.begin = shorter  # type: ignore[method-assign]
+    fleet.drive()
+
+    assert fleet.verdicts == {"c000": "timed_out"} | dict.fromkeys(names(6)[1:], "succeeded")
+    assert 20.0 <= fleet.ends["c000"][0] <= 26.0
+
+
+def test_many_with_few_senders() -> None:
+    """Two hundred connections over two slow senders: each has one trigger, and none is lost or given up."""
+    fleet = Fleet(alike(200), most=2, timeout=7200.0)
+    fleet.account.scenario = Scenario(latency=1.0)
+    fleet.drive(parallel=100)
+
+    assert set(fleet.verdicts.values()) == {"succeeded"}
+    assert {len(fleet.account.asked("sync", name)) for name in names(200)} == {1}
