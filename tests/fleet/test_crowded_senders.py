@@ -1,11 +1,10 @@
-"""The scheduler where more is to be sent than can be: slow senders, hanging ones, and runs with less time than others."""
+"""The scheduler where more is to be sent than can be: slow senders, hanging ones, runs with less time."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fleets import names
-from test_scheduler import MANUAL, Fleet, alike
+from fleets import MANUAL, Fleet, alike, names
 
 from orchestrator.machine.run import Run
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
