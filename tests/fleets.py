@@ -57,6 +57,7 @@ class Account(Simulator):
 
     Attributes:
         meddle: Answers a request in place of the account, or does not (None).
+        answered: The requests that have an answer; its request id is the place here.
         remaining: `x-rate-limit-remaining` of the next answer; None for an account that does not say.
         later: What is to happen, each with its second on the clock.
     """
@@ -68,6 +69,7 @@ class Account(Simulator):
         self.virtual = clock
         self.meddle: Callable[[Arrival], Response | None] = lambda _: None
         self.remaining: int | None = None
+        self.answered: list[Arrival] = []
         self.later: list[tuple[float, Callable[[], object]]] = []
         self._page = page
         self._exist = {name for name, scenario in scenarios.items() if scenario.exists}
@@ -92,6 +94,9 @@ class Account(Simulator):
 
     def _carry_out(self, arrival: Arrival) -> None:
         super()._carry_out(arrival)
+        if arrival.reply is not None:
+            self.answered.append(arrival)
+            arrival.reply.headers["X-Request-Id"] = str(len(self.answered) - 1)
         if self.remaining is not None and arrival.reply is not None:
             self.remaining = max(0, self.remaining - 1)
             arrival.reply.headers["x-rate-limit-remaining"] = str(self.remaining)
@@ -274,6 +279,11 @@ class Fleet:
     def verdicts(self) -> dict[str, str | None]:
         """How each run ended."""
         return {name: verdict for name, (_, verdict) in sorted(self.ends.items())}
+
+    def asked_at(self, step: Step) -> float:
+        """When the request arrived whose answer a step was taken on, be it a page of the listing."""
+        assert step.answer is not None
+        return self.account.answered[int(step.answer.request_id)].at
 
     def times(self, operation: str) -> list[float]:
         """When requests of a kind arrived."""
