@@ -70,22 +70,49 @@ def test_senders_that_hang_with_evidence_at_the_deadline(count: int) -> None:
     assert max(at for at, _ in fleet.ends.values()) <= 60.0 + 5.0 + 10.0 + 1.0
 
 
-def test_run_with_less_time_than_the_others() -> None:
-    """A run whose time is up before a page comes that others wait for ends then, and the page is for the others."""
-    fleet = Fleet(alike(6), Fault(on="listing", does="slow", answers_in=40.0), http_timeout=100.0)
+def with_less_time(fleet: Fleet, name: str, seconds: float) -> Fleet:
+    """The same, where one of the runs has less time."""
     begin: Callable[[str], Run] = fleet.begin
 
     def shorter(connector_id: str) -> Run:
         run = begin(connector_id)
-        if connector_id == "c000":
-            run.standing = run.standing._replace(deadline=20.0)
+        if connector_id == name:
+            run.standing = run.standing._replace(deadline=seconds)
         return run
 
     fleet.begin = shorter  # type: ignore[method-assign]
-    fleet.drive()
+    return fleet
+
+
+def test_run_with_less_time_than_the_others() -> None:
+    """A run whose time is up before a page comes that others wait for ends then, and the page is for the others."""
+    slow = Fault(on="listing", does="slow", answers_in=40.0)
+    fleet = with_less_time(Fleet(alike(6), slow, http_timeout=100.0), "c000", 20.0).drive()
 
     assert fleet.verdicts == {"c000": "timed_out"} | dict.fromkeys(names(6)[1:], "succeeded")
     assert 20.0 <= fleet.ends["c000"][0] <= 26.0
+
+
+def test_look_that_nobody_waits_for_any_more() -> None:
+    """Of a run whose time is up before its look could be sent, nothing is sent."""
+    slow = Fault(on="get", does="slow", answers_in=40.0)
+    fleet = with_less_time(Fleet(alike(3), slow, most=1, http_timeout=100.0), "c001", 20.0).drive()
+
+    assert fleet.verdicts == {"c000": "succeeded", "c001": "timed_out", "c002": "succeeded"}
+    assert 20.0 <= fleet.ends["c001"][0] <= 26.0
+    assert fleet.account.asked("get", "c001") == []
+
+
+def test_evidence_that_finds_no_sender_in_time() -> None:
+    """A run whose time is up while others hang in all senders ends without its evidence."""
+    bad = Scenario(connection=MANUAL, syncs=(SyncPlan(lasts=1.0, ends="fails"),))
+    hang = Fault(on="history", does="hang", times=0)
+    fleet = Fleet(dict.fromkeys(names(3), bad), hang, most=2, timeout=90.0, http_timeout=1000.0)
+    with_less_time(fleet, "c002", 20.0).drive()
+
+    assert set(fleet.ends) == set(names(3))
+    assert 20.0 <= fleet.ends["c002"][0] <= 40.0
+    assert min(fleet.ends[name][0] for name in names(2)) >= 90.0
 
 
 def test_many_with_few_senders() -> None:
