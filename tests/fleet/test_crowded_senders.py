@@ -7,6 +7,7 @@ import pytest
 from fleets import MANUAL, Fleet, alike, names
 
 from orchestrator.machine.run import Run
+from orchestrator.machine.step import Step
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.values.exchange import Answer
 
@@ -107,12 +108,30 @@ def test_evidence_that_finds_no_sender_in_time() -> None:
     """A run whose time is up while others hang in all senders ends without its evidence."""
     bad = Scenario(connection=MANUAL, syncs=(SyncPlan(lasts=1.0, ends="fails"),))
     hang = Fault(on="history", does="hang", times=0)
-    fleet = Fleet(dict.fromkeys(names(3), bad), hang, most=2, timeout=90.0, http_timeout=1000.0)
-    with_less_time(fleet, "c002", 20.0).drive()
+    fleet = Fleet(dict.fromkeys(names(6), bad), hang, most=2, timeout=90.0, http_timeout=1000.0)
+    with_less_time(fleet, "c005", 30.0).drive()
 
-    assert set(fleet.ends) == set(names(3))
-    assert 20.0 <= fleet.ends["c002"][0] <= 40.0
-    assert min(fleet.ends[name][0] for name in names(2)) >= 90.0
+    assert set(fleet.ends) == set(names(6))
+    assert 30.0 <= fleet.ends["c005"][0] <= 50.0
+    assert fleet.account.asked("history", "c005") == []
+    assert min(fleet.ends[name][0] for name in names(5)) >= 90.0
+
+
+def test_last_look_of_a_run_is_made_though_all_is_held_back() -> None:
+    """What a 429 holds back, and the verdict depends on, is asked for when its run has no time left."""
+    bad = Scenario(connection=MANUAL, syncs=(SyncPlan(lasts=1.0, ends="fails"),))
+    fleet = Fleet(dict.fromkeys(names(2), bad), timeout=3000.0)
+
+    def hold(run: Run, step: Step) -> None:
+        if run.settings.connector_id == "c000" and step.operand == "poll_sync":
+            fleet.budget.held_until = 500.0
+
+    fleet.on_step = hold
+    with_less_time(fleet, "c000", 60.0).drive()
+
+    assert fleet.verdicts == dict.fromkeys(names(2), "sync_failed")
+    (history,) = fleet.account.asked("history", "c000")
+    assert history.at - 1_800_000_000.0 == pytest.approx(60.0)
 
 
 def test_many_with_few_senders() -> None:
