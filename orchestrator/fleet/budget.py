@@ -14,6 +14,7 @@ __all__ = ["HOUR", "Budget"]
 
 HOUR = 3600.0  # seconds
 SHARE = 0.5  # of what is left at the first answer: others use the account, too
+LEAST = 60.0  # requests an hour, however little is left: nothing else tells when there is more again
 FIRST_HOLD, LONGEST_HOLD = 1.0, 60.0  # seconds after a 429 without Retry-After; doubled in between
 
 
@@ -52,7 +53,7 @@ class Budget:
         remaining = float(text[:9])
         known, left = self.per_hour or 0.0, self._left_at(now)
         if self._learns:  # and more, once others have used less
-            self.per_hour = max(1.0, known, remaining * SHARE)
+            self.per_hour = max(LEAST, known, remaining * SHARE)
             left += self.per_hour - known
         self._left = min(left, remaining)
         self._since = now

@@ -279,7 +279,30 @@ def test_budget_is_learned_from_the_answers(fleets: Fleets) -> None:
     played = fleet.play(FIVETRAN_TIMEOUT="2h")
 
     assert played.code == 0
-    assert len(fleet.account.seen) <= 50 + 50 * fleet.clock.monotonic() / 3600 + 16
+    assert len(fleet.account.seen) <= 60 + 60 * fleet.clock.monotonic() / 3600 + 16
+
+
+def test_account_at_its_limit_when_the_job_begins(fleets: Fleets) -> None:
+    """A 429 that is the first answer holds the job up as long as it says, and not for its whole time."""
+    fleet = fleets(6)
+    account, refusals = fleet.account, list[Arrival]()
+
+    def meddle(arrival: Arrival) -> Any:
+        if account.virtual.monotonic() >= 20.0:
+            return None
+        account.remaining = 0
+        refusals.append(arrival)
+        return account._failed(429, "RateLimit", "Max 20000", {"Retry-After": "20"})
+
+    def more() -> None:
+        account.remaining = 10_000
+
+    account.meddle = meddle
+    account.later.append((20.0, more))
+    played = fleet.play()
+
+    assert (played.code, len(refusals)) == (0, 1)
+    assert fleet.clock.monotonic() < 150.0
 
 
 def test_budget_that_is_given(fleets: Fleets) -> None:

@@ -10,7 +10,7 @@ from process import Process, Rehearsal, rehearsed
 
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
-AT_ONCE = 3.0  # seconds; a loaded machine needs one of them to start threads
+AT_ONCE = 10.0  # seconds, on a machine that is busy; what hangs would last for thirty
 
 
 def variables(fivetran: Rehearsal, folder: Path, **more: str) -> dict[str, str]:
