@@ -57,7 +57,7 @@ def test_what_decides_is_missing(name: str) -> None:
     ],
 )
 def test_what_changes_in_between_is_not_missing(listed: dict[str, Any], own: dict[str, Any], used: bool) -> None:  # noqa: FBT001  # a parameter of the test
-    """What happened between the listing and the look at the connection does not count as missing; what is left out does."""
+    """What happened between the listing and the look at the connection is not missing; what is left out is."""
     reader, warnings = _checked(listed, own)
 
     assert (reader.listed, reader.checked, len(warnings)) == (used, True, int(not used))
