@@ -21,6 +21,7 @@ PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")  # and in lower case
 _OURS = frozenset({*map(str, Event), "scheduled", "connected"})
 # Names of the program's members and variables have this form; no secret is one of them.
 _NAME = re.compile("[a-z_]+|[A-Z_]+")
+_NUMBERS, _LISTS = (int, float), (list, tuple)  # types
 _is_plain = lru_cache(1024)(_NAME.fullmatch)  # the same names come again with each connection
 
 # C0 and C1 controls but for the line end and the tab, the two Unicode line ends, and the marks
@@ -97,12 +98,12 @@ class Mask:
     def _cleaned(self, value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401  # any JSON
         if isinstance(value, str):
             return clean(value)
-        if value is None or isinstance(value, int | float):
+        if value is None or isinstance(value, _NUMBERS):
             return value
-        if isinstance(value, dict | Mapping):  # checking for a dict is faster
-            return {self._name(str(name)): self._cleaned(content, clean) for name, content in value.items()}
-        if isinstance(value, list | tuple):
+        if isinstance(value, _LISTS):
             return [self._cleaned(content, clean) for content in value]
+        if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101  # checking for a dict is faster
+            return {self._name(str(name)): self._cleaned(content, clean) for name, content in value.items()}
         return clean(str(value))  # no JSON, and what it says of itself may hold anything
 
     def _name(self, name: str) -> str:
