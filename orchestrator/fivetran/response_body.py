@@ -26,6 +26,7 @@ DEEPEST = 64  # levels of a document; Fivetran's have some ten
 LOOKED_AT = 8_000  # characters of a body that an excerpt is made of
 
 Mask = Callable[[str], str]
+_NESTED = frozenset({dict, list})  # the types of what is parsed that hold others
 
 _CARD = "connect_card"
 _TOKENS = ("token", "uri")  # of the Connect Card: their holder can set the connection up
@@ -60,13 +61,16 @@ def _finite(text: str) -> float | None:
 
 def _cut(value: Any, depth: int) -> Any:  # noqa: ANN401  # any JSON
     """The value without what is nested deeper than that, so that later code need not check."""
-    if not isinstance(value, dict | list):
+    if type(value) not in _NESTED:
         return value
     if depth == 0:
         return "(nested too deeply)"
+    # Most members are none of these: a call for each would take longer than all else.
     if isinstance(value, dict):
-        return {name: _cut(content, depth - 1) for name, content in value.items()}
-    return [_cut(content, depth - 1) for content in value]
+        return {
+            name: _cut(content, depth - 1) if type(content) in _NESTED else content for name, content in value.items()
+        }
+    return [_cut(content, depth - 1) if type(content) in _NESTED else content for content in value]
 
 
 def may_hold_cards(content: bytes) -> bool:
@@ -117,11 +121,13 @@ def bounded(value: Any, mask: Mask) -> tuple[Any, bool]:  # noqa: ANN401  # any 
         nonlocal was_cut
         if isinstance(value, str):
             return value if len(value) <= LONGEST_TEXT else text(value, LONGEST_TEXT)
-        if value is None or isinstance(value, bool | float):
-            return value
         if isinstance(value, dict):
-            names = (name if len(name) <= LONGEST_NAME else text(name, LONGEST_NAME) for name in value)
-            return {name: cut(content) for name, content in zip(names, value.values(), strict=True)}
+            return {
+                name if len(name) <= LONGEST_NAME else text(name, LONGEST_NAME): content
+                if content is None or (type(content) is str and len(content) <= LONGEST_TEXT)  # most are so
+                else cut(content)
+                for name, content in value.items()
+            }
         if isinstance(value, list):
             was_cut = was_cut or len(value) > LONGEST_LIST
             return [cut(content) for content in value[:LONGEST_LIST]]
