@@ -85,6 +85,7 @@ class Header(NamedTuple):
         packaged: The chart was the packaged one, not a user's own.
         source: The chart's text.
         resumed: What the run was resumed from, where the journal does not have what was before.
+        facts: What was known at first.
     """
 
     started_at: str
@@ -93,6 +94,7 @@ class Header(NamedTuple):
     packaged: bool
     source: str
     resumed: Resumption | None = None
+    facts: Facts = Facts()
 
 
 class Record(NamedTuple):
@@ -214,7 +216,10 @@ def _header(document: Mapping[str, Any]) -> Header:
     if parse_time(document["started_at"]) is None:
         raise ValueError(f"started_at: {document['started_at']!r} is not a time")
     resumption = _resumption(document["resumed"]) if "resumed" in document else None
-    return Header(document["started_at"], settings, chart["digest"], chart["packaged"], chart["source"], resumption)
+    facts = Facts.from_json(document.get("facts", {}))
+    return Header(
+        document["started_at"], settings, chart["digest"], chart["packaged"], chart["source"], resumption, facts
+    )
 
 
 def _resumption(document: Mapping[str, Any]) -> Resumption:
@@ -246,7 +251,7 @@ class _Reader:
 
     def _begin(self, said: Mapping[str, Any], resumed: Resumption | None) -> None:
         """Go on from where the run stood at first, or when it was resumed, as far as the journal says."""
-        facts, number, since, wall = Facts(), 0, 0.0, None
+        facts, number, since, wall = self.header.facts, 0, 0.0, None
         if resumed is not None:
             snapshot, wall = resumed.snapshot, resumed.wall
             facts, number = Facts.from_json(snapshot["facts"]), int(snapshot["number"])

@@ -130,7 +130,8 @@ class Replay:
         """Where the run stands at its beginning, or where it was resumed, before that record; and when."""
         header = self.journal.header
         if resumption is None:
-            return start(self.chart, header.settings, documents.parse_time(header.started_at) or 0.0), 0.0
+            at = documents.parse_time(header.started_at) or 0.0
+            return start(self.chart, header.settings, at, header.facts), 0.0
         state = str(resumption.snapshot["state"])
         if state not in self.chart.states:
             raise self._divergence(record, Difference("state", state, "no such state"))

@@ -19,13 +19,14 @@ from orchestrator.job.masking import Mask, proxy_secrets
 from orchestrator.job.report_folder import Reporter
 from orchestrator.job.result import JOURNAL, result, result_outside
 from orchestrator.job.run_log import RunLog
-from orchestrator.job.state_file import StateFileError, compose_state_file, read_snapshot
+from orchestrator.job.state_file import StateFileError, compose_state_file, read_durations, read_snapshot
 from orchestrator.job.stdout import render
 from orchestrator.job.streams import PATIENCE, output
 from orchestrator.job.trace import Trace
 from orchestrator.machine.run import Ports, Run, Send, drive
 from orchestrator.machine.standing import GRACE, GRACE_AFTER_SIGNAL, Standing, resumed
 from orchestrator.machine.step import Step
+from orchestrator.machine.transition import start
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
@@ -240,7 +241,8 @@ class Job:
         if snapshot is None:
             if self.must_resume:
                 raise StateFileError(file, "holds no unfinished run", "start one without --resume")
-            return Run(chart, settings, ports), None
+            durations = read_durations(settings) if file else None
+            return Run(chart, settings, ports, standing=start(chart, settings, wall, Facts(durations=durations))), None
         try:
             standing, elapsed = resumed(chart, settings, snapshot, wall)
             self.trace = Trace(snapshot["trail"], dropped=int(snapshot["trail_dropped"]))
