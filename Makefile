@@ -97,13 +97,14 @@ mutate: $(STAMP) ## change every edge of every chart, and more of them: every mu
 campaign: $(STAMP) ## made-up worlds on all cores, judged by what they know to be true (RUNS=100000)
 	@$(BIN)/python tests/campaign.py --runs $(RUNS) $(CAMPAIGN_ARGS)
 
-bench: $(STAMP) ## start-up beside ten lines of requests; what reports cost; steps a second; the helper thread
+bench: $(STAMP) ## start-up beside ten lines of requests; what reports cost; steps a second; the helper thread; polls
 	@rm -rf dist/bench
 	$(BIN)/python -m build --wheel --outdir dist/bench . > /dev/null
 	$(BIN)/python benchmarks/startup.py dist/bench/*.whl
 	$(BIN)/python benchmarks/reports.py dist/bench/*.whl
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/sending.py
+	$(BIN)/python benchmarks/polling.py
 
 wheel: $(STAMP) ## build the wheel; install it elsewhere, without the sources, and run the demo there
 	@rm -rf dist/wheel

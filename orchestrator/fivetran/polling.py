@@ -18,17 +18,20 @@ from orchestrator.values.events import Event
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import LONGEST_POLL, SHORTEST_POLL, USUAL_POLL
 
-__all__ = ["MOST_DURATIONS", "durations_of", "known_afterwards", "next_look", "running_since"]
+__all__ = ["MOST_DURATIONS", "durations_of", "known_afterwards", "next_look", "running_since", "whole"]
 
 MOST_DURATIONS = 20  # the newest ones; a first, historical sync is soon not among them
 LONGEST_DURATION = 7 * 86_400.0
-_SUCCESSES = frozenset({"COMPLETED", "SUCCESSFUL"})  # the second is not documented, but was seen
+_SUCCESSES = ("COMPLETED", "SUCCESSFUL")  # the second is not documented, but was seen
 
 # Tuned on constant, log-normal and bimodal durations (`benchmarks/polling.py`).
-SHARE = 0.9  # of the looks that every 10 s would take
-CLOSEST = 12.0  # the longest pause where the sync may end
+SHARE, FEWEST = 0.9, 0.8  # of the looks that every 10 s would take, and looks at least
+SPENT = 1.25  # looks that each request costs which was made to learn the durations
+OUTLIER = 4.0  # times the median: what takes longer than that says no more than that
+CLOSEST = 12.0  # seconds: the longest pause where the sync may end
 START = 3.0  # seconds that a sync may start after its trigger
-NARROWEST, NARROWEST_SHARE = 2.0, 0.03  # to how much a duration is spread at least: seconds, and of itself
+NARROWEST, NARROWEST_SHARE = 2.0, 0.05  # to how much a duration is spread at least: seconds, and of itself
+ENOUGH = 3  # durations; fewer may be those of a first, historical sync
 FEW = 0.7  # likewise, of itself, for a single one; the more there are, the less
 GROWTH = 0.02  # of the time since the latest expected end, by which pauses then grow
 
@@ -55,7 +58,7 @@ class _Expectation(NamedTuple):
     Attributes:
         pieces: Where it may end, in order.
         looks: The integral of the square root of the hazard, weighted by the chance that the sync still runs.
-        mean: The mean duration.
+        mean: The mean duration, to which one that is far longer than most counts only as an outlier.
     """
 
     pieces: tuple[_Piece, ...]
@@ -103,12 +106,19 @@ def next_look(durations: tuple[float, ...], lasted: float, spent: int = 0) -> fl
     if not durations:
         return USUAL_POLL
     pieces, looks, mean = _expected(durations)
-    first, last = pieces[0].begin, pieces[-1].end
-    if lasted >= last:
-        return min(USUAL_POLL + GROWTH * (lasted - last), LONGEST_POLL)
-    longest = min(LONGEST_POLL, first - lasted + CLOSEST) if lasted < first else CLOSEST
-    due = _due(pieces, lasted, looks / max(1.0, SHARE * mean / USUAL_POLL - 0.5 - spent))
-    return max(SHORTEST_POLL, min(due - lasted, longest))
+    if lasted >= pieces[-1].end:
+        return whole(min(USUAL_POLL + GROWTH * (lasted - pieces[-1].end), LONGEST_POLL))
+    next_piece = next(piece for piece in pieces if piece.end > lasted)
+    longest = min(LONGEST_POLL, max(0.0, next_piece.begin - lasted) + CLOSEST)
+    if len(durations) < ENOUGH:
+        longest = min(longest, max(CLOSEST, lasted / 4))
+    due = _due(pieces, lasted, looks / max(FEWEST, SHARE * mean / USUAL_POLL - 0.5 - SPENT * spent))
+    return whole(max(SHORTEST_POLL, min(due - lasted, longest)))
+
+
+def whole(seconds: float) -> float:
+    """In quarters of a second, whose sums are exact: what is waited for is replayed to the last digit."""
+    return round(4 * seconds) / 4
 
 
 def _due(pieces: tuple[_Piece, ...], lasted: float, wanted: float) -> float:
@@ -132,21 +142,24 @@ def _due(pieces: tuple[_Piece, ...], lasted: float, wanted: float) -> float:
 @lru_cache(maxsize=4096)
 def _expected(durations: tuple[float, ...]) -> _Expectation:
     """When a sync may end, by how long others took."""
+    durations = tuple(sorted(min(one, LONGEST_DURATION) for one in durations[:MOST_DURATIONS]))
     number = len(durations)
-    neighbour = min(round(number**0.7), number - 1)
+    neighbour = min(round(number**0.55), number // 2)
+    most = OUTLIER * durations[number // 2]
     changes: list[tuple[float, float]] = []
     for one in durations:
         near = sorted(abs(one - other) for other in durations)[neighbour]
-        spread = max(NARROWEST, NARROWEST_SHARE * one, FEW * one / number, FEW * near)
-        begin, end = max(0.0, one - spread), one + spread + START
-        density = 1 / (end - begin) / (number + 1)
-        changes += [(begin, density), (end, -density)]
+        narrow = max(NARROWEST, NARROWEST_SHARE * one, FEW * near)
+        for spread in (narrow, max(narrow, FEW * one / number)):
+            begin, end = max(0.0, one - spread), one + spread + START
+            density = 1 / (end - begin) / (number + 1) / 2
+            changes += [(begin, density), (end, -density)]
     changes.sort()
     pieces, looks, left = [], 0.0, 1.0
     for ((begin, _), (end, _)), density in zip(pairwise(changes), accumulate(by for _, by in changes), strict=False):
         if end > begin and density > 1e-12:  # what sums round away is no density  # noqa: PLR2004
             after = left - density * (end - begin)
-            looks += 2 / 3 * (left**1.5 - after**1.5) / sqrt(density)
+            looks += 2 / 3 * (left**1.5 - after**1.5) / sqrt(density) if begin < most else 0.0
             pieces.append(_Piece(begin, end, density, sqrt(left)))
             left = after
-    return _Expectation(tuple(pieces), looks, sum(durations) / number)
+    return _Expectation(tuple(pieces), looks, sum(min(one, most) for one in durations) / number)

@@ -19,7 +19,7 @@ from orchestrator.fivetran.effects.situation import (
     trigger_unanswered,
     triggered,
 )
-from orchestrator.fivetran.polling import next_look, running_since
+from orchestrator.fivetran.polling import next_look, running_since, whole
 from orchestrator.fivetran.progress import quiet_left, since
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.facts import Facts
@@ -206,8 +206,10 @@ def next_poll(settings: Settings, facts: Facts, now: float) -> float:
     if facts.syncing_seen:
         return pause
     # Only of a sync that was seen is it known that it has ended, where no date moves: so it must not be missed.
-    left = settings.poll_interval - lasted
-    return settings.poll_interval if facts.idle_until is not None else max(SHORTEST_POLL, min(pause, left))
+    learned = facts.durations is not None or "read_durations" in facts.attempted  # which may have taken a while
+    if not learned or facts.idle_until is not None:
+        return settings.poll_interval
+    return max(SHORTEST_POLL, min(pause, whole(settings.poll_interval - lasted)))
 
 
 @pause
