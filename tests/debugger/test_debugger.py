@@ -145,7 +145,10 @@ def test_step_takes_one_step_or_several(debug: Debugger) -> None:
     transcript = debug("START", "s", "step 4")
 
     assert transcript.of("s").state == "considering_switch"
-    assert "   5        0 s  triggering --triggered--> considering_durations  POST -> 200 Success\n" in transcript.last.text
+    assert (
+        "   5        0 s  triggering --triggered--> considering_durations  POST -> 200 Success\n"
+        in transcript.last.text
+    )
     assert transcript.last.state == "considering_durations"
 
 
@@ -181,7 +184,9 @@ def test_one_repetition_is_listed(debug: Debugger, tmp_path: Path) -> None:
     assert "  10       20 s  waiting --waited--> polling\n" in shown.text
 
 
-@pytest.mark.parametrize(("name", "state"), [("polling", "polling"), ("TRIGGERED", "considering_durations"), ("fail", "concluding")])
+@pytest.mark.parametrize(
+    ("name", "state"), [("polling", "polling"), ("TRIGGERED", "considering_durations"), ("fail", "concluding")]
+)
 def test_until_stops_at_a_state_or_an_event(debug: Debugger, name: str, state: str) -> None:
     """`until` goes on to a state, an event or a value of a choice, in whatever case."""
     assert debug("START --scenario reschedule-refused", f"until {name}").last.state == state

@@ -360,7 +360,7 @@ def test_changed_decision_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: C
         capsys.readouterr().out
         == f"""\
 {file}: START of speak_inexpensive, 26 steps in 50 s, failed (1): DIFFERS
-  step 7, 10 s after the start, differs
+  step 8, 10 s after the start, differs
     asked:    GET /v1/connections/speak_inexpensive -> 200 Success
     document: sync_state syncing, setup_state connected, succeeded_at 2027-01-15T02:00:00.000000Z, \
 failed_at 2027-01-14T02:00:00.000000Z, schedule_type manual

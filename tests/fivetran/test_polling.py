@@ -169,7 +169,12 @@ def test_newest_20_durations_count() -> None:
 
 
 def _ended(**facts: Any) -> Facts:
-    known = {"verdict": "succeeded", "asked_at": 1.0, "triggered_at": TRIGGERED_AT, "connection": {"succeeded_at": ENDED}}
+    known = {
+        "verdict": "succeeded",
+        "asked_at": 1.0,
+        "triggered_at": TRIGGERED_AT,
+        "connection": {"succeeded_at": ENDED},
+    }
     return Facts(**{**known, **facts})
 
 
