@@ -52,7 +52,7 @@ _OPTIONAL: Mapping[str, Any] = {
 }
 # An older format -> what it has otherwise.
 _CHANGED = {
-    1: (
+    "1": (
         ", in which times such as asked_at are seconds since the run began, evidence and restore_schedule are texts, "
         "and doubt takes the place of quiet_since"
     )
@@ -189,7 +189,7 @@ def _why_no_header(line: str, error: Exception) -> str:
     if document["format"] != FORMAT:
         return (
             f"is a journal of format {document['format']!r}, written by version {document.get('version')}; "
-            f"version {__version__} reads format {FORMAT}{_CHANGED.get(document['format'], '')}"
+            f"version {__version__} reads format {FORMAT}{_CHANGED.get(str(document['format']), '')}"
         )
     return f"its header is damaged ({type(error).__name__}: {error})"
 

@@ -15,7 +15,7 @@ from orchestrator.job.configuration import configure
 from orchestrator.job.state_file import read_durations
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 
-ADAPTIVE = {"FIVETRAN_POLL_INTERVAL": ""}
+ADAPTIVE: dict[str, Any] = {"FIVETRAN_POLL_INTERVAL": ""}
 USUAL = Scenario(syncs=tuple(SyncPlan(lasts=seconds) for seconds in (150, 158, 171, 149, 165, 161)))
 
 
@@ -24,7 +24,7 @@ def _looks(played: Played) -> list[float]:
     return [step.began for step in played.steps if step.operand == "poll_sync"]
 
 
-def _after(job: SimulatedJob, jobs: int, **variables: str) -> Played:
+def _after(job: SimulatedJob, jobs: int, **variables: Any) -> Played:
     """A job, so many others after the first request."""
     for _ in range(jobs):
         job.play(**variables)
@@ -87,7 +87,7 @@ def test_resync_goes_by_its_own_durations_alone(simulate: Simulate, tmp_path: Pa
         {"SCHEMA": "", "TABLE": "", "TABLES": "public.orders\npublic.customers"},
     ],
 )
-def test_state_file_of_another_job_says_nothing(simulate: Simulate, tmp_path: Path, change: dict[str, str]) -> None:
+def test_state_file_of_another_job_says_nothing(simulate: Simulate, tmp_path: Path, change: dict[str, Any]) -> None:
     """The durations of other tables' re-syncs do not count."""
     job, file = simulate(USUAL), str(tmp_path / "state.json")
     job.play("FORCE_RESYNC", FIVETRAN_STATE_FILE=file)

@@ -305,8 +305,8 @@ MORE_SEEDS = {
             "START",
             (
                 (
-                    'edges.doubtful    = "considering_history"\n\n[considering_reschedule]',
-                    'edges.doubtful    = "asking_history"\n\n[considering_reschedule]',
+                    'edges.doubtful    = "considering_history"\n\n# Asked for once',
+                    'edges.doubtful    = "asking_history"\n\n# Asked for once',
                 ),
             ),
             f"{DOWN_TO_POLL} --doubtful--> asking_history",
