@@ -97,13 +97,14 @@ mutate: $(STAMP) ## change every edge of every chart, and more of them: every mu
 campaign: $(STAMP) ## made-up worlds and fleets on all cores, judged by what they know to be true (RUNS=100000)
 	@$(BIN)/python tests/campaign.py --runs $(RUNS) $(CAMPAIGN_ARGS)
 
-bench: $(STAMP) ## start-up beside ten lines of requests; what reports cost; steps a second; threads; many connections
+bench: $(STAMP) ## start-up beside ten lines of requests; reports; steps a second; threads; polls; many connections
 	@rm -rf dist/bench
 	$(BIN)/python -m build --wheel --outdir dist/bench . > /dev/null
 	$(BIN)/python benchmarks/startup.py dist/bench/*.whl
 	$(BIN)/python benchmarks/reports.py dist/bench/*.whl
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/sending.py
+	$(BIN)/python benchmarks/polling.py
 	$(BIN)/python benchmarks/fleet.py
 
 bench-fleet: $(STAMP) ## what 10,000 connections cost, in real time: some ten minutes

@@ -19,6 +19,7 @@ from orchestrator.machine.loader import load
 from orchestrator.machine.run import Ports as Outside
 from orchestrator.machine.run import Run, drive
 from orchestrator.machine.standing import GRACE_AFTER_SIGNAL, resumed
+from orchestrator.machine.transition import start
 from orchestrator.simulator.app import CONNECTOR, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync
@@ -26,6 +27,7 @@ from orchestrator.simulator.rehearsal import variables
 from orchestrator.simulator.scenario import Fault
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
+from orchestrator.values.facts import Facts
 
 __all__ = ["Played", "Sent", "configured", "play"]
 
@@ -140,7 +142,9 @@ class _Player:
         outside = Outside(self.clock, self._send, lambda _: None, lambda: self.world.jitter, self._signal)
         try:
             if self.kept is None:
-                run = Run(self.chart, settings, outside)
+                known = Facts(durations=self.world.durations or None)
+                standing = start(self.chart, settings, self.clock.wall(), known)
+                run = Run(self.chart, settings, outside, standing=standing)
             else:
                 standing, elapsed = resumed(self.chart, settings, json.loads(self.kept), self.clock.wall())
                 run = Run(self.chart, settings, outside, standing=standing, elapsed=elapsed)

@@ -89,11 +89,12 @@ def test_job_over_http_does_the_same(simulate: Simulate, chunk: int) -> None:
         )
         faults = tuple(replace(fault, acts_in=0.0, answers_in=0.0) for fault in faults)
         scenario = replace(world.scenario, faults=faults, latency=0.0, test_seconds=0.0)
-        quiet = replace(world, scenario=scenario, kills=(), signal=None)
+        quiet = replace(world, scenario=scenario, kills=(), signal=None, durations=())
         job = simulate(scenario, over_http=True)
         expected = play(quiet)
 
-        played = job.play(world.action, jitter=world.jitter)
+        interval = world.variable("FIVETRAN_POLL_INTERVAL")
+        played = job.play(world.action, jitter=world.jitter, FIVETRAN_POLL_INTERVAL=interval)
 
         assert played.report is not None
         assert (played.code, played.report["verdict"]) == (expected.code, expected.verdict), f"world {seed}"

@@ -45,6 +45,7 @@ class World:
         jitter: What each draw for a back-off gives.
         kills: When the process dies.
         signal: Seconds until a signal arrives, and its event; or None.
+        durations: What the state file of an earlier job says of how long syncs take.
     """
 
     seed: int
@@ -53,6 +54,7 @@ class World:
     jitter: float = 0.0
     kills: tuple[Kill, ...] = ()
     signal: tuple[float, str] | None = None
+    durations: tuple[float, ...] = ()
 
     def variable(self, name: str, default: str = "") -> str:
         """The value of one of the job's variables."""
@@ -147,7 +149,9 @@ def make(seed: int, action: str | None = None) -> World:
     # Drawn last, so that a number keeps its world; the connection's last success was six hours ago, if there was one.
     if action == "STATUS" and (age := dice.one("", "3600", "21700", "86400")):
         given["FIVETRAN_MAX_AGE"] = age
-    return World(seed, action, scenario, dice.one(0.0, 0.0, 0.5, 0.99), kills, signal)
+    jitter = dice.one(0.0, 0.0, 0.5, 0.99)
+    known = tuple(dice.seconds(1, 160) for _ in range(dice.one(0, 1, 3, 20)))
+    return World(seed, action, scenario, jitter, kills, signal, known)
 
 
 def _variables(dice: _Dice, action: str) -> dict[str, str]:

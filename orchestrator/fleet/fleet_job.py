@@ -33,7 +33,6 @@ from orchestrator.job.trace import Trace
 from orchestrator.machine.run import Ports, Run
 from orchestrator.machine.standing import Standing, resumed
 from orchestrator.machine.step import Step
-from orchestrator.machine.transition import start
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.exchange import Cut, Failure
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
@@ -240,13 +239,13 @@ class FleetJob(Job):
 
     def begin(self, connector_id: str) -> Run:
         """The run of a connection, whose turn has come."""
-        each, settings, wall = self._members[connector_id], self._settings_of(connector_id), self.clock.wall()
+        each, settings = self._members[connector_id], self._settings_of(connector_id)
         # The results are written once, for all of them.
         ports = Ports(self.clock, lambda *_: Cut.LIMIT, lambda _: None, self.jitter, self.signal)
         begun = self._begin(settings, self._chart, ports, each.snapshot)
         if each.snapshot is None:  # the job's time is what is left of it
             left = settings.timeout - self._now
-            begun.run.standing = start(self._chart, settings, wall)._replace(deadline=left)
+            begun.run.standing = begun.run.standing._replace(deadline=left)
             begun = begun._replace(trace=Trace(whole=bool(settings.report_dir)))
         journal = self._journal(begun, self._journal_file(connector_id))
         each.records = (journal, self._unless_stopped(self._keeper(begun, each=False)))
