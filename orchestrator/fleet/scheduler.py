@@ -259,6 +259,7 @@ class Scheduler:
             for name, own in list(reading.runs.items()):
                 if own.pending.interruptible:
                     del reading.runs[name]
+                    reading.round.drop(name)
                     self._settle(own, Cut.SIGNAL)
                 else:
                     reading.runs[name] = own._replace(until=min(own.until, until))
@@ -297,6 +298,7 @@ class Scheduler:
                     self._expires = min(self._expires, own.until)
                 else:
                     del reading.runs[name]
+                    reading.round.drop(name)
                     self._settle(own, Cut.LIMIT)
         self._readings = [reading for reading in self._readings if reading.runs]
         if self._reads:
@@ -395,7 +397,7 @@ class Scheduler:
     def _ask_page(self, reading: _Reading) -> None:
         asked = reading.round.asking.popleft()
         own = reading.runs.get(asked.connector_id)
-        if own is None and asked.connector_id:
+        if own is None and asked.connector_id not in {"", reading.round.checking}:
             return  # it was given up meanwhile
         owns, now = list(reading.runs.values()) if own is None else [own], self._clock.monotonic()
         self._budget.spend(now)
@@ -417,9 +419,7 @@ class Scheduler:
             return
         reading = about.reading
         for connector_id, each in about.reading.round.take(about.asked, outcome):
-            own = reading.runs.pop(connector_id, None)
-            if own is not None:
-                self._settle_look(own, each)
+            self._settle_look(reading.runs.pop(connector_id), each)
         if not reading.runs and reading in self._readings:
             self._readings.remove(reading)
 
