@@ -92,6 +92,11 @@ def test_first_historical_sync_alone_is_not_trusted() -> None:
     assert max(later - look for look, later in pairwise(looks)) <= 30
 
 
+def test_last_moment_of_the_latest_end_is_followed_by_a_look() -> None:
+    """Just before the sync takes longer than it ever did, the next look comes in about 10 s."""
+    assert 10 <= next_look(USUAL, 145.5) <= 12
+
+
 def test_beyond_all_durations_pauses_grow_gently() -> None:
     """Once the sync takes longer than any known one, a look every 10 s grows to one a minute."""
     overrun = [next_look(USUAL, lasted) for lasted in (200.0, 600.0, 1_500.0, 100_000.0)]
