@@ -197,7 +197,7 @@ PLANTED: dict[str, tuple[Any, Callable[[pytest.MonkeyPatch], None], str]] = {
         "parallel",
     ),
     "a budget that does not heed 429": (
-        _fleet(troubles=(Trouble(10.0, 3.0, BUSY),)),
+        _fleet(troubles=(Trouble(0.0, 0.8, replace(BUSY, on="sync")),)),
         lambda patch: patch.setattr(playing_fleets, "Budget", Deaf),
         "held back",
     ),

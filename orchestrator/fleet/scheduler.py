@@ -26,6 +26,7 @@ from orchestrator.values.formatting import duration
 __all__ = ["About", "Owner", "Scheduler"]
 
 REQUESTS = 2  # that a run needs to get going: the schedule's switch, and the trigger
+SOON = 0.25  # of an interval: a round waits so long for runs that are about to wait for it
 HORIZON = 10.0  # seconds within which what a look leads to is to be sent
 DIGIT = 1e-6  # seconds: the last digits of a difference of clock values
 LATEST = 0.25  # of the seconds that a request takes: how much the last one counts
@@ -344,6 +345,9 @@ class Scheduler:
         few = len(self.active) + len(self.waiting) <= FEW
         if (now < self._next_round or (self._unsent and self._next_round > -math.inf)) and not few:
             return
+        if not few and self._next_round > -math.inf and (at := self._better(now)) > now:
+            self._next_round = at
+            return
         reads, self._reads = self._reads, []
         runs = dict[str, _Own]()
         for run in reads:
@@ -358,6 +362,14 @@ class Scheduler:
         self._next_round = now + max(self._interval / 2, least)
         wanted = {name: own.pending.request for name, own in runs.items() if own.pending.request is not None}
         self._readings.append(_Reading(Round(self._reader, wanted), runs))
+
+    def _better(self, now: float) -> float:
+        """When a round is better opened: when more will wait for it shortly, or else they would wait for the next one.
+
+        So there are no more than two groups of runs, each of which is looked at once an interval.
+        """
+        soon = [at for at, *_ in self._sleeping if at <= now + self._interval * SOON]
+        return max(soon) if len(soon) > len(self._reads) else now
 
     def _send(self) -> float:
         """Send what may be sent now; when there is something to do again, on the clock."""

@@ -10,7 +10,7 @@ from worlds import Fleet, Trouble, World
 
 from orchestrator.fivetran.effects.situation import FRESH
 from orchestrator.fleet.budget import Budget
-from orchestrator.fleet.scheduler import HORIZON
+from orchestrator.fleet.scheduler import HORIZON, SOON
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Failure
@@ -128,3 +128,18 @@ def test_what_is_left_for_the_next_seconds() -> None:
 
     assert budget.within(0.0, 10.0) == 0.0
     assert budget.within(25.0, 10.0) == pytest.approx(3.5)
+
+
+@pytest.mark.parametrize("latency", [0.05, 0.5])
+def test_each_end_is_noticed_within_an_interval(latency: float) -> None:
+    """However the looks are spread, an end is noticed at most an interval, a quarter of it and two answers later."""
+    scenarios = [
+        Scenario(latency=latency, connection={"schedule_type": "manual"}, syncs=(SyncPlan(lasts=45 + place % 31),))
+        for place in range(90)
+    ]
+
+    played = play_fleet(Fleet(0, tuple(World(0, "START", scenario) for scenario in scenarios), parallel=90))
+
+    late = [one.ended - (one.connection.history[-1].ended_at or 0.0) for one in played.members.values()]
+    assert (len(late), judge_fleet(played)) == (90, [])
+    assert max(late) <= 10 * (1 + SOON) + 2 * latency
