@@ -15,7 +15,11 @@ PIP      := -m pip --quiet --disable-pip-version-check
 CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help demo test test-airflow bench-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench wheel image image-test clean
+=======
+.PHONY: help demo test campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet wheel image image-test clean
+>>>>>>> main
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -112,16 +116,21 @@ coverage: $(STAMP) ## the tests again: every branch of the package must run
 mutate: $(STAMP) ## change every edge of every chart, and more of them: every mutant must die, or end well
 	$(BIN)/python tests/mutate.py $(MUTATE_ARGS)
 
-campaign: $(STAMP) ## made-up worlds on all cores, judged by what they know to be true (RUNS=100000)
+campaign: $(STAMP) ## made-up worlds and fleets on all cores, judged by what they know to be true (RUNS=100000)
 	@$(BIN)/python tests/campaign.py --runs $(RUNS) $(CAMPAIGN_ARGS)
 
-bench: $(STAMP) ## start-up beside ten lines of requests; what reports cost; steps a second; the helper thread
+bench: $(STAMP) ## start-up beside ten lines of requests; reports; steps a second; threads; polls; many connections
 	@rm -rf dist/bench
 	$(BIN)/python -m build --wheel --outdir dist/bench . > /dev/null
 	$(BIN)/python benchmarks/startup.py dist/bench/*.whl
 	$(BIN)/python benchmarks/reports.py dist/bench/*.whl
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/sending.py
+	$(BIN)/python benchmarks/polling.py
+	$(BIN)/python benchmarks/fleet.py
+
+bench-fleet: $(STAMP) ## what 10,000 connections cost, in real time: some ten minutes
+	$(BIN)/python benchmarks/fleet.py --connections 10000 --speed 1
 
 wheel: $(STAMP) ## build the wheel; install it elsewhere, without the sources, and run the demo there
 	@rm -rf dist/wheel

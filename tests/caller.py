@@ -18,9 +18,9 @@ HOME = "/v1/connections/speak_inexpensive"
 class Caller:
     """Somebody who talks to a simulator, on a clock on which nobody waits."""
 
-    def __init__(self, scenario: Scenario, connections: int | None = None) -> None:
+    def __init__(self, scenario: Scenario, connections: int | None = None, kept: int | None = None) -> None:
         self.clock = VirtualClock()
-        self.simulator = Simulator(scenario, self.clock, connections=connections)
+        self.simulator = Simulator(scenario, self.clock, connections=connections, kept=kept)
         self.client = Client(self.simulator)
         self.headers = {
             "Authorization": "Basic " + base64.b64encode(f"{KEY}:{SECRET}".encode()).decode(),

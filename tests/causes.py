@@ -23,6 +23,7 @@ OPERATION = {
     "looking_again": "get",
     "restarting": "sync",
     "looking_for_restart": "history",
+    "asking_durations": "history",
     "confirming": "get",
     "polling": "get",
     "asking_history": "history",
@@ -44,6 +45,7 @@ SOON = SyncPlan(queued=2, lasts=23)  # it does not begin in the very second in w
 FOR_EVER = SyncPlan(lasts=100_000)
 FAILING = SyncPlan(lasts=25, ends="fails")
 SLOW_LOOK = Fault(on="get", does="slow", answers_in=5)
+ADAPTIVE = {"FIVETRAN_POLL_INTERVAL": ""}
 PUT_OFF = (SyncPlan(lasts=25, ends="reschedules", again_in=60), BRIEF)
 
 
@@ -142,6 +144,8 @@ def _way(action: str, state: str) -> Case:  # noqa: C901, PLR0911, PLR0912  # a 
             return Case(brief, {"FIVETRAN_RESTORE_SCHEDULE": "1"})
         case "switching_late":
             return Case(replace(brief, running=BRIEF), {"FIVETRAN_ON_RUNNING": "attach"})
+        case "asking_durations":
+            return Case(brief, ADAPTIVE)
         case "looking_up_connections":
             return Case(replace(brief, exists=False, neighbours=({"id": "speaks_inexpensive"},)))
         case "looking_up_table":
@@ -327,6 +331,8 @@ def _outcome(action: str, state: str, event: str, way: Case) -> Case:  # noqa: C
             return Case(replace(scenario, syncs=(SyncPlan(lasts=25, ends="reschedules", again_in=4000),)))
         case "considering_schedule", "otherwise":
             return Case(scenario, {"FIVETRAN_DONT_DISABLE_SYNC": "1"})
+        case "considering_durations", "yes":
+            return Case(scenario, ADAPTIVE)
         case "considering_history", "no":
             return Case(scenario, {"FIVETRAN_EVIDENCE": "0"})
         case "asking_history", "running":  # the history is behind: in it the sync has not ended

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from unittest import mock
@@ -14,18 +14,29 @@ from in_process import arrived, sender, takes
 from werkzeug.wrappers import Response
 
 from orchestrator.fivetran.client import interpret
+from orchestrator.fleet.budget import Budget
 from orchestrator.fleet.choice import job_for
+from orchestrator.fleet.reader import Reader
+from orchestrator.fleet.scheduler import About, Scheduler
 from orchestrator.fleet.senders import MOST, Outcome
 from orchestrator.job.job import Job
 from orchestrator.job.limits import TICK, Limits
+from orchestrator.machine.loader import load
+from orchestrator.machine.run import Ports, Run
+from orchestrator.machine.standing import Standing
+from orchestrator.machine.step import Step
+from orchestrator.machine.transition import start
 from orchestrator.simulator.app import KEY, SECRET, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync
 from orchestrator.simulator.scenario import Fault, Scenario
+from orchestrator.values.events import Event
 from orchestrator.values.exchange import Cut, Failure, Request, unanswered
+from orchestrator.values.settings import Settings
 
-__all__ = ["GROUP", "Account", "FleetRun", "Played", "Wire", "names", "wire_to"]
+__all__ = ["GROUP", "MANUAL", "Account", "Fleet", "FleetRun", "Played", "Wire", "alike", "names", "wire_to"]
 
+MANUAL = {"schedule_type": "manual"}
 GROUP = "projected_sickle"  # the group of every connection, unless its scenario says another one
 T = TypeVar("T")
 
@@ -46,6 +57,7 @@ class Account(Simulator):
 
     Attributes:
         meddle: Answers a request in place of the account, or does not (None).
+        answered: The requests that have an answer; its request id is the place here.
         remaining: `x-rate-limit-remaining` of the next answer; None for an account that does not say.
         later: What is to happen, each with its second on the clock.
     """
@@ -57,6 +69,7 @@ class Account(Simulator):
         self.virtual = clock
         self.meddle: Callable[[Arrival], Response | None] = lambda _: None
         self.remaining: int | None = None
+        self.answered: list[Arrival] = []
         self.later: list[tuple[float, Callable[[], object]]] = []
         self._page = page
         self._exist = {name for name, scenario in scenarios.items() if scenario.exists}
@@ -81,6 +94,9 @@ class Account(Simulator):
 
     def _carry_out(self, arrival: Arrival) -> None:
         super()._carry_out(arrival)
+        if arrival.reply is not None:
+            self.answered.append(arrival)
+            arrival.reply.headers["X-Request-Id"] = str(len(self.answered) - 1)
         if self.remaining is not None and arrival.reply is not None:
             self.remaining = max(0, self.remaining - 1)
             arrival.reply.headers["x-rate-limit-remaining"] = str(self.remaining)
@@ -197,6 +213,118 @@ def wire_to(account: Account) -> type[Wire[Any]]:
         fivetran = account
 
     return Bound
+
+
+POLICIES = (("on_running", "wait"), ("on_broken", "fail"), ("on_reschedule", "wait"))
+
+
+class Fleet:
+    """Who has the runs of an account driven, and what it saw.
+
+    Args:
+        scenarios: What happens to each connection.
+        faults: What requests meet.
+        most: Requests at once.
+        page: Connections on a page of the listing.
+        per_hour: The budget.
+        action: What is done to each.
+        settings: Settings that differ.
+    """
+
+    def __init__(
+        self,
+        scenarios: dict[str, Scenario],
+        *faults: Fault,
+        most: int = 16,
+        page: int = 1_000,
+        per_hour: float | None = None,
+        action: str = "START",
+        **settings: Any,
+    ) -> None:
+        self.clock = VirtualClock()
+        self.account = Account(scenarios, self.clock, *faults, page=page)
+        self.wire: Wire[About] = wire_to(self.account)(most=most)
+        self.budget = Budget(per_hour)
+        self.chart = load(action)
+        table = {"schema": "public", "table": "orders"} if action == "FORCE_RESYNC" else {}
+        self.settings = Settings(
+            action, "", "key", "secret", policies=POLICIES, evidence="red", **{**table, **settings}
+        )
+        self.noted: Event | None = None
+        self.steps = list[tuple[float, str, Step]]()
+        self.ends = dict[str, tuple[float, str | None]]()
+        self.bugs = dict[str, str]()
+        self.begun = list[str]()
+        self.on_step: Callable[[Run, Step], object] = lambda _, __: None
+        self.on_end: Callable[[Run], object] = lambda _: None
+        self.warned = list[str]()
+        self.jitters = 0.0
+
+    def drive(self, *ids: str, **how: Any) -> "Fleet":
+        """Have them driven; all of the account where none is named."""
+        deadline = self.settings.timeout
+        self.scheduler = Scheduler(
+            self,
+            self.wire,
+            Reader("", self.warned.append),
+            self.budget,
+            self.clock,
+            **{"interval": self.settings.poll_interval, "deadline": deadline, **how},
+        )
+        self.scheduler.drive(ids or tuple(self.account.connections))
+        assert self.wire.flights == []
+        return self
+
+    @property
+    def verdicts(self) -> dict[str, str | None]:
+        """How each run ended."""
+        return {name: verdict for name, (_, verdict) in sorted(self.ends.items())}
+
+    def asked_at(self, step: Step) -> float:
+        """When the request arrived whose answer a step was taken on, be it a page of the listing."""
+        assert step.answer is not None
+        return self.account.answered[int(step.answer.request_id)].at
+
+    def times(self, operation: str) -> list[float]:
+        """When requests of a kind arrived."""
+        return [each.at - 1_800_000_000.0 for each in self.account.asked(operation)]
+
+    # --- What the scheduler asks of its owner ---
+
+    def begin(self, connector_id: str) -> Run:
+        """As `Owner` has it."""
+        self.begun.append(connector_id)
+        settings = replace(self.settings, connector_id=connector_id)
+        ports = Ports(self.clock, lambda *_: Cut.LIMIT, self.write, lambda: self.jitters, self.signal)
+        standing = start(self.chart, settings, self.clock.wall())
+        left = settings.timeout - self.clock.monotonic()
+        return Run(self.chart, settings, ports, standing=standing._replace(deadline=left))
+
+    def write(self, standing: Standing) -> None:
+        """The results are nobody's here."""
+
+    def took(self, run: Run, step: Step) -> None:
+        """As `Owner` has it."""
+        self.steps.append((self.clock.monotonic(), run.settings.connector_id, step))
+        self.on_step(run, step)
+
+    def ended(self, run: Run) -> None:
+        """As `Owner` has it."""
+        self.on_end(run)
+        self.ends[run.settings.connector_id] = self.clock.monotonic(), run.facts.verdict
+
+    def failed(self, connector_id: str, error: Exception) -> None:
+        """As `Owner` has it."""
+        self.bugs[connector_id] = str(error)
+
+    def signal(self) -> Event | None:
+        """As `Owner` has it."""
+        return self.noted
+
+
+def alike(count: int, **how: Any) -> dict[str, Scenario]:
+    """So many connections to which the same happens."""
+    return {name: Scenario(**how) for name in names(count)}
 
 
 @dataclass

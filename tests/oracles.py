@@ -88,7 +88,10 @@ class _Truth:
         self.age = float(self.world.variable("FIVETRAN_MAX_AGE", "inf")) if self.world.action == "STATUS" else inf
         self.keeps = bool(self.world.variable("FIVETRAN_DONT_DISABLE_SYNC")) or self.age < inf
         self.restores = bool(self.world.variable("FIVETRAN_RESTORE_SCHEDULE"))
-        self.deadline = played.began + float(self.world.variable("FIVETRAN_TIMEOUT", "300"))
+        own = played.began + float(self.world.variable("FIVETRAN_TIMEOUT", "300"))
+        self.deadline = own if played.deadline is None else played.deadline
+        met = (*self.scenario.faults, *played.shared)
+        self.undated = not self.scenario.dated or any(fault.does == "undated" for fault in met)
 
     # --- What was so ----------------------------------------------------------------------------
 
@@ -125,7 +128,7 @@ class _Truth:
     @staticmethod
     def saw(look: Sent, sync: Sync) -> bool:
         """Whether a look found that sync running."""
-        late = look.acts_at is not None and look.acts_at > look.at
+        late = look.acts_at is not None and look.acts_at > (look.at if look.arrived is None else look.arrived)
         return _runs(sync, look.acts_at) if late else look.running is sync
 
     def between(self, sync: Sync, post: Sent) -> bool:
@@ -149,7 +152,7 @@ class _Truth:
         if look is None:
             return None
         asking = sum(one.until - one.at for one in self.played.sent if look.until <= one.at and one.until <= sent.at)
-        return look if sent.at - look.until - asking < INSTANT else None
+        return look if sent.at - look.until - asking < max(INSTANT, self.played.queued) else None
 
     def unheard(self, sent: Sent) -> bool:
         """Whether it may have been carried out without the run's learning of it."""
@@ -275,8 +278,7 @@ class _Truth:
             return SKEWED
         if self.played.resumed is not None and not self.posts:
             return TAKEN  # it died before it could send the trigger, and has to reckon that it was sent
-        undated = not self.scenario.dated or any(fault.does == "undated" for fault in self.scenario.faults)
-        if undated:
+        if self.undated:
             return UNDATED
         asked = self.posts[0].until if self.policy == "restart" and self.posts else 0.0
         if any(
@@ -440,9 +442,8 @@ class _Truth:
         if self.played.verdict == "shown" and youngest > self.age:
             yield Finding("freshness", "", f"shown, though the last success was {youngest:.0f} s ago, if not longer")
         if self.played.verdict == "stale" and oldest < self.age:
-            undated = not self.scenario.dated or any(fault.does == "undated" for fault in self.scenario.faults)
             words = f"stale, though the last success was at most {oldest:.0f} s ago"
-            yield Finding("freshness", UNDATED if undated else "", words)
+            yield Finding("freshness", UNDATED if self.undated else "", words)
 
     def setup_tests(self) -> Iterator[Finding]:
         """The verdict is not what the tests found."""

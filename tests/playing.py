@@ -19,12 +19,15 @@ from orchestrator.machine.loader import load
 from orchestrator.machine.run import Ports as Outside
 from orchestrator.machine.run import Run, drive
 from orchestrator.machine.standing import GRACE_AFTER_SIGNAL, resumed
+from orchestrator.machine.transition import start
 from orchestrator.simulator.app import CONNECTOR, Arrival, Simulator
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.connection import Connection, Sync
 from orchestrator.simulator.rehearsal import variables
+from orchestrator.simulator.scenario import Fault
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
+from orchestrator.values.facts import Facts
 
 __all__ = ["Played", "Sent", "configured", "play"]
 
@@ -48,6 +51,7 @@ class Sent:
         acts_at: When Fivetran carried it out, or would have; None where it never did.
         running: The sync that was running when it arrived, or None.
         answered: It had an answer that the client took for one.
+        arrived: When it arrived; None where that was when it was sent.
     """
 
     request: Request
@@ -57,6 +61,7 @@ class Sent:
     acts_at: float | None = None
     running: Sync | None = None
     answered: bool = False
+    arrived: float | None = None
 
 
 @dataclass
@@ -77,6 +82,9 @@ class Played:
         warnings: What it warns of.
         edges: The edges that it took.
         failure: The exception that it ended with, if any.
+        deadline: When its time was over; None for FIVETRAN_TIMEOUT after its beginning.
+        queued: Seconds that a request may wait for its turn.
+        shared: Faults that any request of the account meets.
     """
 
     world: World
@@ -92,6 +100,9 @@ class Played:
     warnings: tuple[str, ...] = ()
     edges: set[tuple[str, str]] = field(default_factory=set)
     failure: str = ""
+    deadline: float | None = None
+    queued: float = 0.0
+    shared: tuple[Fault, ...] = ()
 
 
 class _Player:
@@ -131,7 +142,9 @@ class _Player:
         outside = Outside(self.clock, self._send, lambda _: None, lambda: self.world.jitter, self._signal)
         try:
             if self.kept is None:
-                run = Run(self.chart, settings, outside)
+                known = Facts(durations=self.world.durations or None)
+                standing = start(self.chart, settings, self.clock.wall(), known)
+                run = Run(self.chart, settings, outside, standing=standing)
             else:
                 standing, elapsed = resumed(self.chart, settings, json.loads(self.kept), self.clock.wall())
                 run = Run(self.chart, settings, outside, standing=standing, elapsed=elapsed)

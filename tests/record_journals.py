@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,8 @@ class Recording:
         signal_at: An operation, and the signal that comes while its request is under way.
         dies_in: The job dies as this state is entered for the first time, and is started again.
         elsewhere: What is started again has another folder for its results.
+        earlier: So many jobs have run before it.
+        kept: They have left a state file.
     """
 
     scenario: Scenario = field(default_factory=lambda: Scenario(syncs=(BRIEF,)))
@@ -78,6 +80,8 @@ class Recording:
     signal_at: tuple[str, int] = ("", 0)
     dies_in: str = ""
     elsewhere: bool = False
+    earlier: int = 0
+    kept: bool = True
 
     def record(self) -> str:
         """Record it; return the journal."""
@@ -86,6 +90,10 @@ class Recording:
             over = threading.Event()
             job.on_request = self._interrupter(over)
             with served(job.simulator) as job.url:
+                for _ in range(self.earlier):
+                    file = f"{name}/run.json" if self.kept else ""
+                    self._play(job, lambda _, __: None, FIVETRAN_STATE_FILE=file)
+                    job.clock.sleep(3600)
                 try:
                     self._play(job, self._observer(), FIVETRAN_STATE_FILE=f"{name}/run.json")
                 except Killed:
@@ -130,6 +138,8 @@ def recordings() -> dict[str, Recording]:
     """All of them, by name."""
     again = Scenario(syncs=(SyncPlan(lasts=25, ends="reschedules", again_in=60), BRIEF))
     throttled = Fault(on="patch", skip=1, times=0, status=429, code="TooManyRequests", message="slow down")
+    usual = Scenario(syncs=tuple(SyncPlan(queued=3, lasts=seconds) for seconds in (150, 158, 171, 149, 165, 161)))
+    adaptive = {"FIVETRAN_POLL_INTERVAL": ""}
     hangs = Scenario(faults=(Fault(on="get", skip=1, times=0, does="hang"),), syncs=(SyncPlan(lasts=100_000),))
     return {
         **{f"start-{name.replace('_', '-')}": Recording(load_scenario(name)) for name in names()},
@@ -165,6 +175,10 @@ def recordings() -> dict[str, Recording]:
             Scenario(running=SyncPlan(lasts=100_000), latency=1, syncs=(BRIEF,), faults=_lost().faults),
             variables={"FIVETRAN_ON_RUNNING": "restart"},
         ),
+        "start-expected-end": Recording(usual, variables=adaptive, earlier=5, kept=False),
+        "start-expected-end-kept": Recording(usual, variables=adaptive, earlier=2),
+        "start-expected-end-unknown": Recording(replace(usual, history=False), variables=adaptive),
+        "force-resync-expected-end-kept": Recording(usual, "FORCE_RESYNC", variables=adaptive, earlier=2),
         "status": Recording(action="STATUS"),
         "status-looked-again": Recording(
             Scenario(faults=(Fault(on="patch", status=429, code="TooManyRequests", message="slow down"),)), "STATUS"

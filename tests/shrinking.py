@@ -3,16 +3,19 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from worlds import World
+from worlds import Fleet, World, together
 
 from orchestrator.simulator.scenario import Fault, Other, Scenario, SyncPlan
 
-__all__ = ["shrunk", "written"]
+__all__ = ["shrunk", "shrunk_fleet", "written", "written_fleet"]
 
 MOST_TRIES = 400
 _UNTOUCHED = {"name", "title", "verdict", "exit_code"}
+
+
+T = TypeVar("T")
 
 
 def shrunk(world: World, still: Callable[[World], bool]) -> World:
@@ -22,11 +25,20 @@ def shrunk(world: World, still: Callable[[World], bool]) -> World:
         world: A world in which it happens.
         still: Whether it happens in another one.
     """
+    return _shrunk(world, still, _simpler)
+
+
+def shrunk_fleet(fleet: Fleet, still: Callable[[Fleet], bool]) -> Fleet:
+    """The fleet without whatever makes no difference; the arguments are those of `shrunk`."""
+    return _shrunk(fleet, still, _simpler_fleet)
+
+
+def _shrunk(world: T, still: Callable[[T], bool], simpler: Callable[[T], Iterator[T]]) -> T:
     tries = 0
     smaller = True
     while smaller:
         smaller = False
-        for candidate in _simpler(world):
+        for candidate in simpler(world):
             tries += 1
             if tries > MOST_TRIES:
                 return world
@@ -34,6 +46,30 @@ def shrunk(world: World, still: Callable[[World], bool]) -> World:
                 world, smaller = candidate, True
                 break
     return world
+
+
+def _simpler_fleet(fleet: Fleet) -> Iterator[Fleet]:
+    """Fleets with one thing less, what takes away most first."""
+    members = fleet.members
+    for half in (members[: len(members) // 2], members[len(members) // 2 :]):
+        if 0 < len(half) < len(members):
+            yield replace(fleet, members=half, unlisted=frozenset())
+    if len(members) > 1:
+        for index in range(len(members)):
+            yield replace(fleet, members=members[:index] + members[index + 1 :])
+    for name in ("troubles", "kills"):
+        many = getattr(fleet, name)
+        for index in range(len(many)):
+            fewer: dict[str, Any] = {name: many[:index] + many[index + 1 :]}
+            yield replace(fleet, **fewer)
+    for member in fields(fleet):
+        if member.name not in {"seed", "members", "troubles", "kills"}:
+            usual = _default(member)
+            if getattr(fleet, member.name) != usual:
+                yield replace(fleet, **{member.name: usual})
+    for index, world in enumerate(members):
+        for simpler in _simpler(world):
+            yield replace(fleet, members=together((*members[:index], simpler, *members[index + 1 :])))
 
 
 def _simpler(world: World) -> Iterator[World]:
@@ -88,7 +124,24 @@ def _towards_defaults(value: Any) -> Iterator[Any]:
 
 
 def _default(member: Any) -> Any:
-    return member.default if member.default is not MISSING else member.default_factory()
+    if member.default_factory is not MISSING:
+        return member.default_factory()
+    return None if member.default is MISSING else member.default
+
+
+def written_fleet(fleet: Fleet, comments: list[str]) -> str:
+    """The fleet as text: what its connections have in common, and each one's scenario.
+
+    Args:
+        fleet: The fleet.
+        comments: Lines that go above it.
+    """
+    lines = [*comments, f"FIVETRAN_ACTION={fleet.first.action}"]
+    told = ((member.name, getattr(fleet, member.name), _default(member)) for member in fields(fleet))
+    lines += [f"{name} = {now!r}" for name, now, usual in told if name != "members" and now != usual]
+    common = "\n".join(f"# {line}" for line in lines)
+    parts = [f"# --- {place}\n{written(world, [])}" for place, world in enumerate(fleet.members)]
+    return "\n\n".join((common, *parts))
 
 
 def written(world: World, comments: list[str]) -> str:

@@ -94,6 +94,7 @@ class SimulatedJob:
             "FIVETRAN_API_SECRET": SECRET,
             "FIVETRAN_API_URL": self.url,
             "FIVETRAN_REPORT_DIR": str(self.folder / "report"),
+            "FIVETRAN_POLL_INTERVAL": "10",  # fixed, so that a test can name its moments
             **table,
             **self.scenario.variables,
             **more,

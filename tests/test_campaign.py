@@ -31,10 +31,12 @@ HOME = f"/v1/connections/{CONNECTOR}"
 
 @pytest.mark.parametrize("chunk", range(5))
 def test_no_oracle_is_violated(chunk: int) -> None:
-    """In a thousand made-up worlds no run breaks an oracle; `make campaign` plays more of them."""
+    """In a thousand made-up worlds and a hundred fleets no run breaks an oracle; `make campaign` plays more of them."""
     tally = tallied(chunk * RUNS, RUNS)
 
     assert {oracle: seeds[:5] for oracle, seeds in tally.violations.items()} == {}
+    assert {oracle: seeds[:5] for oracle, seeds in tally.fleet_violations.items()} == {}
+    assert tally.fleets == RUNS // 10
 
 
 def test_a_number_is_a_world() -> None:
@@ -67,6 +69,7 @@ def test_worlds_differ_in_everything() -> None:
     }
 
     left = {"verdict", "exit_code", "exists", "listed", "neighbours", "warnings", "schemas", "reason", "message"}
+    left |= {"mix", "spread", "rate_limit"}  # of many connections
     assert {name for _, name in fixed} == left
     assert {kill.when for world in worlds for kill in world.kills} == {"unsent", "unheard", "unkept", "between"}
     assert {world.action for world in worlds} == {"START", "FORCE_RESYNC", "STATUS", "TEST"}
@@ -86,11 +89,12 @@ def test_job_over_http_does_the_same(simulate: Simulate, chunk: int) -> None:
         )
         faults = tuple(replace(fault, acts_in=0.0, answers_in=0.0) for fault in faults)
         scenario = replace(world.scenario, faults=faults, latency=0.0, test_seconds=0.0)
-        quiet = replace(world, scenario=scenario, kills=(), signal=None)
+        quiet = replace(world, scenario=scenario, kills=(), signal=None, durations=())
         job = simulate(scenario, over_http=True)
         expected = play(quiet)
 
-        played = job.play(world.action, jitter=world.jitter)
+        interval = world.variable("FIVETRAN_POLL_INTERVAL")
+        played = job.play(world.action, jitter=world.jitter, FIVETRAN_POLL_INTERVAL=interval)
 
         assert played.report is not None
         assert (played.code, played.report["verdict"]) == (expected.code, expected.verdict), f"world {seed}"
@@ -458,7 +462,7 @@ def test_as_a_command() -> None:
     )
     one = subprocess.run([*command, "--only", "3"], capture_output=True, text=True, check=False)
 
-    assert many.stdout.startswith("4 runs with ")
+    assert many.stdout.startswith("4 runs, and 1 fleets with ")
     assert "edges taken" in many.stdout
     assert f"world {3}" in one.stdout
     assert re.search(r"ended after [\d.]+ s as \w+, exit code \d+", one.stdout)

@@ -1,10 +1,10 @@
-"""Made-up worlds: what Fivetran, the network, other people and the runner do to one run.
+"""Made-up worlds: what Fivetran, the network, other people and the runner do to one run, or to a fleet of them.
 
-One whole number makes a world, and the same one each time: `make(7)`.
+One whole number makes a world, and the same one each time: `make(7)`, `make_fleet(7)`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -12,7 +12,7 @@ from orchestrator.job.configuration import ConfigurationError, configure
 from orchestrator.simulator.rehearsal import variables
 from orchestrator.simulator.scenario import Fault, Other, Scenario, SyncPlan
 
-__all__ = ["ACTIONS", "Kill", "World", "make"]
+__all__ = ["ACTIONS", "Fleet", "Kill", "Trouble", "World", "make", "make_fleet", "together"]
 
 # START is what there is most to go wrong with.
 ACTIONS = ("START",) * 11 + ("FORCE_RESYNC",) * 6 + ("STATUS", "TEST", "TEST")
@@ -45,6 +45,7 @@ class World:
         jitter: What each draw for a back-off gives.
         kills: When the process dies.
         signal: Seconds until a signal arrives, and its event; or None.
+        durations: What the state file of an earlier job says of how long syncs take.
     """
 
     seed: int
@@ -53,6 +54,7 @@ class World:
     jitter: float = 0.0
     kills: tuple[Kill, ...] = ()
     signal: tuple[float, str] | None = None
+    durations: tuple[float, ...] = ()
 
     def variable(self, name: str, default: str = "") -> str:
         """The value of one of the job's variables."""
@@ -147,7 +149,9 @@ def make(seed: int, action: str | None = None) -> World:
     # Drawn last, so that a number keeps its world; the connection's last success was six hours ago, if there was one.
     if action == "STATUS" and (age := dice.one("", "3600", "21700", "86400")):
         given["FIVETRAN_MAX_AGE"] = age
-    return World(seed, action, scenario, dice.one(0.0, 0.0, 0.5, 0.99), kills, signal)
+    jitter = dice.one(0.0, 0.0, 0.5, 0.99)
+    known = tuple(dice.seconds(1, 160) for _ in range(dice.one(0, 1, 3, 20)))
+    return World(seed, action, scenario, jitter, kills, signal, known)
 
 
 def _variables(dice: _Dice, action: str) -> dict[str, str]:
@@ -239,4 +243,140 @@ def _fault(dice: _Dice, action: str) -> Fault:
         code=code,
         message="made up",
         headers=dice.one({}, {}, {}, {"Retry-After": "7"}, {"Retry-After": "75"}, {"Retry-After": "900"}),
+    )
+
+
+# --- Fleets ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What meets every request of the account for a while.
+
+    Attributes:
+        at: When it begins, in seconds since the job did.
+        lasts: How long it lasts, in seconds.
+        fault: What a request meets that arrives meanwhile, if it is one that the fault is on; 429 and the like.
+    """
+
+    at: float
+    lasts: float
+    fault: Fault
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A made-up account with several connections, and the job that syncs them.
+
+    Attributes:
+        seed: What it was made from.
+        members: A world for each connection; they have the job's variables, signal and clock in common.
+        parallel: FIVETRAN_MAX_PARALLEL.
+        senders: How many requests are under way at once, at most.
+        fail: FIVETRAN_FAIL.
+        budget: FIVETRAN_BUDGET, or None.
+        limit: Requests an hour that the account has; None where answers do not say.
+        page: Connections on a page of the listing, at most.
+        lacks: Members of a document that the listing has not.
+        unlisted: Places of the members that the listing has not.
+        strangers: How many other connections it has.
+        endless: Its last page names a page that was there before.
+        troubles: What meets requests for a while.
+        kills: When the process dies; a step is what any run does.
+    """
+
+    seed: int
+    members: tuple[World, ...]
+    parallel: int = 50
+    senders: int = 16
+    fail: str = "any"
+    budget: int | None = None
+    limit: int | None = None
+    page: int = 1000
+    lacks: tuple[str, ...] = ()
+    unlisted: frozenset[int] = frozenset()
+    strangers: int = 0
+    endless: bool = False
+    troubles: tuple[Trouble, ...] = ()
+    kills: tuple[Kill, ...] = ()
+
+    @property
+    def first(self) -> World:
+        """The first member's world, whose variables are the job's."""
+        return self.members[0]
+
+
+def together(worlds: tuple[World, ...]) -> tuple[World, ...]:
+    """The worlds with all in common that is one thing in an account, or in a job: as the first one has it."""
+    first = worlds[0]
+    common = {name: getattr(first.scenario, name) for name in ("variables", "ahead", "skew", "dated")}
+    return tuple(
+        replace(world, scenario=replace(world.scenario, **common), kills=(), signal=first.signal, jitter=first.jitter)
+        for world in worlds
+    )
+
+
+def make_fleet(seed: int, action: str | None = None) -> Fleet:
+    """The fleet of that number.
+
+    Args:
+        seed: Any whole number.
+        action: FIVETRAN_ACTION; drawn, too, when None.
+    """
+    dice = _Dice(Random(f"fleet {seed}"))  # noqa: S311  # not for secrets
+    size = dice.one(1, 2, 3, 4, 4, 5, 6, 8, 12, 20)
+    first = make(dice.random.getrandbits(30), action)
+    others = [make(dice.random.getrandbits(30), first.action) for _ in range(size - 1)]
+    if dice.chance(0.5):  # what is wrong is wrong with the account
+        others = [replace(world, scenario=replace(world.scenario, faults=())) for world in others]
+    members = together((first, *others))
+    timeout = float(first.variable("FIVETRAN_TIMEOUT", "300"))
+    calm = dice.chance(0.3)
+    kills = tuple(
+        Kill(
+            dice.one(*range(1, 40)) * dice.one(1, size),
+            dice.one("unsent", "unheard", "unkept", "between"),
+            dice.one(0.5, dice.seconds(0, 60)),
+        )
+        for _ in range(dice.one(1, 1, 2) if dice.chance(0.12) else 0)
+    )
+    return Fleet(
+        seed,
+        members,
+        parallel=dice.one(1, 2, 3, 5, 10, 20, 20, 20),
+        senders=dice.one(16, 16, 1, 2, 4),
+        fail=dice.one("any", "any", "any", "fast", "never"),
+        budget=dice.one(*[None] * 6, 60, 200, 2000),
+        limit=dice.one(*[None] * 3, 40, 200, 20_000),
+        page=dice.one(1000, 1000, 1000, 1, 2, 3, 7),
+        lacks=() if calm else dice.one(*[()] * 6, ("failed_at",), ("schedule_type",), ("status",), ("succeeded_at",)),
+        unlisted=frozenset(place for place in range(size) if dice.chance(0.1)) if dice.chance(0.3) else frozenset(),
+        strangers=dice.one(0, 0, 1, 5, 30),
+        endless=dice.chance(0.05),
+        troubles=() if calm else tuple(_trouble(dice, first.action, timeout) for _ in range(dice.one(0, 1, 1, 2, 3))),
+        kills=kills,
+    )
+
+
+def _trouble(dice: _Dice, action: str, timeout: float) -> Trouble:
+    trigger = {"FORCE_RESYNC": "resync", "TEST": "test"}.get(action, "sync")
+    on = dice.one("any", "any", "any", "listing", "listing", "listing", "get", trigger, trigger)
+    does = dice.one("answer", "answer", "answer", "answer", "slow", "undated", "reset", "hang", "truncate", "short")
+    status, code = dice.one(
+        (500, ""), (502, ""), (503, "ServiceUnavailable"), (429, "TooManyRequests"), (429, "TooManyRequests"),
+        (429, ""), (403, "Forbidden"), (404, "NotFound_Group"), (400, "InvalidInput"), (200, ""),
+    )  # fmt: skip
+    return Trouble(
+        at=dice.one(0.0, dice.seconds(0, 15), dice.seconds(0, timeout)),
+        lasts=dice.one(dice.seconds(0, 3), dice.seconds(1, 30), dice.seconds(10, 120)),
+        fault=Fault(
+            on=on,
+            does=does,
+            acts=dice.chance(0.5) and (does != "answer" or status in {200, 500, 502, 503}),
+            answers_in=dice.one(0.0, 0.0, dice.seconds(0, 8), dice.seconds(0, 70)),
+            status=status,
+            code=code,
+            message="made up",
+            headers=dice.one({}, {}, {"Retry-After": "3"}, {"Retry-After": "20"}, {"Retry-After": "75"}),
+        ),
     )

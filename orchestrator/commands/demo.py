@@ -21,7 +21,7 @@ def add_to(parser: ArgumentParser) -> None:
     )
     parser.description = "Run a job against a simulated Fivetran: no account, no network."
     add_action(parser, " (default: START)")
-    add_scenario(parser, 20.0, "there are N connections, and the job is about all of a group, at most a tenth at once")
+    add_scenario(parser, 20.0, "one job for a group of N connections, instead of one connection")
     add_json(parser)
 
 
@@ -45,7 +45,7 @@ def add_scenario(parser: ArgumentParser, speed: float, many: str) -> None:
         help=f"what happens at Fivetran (default: succeeds, or {FLEET} with --connections): one of --list, "
         "or a .toml file of your own",
     )
-    parser.add_argument("--connections", type=int, metavar="N", help=f"{many} (N is 1 to {MOST})")
+    parser.add_argument("--connections", type=int, metavar="N", help=f"{many} (1 to {MOST})")
     parser.add_argument("--list", action="store_true", help="list the scenarios, and how START ends in each")
     parser.add_argument(
         "--speed",

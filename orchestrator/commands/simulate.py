@@ -11,7 +11,7 @@ __all__ = ["add_to", "execute"]
 def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description = "Serve a simulated Fivetran on loopback, to rehearse a pipeline without an account."
-    add_scenario(parser, 1.0, "there are N connections, with ids of their own, instead of one for any id")
+    add_scenario(parser, 1.0, "serve N connections, and no other id; without it, any id is a connection")
     parser.add_argument(
         "--port", type=int, default=8080, metavar="N", help="port on loopback, 0 for any (default 8080)"
     )

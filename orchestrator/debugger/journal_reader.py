@@ -52,7 +52,7 @@ _OPTIONAL: Mapping[str, Any] = {
 }
 # An older format -> what it has otherwise.
 _CHANGED = {
-    1: (
+    "1": (
         ", in which times such as asked_at are seconds since the run began, evidence and restore_schedule are texts, "
         "and doubt takes the place of quiet_since"
     )
@@ -85,6 +85,7 @@ class Header(NamedTuple):
         packaged: The chart was the packaged one, not a user's own.
         source: The chart's text.
         resumed: What the run was resumed from, where the journal does not have what was before.
+        facts: What was known at first.
     """
 
     started_at: str
@@ -93,6 +94,7 @@ class Header(NamedTuple):
     packaged: bool
     source: str
     resumed: Resumption | None = None
+    facts: Facts = Facts()
 
 
 class Record(NamedTuple):
@@ -187,7 +189,7 @@ def _why_no_header(line: str, error: Exception) -> str:
     if document["format"] != FORMAT:
         return (
             f"is a journal of format {document['format']!r}, written by version {document.get('version')}; "
-            f"version {__version__} reads format {FORMAT}{_CHANGED.get(document['format'], '')}"
+            f"version {__version__} reads format {FORMAT}{_CHANGED.get(str(document['format']), '')}"
         )
     return f"its header is damaged ({type(error).__name__}: {error})"
 
@@ -214,7 +216,10 @@ def _header(document: Mapping[str, Any]) -> Header:
     if parse_time(document["started_at"]) is None:
         raise ValueError(f"started_at: {document['started_at']!r} is not a time")
     resumption = _resumption(document["resumed"]) if "resumed" in document else None
-    return Header(document["started_at"], settings, chart["digest"], chart["packaged"], chart["source"], resumption)
+    facts = Facts.from_json(document.get("facts", {}))
+    return Header(
+        document["started_at"], settings, chart["digest"], chart["packaged"], chart["source"], resumption, facts
+    )
 
 
 def _resumption(document: Mapping[str, Any]) -> Resumption:
@@ -246,7 +251,7 @@ class _Reader:
 
     def _begin(self, said: Mapping[str, Any], resumed: Resumption | None) -> None:
         """Go on from where the run stood at first, or when it was resumed, as far as the journal says."""
-        facts, number, since, wall = Facts(), 0, 0.0, None
+        facts, number, since, wall = self.header.facts, 0, 0.0, None
         if resumed is not None:
             snapshot, wall = resumed.snapshot, resumed.wall
             facts, number = Facts.from_json(snapshot["facts"]), int(snapshot["number"])

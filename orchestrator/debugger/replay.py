@@ -13,7 +13,7 @@ from orchestrator.debugger.journal_reader import INJECTED, Journal, Record, Resu
 from orchestrator.fivetran import documents
 from orchestrator.job.journal import compose_record, compose_request
 from orchestrator.job.masking import Mask
-from orchestrator.machine.chart import Chart, State
+from orchestrator.machine.chart import Chart, Kind, State
 from orchestrator.machine.loader import ChartError, load, parse
 from orchestrator.machine.position import IllegalMove
 from orchestrator.machine.standing import Standing, resumed
@@ -121,6 +121,7 @@ class Replay:
             except (IllegalMove, LookupError, NotDue) as error:
                 why = f"the journal has no {error}" if isinstance(error, KeyError) else str(error)
                 raise self._divergence(record, Difference("edge", record.step.move, why)) from error
+            step = self._with_new_choices(record, step)
             if differences := _differences(record.line, MASK.value(compose_record(step))):
                 raise self._divergence(record, *differences, step=step)
             self.standing, self.now = step.after, step.at
@@ -130,7 +131,8 @@ class Replay:
         """Where the run stands at its beginning, or where it was resumed, before that record; and when."""
         header = self.journal.header
         if resumption is None:
-            return start(self.chart, header.settings, documents.parse_time(header.started_at) or 0.0), 0.0
+            at = documents.parse_time(header.started_at) or 0.0
+            return start(self.chart, header.settings, at, header.facts), 0.0
         state = str(resumption.snapshot["state"])
         if state not in self.chart.states:
             raise self._divergence(record, Difference("state", state, "no such state"))
@@ -162,6 +164,19 @@ class Replay:
         failed = None if then.unwritable is None else OSError(then.unwritable)
         outcome = found or failed
         return settle(self.chart, settings, pending, outcome, then.at, signal=then.signal, jitter=jitter)
+
+    def _with_new_choices(self, record: Record, step: Step) -> Step:
+        """The step to where the recorded one led, across choices that its chart did not have: they take no time."""
+        after, header = step.after, self.journal.header
+        for _ in self.chart.states if header.digest != self.chart.digest else ():
+            if after.state == record.step.target:
+                return step._replace(after=after)
+            if self.chart.states[after.state].kind is not Kind.CHOOSES:
+                break
+            chosen = begin(self.chart, header.settings, after, step.at)
+            assert isinstance(chosen, Step)  # noqa: S101  # a choice asks nothing
+            after = chosen.after
+        return step
 
     def _divergence(self, record: Record, *differences: Difference, step: Step | None = None) -> Divergence:
         return Divergence(record, differences, step=step, edges=tuple(self._changed_edges(record.step.source)))

@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.values.formatting import STARS, clipped
 
-__all__ = ["LONGEST_CODE", "bounded", "excerpt", "parse", "scrubbed", "words"]
+__all__ = ["LONGEST_CODE", "bounded", "excerpt", "may_hold_cards", "parse", "scrubbed", "words"]
 
 LONGEST_WORDS = 2_000  # characters of a message
 LONGEST_CODE = 200  # characters of a code, a request id, a header that is quoted
@@ -26,6 +26,7 @@ DEEPEST = 64  # levels of a document; Fivetran's have some ten
 LOOKED_AT = 8_000  # characters of a body that an excerpt is made of
 
 Mask = Callable[[str], str]
+_NESTED = frozenset({dict, list})  # the types of what is parsed that hold others
 
 _CARD = "connect_card"
 _TOKENS = ("token", "uri")  # of the Connect Card: their holder can set the connection up
@@ -60,13 +61,21 @@ def _finite(text: str) -> float | None:
 
 def _cut(value: Any, depth: int) -> Any:  # noqa: ANN401  # any JSON
     """The value without what is nested deeper than that, so that later code need not check."""
-    if not isinstance(value, dict | list):
+    if type(value) not in _NESTED:
         return value
     if depth == 0:
         return "(nested too deeply)"
+    # Most members are none of these: a call for each would take longer than all else.
     if isinstance(value, dict):
-        return {name: _cut(content, depth - 1) for name, content in value.items()}
-    return [_cut(content, depth - 1) for content in value]
+        return {
+            name: _cut(content, depth - 1) if type(content) in _NESTED else content for name, content in value.items()
+        }
+    return [_cut(content, depth - 1) if type(content) in _NESTED else content for content in value]
+
+
+def may_hold_cards(content: bytes) -> bool:
+    """Whether a body may hold a Connect Card: the name is there, or may be behind an escape."""
+    return _CARD.encode() in content or b"\\u" in content
 
 
 def scrubbed(value: Any, hide: Callable[[str], None]) -> Any:  # noqa: ANN401  # any JSON
@@ -105,17 +114,20 @@ def bounded(value: Any, mask: Mask) -> tuple[Any, bool]:  # noqa: ANN401  # any 
 
     def text(value: str, most: int) -> str:
         nonlocal was_cut
-        if len(value) <= most:
-            return value
         was_cut = True
         return clipped(mask(value), most)
 
     def cut(value: Any) -> Any:  # noqa: ANN401  # any JSON
         nonlocal was_cut
         if isinstance(value, str):
-            return text(value, LONGEST_TEXT)
+            return value if len(value) <= LONGEST_TEXT else text(value, LONGEST_TEXT)
         if isinstance(value, dict):
-            return {text(name, LONGEST_NAME): cut(content) for name, content in value.items()}
+            return {
+                name if len(name) <= LONGEST_NAME else text(name, LONGEST_NAME): content
+                if content is None or (type(content) is str and len(content) <= LONGEST_TEXT)  # most are so
+                else cut(content)
+                for name, content in value.items()
+            }
         if isinstance(value, list):
             was_cut = was_cut or len(value) > LONGEST_LIST
             return [cut(content) for content in value[:LONGEST_LIST]]

@@ -4,6 +4,7 @@ What is left is learned from each answer (`x-rate-limit-remaining`), and a 429 h
 down together, instead of failing one by one. https://fivetran.com/docs/rest-api/api-reference/limits
 """
 
+import math
 from collections.abc import Mapping
 
 from orchestrator.values.events import Event
@@ -13,6 +14,7 @@ __all__ = ["HOUR", "Budget"]
 
 HOUR = 3600.0  # seconds
 SHARE = 0.5  # of what is left at the first answer: others use the account, too
+LEAST = 60.0  # requests an hour, however little is left: nothing else tells when there is more again
 FIRST_HOLD, LONGEST_HOLD = 1.0, 60.0  # seconds after a 429 without Retry-After; doubled in between
 
 
@@ -51,7 +53,7 @@ class Budget:
         remaining = float(text[:9])
         known, left = self.per_hour or 0.0, self._left_at(now)
         if self._learns:  # and more, once others have used less
-            self.per_hour = max(1.0, known, remaining * SHARE)
+            self.per_hour = max(LEAST, known, remaining * SHARE)
             left += self.per_hour - known
         self._left = min(left, remaining)
         self._since = now
@@ -76,6 +78,12 @@ class Budget:
         if self.per_hour is None or lacking <= 0:
             return at
         return at + lacking * HOUR / self.per_hour
+
+    def within(self, now: float, seconds: float) -> float:
+        """How many requests may be sent in the next seconds."""
+        if self.held_until >= now + seconds:
+            return 0.0
+        return math.inf if self.per_hour is None else self._left_at(now + seconds)
 
     def gap(self, now: float, *, cost: int, reserve: int, until: float) -> float:
         """Seconds between two rounds of polls with which what is left lasts.

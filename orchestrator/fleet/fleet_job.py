@@ -33,7 +33,6 @@ from orchestrator.job.trace import Trace
 from orchestrator.machine.run import Ports, Run
 from orchestrator.machine.standing import Standing, resumed
 from orchestrator.machine.step import Step
-from orchestrator.machine.transition import start
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.exchange import Cut, Failure
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
@@ -88,11 +87,12 @@ class FleetJob(Job):
         super().__init__(environ, **how)
         self.verdicts: Mapping[str | None, int] = {}
         self._members: dict[str, _Member] = {}
+        self._debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
         self._began = self.clock.monotonic()
         self._said: dict[str, int] = {}  # a warning -> how many connections had it
         self._last_line = 0.0
         self._hurries_from: float | None = None  # on the clock, once a signal has come
-        self._failed_fast = False  # FIVETRAN_FAIL=fast, and one has failed
+        self._left_out = "FIVETRAN_TIMEOUT ran out before its turn"
         self._table = LiveTable(self.live, self.mask)
 
     @property
@@ -161,7 +161,9 @@ class FleetJob(Job):
             deadline=self._began + settings.timeout,
         )
         limits.tick = self._tick_all
-        self._scheduler.drive([name for name, each in self._members.items() if each.document is None])
+        begun = [name for name, each in self._members.items() if each.snapshot]
+        new = [name for name, each in self._members.items() if not each.snapshot and each.document is None]
+        self._scheduler.drive(new, begun)
         senders.close()
         limits.tick = lambda: None
         self.live.clear()
@@ -177,7 +179,8 @@ class FleetJob(Job):
         green, kept = sum(bool(each.document) for each in members), sum(bool(each.snapshot) for each in members)
         done = f"; {green:,} are green already in this pipeline" if green else ""
         going = f"; {kept:,} were under way and are resumed" if kept else ""
-        return f"{chart.action} {number:,} connections{of}: up to {duration(settings.timeout)}{at_once}{done}{going}"
+        many = "connection" if number == 1 else "connections"
+        return f"{chart.action} {number:,} {many}{of}: up to {duration(settings.timeout)}{at_once}{done}{going}"
 
     def _settings_of(self, name: str) -> Settings:
         return replace(self._settings, connector_id=name, state_file=self._folder.file(name))
@@ -236,13 +239,13 @@ class FleetJob(Job):
 
     def begin(self, connector_id: str) -> Run:
         """The run of a connection, whose turn has come."""
-        each, settings, wall = self._members[connector_id], self._settings_of(connector_id), self.clock.wall()
+        each, settings = self._members[connector_id], self._settings_of(connector_id)
         # The results are written once, for all of them.
         ports = Ports(self.clock, lambda *_: Cut.LIMIT, lambda _: None, self.jitter, self.signal)
         begun = self._begin(settings, self._chart, ports, each.snapshot)
         if each.snapshot is None:  # the job's time is what is left of it
             left = settings.timeout - self._now
-            begun.run.standing = start(self._chart, settings, wall)._replace(deadline=left)
+            begun.run.standing = begun.run.standing._replace(deadline=left)
             begun = begun._replace(trace=Trace(whole=bool(settings.report_dir)))
         journal = self._journal(begun, self._journal_file(connector_id))
         each.records = (journal, self._unless_stopped(self._keeper(begun, each=False)))
@@ -265,7 +268,8 @@ class FleetJob(Job):
         if said.doing and said.doing != each.doing:
             each.doing, each.since = said.doing, self._now
         each.syncing = documents.sync_state(step.facts.connection or {}) == "syncing"
-        self.log.debug(f"{name}: {step.source} -> {step.target}", on=step.event, asked=step.detail)
+        if self._debug:
+            self.log.debug(f"{name}: {step.source} -> {step.target}", on=step.event, asked=step.detail)
         before = step.before.facts.warnings
         if step.facts.warnings != before:
             for warning in step.facts.warnings[len(before) :]:
@@ -319,8 +323,8 @@ class FleetJob(Job):
         line = f"{name}: {happened(each.document)}"
         self.log.error(line, outcome=each.document["outcome"], connection_id=name)
         if self._options.fail == "fast":
-            self._failed_fast = True
             self._scheduler.waiting.clear()
+            self._left_out = "another connection failed before its turn (FIVETRAN_FAIL=fast)"
 
     def _journal_file(self, name: str) -> Path | None:
         """Where the journal of a connection goes; None where none is written."""
@@ -354,12 +358,7 @@ class FleetJob(Job):
 
     def _conclude(self, selection: Selection) -> int:
         noted, now, chart = self.signal(), self.clock.wall(), self._chart
-        if noted:
-            why = "the job was stopped before its turn"
-        elif self._failed_fast:
-            why = "another connection failed before its turn (FIVETRAN_FAIL=fast)"
-        else:
-            why = "FIVETRAN_TIMEOUT ran out before its turn"
+        why = "the job was stopped before its turn" if noted else self._left_out
         ends = [
             each.document or not_started(subject(self._settings_of(name)), why, now)
             for name, each in self._members.items()

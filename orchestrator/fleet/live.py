@@ -100,9 +100,9 @@ def _doing(row: Row, now: float, clean: Callable[[str], str]) -> Iterator[tuple[
     """What happened to a connection, or what it does and for how long: texts, each with its style."""
     if row.outcome:
         yield row.outcome, _COLOURS.get(row.outcome, "yellow")
-        yield f" {clean(row.headline)}", ""
+        yield f": {clean(row.headline)}", ""
         return
     yield clean(row.doing or "starting"), ""
-    yield f" for {rounded(now - row.since)}", "dim"
+    yield f", {rounded(now - row.since)}", "dim"
     if row.service:
         yield f" ({clean(row.service)})", "dim"

@@ -8,7 +8,7 @@ told what came of it. https://fivetran.com/docs/rest-api/api-reference/connectio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from orchestrator.fivetran import documents
 from orchestrator.fivetran.client import TOO_LARGE
@@ -72,6 +72,26 @@ class Reader:
         self.warn(f"each connection is read by itself, which takes more requests: {why}")
 
 
+def _lacking(listed: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+    """What decides that is in a connection's own document, if only as null, and not in that of the listing."""
+    texts = (listed, own), (documents.status(listed), documents.status(own))
+    decides = ("succeeded_at", "failed_at", "schedule_type", "schedule", "paused"), ("sync_state", "setup_state")
+    lacking = [
+        name
+        for (there, known), names in zip(texts, decides, strict=True)
+        for name in names
+        if name in known and name not in there
+    ]
+    states = [documents.sync_state(document) for document in (listed, own)]
+    if (
+        states == ["rescheduled", "rescheduled"]
+        and documents.rescheduled_for(own)
+        and not documents.rescheduled_for(listed)
+    ):
+        lacking.append("rescheduled_for")
+    return lacking
+
+
 class Round:
     """One round: the documents of some connections.
 
@@ -81,10 +101,12 @@ class Round:
 
     Attributes:
         asking: What is to be asked next.
+        checking: Whose document is compared with the listing's: all of the round wait for it; "" for nobody's.
     """
 
     def __init__(self, reader: Reader, wanted: Mapping[str, Request]) -> None:
         self.asking: deque[Asked] = deque()
+        self.checking = ""
         self._reader = reader
         self._wanted = dict(wanted)
         self._found: dict[str, Answer] = {}
@@ -109,10 +131,17 @@ class Round:
         if not asked.connector_id:
             yield from self._page(outcome)
             return
-        if asked.connector_id in self._found:
+        if asked.connector_id == self.checking:
+            self.checking = ""
             yield from self._compared(asked.connector_id, outcome)
-        if asked.connector_id in self._wanted:
+        elif asked.connector_id in self._wanted:
             yield self._settled(asked.connector_id, outcome)
+
+    def drop(self, connector_id: str) -> None:
+        """Nobody waits for this connection any more."""
+        del self._wanted[connector_id]
+        if connector_id != self.checking:
+            self._found.pop(connector_id, None)
 
     def _settled(self, connector_id: str, outcome: Outcome) -> tuple[str, Outcome]:
         del self._wanted[connector_id]
@@ -151,7 +180,7 @@ class Round:
     def _listed(self) -> Iterator[tuple[str, Outcome]]:
         """All pages are there."""
         if self._found and not self._reader.checked:
-            connector_id = next(iter(self._found))
+            self.checking = connector_id = next(iter(self._found))
             self.asking.append(Asked(self._wanted[connector_id], connector_id))
             return
         for connector_id, answer in list(self._found.items()):
@@ -176,7 +205,8 @@ class Round:
     def _compared(self, connector_id: str, outcome: Outcome) -> Iterator[tuple[str, Outcome]]:
         """The first document of a listing, and that of the connection itself: what decides must be in both."""
         answer = self._found.pop(connector_id)
-        yield self._settled(connector_id, outcome)
+        if connector_id in self._wanted:
+            yield self._settled(connector_id, outcome)
         if not isinstance(outcome, Answer):
             self._failed += 1
             if self._failed < FEW:
@@ -187,9 +217,8 @@ class Round:
                 self._found.clear()
                 self._ask_singly()
             return
-        lacking = set(documents.decisive(outcome.data)) - set(documents.decisive(answer.data))
-        if lacking:
-            self._reader.only_singly(f"the listing lacks {', '.join(sorted(lacking))}")
+        if lacking := _lacking(answer.data, outcome.data):
+            self._reader.only_singly(f"the listing lacks {', '.join(lacking)}")
             self._found.clear()
         self._reader.checked = True
         yield from self._listed()

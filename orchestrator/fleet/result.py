@@ -89,7 +89,8 @@ def fleet_result(  # noqa: PLR0913  # each is a member of the document, or decid
         worst = next((one for one in bad if one["exit_code"] == code), worst)
     verdict = stop or (worst and worst["verdict"]) or Event.TIMED_OUT.value
     spared = fail == "never" and code and code not in _NEVER_MIND
-    meaning = EXIT_CODES.get(code) or (worst and worst["exit_meaning"])
+    its_own = worst["exit_meaning"] if worst and worst["exit_code"] == code else None  # it is the action's
+    meaning = its_own or EXIT_CODES.get(code)
     running = [one["connector_id"] for one in bad if one["still_running"]]
     unknown = [one["connector_id"] for one in bad if one["still_running"] is None and "MAY " in one["running"]]
     return {

@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from orchestrator.fivetran.client import Client, Exchange, Exchanged
 from orchestrator.job.limits import LONGEST_READ, MARGIN, Limits
+from orchestrator.machine.standing import GRACE_AFTER_SIGNAL
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 
@@ -26,6 +27,11 @@ T = TypeVar("T")
 
 class Transport(Protocol[T]):
     """What sends requests for many; `T` is what the caller knows one by."""
+
+    @property
+    def most(self) -> int:
+        """How many requests can be under way at once."""
+        ...
 
     @property
     def free(self) -> bool:
@@ -48,7 +54,7 @@ class Transport(Protocol[T]):
         ...
 
     def interrupt(self) -> Iterator[tuple[T, Outcome]]:
-        """A signal has come: cut off what it may cut off."""
+        """A signal has come: cut off what it may cut off, and leave the rest its grace."""
         ...
 
 
@@ -81,6 +87,9 @@ class Senders(Generic[T]):
         limits: What a signal wakes, and what ticks.
         warn: Told once if no thread can be started.
         most: How many there are, at most.
+
+    Attributes:
+        most: Likewise.
     """
 
     def __init__(
@@ -95,7 +104,7 @@ class Senders(Generic[T]):
         self._clock = clock
         self._limits = limits
         self._warn = warn
-        self._most = most
+        self.most = most
         self._idle: list[_Sender] = []
         self._flights: list[_Flight[T]] = []
         self._made: SimpleQueue[Any] = SimpleQueue()  # a sender, its request, and what came of it
@@ -104,7 +113,7 @@ class Senders(Generic[T]):
     @property
     def free(self) -> bool:
         """Whether another request can be sent now."""
-        return len(self._flights) < self._most
+        return len(self._flights) < self.most
 
     def send(self, about: T, request: Request, seconds: float, *, interruptible: bool) -> None:
         """Begin to send a request, as `Transport` has it."""
@@ -130,6 +139,9 @@ class Senders(Generic[T]):
 
     def interrupt(self) -> Iterator[tuple[T, Outcome]]:
         """A signal has come, as `Transport` has it."""
+        until = self._clock.monotonic() + GRACE_AFTER_SIGNAL
+        for flight in self._flights:
+            flight.until = min(flight.until, until)
         for flight in [flight for flight in self._flights if flight.interruptible]:
             yield self._landed(flight, Cut.SIGNAL)
 

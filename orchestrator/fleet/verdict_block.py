@@ -20,6 +20,7 @@ LONGEST = 160  # characters of a line
 LONGEST_ID = 40  # characters of an id
 MOST_NAMED = 5  # connections that a line names
 FEW = 4  # so many connections to which the same happened have one row
+_TIME = re.compile(r"\b(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC|\d+ (?:s|min|h|d)(?: \d+ (?:s|min|h))?\b)")
 
 
 class Row(NamedTuple):
@@ -28,7 +29,7 @@ class Row(NamedTuple):
     Attributes:
         names: Their ids.
         outcome: How they ended, in a word or two.
-        happened: What happened, and why; ID stands for the id of each of several.
+        happened: What happened, and why; of several, ID stands for the id of each, and … for times that differ.
         advice: What to do first, likewise.
     """
 
@@ -114,15 +115,29 @@ def groups(bad: Iterable[Mapping[str, Any]], most: int = LONGEST) -> list[Row]:
     """
     alike: dict[tuple[str, ...], list[Row]] = {}
     for one in bad:
-        name, advice = one["connector_id"], next(iter(one["advice"]), "")
-        row = Row((name,), one["outcome"], happened(one, most), advice)
-        key = tuple(re.sub(rf"\b{re.escape(name)}\b", "ID", text) for text in row[1:])
+        row = Row((one["connector_id"],), one["outcome"], happened(one, most), next(iter(one["advice"]), ""))
+        key = (row.outcome, *map(_without_times, _without_name(row)))
         alike.setdefault(key, []).append(row)
     found = []
-    for (outcome, what, advice), rows in alike.items():
-        names = tuple(row.names[0] for row in rows)
-        found += rows if len(rows) < FEW else [Row(names, outcome, what, advice)]
+    for (outcome, *common), rows in alike.items():
+        if len(rows) < FEW:
+            found += rows
+            continue
+        texts = zip(common, zip(*map(_without_name, rows), strict=True), strict=True)
+        what, advice = (said[0] if len({*said}) == 1 else without for without, said in texts)
+        found.append(Row(tuple(row.names[0] for row in rows), outcome, what, advice))
     return found
+
+
+def _without_name(row: Row) -> tuple[str, str]:
+    """What happened to a connection and what to do, with ID for its id."""
+    name = re.compile(rf"(?<![\w-]){re.escape(row.names[0])}(?![\w-])")
+    return name.sub("ID", row.happened), name.sub("ID", row.advice)
+
+
+def _without_times(text: str) -> str:
+    """A text with … for times and durations; how long something took is left out."""
+    return _TIME.sub("…", text).replace(" after …", "")
 
 
 def _left(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from orchestrator.machine.chart import Chart
 from orchestrator.machine.loader import ChartError, load
 from orchestrator.values.events import Event
 from orchestrator.values.formatting import either
-from orchestrator.values.settings import CONNECTOR_ID, Settings
+from orchestrator.values.settings import CONNECTOR_ID, USUAL_POLL, Settings
 from orchestrator.values.suggestions import did_you_mean, near, sentence
 
 __all__ = ["ConfigurationError", "Configured", "configure", "refuse_connector", "refused", "report_dir", "subject_of"]
@@ -124,6 +124,7 @@ def configure(
     # Actions that need no tables ignore these variables, whose names other tools use, too.
     scope = read_tables(inputs, chart.action) if chart and "TABLES" in chart.needs else {}
     schema, table = single(scope) or ("", "")
+    adaptive = inputs.is_usual("FIVETRAN_POLL_INTERVAL")
     settings = Settings(
         action=chart.action if chart else "",
         connector_id=(connector or _connector)(inputs),
@@ -135,7 +136,8 @@ def configure(
         keep_schedule=inputs.flag("FIVETRAN_DONT_DISABLE_SYNC"),
         max_age=_max_age(inputs, chart),
         timeout=_timeout(inputs, now),
-        poll_interval=inputs.seconds("FIVETRAN_POLL_INTERVAL"),
+        poll_interval=USUAL_POLL if adaptive else inputs.seconds("FIVETRAN_POLL_INTERVAL"),
+        adaptive=adaptive,
         http_timeout=inputs.seconds("FIVETRAN_HTTP_TIMEOUT"),
         retry_limit=inputs.count("FIVETRAN_RETRY_LIMIT"),
         policies=tuple((name, _policy(inputs, chart, name)) for name in POLICIES if chart and chart.values(name)),

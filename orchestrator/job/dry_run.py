@@ -35,6 +35,7 @@ from orchestrator.values.clock import SystemClock
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.formatting import duration
+from orchestrator.values.settings import LONGEST_POLL, SHORTEST_POLL
 
 __all__ = ["DryRun", "dry_run", "only_reading"]
 
@@ -220,7 +221,8 @@ class DryRun:
         """What it would do from here on."""
         run, settings, facts, request = self.run, self.settings, self.run.facts, self.run.request
         most = f"at most {duration(settings.timeout)} (FIVETRAN_TIMEOUT)"
-        then = f"poll every {self._interval()} until the sync has ended, for {most}"
+        interval = f"{SHORTEST_POLL:g} to {LONGEST_POLL:g} s" if self.settings.adaptive else self._interval()
+        then = f"poll every {interval} until the sync has ended, for {most}"
         triggers = not TRIGGERS.isdisjoint(EFFECTS[run.state.operand].tags) if request else True
         if request is None:
             self._say_of("would", f"follow the sync that is running: {then}")

@@ -12,7 +12,6 @@ __all__ = ["LEAST_SECONDS", "MOST_SECONDS", "Inputs", "is_unresolved"]
 
 LEAST_SECONDS = 0.1
 MOST_SECONDS = 31_622_400.0  # a leap year; the system's timers overflow somewhere above
-A_DAY = "86400"  # an example for what has no default
 
 _REFERENCE = re.compile(r"\$\w+|%\w+%")
 _VAULT_REFERENCE = re.compile(r"DATAOPS_VAULT\(([^)]+)\)")
@@ -102,9 +101,13 @@ class Inputs:
             if least <= seconds <= MOST_SECONDS:  # NaN is not
                 return seconds
             problem = f"{self.quoted(name, text)} is not between {least:g} s and {duration(MOST_SECONDS)}"
-        usual = VARIABLES[name].default or A_DAY
+        usual = VARIABLES[name].example or VARIABLES[name].default
         self.error(name, problem, f"give seconds, such as {usual}, or a duration, such as 90s, 5m or 1h30m")
         return least
+
+    def is_usual(self, name: str) -> bool:
+        """Whether its default holds."""
+        return self.value(name) == VARIABLES[name].default
 
     def count(self, name: str, usual: int = 1) -> int:
         """A whole number from 1.

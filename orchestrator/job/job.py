@@ -19,7 +19,7 @@ from orchestrator.job.masking import Mask, proxy_secrets
 from orchestrator.job.report_folder import Reporter
 from orchestrator.job.result import JOURNAL, result, result_outside
 from orchestrator.job.run_log import RunLog, opening
-from orchestrator.job.state_file import StateFileError, compose_state_file, read_snapshot
+from orchestrator.job.state_file import StateFileError, compose_state_file, read_durations, read_snapshot
 from orchestrator.job.stdout import render
 from orchestrator.job.streams import PATIENCE, output
 from orchestrator.job.trace import Trace
@@ -27,7 +27,7 @@ from orchestrator.machine.chart import Chart
 from orchestrator.machine.run import Ports, Run, Send, drive
 from orchestrator.machine.standing import GRACE, GRACE_AFTER_SIGNAL, Standing, resumed
 from orchestrator.machine.step import Step
-from orchestrator.machine.transition import call_of
+from orchestrator.machine.transition import call_of, start
 from orchestrator.values.clock import SystemClock
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
@@ -317,7 +317,9 @@ class Job:
         """A run at its beginning, or taken up from what its state file holds."""
         file, wall = settings.state_file, self.clock.wall()
         if snapshot is None:
-            return Begun(Run(chart, settings, ports), Trace(), None)
+            durations = read_durations(settings) if file else None
+            standing = start(chart, settings, wall, Facts(durations=durations))
+            return Begun(Run(chart, settings, ports, standing=standing), Trace(), None)
         try:
             standing, elapsed = resumed(chart, settings, snapshot, wall)
             trace = Trace(snapshot["trail"], dropped=int(snapshot["trail_dropped"]))

@@ -18,6 +18,7 @@ from orchestrator.machine.loader import packaged_source
 from orchestrator.machine.standing import Standing
 from orchestrator.machine.step import Step
 from orchestrator.values.exchange import Answer, Failure, Request
+from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 from orchestrator.values.parsing import parse_json
 from orchestrator.values.settings import Settings
@@ -70,10 +71,13 @@ class JournalLines:
                 "policies": dict(settings.policies),
                 **({"tables": settings.scope} if settings.tables else {}),
                 **({} if settings.max_age is None else {"max_age": settings.max_age}),
+                **({"adaptive": True} if settings.adaptive else {}),
             },
             "chart": {"digest": chart.digest, "packaged": chart.source == packaged_source(chart.action)},
             **({} if snapshot is None else _resumption(standing, snapshot)),
         }
+        if snapshot is None and (known := standing.facts.changed_from(Facts())):
+            header["facts"] = known
         clean = self._mask.value(header)
         clean["chart"]["source"] = self._mask.block(chart.source)  # its lines are kept
         return _line(clean)

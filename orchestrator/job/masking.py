@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
@@ -20,6 +21,8 @@ PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")  # and in lower case
 _OURS = frozenset({*map(str, Event), "scheduled", "connected"})
 # Names of the program's members and variables have this form; no secret is one of them.
 _NAME = re.compile("[a-z_]+|[A-Z_]+")
+_NUMBERS, _LISTS = (int, float), (list, tuple)  # types
+_is_plain = lru_cache(1024)(_NAME.fullmatch)  # the same names come again with each connection
 
 # C0 and C1 controls but for the line end and the tab, the two Unicode line ends, and the marks
 # that turn the direction of writing: a name from outside must not forge a line or a log section.
@@ -83,19 +86,29 @@ class Mask:
         return self._value(value, self.block)
 
     def _value(self, value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401  # any JSON
+        known: dict[str, str] = {}  # the same few texts and names come again and again in the results of many
+
+        def once(text: str) -> str:
+            if text not in known:
+                known[text] = clean(text)
+            return known[text]
+
+        return self._cleaned(value, once)
+
+    def _cleaned(self, value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401  # any JSON
         if isinstance(value, str):
             return clean(value)
-        if value is None or isinstance(value, int | float):
+        if value is None or isinstance(value, _NUMBERS):
             return value
-        if isinstance(value, dict | Mapping):  # checking for a dict is faster
-            return {self._name(str(name)): self._value(content, clean) for name, content in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._value(content, clean) for content in value]
+        if isinstance(value, _LISTS):
+            return [self._cleaned(content, clean) for content in value]
+        if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101  # checking for a dict is faster
+            return {self._name(str(name)): self._cleaned(content, clean) for name, content in value.items()}
         return clean(str(value))  # no JSON, and what it says of itself may hold anything
 
     def _name(self, name: str) -> str:
         """A member's name: one from outside may hold anything, the program's own have to stay."""
-        return name if _NAME.fullmatch(name) else self.line(name)
+        return name if _is_plain(name) else self.line(name)
 
 
 def proxy_secrets(environ: Mapping[str, str]) -> Iterator[str]:

@@ -111,7 +111,7 @@ def run(  # noqa: PLR0913  # an argument for each variable
     keep_schedule: bool = False,
     max_age: float | str | None = None,
     timeout: float | str = 300,
-    poll_interval: float | str = 10,
+    poll_interval: float | str | None = None,
     http_timeout: float | str = 30,
     retry_limit: int = 8,
     on_running: Literal["wait", "attach", "restart", "fail"] = "wait",
@@ -147,7 +147,7 @@ def run(  # noqa: PLR0913  # an argument for each variable
         max_age: STATUS: not `ok` if the last success is older than this many seconds, or there is none; any
             will do when None.
         timeout: Seconds for the whole run.
-        poll_interval: Seconds between two looks at the sync.
+        poll_interval: Seconds between two looks at the sync; 2 to 60, by its expected end, when None.
         http_timeout: Seconds for one request.
         retry_limit: Transient failures in a row before giving up (unlimited after the trigger).
         on_running: What to do about a sync that is running already.

@@ -21,7 +21,7 @@ from orchestrator.machine.standing import Standing
 from orchestrator.machine.step import Step
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import duration, some_tables
-from orchestrator.values.settings import Settings
+from orchestrator.values.settings import LONGEST_POLL, SHORTEST_POLL, Settings
 
 __all__ = ["RunLog", "last_document", "opening"]
 
@@ -241,6 +241,8 @@ def opening(settings: Settings, chart: Chart) -> str:
     tables = some_tables(settings.scope)
     about = f" of {tables}" if tables else ""
     interval = settings.poll_interval
-    every = f"{interval:g} s" if interval < HEARTBEAT else duration(interval)
-    polls = f", polling every {every}" if chart.triggers else ""
+    every = f"every {interval:g} s" if interval < HEARTBEAT else f"every {duration(interval)}"
+    if settings.adaptive:
+        every = f"every {SHORTEST_POLL:g} to {LONGEST_POLL:g} s"
+    polls = f", polling {every}" if chart.triggers else ""
     return f"{chart.action} {settings.connector_id}{about}: up to {duration(settings.timeout)}{polls}"

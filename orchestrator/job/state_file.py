@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator import __version__
 from orchestrator.fivetran import documents
+from orchestrator.fivetran.polling import known_afterwards
 from orchestrator.job.configuration import ConfigurationError
 from orchestrator.job.files import read_text
 from orchestrator.job.masking import Mask
@@ -21,7 +22,18 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.parsing import parse_json
 from orchestrator.values.settings import Settings
 
+<<<<<<< HEAD
 __all__ = ["StateFileError", "check_snapshot", "compose_state_file", "masked", "read_finished", "read_snapshot"]
+=======
+__all__ = [
+    "StateFileError",
+    "check_snapshot",
+    "compose_state_file",
+    "read_durations",
+    "read_finished",
+    "read_snapshot",
+]
+>>>>>>> main
 
 FORMAT = 2
 LARGEST = 200_000_000  # bytes of a state file that is read
@@ -189,6 +201,23 @@ def read_finished(settings: Settings, chart: Chart) -> Mapping[str, Any] | None:
     snapshot: Mapping[str, Any] = document["run"]
     green = _is_signed(settings, document) and snapshot["facts"].get("verdict") == chart.green
     return snapshot if green else None
+
+
+def read_durations(settings: Settings) -> tuple[float, ...] | None:
+    """How long this job's syncs took, newest first, by the state file of its last run, which has ended.
+
+    Args:
+        settings: The job's settings; `read_snapshot` has found that there is nothing to resume.
+
+    Returns:
+        None where that is not known.
+    """
+    document, known = _parsed(settings.state_file, ""), {**_subject(settings), "format": FORMAT, "ended": True}
+    if document is None or not _is_signed(settings, document):
+        return None
+    if any(document.get(name) != known.get(name) for name in (*known, "tables")):
+        return None
+    return known_afterwards(Facts.from_json(document["run"]["facts"]))
 
 
 def _parsed(file: str, fix: str) -> dict[str, Any] | None:

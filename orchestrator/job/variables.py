@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from orchestrator.machine.actions import ACTIONS
-from orchestrator.values.settings import FIVETRAN
+from orchestrator.values.settings import FIVETRAN, LONGEST_POLL, SHORTEST_POLL
 
 __all__ = ["GROUPS", "RESULTS", "VARIABLES", "Variable"]
 
@@ -33,6 +33,7 @@ class Variable(NamedTuple):
         secret: Its value is never shown.
         takes: What its value is, in capitals.
         values: The only values that it may have, where no chart says which these are.
+        example: A value to show, where the default is none.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Variable(NamedTuple):
     secret: bool = False
     takes: str = "VALUE"
     values: tuple[str, ...] = ()
+    example: str = ""
 
     @property
     def flag(self) -> str:
@@ -91,8 +93,15 @@ VARIABLES: dict[str, Variable] = {
             "FIVETRAN_MAX_AGE",
             "STATUS fails if the last success is older than this, or there was none",
             takes="DURATION",
+            example="86400",
         ),
-        Variable("FIVETRAN_POLL_INTERVAL", "time between two polls of the sync", "10", takes="DURATION"),
+        Variable(
+            "FIVETRAN_POLL_INTERVAL",
+            "time between two polls of the sync",
+            f"{SHORTEST_POLL:g} to {LONGEST_POLL:g} s, by expected end",
+            takes="DURATION",
+            example="10",
+        ),
         Variable("FIVETRAN_HTTP_TIMEOUT", "how long one request may take", "30", takes="DURATION"),
         Variable(
             "FIVETRAN_RETRY_LIMIT",

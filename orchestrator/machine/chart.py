@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum, unique
+from typing import Any
 
 __all__ = ["OTHERWISE", "Chart", "Kind", "State"]
 
@@ -76,6 +77,7 @@ class Chart:
     needs: tuple[str, ...] = ()
     about: str = ""
     source: str = ""
+    _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # worked out already
 
     @property
     def digest(self) -> str:
@@ -83,12 +85,14 @@ class Chart:
 
         Nor does what it says about its action: all valid charts of an action say the same.
         """
+        if (known := self._known.get("digest")) is not None:
+            return str(known)
         states = [
             (state.name, state.kind, state.operand, [*state.edges.items()], state.tries, state.exit, state.concludes)
             for state in self.states.values()
         ]
         content = json.dumps([self.action, self.initial, states])
-        return hashlib.sha256(content.encode()).hexdigest()
+        return str(self._known.setdefault("digest", hashlib.sha256(content.encode()).hexdigest()))
 
     def edges(self) -> Iterator[tuple[str, str, str]]:
         """Every (state, event, target)."""
@@ -117,6 +121,8 @@ class Chart:
 
     def verdicts(self) -> dict[str, None]:
         """The events that the conclusion can be entered with, choices looked through; ordered."""
+        if (known := self._known.get("verdicts")) is not None:
+            return dict(known)
         found: dict[str, None] = {}
         seen: set[str] = set()
         todo = [self.conclusion.name]
@@ -130,7 +136,8 @@ class Chart:
                     found[event] = None
                 elif source not in seen:
                     todo.append(source)
-        return found
+        self._known["verdicts"] = found
+        return dict(found)
 
     def values(self, choice: str) -> tuple[str, ...]:
         """The values that the chart has an edge for, where it makes that choice; else ()."""

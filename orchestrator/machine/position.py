@@ -18,8 +18,8 @@ class IllegalMove(Exception):  # noqa: N818
     """An event that the present state has no edge for. Nothing moved."""
 
 
-# The latest are kept: building one takes its time.
-_machines: deque[tuple[Chart, Machine]] = deque(maxlen=8)
+# The latest are kept, with the moves that were made: building one takes its time, and many runs make the same moves.
+_machines: deque[tuple[Chart, Machine, dict[tuple[str, str], str]]] = deque(maxlen=8)
 
 
 class _Cursor:
@@ -39,7 +39,10 @@ def follow(chart: Chart, state: str, event: str) -> str:
     Raises:
         IllegalMove: The state has no edge for it.
     """
-    known = machine_of(chart).events.get(event)
+    machine, moves = _kept(chart)
+    if (state, event) in moves:
+        return moves[state, event]
+    known = machine.events.get(event)
     if known is None:
         raise IllegalMove(f"this chart has no event {str(event)!r}")
     cursor = _Cursor()
@@ -48,14 +51,18 @@ def follow(chart: Chart, state: str, event: str) -> str:
         known.trigger(cursor)
     except MachineError as error:
         raise IllegalMove(f"{state} has no edge for {str(event)!r}") from error
-    return cursor.state
+    return moves.setdefault((state, event), cursor.state)
 
 
 def machine_of(chart: Chart) -> Machine:
     """The machine of a chart; it holds no position, so one serves all of its runs."""
-    for known, machine in tuple(_machines):
+    return _kept(chart)[0]
+
+
+def _kept(chart: Chart) -> tuple[Machine, dict[tuple[str, str], str]]:
+    for known, machine, moves in tuple(_machines):
         if known is chart:
-            return machine
+            return machine, moves
     machine = Machine(
         model=None,
         states=list(chart.states),
@@ -63,5 +70,5 @@ def machine_of(chart: Chart) -> Machine:
         transitions=[[event, source, target] for source, event, target in chart.edges()],
         auto_transitions=False,
     )
-    _machines.append((chart, machine))
-    return machine
+    _machines.append((chart, machine, {}))
+    return machine, _machines[-1][2]

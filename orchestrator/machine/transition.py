@@ -100,15 +100,16 @@ def request_of(chart: Chart, settings: Settings, standing: Standing) -> Request 
     return None if call is None else call.ask(settings, standing.facts)
 
 
-def start(chart: Chart, settings: Settings, started_at: float) -> Standing:
+def start(chart: Chart, settings: Settings, started_at: float, facts: Facts | None = None) -> Standing:
     """Where a run stands at its beginning, in the chart's first state.
 
     Args:
         chart: A chart that the loader has checked.
         settings: What to do.
         started_at: When it begins, in seconds since the epoch.
+        facts: What is known already; nothing when None.
     """
-    standing = Standing(chart.initial, Facts(), settings.timeout, started_at=started_at)
+    standing = Standing(chart.initial, facts or Facts(), settings.timeout, started_at=started_at)
     turn = _Turn(chart, settings, standing, 0.0, 0.0, None, 0.0)
     wake, hopeless = turn.due_at(turn.state, standing.facts, standing.deadline, _Result("", standing.facts))
     return standing._replace(wake=wake, hopeless=hopeless)

@@ -22,7 +22,7 @@ from werkzeug.wrappers import Request, Response
 from orchestrator.fivetran.documents import parse_time
 from orchestrator.simulator import faults
 from orchestrator.simulator.clock import Ahead
-from orchestrator.simulator.connection import Connection, with_null
+from orchestrator.simulator.connection import KEPT, Connection, with_null
 from orchestrator.simulator.identities import CONNECTOR, identity_at, source_at
 from orchestrator.simulator.rate import RateLimit
 from orchestrator.simulator.scenario import Fault, Scenario
@@ -120,7 +120,7 @@ class Simulator:
         connections: How many there are, up to `identities.MOST`, besides the scenario's neighbours; None where every id
             is one.
         on_arrival: Called with each request.
-        kept: How many requests `seen` keeps, the last ones; None for all.
+        kept: How many requests `seen` keeps, the last ones, as the connections do with their syncs; None for all.
     """
 
     def __init__(
@@ -183,28 +183,30 @@ class Simulator:
             return self.connections[identity]
 
     def _new(self, identity: str) -> Connection:
+        kept = None if self._kept is None else KEPT
         usual, place = self.scenario, 0 if self._many is None else self._places.get(identity, 0)
         if identity in self._neighbours:
             its = replace(usual, exists=True, connection=self._neighbours[identity], running=None, others=())
-            return Connection(identity, its, self.clock)
+            return Connection(identity, its, self.clock, kept=kept)
         if self._many is not None and not place:
             raise KeyError(identity)
         its = usual.at(place)
         if its is not usual and its.faults:
             self.armed[identity] = [_Armed(fault) for fault in its.faults]
-        return Connection(identity, its, self.clock, source_at(place) if place else {})
+        return Connection(identity, its, self.clock, source_at(place) if place else {}, kept=kept)
 
     def group(self, identity: str | None) -> list[Connection]:
         """The connections of a group, or all of them for None, in the order of the ids that the listing has."""
-        with self._lock:
-            if self._many is None or not self._listed:  # of many, none is added later
-                for known in (*([CONNECTOR] if self._many is None else self._places), *self._neighbours):
-                    self.connection(known)
+        if self._many is None or not self._listed:  # of many, none is added later
+            for known in (*([CONNECTOR] if self._many is None else self._places), *self._neighbours):
+                self.connection(known)
+            with self._lock:
                 there = [each for each in self.connections.values() if each.scenario.exists]
-                self._listed = {None: sorted(there, key=_listed_id)}
-                for each in self._listed[None]:
-                    self._listed.setdefault(_listed(each, "group_id"), []).append(each)
-            return self._listed.get(identity, [])
+            listed = dict[str | None, list[Connection]]({None: sorted(there, key=_listed_id)})
+            for each in listed[None]:
+                listed.setdefault(_listed(each, "group_id") or "", []).append(each)
+            self._listed = listed
+        return self._listed.get(identity, [])
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request, or meet it with the fault that is due."""

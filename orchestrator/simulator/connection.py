@@ -21,7 +21,7 @@ from orchestrator.values.clock import SystemClock
 
 __all__ = ["Connection", "Sync", "Trigger", "with_null"]
 
-KEPT = 64  # syncs of a connection, and triggers, that are remembered: it may live for days
+KEPT = 64  # syncs of a connection, and triggers, that are remembered where it may live for days
 
 # How a sync ended, as the history calls it; None while it runs.
 _STATUSES = {
@@ -93,10 +93,11 @@ class Connection:
     clock: SystemClock  # the time
     # Members of its document that differ from the usual, where the scenario does not say otherwise; then all of them
     members: dict[str, Any] = field(default_factory=dict)
-    history: list[Sync] = field(default_factory=list)  # the last syncs, in the order in which they were asked for
-    triggers: list[Trigger] = field(default_factory=list)  # the last requests for a sync that were carried out
+    history: list[Sync] = field(default_factory=list)  # every sync, in the order in which they were asked for
+    triggers: list[Trigger] = field(default_factory=list)  # every request for a sync that was carried out
     status: dict[str, Any] = field(default_factory=dict)
     rescheduled_for: float | None = None
+    kept: int | None = None  # how many of the last syncs and triggers it remembers; None for all
     moment: float | None = None  # what is asked of it is asked at this moment; None for now
     _due: list[_Due] = field(default_factory=list)
     _met: dict[str, int] = field(default_factory=dict)
@@ -324,7 +325,8 @@ class Connection:
 
     def _note(self, trigger: Trigger) -> None:
         self.triggers.append(trigger)
-        del self.triggers[:-KEPT]
+        if self.kept is not None:
+            del self.triggers[: -self.kept]
 
     def _new(self, plan: SyncPlan, cause: str, not_before: float = 0.0, origin: Sync | None = None) -> Sync:
         if self._pace != 1.0:
@@ -341,7 +343,7 @@ class Connection:
         stopping = max((sync.ends_at for sync in self._open() if sync.stops_at is not None), default=0.0)
         sync = self._new(plan, cause, stopping, origin)
         self.history.append(sync)
-        while len(self.history) > KEPT and self.history[0].ended_at is not None:
+        while self.kept is not None and len(self.history) > self.kept and self.history[0].ended_at is not None:
             forgotten = self.history.pop(0)
             for kept in self.history:
                 kept.origin = None if kept.origin is forgotten else kept.origin

@@ -202,7 +202,8 @@ def simulate(name: str, speed: float, port: int, connections: int | None = None)
     simulator = Simulator(scenario.faster(speed), SystemClock(), connections=connections, on_arrival=_print, kept=0)
     about, known = {"CONNECTOR_ID": CONNECTOR}, "It takes any CONNECTOR_ID for a connection."
     if connections is not None:
-        about, known = _known(simulator)
+        # Of another one: what goes on from the start begins with the first request.
+        about, known = _known(Simulator(scenario, SystemClock(), connections=connections))
     try:
         server = bind(simulator, port)
     except (OSError, OverflowError) as error:

@@ -54,7 +54,7 @@ class Event(StrEnum):
     TESTS_FAILED = "tests_failed", "a setup test failed"
     RESTORED = "restored", "the schedule was restored"
     COMPARED = "compared", "the names at the source were compared with the ones given"
-    LOOKED_UP = "looked_up", "details for the report were read"
+    LOOKED_UP = "looked_up", "details were read"
     REPORTED = "reported", "the results are written"
     UNWRITABLE = "unwritable", "the results could not be written"
 

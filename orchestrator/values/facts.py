@@ -48,6 +48,9 @@ class Facts:
         triggered_at: Fivetran's now when that was asked for, in seconds since the epoch; None without a `Date`.
         asked_at: When this run's trigger was sent, in seconds since the run began: the accepted one, or the first
             whose answer was lost.
+        durations: Seconds that recent successful syncs took, newest first; () where none is known, None if not asked.
+        idle_until: When a poll last saw nothing of this run's sync yet, in seconds since the run began; None where
+            none did, or polls have a fixed interval.
         lost: Triggers in a row whose answer was lost.
         started: After a lost answer, a sign of a sync was found; it counts as this run's.
         restarted: The trigger stopped a running sync.
@@ -89,6 +92,8 @@ class Facts:
     triggered: bool = False
     triggered_at: float | None = None
     asked_at: float | None = None
+    durations: tuple[float, ...] | None = None
+    idle_until: float | None = None
     lost: int = 0
     started: bool = False
     restarted: bool = False

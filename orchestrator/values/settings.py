@@ -2,11 +2,21 @@
 
 from dataclasses import dataclass, field
 
-__all__ = ["CONNECTOR_ID", "FIVETRAN", "LOOPBACK", "Settings", "page_of"]
+__all__ = [
+    "CONNECTOR_ID",
+    "FIVETRAN",
+    "LONGEST_POLL",
+    "LOOPBACK",
+    "SHORTEST_POLL",
+    "USUAL_POLL",
+    "Settings",
+    "page_of",
+]
 
 CONNECTOR_ID = r"[A-Za-z0-9_-]+"  # what an id may consist of
 FIVETRAN = "https://api.fivetran.com"  # base of its API
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})  # hosts for which plain http will do
+SHORTEST_POLL, USUAL_POLL, LONGEST_POLL = 2.0, 10.0, 60.0  # seconds between two polls, where no interval is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,7 @@ class Settings:
             asks for it leaves the schedule alone, too: on a manual one no data stays fresh.
         timeout: Seconds for the whole run.
         poll_interval: Seconds between two polls.
+        adaptive: Poll this run's own sync by its expected end instead, once it was triggered.
         http_timeout: Seconds for one whole request.
         retry_limit: Transient failures in a row where a state says no `tries`.
         policies: Value of each policy that the action's chart has a choice for.
@@ -48,7 +59,7 @@ class Settings:
     tables: tuple[tuple[str, tuple[str, ...]], ...] = ()
     keep_schedule: bool = False
     timeout: float = 300.0
-    poll_interval: float = 10.0
+    poll_interval: float = USUAL_POLL
     http_timeout: float = 30.0
     retry_limit: int = 8
     policies: tuple[tuple[str, str], ...] = ()
@@ -61,6 +72,7 @@ class Settings:
     report_dir: str = ""
     pipeline: str = ""
     max_age: float | None = None
+    adaptive: bool = False
 
     def __post_init__(self) -> None:
         if self.max_age is not None:
@@ -73,6 +85,11 @@ class Settings:
             KeyError: The action's chart has no choice of that name.
         """
         return dict(self.policies)[name]
+
+    @property
+    def longest_poll(self) -> float:
+        """The most seconds between two polls."""
+        return LONGEST_POLL if self.adaptive else self.poll_interval
 
     @property
     def scope(self) -> dict[str, list[str]]:

@@ -40,7 +40,7 @@ async function visit(context, name) {
     complaints.push(`dialog: ${dialog.message()}`);
     dialog.dismiss();
   });
-  const url = pathToFileURL(join(PAGES, name, "index.html")).href;
+  const url = pathToFileURL(join(PAGES, name.endsWith(".html") ? name : `${name}/index.html`)).href;
   page.on("request", (request) => {
     if (request.url() !== url && !request.url().startsWith("data:")) requests.push(request.url());
   });
@@ -335,6 +335,14 @@ test("fleet: the one chart goes where steps are opened, and shows their way", as
   assert.ok((await way())[1].includes("paused"));
   await context.close();
 });
+
+for (const name of ["sour_grape", "calm_river_3"]) {
+  test(`fleet: axe finds nothing on the page of ${name}`, async () => {
+    const page = `fleet/connections/${name}.html`;
+    assert.deepEqual(await violations(page, { viewport: PHONE, colorScheme: "dark" }), []);
+    assert.deepEqual(await violations(page, { viewport: DESKTOP, colorScheme: "light" }), []);
+  });
+}
 
 test("fleet: each connection has a page of its own, and that leads back", async () => {
   const { page, context, complaints } = await open("fleet");

@@ -145,8 +145,11 @@ def test_step_takes_one_step_or_several(debug: Debugger) -> None:
     transcript = debug("START", "s", "step 4")
 
     assert transcript.of("s").state == "considering_switch"
-    assert "   5        0 s  triggering --triggered--> waiting  POST -> 200 Success\n" in transcript.last.text
-    assert transcript.last.state == "waiting"
+    assert (
+        "   5        0 s  triggering --triggered--> considering_durations  POST -> 200 Success\n"
+        in transcript.last.text
+    )
+    assert transcript.last.state == "considering_durations"
 
 
 def test_steps_end_where_the_run_ends(debug: Debugger) -> None:
@@ -178,10 +181,12 @@ def test_one_repetition_is_listed(debug: Debugger, tmp_path: Path) -> None:
 
     shown = debug(f"START --scenario {scenario}", "until succeeded").last
 
-    assert "   8       20 s  waiting --waited--> polling\n" in shown.text
+    assert "  10       20 s  waiting --waited--> polling\n" in shown.text
 
 
-@pytest.mark.parametrize(("name", "state"), [("polling", "polling"), ("TRIGGERED", "waiting"), ("fail", "concluding")])
+@pytest.mark.parametrize(
+    ("name", "state"), [("polling", "polling"), ("TRIGGERED", "considering_durations"), ("fail", "concluding")]
+)
 def test_until_stops_at_a_state_or_an_event(debug: Debugger, name: str, state: str) -> None:
     """`until` goes on to a state, an event or a value of a choice, in whatever case."""
     assert debug("START --scenario reschedule-refused", f"until {name}").last.state == state
@@ -220,14 +225,14 @@ def test_reaching_what_was_asked_for_is_no_breakpoint(debug: Debugger) -> None:
 def test_back_and_forward_look_at_known_moments(debug: Debugger) -> None:
     """`back` and `forward` move among the moments; no request is sent to Fivetran, and facts are those of then."""
     transcript = debug(
-        "START", "until running", "back 2", "-", "back to taking_baseline", "+ 3", "step", "facts", "back 99"
+        "START", "until running", "back 2", "-", "back to taking_baseline", "+ 5", "step", "facts", "back 99"
     )
 
     assert transcript.of("back 2").state == "waiting"
-    assert transcript.of("-").prompt == "(simulated: succeeds) 5 of 7 waiting>"
+    assert transcript.of("-").prompt == "(simulated: succeeds) 7 of 9 waiting>"
     assert transcript.of("back to taking_baseline").row("deadline").endswith("0 s since the beginning")
     assert "baseline" not in transcript.of("back to taking_baseline").row("facts")
-    assert transcript.of("+ 3").state == "polling"
+    assert transcript.of("+ 5").state == "polling"
     assert transcript.of("step").state == "waiting"
     assert transcript.last.row("here").startswith("validating")
     assert transcript.last.row("facts") == "none yet"
@@ -457,7 +462,7 @@ def test_fork_of_a_simulation_has_its_world_as_it_was(debug: Debugger) -> None:
         "postponed, final: exit code 8, verdict rescheduled",
     ]
     assert ended[0].text.splitlines()[-12] == ended[1].text.splitlines()[-12]
-    assert ended[1].prompt == "(fork: rescheduled_twice) 17 considering_reschedule>"
+    assert ended[1].prompt == "(fork: rescheduled_twice) 20 considering_reschedule>"
     assert transcript.last.line == "this run is not a fork: there is nothing to return to"
 
 
@@ -543,7 +548,7 @@ def test_facts_that_went_away(debug: Debugger) -> None:
 
 def test_last_request_and_answer_in_full(debug: Debugger) -> None:
     """`last` has request and answer whole: body, date, message, document."""
-    transcript = debug("START", "last", "until triggered", "l", "step", "last", "step", "l")
+    transcript = debug("START", "last", "until triggered", "l", "until waited", "last", "step", "l")
 
     assert transcript.of("last").line == "no request was sent yet"
     assert transcript.of("l").row("asked") == 'POST /v1/connections/speak_inexpensive/sync {"force": false}'

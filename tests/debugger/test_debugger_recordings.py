@@ -54,7 +54,9 @@ def test_what_would_it_have_done_if(debug: Debugger, tmp_path: Path, monkeypatch
     recorded, forked = (told for told in transcript.told if told.command == "continue")
     assert transcript.opening.startswith("START speak_inexpensive (recorded), the beginning ---")
     assert "--answer_lost-->" in recorded.text
-    assert transcript.of("answer 200").row("came by").startswith("triggering --triggered--> waiting POST ")
+    assert (
+        transcript.of("answer 200").row("came by").startswith("triggering --triggered--> considering_durations POST ")
+    )
     assert forked.row("here") == "done, final: exit code 0, verdict succeeded"
     assert "answer_lost" not in transcript.of("history all").text
     assert "confirming" not in transcript.of("history all").text

@@ -353,7 +353,7 @@ def test_live_answers_by_hand_are_not_sent(debug: Debugger, fivetran: Rehearsal)
     refused = transcript.told[0]
     assert refused.line == "the connection has not been read yet: give the body with `answer 200 FILE`"
     assert transcript.told[2].row("came by").startswith("disabling_schedule --disabled--> taking_baseline")
-    assert transcript.last.state == "waiting"
+    assert transcript.last.state == "considering_durations"
     assert _asked(fivetran) == ["get"]
 
 
@@ -392,7 +392,7 @@ def test_pause_is_interrupted(debug: Debugger, fivetran: Rehearsal, monkeypatch:
     interrupted = transcript.of("step")
     assert interrupted.line == "interrupted: the pause is not over, and the run has not moved"
     assert transcript.last.prompt == interrupted.prompt
-    assert interrupted.prompt.endswith(") 5 waiting>")
+    assert interrupted.prompt.endswith(") 6 waiting>")
 
 
 def test_terminated(debug: Debugger, fivetran: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -446,7 +446,7 @@ def test_long_run_is_interrupted(debug: Debugger, monkeypatch: pytest.MonkeyPatc
     transcript = debug("START --scenario rescheduled-twice", "c", "step")
 
     assert transcript.of("c").text.splitlines()[-1].startswith("interrupted")
-    assert transcript.last.prompt.endswith(" 10 awaiting_reschedule>")
+    assert transcript.last.prompt.endswith(" 12 awaiting_reschedule>")
 
 
 # --- A terminal -----------------------------------------------------------------------------------
@@ -506,7 +506,7 @@ def test_waiting_is_shown_at_a_terminal(
     """While real time passes, the terminal's last line says how much is left, and what to do about it."""
     monkeypatch.setattr(SystemClock, "sleep", _raising(signal.SIGINT))
     variables = fivetran.variables("START", XDG_STATE_HOME=str(tmp_path), FIVETRAN_POLL_INTERVAL="100")
-    with _keyboard("until triggered\r", "y\r", "y\r", "step\r", "\x04"):
+    with _keyboard("until waiting\r", "y\r", "y\r", "step\r", "\x04"):
         main(["debug", "START", "--live"], variables)
 
     assert re.search(r"waiting another [\w ]+ s; Ctrl-C returns to the prompt", capsys.readouterr().out)

@@ -359,8 +359,8 @@ def test_changed_decision_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: C
     assert (
         capsys.readouterr().out
         == f"""\
-{file}: START of speak_inexpensive, 25 steps in 50 s, failed (1): DIFFERS
-  step 7, 10 s after the start, differs
+{file}: START of speak_inexpensive, 26 steps in 50 s, failed (1): DIFFERS
+  step 8, 10 s after the start, differs
     asked:    GET /v1/connections/speak_inexpensive -> 200 Success
     document: sync_state syncing, setup_state connected, succeeded_at 2027-01-15T02:00:00.000000Z, \
 failed_at 2027-01-14T02:00:00.000000Z, schedule_type manual
@@ -392,7 +392,7 @@ def test_changed_request_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
         == """\
 step 5, 0 s after the start, differs
   asked:    POST /v1/connections/speak_inexpensive/sync -> 200 Success
-  recorded: triggering --triggered--> waiting
+  recorded: triggering --triggered--> considering_durations
             Fivetran accepted the request to start a sync or re-sync.
   request: recorded {"method": "POST", "path": "/v1/connections/speak_inexpensive/sync", \
 "purpose": "start a sync", "body": {"force": false}}; \
@@ -531,7 +531,7 @@ def test_outcome_without_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
     assert _differences("start-succeeds") == [
-        ("edge", "triggering --triggered--> waiting", "triggering has no edge for 'unclear'")
+        ("edge", "triggering --triggered--> considering_durations", "triggering has no edge for 'unclear'")
     ]
 
 

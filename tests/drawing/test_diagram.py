@@ -224,7 +224,10 @@ def test_red_ends_are_rows(action: str, view: View) -> None:
         ("awaiting_reschedule", ["too_late → exit 8"]),
         ("considering_trigger", ["no → exit 6"]),
         ("polling", ["paused, broken → exit 7"]),
-        ("restarting", ["triggered, started → waiting", "gave_up → exit 6", "unconfirmed → exit 5"]),
+        (
+            "restarting",
+            ["triggered → considering_durations", "started → waiting", "gave_up → exit 6", "unconfirmed → exit 5"],
+        ),
         (
             "considering_history",
             ["succeeded → exit 0", "sync_failed, cancelled → exit 1", "paused, broken → exit 7", "timed_out → exit 5"],
@@ -309,7 +312,7 @@ def test_notes_of_start() -> None:
     ("action", "path"),
     [
         ("STATUS", ["ready", "yes", "disabled", "shown"]),
-        ("START", ["ready", "yes", "disabled", "idle", "triggered", "waited", "succeeded"]),
+        ("START", ["ready", "yes", "disabled", "idle", "triggered", "no", "waited", "succeeded"]),
         ("TEST", ["ready", "yes", "disabled", "passed"]),
         ("FORCE_RESYNC", ["ready", "yes", "disabled", "idle", "yes", "triggered", "waited", "succeeded"]),
     ],
@@ -424,15 +427,20 @@ def test_way_between_boxes() -> None:
 
 def test_highlights_in_texts() -> None:
     """Mermaid and DOT mark the state and the lines of the way."""
-    drawing = diagram(CHARTS["START"], here="waiting", way={("triggering", "waiting")})
+    drawing = diagram(CHARTS["START"], here="considering_durations", way={("triggering", "considering_durations")})
 
     flowchart, graph = mermaid.render(drawing), dot.render(drawing)
 
-    assert "\n  class waiting here\n" in flowchart
-    assert "\n  class triggering,waiting visited\n" in flowchart
+    assert "\n  class considering_durations here\n" in flowchart
+    assert "\n  class triggering,considering_durations visited\n" in flowchart
     assert re.search(r"\n  linkStyle \d+ stroke:#24292f,stroke-width:5px\n", flowchart)
-    assert '"waiting" [id="state-waiting", class="state waits happy here visited"' in graph
-    assert '"triggering" -> "waiting" [id="edge-triggering-waiting", class="edge happy taken"' in graph
+    assert (
+        '"considering_durations" [id="state-considering_durations", class="state chooses happy here visited"' in graph
+    )
+    assert (
+        '"triggering" -> "considering_durations" [id="edge-triggering-considering_durations", class="edge happy taken"'
+        in graph
+    )
 
 
 # --- Renderers ------------------------------------------------------------------------------------
@@ -488,7 +496,7 @@ def test_frames_in_mermaid() -> None:
     frames = re.findall(r'subgraph _frame\d\["<b>(.*)</b>"\]\n  direction (..)\n', text)
     assert frames == [
         ("Can it sync at all?", "LR"),
-        ("Is another sync running?", "LR"),
+        ("Is another sync running?", "TB"),
         ("Trigger", "LR"),
         ("Wait for its end", "TB"),
     ]
@@ -663,11 +671,11 @@ def test_table_has_every_edge(action: str) -> None:
     "row",
     [
         (
-            "waiting | Waits until FIVETRAN_POLL_INTERVAL has passed; "
-            "at most 10 s before the first look after un-pausing. | waited"
+            "waiting | Waits until FIVETRAN_POLL_INTERVAL has passed, or the sync is likely to end; "
+            "at most 10 s after un-pausing. | waited"
             " | driver | polling"
         ),
-        "triggering | `POST /v1/connections/{id}/sync` Start a sync. | triggered | effect | waiting",
+        "triggering | `POST /v1/connections/{id}/sync` Start a sync. | triggered | effect | considering_durations",
         "considering_unpause | Un-pause it? FIVETRAN_UNPAUSE. | no | choice | concluding",
         "| | rate_limited, unavailable | client | same",
         "ending | How did it end? | succeeded | choice | done",

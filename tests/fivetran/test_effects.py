@@ -588,6 +588,8 @@ IDLE: dict[str, Any] = {"connection": _document()}
 BASELINE: dict[str, Any] = {"baseline": {"date": 1.0, "busy": False}}
 ATTACH: dict[str, Any] = {"policies": (("on_running", "attach"),)}
 STARTED: dict[str, Any] = {**IDLE, **BASELINE, "triggered": True, "verdict": "sync_failed"}
+ADAPTIVE: dict[str, Any] = {"adaptive": True}
+LATELY: dict[str, Any] = {"connection": {"succeeded_at": "2027-01-15T08:00:00Z"}, "connection_date": 1_800_000_001.0}
 DOUBT = {"since": 1.0, "asked": 0, "verdict": "sync_failed", "over": False}
 
 CHOSEN: dict[str, list[tuple[dict[str, Any], dict[str, Any], str]]] = {
@@ -614,6 +616,21 @@ CHOSEN: dict[str, list[tuple[dict[str, Any], dict[str, Any], str]]] = {
         ({}, {"unanswered": LOST, "lost": 1}, "yes"),
         ({}, {"waited_for": "2027-01-15T08:00:00Z"}, "yes"),
         ({}, {"waited_for": ""}, "yes"),
+    ],
+    "durations_to_ask": [
+        (ADAPTIVE, LATELY, "yes"),
+        ({}, LATELY, "no"),
+        ({**ADAPTIVE, "evidence": "red"}, LATELY, "no"),
+        ({**ADAPTIVE, "evidence": "0"}, LATELY, "no"),
+        (ADAPTIVE, {**LATELY, "durations": (30.0,)}, "no"),
+        (ADAPTIVE, {**LATELY, "durations": ()}, "no"),
+        (ADAPTIVE, {**LATELY, "attempted": ("read_durations",)}, "no"),
+        (ADAPTIVE, {**LATELY, "given_up": ("judge_by_history",)}, "no"),
+        (ADAPTIVE, {**LATELY, "given_up": ("find_restart",)}, "no"),
+        (ADAPTIVE, {**LATELY, "connection": {"succeeded_at": None}}, "no"),  # the first sync ever
+        (ADAPTIVE, {**LATELY, "connection_date": 1_800_000_000.0 + 7 * 86_400}, "no"),
+        (ADAPTIVE, {**LATELY, "connection_date": None}, "no"),
+        (ADAPTIVE, {}, "no"),
     ],
     "trigger_to_repeat": [({}, {"lost": 2}, "yes"), ({}, {"lost": 3}, "no")],
     "on_running": [
@@ -764,6 +781,67 @@ def test_no_change_is_chosen_while_syncing(evidence: str, facts: Facts) -> None:
 def test_pause(name: str, interval: float, facts: dict[str, Any], expected: float) -> None:
     """Each pause lasts as long as it is documented to, a hundred seconds after the run began."""
     assert PAUSES[name](replace(SETTINGS, poll_interval=interval), Facts(**facts), 100.0) == expected
+
+
+RUNNING: dict[str, Any] = {"triggered": True, "asked_at": 40.0, "syncing_seen": True, "durations": (150.0,) * 5}
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (RUNNING, 60),
+        ({**RUNNING, "asked_at": 2.0}, 34.5),  # five were all of 150 s: it may end from 129 s on
+        ({**RUNNING, "triggered": False, "started": True}, 60),  # a sign of it was found
+        ({**RUNNING, "unpaused_looks": 0}, 10),
+        ({**RUNNING, "durations": None}, 10),
+        ({**RUNNING, "durations": ()}, 10),
+        ({**RUNNING, "asked_at": None}, 10),  # rescheduled
+        ({**RUNNING, "triggered": False}, 10),  # another sync is waited for, or followed
+        ({**RUNNING, "lost": 1}, 10),  # a sign of it is looked for
+        ({**RUNNING, "syncing_seen": False}, 2),  # the history took a minute to answer
+        ({**RUNNING, "syncing_seen": False, "asked_at": 95.0}, 5),
+        ({**RUNNING, "syncing_seen": False, "asked_at": 100.0, "durations": (4.0,) * 5}, 7.25),
+        ({**RUNNING, "syncing_seen": False, "idle_until": 100.0, "durations": (4.0,) * 5}, 10),  # it is queued
+        ({**RUNNING, "syncing_seen": False, "asked_at": 95.0, "durations": None}, 10),
+        ({**RUNNING, "syncing_seen": False, "asked_at": 95.0, "durations": None, "attempted": ("read_durations",)}, 5),
+        ({**RUNNING, "idle_until": 90.0}, 60),
+    ],
+)
+def test_pause_by_expected_end(facts: dict[str, Any], expected: float) -> None:
+    """Only a sync of this run that was seen is looked at by its expected end; until then a look comes within 10 s."""
+    pause = PAUSES["next_poll"](replace(SETTINGS, adaptive=True), Facts(**facts), 100.0)
+
+    assert pause == pytest.approx(expected, abs=0.3)
+    assert PAUSES["next_poll"](replace(SETTINGS, poll_interval=7.0), Facts(**facts), 100.0) == 7
+
+
+def test_durations_are_read() -> None:
+    """The history of the last seven days is asked for durations, and what is odd in it does no harm."""
+    facts = Facts(connection={}, connection_date=1_800_000_000.0)
+    items = [
+        {"start": "2027-01-15T07:00:00Z", "end": "2027-01-15T07:02:30Z", "status": "COMPLETED"},
+        "odd",
+        {"start": 5},
+    ]
+
+    request = EFFECTS["read_durations"].ask(SETTINGS, facts)  # type: ignore[union-attr]
+    event, after = _meant("read_durations", facts, data={"items": items})
+    _, without = _meant("read_durations", facts, data={"items": None})
+
+    window = "start_time=2027-01-08T08:00:01.000Z&end_time=2027-01-15T08:00:00.000Z&limit=100"
+    assert (request.method, request.path.partition("?")[2], request.optional) == ("GET", window, True)
+    assert (event, after.durations, without.durations) == ("looked_up", (150.0,), ())
+
+
+@pytest.mark.parametrize(("given", "expected"), [(ADAPTIVE, 12.0), ({}, None)])
+def test_queued_sync_is_known_not_to_run_yet(given: dict[str, Any], expected: float | None) -> None:
+    """A poll that sees nothing of the sync yet moves its expected end, where that is looked for."""
+    facts = Facts(baseline={"date": 1.0}, triggered=True, asked_at=2.0)
+    settings = replace(SETTINGS, **given)
+
+    outcome = EFFECTS["poll_sync"].mean(settings, facts, Answer(data=_document(), at=12.0))  # type: ignore[union-attr]
+
+    assert (outcome.event, outcome.facts.idle_until) == ("running", expected)
 
 
 # --- After a restart --------------------------------------------------------------------------------

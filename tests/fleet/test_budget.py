@@ -63,21 +63,22 @@ def test_others_use_the_account_too() -> None:
 def test_more_is_learned_later() -> None:
     """Where the account has more left later, the job's share grows; it does not shrink."""
     budget = Budget()
-    budget.heed(left(10), 0.0)
-    budget.heed(left(100), 60.0)
+    budget.heed(left(200), 0.0)
+    budget.heed(left(1000), 60.0)
     grown = budget.per_hour
-    budget.heed(left(30), 120.0)
+    budget.heed(left(300), 120.0)
 
-    assert (grown, budget.per_hour) == (50.0, 50.0)
+    assert (grown, budget.per_hour) == (500.0, 500.0)
 
 
 def test_account_that_has_nothing_left() -> None:
-    """With nothing left at the first answer the job still asks now and then."""
+    """With nothing left at the first answer the job asks once a minute: so it learns when there is more again."""
     budget = Budget()
     budget.heed(left(0), 0.0)
 
-    assert budget.per_hour == 1.0
-    assert budget.not_before(0.0) == pytest.approx(HOUR)
+    assert budget.not_before(0.0) == pytest.approx(60.0)
+    budget.heed(left(5000), 60.0)
+    assert (budget.per_hour, budget.not_before(60.0)) == (2500.0, 60.0)
 
 
 @pytest.mark.parametrize("odd", ["", "many", "-1", "1.5", "\u0661\u0662", "1e9", " 7", "0x10"])

@@ -101,6 +101,24 @@ def test_advice_for_all_is_said_once() -> None:
     assert sum("connections/ID), or set FIVETRAN_UNPAUSE=1" in line for line in paused) == 1
 
 
+def test_alike_but_for_their_times() -> None:
+    """Those to which the same happened at different times have one row that does not say when; a common time stays."""
+    failed = [
+        {**ended("sync_failed", f"f{number}"), "headline": f"the sync failed after {number} min {number + 1} s"}
+        for number in range(1, 5)
+    ]
+    moved = [ended("too_late", f"m{number}", waited_for=f"2027-01-15T10:0{number}:00Z") for number in range(4)]
+    late = [syncing(f"l{number}") for number in range(4)]
+
+    lines = table(other_lines(fleet([*failed, *moved, *late]), ""))
+
+    assert [line.split(":", 1)[1] for line in lines] == [
+        " the sync failed: Fivetran's API gives no reason; the connection's page has the sync's log",
+        " the sync did not end within FIVETRAN_TIMEOUT (5 min); the sync is STILL RUNNING at Fivetran",
+        " Fivetran rescheduled the sync to …, after the job's deadline",
+    ]
+
+
 def test_table_is_never_longer_than_a_screen() -> None:
     """Twenty rows, then how many more there are; each line is short enough for a log, whatever the ids and reasons."""
     why: dict[str, Any] = {"failure": {**AWAY["failure"], "message": "word " * 200}}

@@ -1,5 +1,6 @@
 """One job for many connections, from its variables to its exit code, against a simulated account."""
 
+import io
 import json
 import os
 import re
@@ -11,7 +12,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from fleets import GROUP, FleetRun, names
+from fleets import GROUP, FleetRun, names, wire_to
+from in_process import sender
 from simulated_job import Simulate
 
 from orchestrator.fleet.fleet_job import FleetJob
@@ -277,7 +279,30 @@ def test_budget_is_learned_from_the_answers(fleets: Fleets) -> None:
     played = fleet.play(FIVETRAN_TIMEOUT="2h")
 
     assert played.code == 0
-    assert len(fleet.account.seen) <= 50 + 50 * fleet.clock.monotonic() / 3600 + 16
+    assert len(fleet.account.seen) <= 60 + 60 * fleet.clock.monotonic() / 3600 + 16
+
+
+def test_account_at_its_limit_when_the_job_begins(fleets: Fleets) -> None:
+    """A 429 that is the first answer holds the job up as long as it says, and not for its whole time."""
+    fleet = fleets(6)
+    account, refusals = fleet.account, list[Arrival]()
+
+    def meddle(arrival: Arrival) -> Any:
+        if account.virtual.monotonic() >= 20.0:
+            return None
+        account.remaining = 0
+        refusals.append(arrival)
+        return account._failed(429, "RateLimit", "Max 20000", {"Retry-After": "20"})
+
+    def more() -> None:
+        account.remaining = 10_000
+
+    account.meddle = meddle
+    account.later.append((20.0, more))
+    played = fleet.play()
+
+    assert (played.code, len(refusals)) == (0, 1)
+    assert fleet.clock.monotonic() < 150.0
 
 
 def test_budget_that_is_given(fleets: Fleets) -> None:
@@ -650,3 +675,52 @@ def test_one_id_is_a_plain_job(simulate: Simulate) -> None:
     plain = simulate().variables()
 
     assert type(FleetRun({}, Path()).job(plain)) is Job
+
+
+# --- What else a job does -----------------------------------------------------------------------------
+
+
+def test_evidence_that_is_asked_for(fleets: Fleets) -> None:
+    """FIVETRAN_EVIDENCE=1 has the history of green connections asked for, too; by default it is not."""
+    fleet = fleets(4)
+    fleet.play(FIVETRAN_EVIDENCE="1")
+
+    assert {each.identity for each in fleet.account.asked("history")} == set(names(4))
+
+
+def test_outage_while_a_group_is_listed(fleets: Fleets) -> None:
+    """A group whose listing fails for a while is listed again, with a warning, and then synced."""
+    fleet = fleets(4, (Fault(on="listing", times=2),))
+    played = fleet.play(FIVETRAN_GROUP_ID=GROUP)
+
+    assert (played.code, len(played.members)) == (0, 4)
+    assert len(played.lines("could not list the connections: 502")) == 2
+    assert fleet.clock.monotonic() >= 3.0
+
+
+class Terminal(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def test_live_on_a_terminal(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal what goes on is drawn in place, no oftener than the eye needs, and is gone at the end."""
+    moments = iter(range(100_000))
+    monkeypatch.setattr("orchestrator.fleet.fleet_job.time.monotonic", lambda: next(moments) / 10)
+    fleet = fleets(6)
+    terminal = Terminal()
+    with (
+        mock.patch("orchestrator.job.job.bounded", sender(fleet.account, KEY, SECRET)),
+        mock.patch("orchestrator.fleet.fleet_job.Senders", wire_to(fleet.account)),
+    ):
+        job = fleet.job({**fleet.variables(), "TERM": "xterm"}, stderr=terminal)
+        code = job.run()
+
+    drawn = terminal.getvalue()
+    assert code == 0
+    assert drawn.count("0 of 6 done") >= 1
+    assert "\x1b[" in drawn
+    assert "0 of 6 done" not in drawn.splitlines()[-1]

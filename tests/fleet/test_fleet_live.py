@@ -73,12 +73,12 @@ def test_table_shows_what_matters() -> None:
     assert lines == [
         "━" * 33 + "─" * 56,
         "3 of 8 done, 1 failed, 1 not started, 2 syncing, 2 waiting, 1 queued; 22 min left",
-        "calm_river  FAILED the sync failed after 2 min",
-        "late        NOT STARTED FIVETRAN_TIMEOUT ran out",
-        "soon        waiting for the sync to start for 10 min (mysql)",
-        "run_90      syncing for 10 min (postgres)",
-        "run_500     syncing for 3 min 20 s (postgres)",
-        "plain       starting for 5 s",
+        "calm_river  FAILED: the sync failed after 2 min",
+        "late        NOT STARTED: FIVETRAN_TIMEOUT ran out",
+        "soon        waiting for the sync to start, 10 min (mysql)",
+        "run_90      syncing, 10 min (postgres)",
+        "run_500     syncing, 3 min 20 s (postgres)",
+        "plain       starting, 5 s",
     ]
 
 
@@ -102,7 +102,7 @@ def test_failures_leave_room(failed: int, running: int, expected: tuple[int, int
     """What failed comes first and leaves half of the room to what runs; what is not shown is counted."""
     lines = plain(table(progress(*[FAILED] * failed, *map(syncing, range(running))), 80, 24))
 
-    shown = (sum("FAILED" in line for line in lines), sum("syncing for" in line for line in lines))
+    shown = (sum("FAILED" in line for line in lines), sum("syncing, " in line for line in lines))
     more = [f"{failed - shown[0]} more failed"] * (failed > shown[0])
     more += [f"{running - shown[1]} more under way"] * (running > shown[1])
     assert sum(shown) == min(13, failed + running)

@@ -230,6 +230,13 @@ def test_summary_of_green_ones() -> None:
     assert "3 OK" in text
 
 
+def test_summary_links_to_connections() -> None:
+    """What to do with a connection has a link to its page at Fivetran."""
+    text = summary(fleet([ended("paused", "sturdy_door"), ended("not_found", "gone")]), "", [])
+
+    assert "<https://fivetran.com/dashboard/connections/sturdy_door>" in text
+
+
 def test_summary_names_schedules() -> None:
     """Schedules that were left manual are named."""
     one = {**ended("sync_failed", "a"), "schedule_left": True}
@@ -263,7 +270,7 @@ def test_page_says_it_in_five_seconds(made: Made) -> None:
 
     words = " ".join(" ".join(found.words).split())
     assert re.search(r"FAILED: 4 of 30 connections did not sync.*1 sync is STILL RUNNING.*2 FAILED 1 TIMED OUT", words)
-    assert words.index("What to do now") < words.index("note 19") < words.index("What happened, and what to do")
+    assert words.index("What to do now") < words.index("note 19") < words.index("What happened")
     assert "and 5 more in result.json" in words
     assert "Note: a note of its own" in words
     names = [link for link in found.links if link.startswith("connections/")]

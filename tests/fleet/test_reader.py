@@ -198,7 +198,7 @@ def test_listing_that_lacks_a_deciding_field() -> None:
 
     assert all(outcome.data["single"] for outcome in found.values())  # type: ignore[union-attr]
     assert fake.kinds == ["", *names(5)]
-    lacking = "the listing lacks failed_at, schedule_type, setup_state, succeeded_at"
+    lacking = "the listing lacks succeeded_at, failed_at, schedule_type, setup_state"
     assert warned == [f"each connection is read by itself, which takes more requests: {lacking}"]
     assert reader.cost(5) == 5
 
@@ -290,6 +290,33 @@ def test_odd_items() -> None:
     fake = Fake(listing=[Answer(data={"items": [7, None, {"id": 3}, {}, document("c1"), document("c1")]})])
 
     assert sorted(fake.play(Round(reader, wanted(names(4))))) == names(4)
+
+
+def test_connection_that_nobody_waits_for() -> None:
+    """What is dropped is not settled, and the others are, also where its document is the one that is compared."""
+    early, checked, late = (Round(Reader(), wanted(names(5))) for _ in range(3))
+    fake = Fake(names(5))
+
+    early.drop("c0")
+    assert sorted(fake.play(early)) == names(5)[1:]
+    page_of, *_ = checked.asking
+    checked.asking.clear()
+    assert list(checked.take(page_of, fake.outcome(page_of))) == []
+    assert checked.checking == "c0"
+    checked.drop("c0")
+    checked.drop("c3")
+    assert sorted(fake.play(checked)) == ["c1", "c2", "c4"]
+    late.drop("c4")
+    late.drop("c3")
+    assert sorted(Fake(["x"]).play(late)) == names(5)[:3]
+
+
+def test_single_looks_that_nobody_waits_for() -> None:
+    """A connection that is asked for by itself and dropped is not settled, though it is answered."""
+    turn = Round(Reader(), wanted(names(3)))
+    turn.drop("c1")
+
+    assert sorted(Fake().play(turn)) == ["c0", "c2"]
 
 
 OUTCOMES = st.sampled_from([REFUSED, GONE, WRONG_KEY, OUTAGE, LIMITED, LARGE, Cut.LIMIT])

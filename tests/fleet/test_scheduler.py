@@ -1,139 +1,22 @@
 """The scheduler, with real charts against a simulated account on a virtual clock."""
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from fleets import Account, Wire, names, wire_to
+from fleets import MANUAL, Fleet, alike, names
 
 from orchestrator.fivetran.effects.situation import get_connection
-from orchestrator.fleet.budget import Budget
-from orchestrator.fleet.reader import Reader
-from orchestrator.fleet.scheduler import About, Scheduler
-from orchestrator.machine.loader import load
-from orchestrator.machine.run import Ports, Run
-from orchestrator.machine.standing import Standing
+from orchestrator.machine.run import Run
 from orchestrator.machine.step import Step
-from orchestrator.machine.transition import Pending, start
+from orchestrator.machine.transition import Pending
 from orchestrator.simulator.app import Arrival
-from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Cut, Request
+from orchestrator.values.exchange import Request
 from orchestrator.values.facts import Facts
-from orchestrator.values.settings import Settings
-
-POLICIES = (("on_running", "wait"), ("on_broken", "fail"), ("on_reschedule", "wait"))
-
-
-class Fleet:
-    """Who has the runs of an account driven, and what it saw.
-
-    Args:
-        scenarios: What happens to each connection.
-        faults: What requests meet.
-        most: Requests at once.
-        page: Connections on a page of the listing.
-        per_hour: The budget.
-        action: What is done to each.
-        settings: Settings that differ.
-    """
-
-    def __init__(
-        self,
-        scenarios: dict[str, Scenario],
-        *faults: Fault,
-        most: int = 16,
-        page: int = 1_000,
-        per_hour: float | None = None,
-        action: str = "START",
-        **settings: Any,
-    ) -> None:
-        self.clock = VirtualClock()
-        self.account = Account(scenarios, self.clock, *faults, page=page)
-        self.wire: Wire[About] = wire_to(self.account)(most=most)
-        self.budget = Budget(per_hour)
-        self.chart = load(action)
-        table = {"schema": "public", "table": "orders"} if action == "FORCE_RESYNC" else {}
-        self.settings = Settings(
-            action, "", "key", "secret", policies=POLICIES, evidence="red", **{**table, **settings}
-        )
-        self.noted: Event | None = None
-        self.steps = list[tuple[float, str, Step]]()
-        self.ends = dict[str, tuple[float, str | None]]()
-        self.bugs = dict[str, str]()
-        self.begun = list[str]()
-        self.on_step: Callable[[Run, Step], object] = lambda _, __: None
-        self.on_end: Callable[[Run], object] = lambda _: None
-        self.warned = list[str]()
-        self.jitters = 0.0
-
-    def drive(self, *ids: str, **how: Any) -> "Fleet":
-        """Have them driven; all of the account where none is named."""
-        deadline = self.settings.timeout
-        self.scheduler = Scheduler(
-            self,
-            self.wire,
-            Reader("", self.warned.append),
-            self.budget,
-            self.clock,
-            **{"interval": self.settings.poll_interval, "deadline": deadline, **how},
-        )
-        self.scheduler.drive(ids or tuple(self.account.connections))
-        assert self.wire.flights == []
-        return self
-
-    @property
-    def verdicts(self) -> dict[str, str | None]:
-        """How each run ended."""
-        return {name: verdict for name, (_, verdict) in sorted(self.ends.items())}
-
-    def times(self, operation: str) -> list[float]:
-        """When requests of a kind arrived."""
-        return [each.at - 1_800_000_000.0 for each in self.account.asked(operation)]
-
-    # --- What the scheduler asks of its owner ---
-
-    def begin(self, connector_id: str) -> Run:
-        """As `Owner` has it."""
-        self.begun.append(connector_id)
-        settings = replace(self.settings, connector_id=connector_id)
-        ports = Ports(self.clock, lambda *_: Cut.LIMIT, self.write, lambda: self.jitters, self.signal)
-        standing = start(self.chart, settings, self.clock.wall())
-        left = settings.timeout - self.clock.monotonic()
-        return Run(self.chart, settings, ports, standing=standing._replace(deadline=left))
-
-    def write(self, standing: Standing) -> None:
-        """The results are nobody's here."""
-
-    def took(self, run: Run, step: Step) -> None:
-        """As `Owner` has it."""
-        self.steps.append((self.clock.monotonic(), run.settings.connector_id, step))
-        self.on_step(run, step)
-
-    def ended(self, run: Run) -> None:
-        """As `Owner` has it."""
-        self.on_end(run)
-        self.ends[run.settings.connector_id] = self.clock.monotonic(), run.facts.verdict
-
-    def failed(self, connector_id: str, error: Exception) -> None:
-        """As `Owner` has it."""
-        self.bugs[connector_id] = str(error)
-
-    def signal(self) -> Event | None:
-        """As `Owner` has it."""
-        return self.noted
-
-
-def alike(count: int, **how: Any) -> dict[str, Scenario]:
-    """So many connections to which the same happens."""
-    return {name: Scenario(**how) for name in names(count)}
-
-
-MANUAL = {"schedule_type": "manual"}
 
 
 def test_a_listing_answers_for_all() -> None:
@@ -156,39 +39,21 @@ def test_rounds_are_half_an_interval_apart() -> None:
     assert min(b - a for a, b in pairwise(times)) >= 5.0 - 1e-6
 
 
-def test_no_run_decides_on_what_was_read_before_its_trigger() -> None:
-    """Each document that a run is given was asked for after the run's own trigger was answered, pages and all."""
-    scenarios = alike(30, latency=0.0) | {"slow": Scenario(latency=0.0)}
-    fleet = Fleet(scenarios, Fault(on="listing", does="slow", answers_in=7.0, times=0), page=10).drive()
+@pytest.mark.parametrize("seconds", [0.0, 2.0, 7.0, 20.0])
+@pytest.mark.parametrize("page", [1_000, 10])
+def test_no_run_decides_on_what_was_read_before_its_trigger(seconds: float, page: int) -> None:
+    """However slow the listing and however many its pages, what decides was asked for after the run's own trigger."""
+    slow = Fault(on="listing", does="slow", answers_in=seconds, times=0)
+    scenarios = {name: Scenario(syncs=(SyncPlan(lasts=3.0 * at),)) for at, name in enumerate(names(30))}
+    fleet = Fleet(scenarios, slow, page=page, timeout=1200.0).drive(parallel=12)
 
     assert set(fleet.verdicts.values()) == {"succeeded"}
-    began = {request.path: at for at, request in fleet.wire.sent}
-    assert any("cursor" in path for path in began)
-    triggered = {name: at for at, name, step in fleet.steps if step.operand in fleet.chart.triggers}
-    listings = [at for at, request in fleet.wire.sent if "limit=" in request.path and "cursor" not in request.path]
-    for at, name, step in fleet.steps:
-        if (
-            step.request is not None
-            and step.request.purpose == "read the connection"
-            and at > triggered.get(name, math.inf)
-        ):
-            asked = max((one for one in listings if one <= at), default=0.0)
-            # What answered it was sent after the run was begun, and the run was begun after its trigger.
-            assert step.before.wake >= 0
-            assert asked >= triggered[name] or len(fleet.account.asked("get", name)) > 0
-
-
-def test_document_of_a_listing_under_way_is_not_taken() -> None:
-    """A run that is triggered while a listing is on its way waits for the next one: this one may be older."""
-    fleet = Fleet(alike(10), Fault(on="listing", does="slow", answers_in=20.0, times=0)).drive()
-
-    sent = [at for at, request in fleet.wire.sent if request.path.startswith("/v1/connections?")]
-    for at, name, step in fleet.steps:
-        if step.operand == "poll_sync":
-            trigger = next(when for when, one, other in fleet.steps if one == name and other.operand == "trigger_sync")
-            answered = [when for when in sent if when + 20.0 <= at + 1e-6]
-            assert answered
-            assert max(answered) >= trigger or fleet.account.asked("get", name)
+    triggers = {name: fleet.asked_at(step) for _, name, step in fleet.steps if step.operand == "trigger_sync"}
+    polls = [
+        (name, fleet.asked_at(step)) for _, name, step in fleet.steps if step.operand == "poll_sync" and step.answer
+    ]
+    assert len(polls) >= 30
+    assert [name for name, at in polls if at < triggers[name]] == []
 
 
 def test_triggers_are_spread_over_a_second() -> None:
@@ -368,7 +233,9 @@ def test_deadline_while_queued_for_the_budget() -> None:
     fleet = Fleet(alike(10), per_hour=5.0, timeout=60.0).drive()
 
     assert set(fleet.ends) == set(names(10))
-    assert set(fleet.verdicts.values()) <= {"timed_out", "gave_up"}
+    late = [name for name, verdict in fleet.verdicts.items() if verdict != "succeeded"]
+    assert len(late) >= 8
+    assert {fleet.verdicts[name] for name in late} <= {"timed_out", "gave_up"}
     assert [at for at in (*fleet.times("sync"), *fleet.times("patch")) if at >= 60.0] == []
     assert max(at for at, _ in fleet.ends.values()) <= 80.0
 
@@ -464,7 +331,7 @@ def test_signal_waits_for_a_look_that_is_shielded(monkeypatch: pytest.MonkeyPatc
 
     assert fleet.verdicts == dict.fromkeys(names(count), "terminated")
     assert fleet.bugs == {}
-    assert len(fleet.account.asked("get", "c001")) == (1 if count == 3 else 0)
+    assert len(fleet.account.asked("get", "c001")) <= 1
     assert max(at for at, _ in fleet.ends.values()) <= 2.0
 
 

@@ -122,6 +122,7 @@ def test_defaults_are_the_documented_ones() -> None:
         api_secret="a-secret-of-ours",
         timeout=300.0,
         poll_interval=10.0,
+        adaptive=True,
         http_timeout=30.0,
         retry_limit=8,
         policies=(("on_running", "wait"), ("on_reschedule", "wait"), ("on_broken", "fail")),

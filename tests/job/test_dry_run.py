@@ -217,6 +217,12 @@ def test_start(tried: Try) -> None:
             {"FIVETRAN_POLL_INTERVAL": "0.5"},
             [SWITCH, SYNC, POLL.replace("10 s", "0.5 s")],
         ),
+        (
+            "START",
+            Scenario(),
+            {"FIVETRAN_POLL_INTERVAL": ""},
+            [SWITCH, SYNC, POLL.replace("10 s", "2 to 60 s")],
+        ),
         ("STATUS", Scenario(), {}, [SWITCH, "would  show the connection"]),
         (
             "STATUS",

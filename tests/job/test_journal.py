@@ -638,7 +638,7 @@ FACTS = [
     ("recording", "number", "place", "damaged"),
     [
         ("start-resumed", 2, ("facts",), "line 3 is damaged"),
-        ("start-resumed", 6, ("resumed", "snapshot", "facts"), "line 7 is damaged"),
+        ("start-resumed", 7, ("resumed", "snapshot", "facts"), "line 8 is damaged"),
         ("start-resumed-elsewhere", 0, ("resumed", "snapshot", "facts"), "its header is damaged"),
     ],
 )

@@ -112,7 +112,7 @@ def refused(job: SimulatedJob, path: str, action: str = "START", **more: Any) ->
         (("initial =", "initial"), "Expected '=' after a key in a key/value pair"),
         (
             ('edges.otherwise = "waiting"', 'edges.otherwise = "triggering"'),
-            "breaks the promise 'at most one trigger': validating --busy--> taking_baseline --idle--> triggering ",
+            "breaks the promise 'at most one trigger': validating --busy--> taking_baseline --busy--> ",
         ),
         (
             ('green    = "succeeded"', 'green = "timed_out"'),

@@ -41,7 +41,7 @@ def _dies_after(number: int) -> Callable[[Run, Step | None], None]:
 
 
 def _dies_once_triggered(run: Run, _: Step | None) -> None:
-    if run.facts.triggered:
+    if run.facts.triggered and run.can_be_resumed_here:
         raise Killed
 
 

@@ -49,7 +49,8 @@ def edited(seed: Seed) -> str:
 DOWN_TO_BASELINE = "validating --busy--> taking_baseline"
 DOWN_TO_TRIGGER = f"{DOWN_TO_BASELINE} --idle--> triggering"
 DOWN_TO_SWITCH = "validating --ready--> considering_switch --yes--> disabling_schedule"
-DOWN_TO_POLL = f"{DOWN_TO_TRIGGER} --triggered--> waiting --waited--> polling"
+DOWN_TO_WAIT = f"{DOWN_TO_BASELINE} --busy--> considering_running --attach--> waiting"
+DOWN_TO_POLL = f"{DOWN_TO_WAIT} --waited--> polling"
 UP_TO_SYNC = "concluding --no--> considering_late_switch --no--> considering_sync"
 UP_TO_REPORT = "--no--> considering_errors --no--> considering_warnings --no--> reporting --reported--> ending"
 ALL_OF_A_CALL = "\n".join(
@@ -66,7 +67,7 @@ SEEDS = {
                 'also  = ["signals"]\nedges.waited = "polling"\nedges.timed_out = "polling"',
             ),
         ),
-        f"{DOWN_TO_TRIGGER} --triggered--> waiting --timed_out--> polling --running--> waiting",
+        f"{DOWN_TO_WAIT} --timed_out--> polling --running--> waiting",
     ),
     "the deadline ends the run": Seed(
         "TEST",
@@ -190,7 +191,7 @@ SEEDS = {
         "START",
         (
             (
-                'edges.triggered   = "waiting"\nedges.answer_lost = "awaiting_sign"',
+                'edges.triggered   = "considering_durations"\nedges.answer_lost = "awaiting_sign"',
                 'edges.triggered   = "awaiting_sign"\nedges.answer_lost = "awaiting_sign"',
             ),
         ),
@@ -304,8 +305,8 @@ MORE_SEEDS = {
             "START",
             (
                 (
-                    'edges.doubtful    = "considering_history"\n\n[considering_reschedule]',
-                    'edges.doubtful    = "asking_history"\n\n[considering_reschedule]',
+                    'edges.doubtful    = "considering_history"\n\n# Asked for once',
+                    'edges.doubtful    = "asking_history"\n\n# Asked for once',
                 ),
             ),
             f"{DOWN_TO_POLL} --doubtful--> asking_history",
@@ -460,6 +461,7 @@ def test_needs_are_choices() -> None:
         "unpause_connection": ("unpause", "yes"),
         "restart_sync": ("on_running", "restart"),
         "find_restart": ("restart_to_find", "yes"),
+        "read_durations": ("durations_to_ask", "yes"),
         "judge_by_history": ("history_to_ask", "yes"),
         "restore_schedule": ("restore_schedule", "yes"),
         "switch_schedule_late": ("late_switch", "yes"),

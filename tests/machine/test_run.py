@@ -210,7 +210,7 @@ def test_four_hours_are_a_moment_and_a_short_report(simulate: Simulate) -> None:
     assert played.code == 0
     assert played.requests.count("get") > 240
     assert played.report is not None
-    assert len(played.report["steps"]) < 15
+    assert len(played.report["steps"]) < 16
 
 
 def test_nothing_is_lost_between_trigger_and_deadline(simulate: Simulate) -> None:

@@ -128,6 +128,14 @@ def test_neighbours_are_connections_too() -> None:
     assert len(_ids(caller, GROUP)) == 2
 
 
+def test_neighbour_without_a_group() -> None:
+    """A connection that has no group is listed among the account's, once."""
+    caller = Caller(Scenario(neighbours=({"id": "odd_one", "group_id": "null"},)), connections=1)
+
+    assert _ids(caller) == ["odd_one", CONNECTOR]
+    assert _ids(caller, GROUP) == [CONNECTOR]
+
+
 def test_one_by_its_schema() -> None:
     """The listing finds the one connection of a schema among many."""
     caller = Caller(Scenario(), connections=30)
@@ -455,8 +463,8 @@ def test_requests_that_are_kept() -> None:
 
 
 def test_syncs_that_are_kept() -> None:
-    """A connection keeps its last syncs and triggers only, and each sync keeps its id in the history."""
-    caller = Caller(Scenario(syncs=(SyncPlan(lasts=1, ends="fails", retries_in=1),)))
+    """Where not everything is kept, a connection forgets its first syncs, and each other one keeps its id."""
+    caller = Caller(Scenario(syncs=(SyncPlan(lasts=1, ends="fails", retries_in=1),)), kept=0)
     window = "?start_time=2027-01-15T00:00:00Z&end_time=2027-01-16T00:00:00Z"
     ids = set[str]()
     for _ in range(KEPT):
@@ -474,7 +482,7 @@ def test_syncs_that_are_kept() -> None:
 
 def test_sync_that_has_not_ended_is_kept() -> None:
     """A sync that has not ended is kept, however many come after it."""
-    caller = Caller(Scenario(running=SyncPlan(lasts=1e9), stop_takes=1e6))
+    caller = Caller(Scenario(running=SyncPlan(lasts=1e9), stop_takes=1e6), kept=0)
 
     for _ in range(KEPT + 5):
         caller.trigger(force=True)

@@ -15,12 +15,15 @@ from orchestrator.fivetran.effects.situation import (
     schedule_may_change,
     schedule_to_restore,
     schedule_to_switch_late,
+    succeeded_lately,
     trigger_unanswered,
+    triggered,
 )
+from orchestrator.fivetran.polling import next_look, running_since, whole
 from orchestrator.fivetran.progress import quiet_left, since
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.facts import Facts
-from orchestrator.values.settings import Settings
+from orchestrator.values.settings import SHORTEST_POLL, Settings
 
 
 @choice
@@ -99,6 +102,17 @@ def restart_to_find(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
 
 
 @choice
+def durations_to_ask(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
+    """Ask how long syncs take? FIVETRAN_EVIDENCE, once, where FIVETRAN_POLL_INTERVAL is not set and it is not known."""
+    wanted = settings.adaptive and settings.evidence == "1" and facts.durations is None
+    tried = "read_durations" in facts.attempted or not _HISTORY.isdisjoint(facts.given_up)
+    return "yes" if wanted and not tried and succeeded_lately(facts) else "no"
+
+
+_HISTORY = {"judge_by_history", "find_restart"}  # what else asks the history, which not every account has
+
+
+@choice
 def failure_shown(_: Settings, facts: Facts) -> Literal["no", "yes"]:
     """Does a failure show? In doubt at the deadline: `failed_at` moved, and nothing was restarted."""
     doubted = (facts.doubt or {}).get("verdict")
@@ -127,7 +141,7 @@ def names_to_compare(settings: Settings, facts: Facts) -> Literal["no", "yes"]:
 @choice
 def sync_to_find(settings: Settings, facts: Facts) -> Literal["yes", "no"]:
     """Look up the sync? FIVETRAN_EVIDENCE, where one of this run was seen or accepted, unless the history was asked."""
-    known = facts.sync is not None or "judge_by_history" in facts.given_up
+    known = facts.sync is not None or not {"judge_by_history", "read_durations"}.isdisjoint(facts.given_up)
     findable = has_sync(settings, facts) and not known and since(facts) is not None
     return "yes" if findable and may_ask_more(settings, facts) else "no"
 
@@ -180,9 +194,22 @@ FIRST_LOOK = 10.0
 
 
 @pause
-def next_poll(settings: Settings, facts: Facts, _: float) -> float:
-    """Until FIVETRAN_POLL_INTERVAL has passed; at most 10 s before the first look after un-pausing."""
-    return min(settings.poll_interval, FIRST_LOOK) if facts.unpaused_looks == 0 else settings.poll_interval
+def next_poll(settings: Settings, facts: Facts, now: float) -> float:
+    """Until FIVETRAN_POLL_INTERVAL has passed, or the sync is likely to end; at most 10 s after un-pausing."""
+    if facts.unpaused_looks == 0:
+        return min(settings.poll_interval, FIRST_LOOK)
+    asked = running_since(facts)
+    if not settings.adaptive or asked is None or not triggered(facts) or trigger_unanswered(facts):
+        return settings.poll_interval
+    lasted = max(0.0, now - asked)
+    pause = next_look(facts.durations or (), lasted, spent="read_durations" in facts.answered)
+    if facts.syncing_seen:
+        return pause
+    # Only of a sync that was seen is it known that it has ended, where no date moves: so it must not be missed.
+    learned = facts.durations is not None or "read_durations" in facts.attempted  # which may have taken a while
+    if not learned or facts.idle_until is not None:
+        return settings.poll_interval
+    return max(SHORTEST_POLL, min(pause, whole(settings.poll_interval - lasted)))
 
 
 @pause

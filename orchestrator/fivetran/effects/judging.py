@@ -23,7 +23,10 @@ from orchestrator.values.settings import Settings
 def poll_sync(settings: Settings, facts: Facts, answer: Answer) -> Outcome[Progress]:
     """Read the connection and decide whether the sync is over."""
     # A doubt begins here: an earlier one has been settled since.
-    return _judged(observed(settings, facts, answer).but(doubt=None), answer)
+    judged = _judged(observed(settings, facts, answer).but(doubt=None), answer)
+    if settings.adaptive and judged.facts.not_started_for is not None:
+        return Outcome(judged.event, judged.facts.but(idle_until=answer.at), judged.rule)
+    return judged
 
 
 @call("GET", get_sync_history, Tag.JUDGES, needs=("history_to_ask", "yes"))

@@ -21,7 +21,7 @@ OVER = {Event.SUCCEEDED, Event.SYNC_FAILED, Event.CANCELLED, Event.PAUSED, Event
 
 # What is known about this run's sync, until the next one.
 OF_OUR_SYNC = (
-    *("triggered", "triggered_at", "asked_at", "restarted", "syncing_seen", "not_started_for"),
+    *("triggered", "triggered_at", "asked_at", "restarted", "syncing_seen", "not_started_for", "idle_until"),
     *("doubt", "looks", "looking_since"),
 )
 
@@ -93,10 +93,32 @@ def get_history(settings: Settings, facts: Facts, end: float | None) -> Request:
     until = facts.connection_date or 0.0
     bound = since(facts)
     start = max((until if bound is None else bound) - HISTORY_MARGIN, until - HISTORY_MOST + 1)
-    window = f"start_time={iso(start)}&end_time={iso(start + HISTORY_MOST - 1 if end is None else end)}"
-    return on_connection(
-        settings, facts, "GET", f"/sync-history?{window}", "find the sync in the history", optional=True
-    )
+    end = start + HISTORY_MOST - 1 if end is None else end
+    return _get_history_between(settings, facts, start, end, "find the sync in the history")
+
+
+LARGEST_HISTORY = 100  # syncs on one page, which is Fivetran's default
+
+
+def get_past_syncs(settings: Settings, facts: Facts) -> Request:
+    """The history of the last seven days, before this run's sync."""
+    until = facts.connection_date or 0.0
+    start = max(0.0, until - HISTORY_MOST + 1)
+    return _get_history_between(settings, facts, start, until, "see how long syncs take", f"&limit={LARGEST_HISTORY}")
+
+
+def _get_history_between(
+    settings: Settings, facts: Facts, start: float, end: float, purpose: str, more: str = ""
+) -> Request:
+    path = f"/sync-history?start_time={iso(start)}&end_time={iso(end)}{more}"
+    return on_connection(settings, facts, "GET", path, purpose, optional=True)
+
+
+def succeeded_lately(facts: Facts) -> bool:
+    """Whether the connection has succeeded in the days that the history has at most."""
+    succeeded = documents.parse_time((facts.connection or {}).get("succeeded_at"))
+    now = facts.connection_date
+    return succeeded is not None and now is not None and now - succeeded < HISTORY_MOST
 
 
 # --- Documents ------------------------------------------------------------------------------------
@@ -252,7 +274,7 @@ def still_running(settings: Settings, facts: Facts) -> bool | None:
     syncing = documents.sync_state(facts.connection or {}) == "syncing"
     if facts.verdict in OVER and not syncing:
         return False
-    if (_age(facts) or 0.0) > 2 * settings.poll_interval + 1:  # older than two polls
+    if (_age(facts) or 0.0) > 2 * settings.longest_poll + 1:  # older than two polls
         return None
     if syncing:
         return None if facts.failure else True  # the last document is not from now

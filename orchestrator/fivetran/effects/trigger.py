@@ -1,4 +1,4 @@
-"""Effects that trigger a sync, and that find out what became of a trigger whose answer was lost."""
+"""Effects that trigger a sync, find out what became of a lost trigger, and learn how long the sync may take."""
 
 from typing import Literal
 
@@ -9,14 +9,17 @@ from orchestrator.fivetran.effects.situation import (
     asking,
     get_connection,
     get_history,
+    get_past_syncs,
     items,
     observed,
     on_connection,
 )
+from orchestrator.fivetran.polling import durations_of
 from orchestrator.fivetran.progress import decide
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
 from orchestrator.values.facts import Facts, Outcome
+from orchestrator.values.formatting import duration
 from orchestrator.values.settings import Settings
 
 _post_sync = asking("POST", "/sync", "start a sync", body={"force": False}, wants_data=False)
@@ -49,6 +52,15 @@ def _post_resync(settings: Settings, facts: Facts) -> Request:
 def resync_table(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.TRIGGERED]]:
     """Start a historical re-sync of the tables."""
     return Outcome(Event.TRIGGERED, _accepted(facts, answer))
+
+
+@call("GET", get_past_syncs, needs=("durations_to_ask", "yes"))
+def read_durations(_: Settings, facts: Facts, answer: Answer) -> Outcome[Literal[Event.LOOKED_UP]]:
+    """Read in the sync history how long recent syncs took."""
+    found = durations_of(items(answer))
+    shortest, longest = (duration(of(found, default=0.0)) for of in (min, max))
+    rule = f"the newest {len(found)} successful syncs took {shortest} to {longest}"
+    return Outcome(Event.LOOKED_UP, facts.but(durations=found), rule if found else "it shows no successful sync")
 
 
 def _get_restart(settings: Settings, facts: Facts) -> Request:

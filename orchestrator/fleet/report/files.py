@@ -10,6 +10,7 @@ from orchestrator.job.report.gitlab import case_of, suite, variables
 from orchestrator.job.report.summary import code, in_brackets, said
 from orchestrator.job.report.words import Link, began, outcome, utc
 from orchestrator.values.formatting import duration, few, listed
+from orchestrator.values.settings import page_of
 
 __all__ = ["annotations", "dotenv", "junit", "subject", "summary"]
 
@@ -66,7 +67,8 @@ def subject(document: Document) -> str:
 def _row(row: Row, document: Document) -> Iterator[str]:
     yield f"- {code(listed(row.names, MOST_NAMED))}: {row.outcome}: {said(row.happened, document, begins=False)}"
     if row.outcome != NOT_STARTED and row.advice and row.advice not in document["advice"]:
-        yield f"  - {said(row.advice, document)}"
+        about = {**document, "page": page_of(row.names[0])}  # a link that people may follow
+        yield f"  - {said(row.advice, about)}"
 
 
 def junit(document: Document) -> str:

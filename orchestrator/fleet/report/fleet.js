@@ -17,11 +17,13 @@
   // A column's title sorts by it; the second is the order in which they stand: what needs attention first.
   const keys = [
     (body) => body.rows[0].querySelector("code").textContent,
-    (body) => bodies.indexOf(body),
+    (body) => places.get(body),
     (body) => body.rows[0].cells[2].textContent,
     (body) => Number(body.dataset.took),
   ];
-  const compare = (one, other) => (typeof one === "number" ? one - other : one.localeCompare(other, "en", { numeric: true }));
+  const places = new Map(bodies.map((body, place) => [body, place]));
+  const words = new Intl.Collator("en", { numeric: true });
+  const compare = (one, other) => (typeof one === "number" ? one - other : words.compare(one, other));
   const titles = [...table.tHead.rows[0].cells];
   titles.forEach((title, column) => {
     const button = document.createElement("button");

@@ -119,7 +119,7 @@ def _links(document: Document, back: Sequence[Link], ticket: str) -> Iterator[Ma
 
 
 def _listing(bodies: Iterator[Markup]) -> Markup:
-    titles = ("Connection", "Outcome", "What happened, and what to do", "Took")
+    titles = ("Connection", "Outcome", "What happened", "Took")
     head = tag("thead", tag("tr", *(tag("th", title, scope="col") for title in titles)))
     # The script shows it: without one it would do nothing.
     search = tag("label", "Show those with ", tag("input", type="search"), class_="search", hidden=True)
@@ -143,7 +143,7 @@ def _row(one: Document, most: int) -> Markup:
         tag(
             "td",
             said(happened(one, most), 2 * most),
-            tag("small", "→ ", line(advice, ended(one), most=most)) if advice else None,
+            tag("small", "→ ", line(advice, ended(one), one["page"], most)) if advice else None,
             tag("small", "Note: ", said(note, most)) if note else None,
         ),
         tag("td", duration(one["elapsed_seconds"])),
