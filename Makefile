@@ -15,11 +15,7 @@ PIP      := -m pip --quiet --disable-pip-version-check
 CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help demo test test-airflow bench-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench wheel image image-test clean
-=======
-.PHONY: help demo test campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet wheel image image-test clean
->>>>>>> main
+.PHONY: help demo test test-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow wheel image image-test clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22

@@ -22,18 +22,15 @@ from orchestrator.values.facts import Facts
 from orchestrator.values.parsing import parse_json
 from orchestrator.values.settings import Settings
 
-<<<<<<< HEAD
-__all__ = ["StateFileError", "check_snapshot", "compose_state_file", "masked", "read_finished", "read_snapshot"]
-=======
 __all__ = [
     "StateFileError",
     "check_snapshot",
     "compose_state_file",
+    "masked",
     "read_durations",
     "read_finished",
     "read_snapshot",
 ]
->>>>>>> main
 
 FORMAT = 2
 LARGEST = 200_000_000  # bytes of a state file that is read
