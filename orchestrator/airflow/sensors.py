@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSensorTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
 from orchestrator.airflow.durations import Duration, seconds
 from orchestrator.airflow.hooks import DEFAULT_CONNECTION
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from orchestrator.airflow.freshness import Awaited
 
 __all__ = ["FivetranSyncSensor"]
+
+SINCE = "fivetran_since"  # in the task state store: the time after which a sync is a new one, in seconds
 
 
 class FivetranSyncSensor(BaseSensorOperator):
@@ -64,7 +66,13 @@ class FivetranSyncSensor(BaseSensorOperator):
         """Look once, and leave the waiting to the triggerer."""
         if not self.deferrable:
             return super().execute(context)
-        if not self.poke(context):
+        try:
+            here = self.poke(context)
+        except AirflowException as error:
+            if self.soft_fail or self.never_fail:  # as Airflow's own execute does
+                raise AirflowSkipException(str(error)) from error
+            raise
+        if not here:
             self._defer()
         return None
 
@@ -94,12 +102,20 @@ class FivetranSyncSensor(BaseSensorOperator):
             raise AirflowSensorTimeout(f"no sync has succeeded in time: {why}")
         raise (AirflowException if ended == "sync_failed" else AirflowFailException)(why)
 
-    def poke(self, context: Any) -> bool:  # noqa: ANN401, ARG002  # likewise
+    def poke(self, context: Any) -> bool:  # noqa: ANN401  # likewise
         """Look once."""
         from orchestrator.airflow.looking import look_once  # noqa: PLC0415  # a DAG is parsed often, and runs nothing
 
+        # With mode="reschedule" each look is a process of its own: the store remembers which sync is a new one.
+        store = context["task_state_store"] if self.reschedule and not self.deferrable else None
+        if store is not None:
+            self._since = store.get(SINCE)
         look = look_once(self.fivetran_conn_id, self.connector_id, self._awaited(), self.log)
         self._since = look.since
+        if store is not None and (look.here or look.failed):
+            store.delete(SINCE)
+        elif store is not None and look.since is not None:
+            store.set(SINCE, look.since)
         if look.failed:
             raise (AirflowException if look.transient else AirflowFailException)(f"{self.connector_id}: {look.why}")
         return look.here

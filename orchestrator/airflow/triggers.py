@@ -138,7 +138,8 @@ class FivetranSyncTrigger(_FivetranTrigger):
         request = reading(self.connector_id)
         said = ""
         async with board_of(account, self.poll_interval, lambda: self._board(account, mask_of(account))) as board:
-            while self.clock.wall() < self.until:
+            while (left := self.until - self.clock.wall()) > 0:
+                await asyncio.sleep(min(self.poll_interval, left))  # the worker has just looked
                 outcome = await board.look(self.connector_id, request)
                 if isinstance(outcome, Failure) and outcome.event not in TRANSIENT:
                     yield TriggerEvent({"ended": str(outcome.event), "why": mask.line(str(outcome))})
@@ -156,5 +157,4 @@ class FivetranSyncTrigger(_FivetranTrigger):
                 if why != said:
                     log.info(why)
                     said = why
-                await asyncio.sleep(min(self.poll_interval, max(0.0, self.until - self.clock.wall())))
         yield TriggerEvent({"ended": "timed_out", "why": said})

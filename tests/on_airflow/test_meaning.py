@@ -1,9 +1,12 @@
 """What arguments, verdicts and dates mean."""
 
+import io
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
+from unittest import mock
 
 import pytest
+from structlog.typing import FilteringBoundLogger
 
 from orchestrator.airflow.account import Account
 from orchestrator.airflow.arguments import configured
@@ -12,9 +15,15 @@ from orchestrator.airflow.freshness import Awaited, awaited, looked, since_now
 from orchestrator.airflow.handover import plain, settings_from
 from orchestrator.airflow.provider import get_provider_info
 from orchestrator.airflow.verdicts import Ending, ending_of
+from orchestrator.job.arguments import in_arguments
 from orchestrator.job.configuration import ConfigurationError
+from orchestrator.job.log import LiveLine, Sections
+from orchestrator.job.run_log import RunLog
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
+from orchestrator.machine.standing import Standing
+from orchestrator.machine.transition import take
+from orchestrator.values.facts import Facts
 
 ACCOUNT = Account("", "a-key-of-ours", "a-secret-of-ours")
 SIX = "2027-01-15T06:00:00Z"
@@ -64,6 +73,28 @@ def test_errors_name_arguments() -> None:
     assert len(caught.value.errors) == 2
     assert any("on_running" in error for error in caught.value.errors)
     assert not any("FIVETRAN_" in error for error in caught.value.errors)
+
+
+def test_advice_names_arguments() -> None:
+    """What to do now is said in arguments, too."""
+    assert in_arguments("set FIVETRAN_ON_RUNNING=attach, or raise FIVETRAN_TIMEOUT") == (
+        "set on_running=attach, or raise timeout"
+    )
+
+
+def test_log_goes_on() -> None:
+    """Where a run goes on, what was warned of before is not said again, and the minute without a line begins anew."""
+    lines: list[str] = []
+    log = cast("FilteringBoundLogger", mock.Mock(warning=lambda text, **_: lines.append(text), info=lines.append))
+    says = RunLog(log, LiveLine(io.StringIO()), Sections(io.StringIO(), lambda: 0.0, shown=False))
+    facts = Facts(warnings=("said before",))
+    says.goes_on(facts, 300.0, "waiting for the sync")
+    settings, chart = configured(ACCOUNT, {"FIVETRAN_ACTION": "START", "CONNECTOR_ID": "abc"})[:2]
+    standing = Standing("awaiting_idle", facts.but(warnings=(*facts.warnings, "new")), 900.0, wake=330.0)
+
+    says.add(take(chart, settings, standing, "waited", 330.0), settings, chart)
+
+    assert lines == ["new"]
 
 
 def test_settings_travel_without_secrets() -> None:

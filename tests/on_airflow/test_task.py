@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
     AirflowRescheduleException,
+    AirflowSkipException,
     TaskDeferralError,
     TaskDeferred,
 )
@@ -259,6 +260,37 @@ def test_sensors_look(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert (found.failed, found.why) == (True, "no login")
     del capsys
+
+
+def test_sensor_that_is_rescheduled_remembers() -> None:
+    """With mode="reschedule" each look is another process: which sync is a new one is remembered between them."""
+    how: dict[str, Any] = {"deferrable": False, "mode": "reschedule"}
+    with world(Scenario(running=SyncPlan(lasts=0.5))) as there:
+        looks: list[bool] = []
+        while not any(looks):
+            sensor = FivetranSyncSensor(task_id="wait", connector_id="abc", **how)
+            looks.append(sensor.poke(there.context))
+
+        assert looks[0] is False
+        assert there.shelf.kept == {}
+    with world(Scenario(faults=(Fault(on="get", times=1, status=503),))) as there:
+        sensor = FivetranSyncSensor(task_id="wait", connector_id="abc", **how)
+
+        assert sensor.poke(there.context) is False
+        assert there.shelf.kept == {}
+
+
+def test_sensor_that_fails_softly_skips() -> None:
+    """With soft_fail a sensor whose first look fails is skipped, as it is when it fails later."""
+    how: dict[str, Any] = {"task_id": "wait", "connector_id": "abc"}
+    with world(Scenario(exists=False)) as there:
+        soft, hard = FivetranSyncSensor(**how, soft_fail=True), FivetranSyncSensor(**how)
+        execute: Callable[..., Any] = inspect.unwrap(soft.execute)
+
+        with pytest.raises(AirflowSkipException):
+            execute(soft, there.context)
+        with pytest.raises(AirflowFailException):
+            execute(hard, there.context)
 
 
 def test_form_of_the_connection() -> None:
