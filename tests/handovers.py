@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest import mock
@@ -20,7 +21,7 @@ from orchestrator.machine.loader import load
 from orchestrator.machine.run import Ports, Run
 from orchestrator.machine.step import Step
 from orchestrator.machine.transition import start
-from orchestrator.simulator.app import KEY, SECRET, Arrival
+from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Scenario
 from orchestrator.values.events import Event
@@ -85,7 +86,7 @@ class Task:
         settings: Members of its settings that differ.
         action: Its action.
         postpones: It is rescheduled where Fivetran reschedules the sync past the deadline.
-        meet: Called with each request as it arrives and where it was sent from; may kill who sent it.
+        meet: Called with each request before it arrives, and where it is sent from; may kill who sends it.
         deferrable: As the operator has it.
     """
 
@@ -94,7 +95,7 @@ class Task:
     action: str = "START"
     postpones: bool = False
     deferrable: bool = True
-    meet: Callable[["Task", Arrival, str], None] = lambda *_: None
+    meet: Callable[["Task", Request, str], None] = lambda *_: None
 
     def __post_init__(self) -> None:
         self.clock = VirtualClock()
@@ -117,8 +118,8 @@ class Task:
     def ask(self, request: Request, seconds: float, place: str) -> Answer | Failure | Cut:
         """Send a request."""
         self.asked.append((place, str(request)))
+        self.meet(self, request, place)
         arrival = arrived(self.account, request)
-        self.meet(self, arrival, place)
         if takes(arrival) > seconds:
             self.clock.sleep(seconds)
             return Cut.LIMIT
@@ -126,6 +127,11 @@ class Task:
             return answered(self.account, request, arrival, self.clock)
         except Failure as failure:
             return failure
+
+    def deliver(self, request: Request) -> None:
+        """A request arrives, and its answer is lost."""
+        with suppress(Failure):
+            answered(self.account, request, arrived(self.account, request), self.clock)
 
     def carried_out(self) -> int:
         """How many syncs the task has started."""
@@ -206,3 +212,25 @@ class Task:
             payload = self.resume(self.trigger(payload))
         assert self.run is not None
         return self.run.facts.verdict
+
+    def survive(self) -> str | None:
+        """From the beginning to the end, whoever is killed: Airflow starts a worker's task and a trigger again."""
+        payload: dict[str, Any] | None = None
+        event: dict[str, Any] | None = None
+        while True:
+            try:
+                if event is not None:
+                    payload = None  # a worker that dies now is followed by a try of its own
+                    payload, event = self.resume(event), None
+                elif payload is not None:
+                    event = self.trigger(payload)
+                    continue
+                else:
+                    payload = self.execute()
+            except Killed:
+                self.clock.sleep(20.0)
+                event = None
+                continue
+            if payload is None:
+                assert self.run is not None
+                return self.run.facts.verdict

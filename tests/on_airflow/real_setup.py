@@ -6,6 +6,7 @@ It runs a simulated Fivetran, and Airflow's four processes on loopback, for some
 """
 
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -164,6 +165,8 @@ def main() -> int:
         faults = verified(stack, simulator, names)
         assert end
     print("one sync each, whoever was killed" if not faults else "\n".join(faults))
+    if not faults and len(sys.argv) == 1:
+        shutil.rmtree(folder)
     return 1 if faults else 0
 
 
