@@ -75,6 +75,21 @@ def test_room_says_what_belongs_there(room: str) -> None:
     assert mapped in (set(), there - {"__init__"})
 
 
+def test_airflow_is_imported_in_its_room_alone() -> None:
+    """Who has no Airflow installed misses nothing but the room that is about it."""
+    others = [room for room in ROOMS if room != "airflow"]
+
+    found = [
+        (module, name)
+        for room in others
+        for module, tree in _modules(room)
+        for name in _imported(tree)
+        if name.startswith(("airflow", "orchestrator.airflow"))
+    ]
+
+    assert found == []
+
+
 @pytest.mark.parametrize("room", ["machine", "fivetran"])
 def test_machine_does_no_io(room: str) -> None:
     """Neither the machine nor what is known about Fivetran reads a clock, waits, sends or logs."""

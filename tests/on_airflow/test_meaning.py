@@ -1,13 +1,16 @@
 """What arguments, verdicts and dates mean."""
 
+import ast
 import io
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
 import pytest
 from structlog.typing import FilteringBoundLogger
 
+import orchestrator.airflow
 from orchestrator.airflow.account import Account
 from orchestrator.airflow.arguments import configured
 from orchestrator.airflow.durations import DAY, seconds, timeout_of
@@ -157,6 +160,22 @@ def test_arguments_of_the_sensor() -> None:
         awaited("yesterday", None, None, fails=True)
     with pytest.raises(ValueError, match="max_age"):
         awaited(None, None, "long", fails=True)
+
+
+def test_dag_imports_little() -> None:
+    """What stands in a DAG imports a few small modules of ours until it runs: DAGs are parsed often."""
+    folder = Path(orchestrator.airflow.__file__).parent
+    small = ["operators", "sensors", "hooks", "links", "durations", "account"]
+    allowed = {*(f"orchestrator.airflow.{name}" for name in small), "orchestrator.values.settings"}
+
+    found = {
+        node.module
+        for name in small
+        for node in ast.parse((folder / f"{name}.py").read_text("utf-8")).body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("orchestrator")
+    }
+
+    assert found <= allowed
 
 
 def test_provider_is_described() -> None:
