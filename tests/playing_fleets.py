@@ -464,7 +464,8 @@ class _Player:
         left = settings.timeout - (self.clock.monotonic() - self.played.began)
         if (kept := self.kept.get(connector_id)) is None:
             run = Run(self.chart, settings, ports)
-            run.standing = start(self.chart, settings, self.clock.wall())._replace(deadline=left)
+            known = Facts(durations=self.fleet.members[self.names.index(connector_id)].durations or None)
+            run.standing = start(self.chart, settings, self.clock.wall(), known)._replace(deadline=left)
         else:
             standing, elapsed = resumed(self.chart, settings, json.loads(kept), self.clock.wall())
             run = Run(self.chart, settings, ports, standing=standing, elapsed=elapsed)
