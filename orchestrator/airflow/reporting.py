@@ -39,6 +39,7 @@ _LARGE = {
     "near_connections",
     "table_warnings",
 }
+HEARTBEAT = 600.0  # seconds without a line: a triggerer writes the logs of a thousand runs
 _QUIET = LiveLine(io.StringIO())
 _UNFOLDED = Sections(io.StringIO(), lambda: 0.0, shown=False)
 
@@ -94,7 +95,7 @@ def masked_by_airflow(account: Account) -> None:
 
 def run_log(log: TaskLog, run: Run) -> RunLog:
     """What says how a run goes on, in the task's log."""
-    says = RunLog(cast("FilteringBoundLogger", log), _QUIET, _UNFOLDED)
+    says = RunLog(cast("FilteringBoundLogger", log), _QUIET, _UNFOLDED, heartbeat=HEARTBEAT)
     says.goes_on(run.facts, run.now, "waiting for the sync" if run.chart.triggers else "waiting for Fivetran")
     return says
 

@@ -50,6 +50,7 @@ class RunLog:
         sections: What GitLab folds away.
         debug: Each request and answer in detail.
         json_lines: The log is JSON, for programs.
+        heartbeat: Seconds without a line after which there is one.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class RunLog:
         *,
         debug: bool = False,
         json_lines: bool = False,
+        heartbeat: float = HEARTBEAT,
     ) -> None:
         self._log = log
+        self._heartbeat = heartbeat
         self._live = live
         self._sections = sections
         self._debug = debug
@@ -183,7 +186,7 @@ class RunLog:
 
     def _beat(self, text: str, now: float, standing: Standing) -> None:
         """Say how things stand, where nothing was said for a minute; a terminal shows it anyway."""
-        if not self._live.live and now - self._last_line >= HEARTBEAT:
+        if not self._live.live and now - self._last_line >= self._heartbeat:
             state = documents.sync_state(standing.facts.connection or {})
             left = round(max(0.0, standing.deadline - now), 1)
             self._say(self._log.info, text, now, left_seconds=left, sync_state=state)

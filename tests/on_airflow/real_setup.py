@@ -22,6 +22,7 @@ from orchestrator.simulator.identities import identity_at
 from orchestrator.simulator.scenario import Fault, Mix, Scenario, SyncPlan
 from orchestrator.simulator.server import served
 from orchestrator.values.clock import SystemClock
+from orchestrator.values.settings import page_of
 
 COUNT = 20
 PAUSED, FAILING, RESCHEDULED, KILLED, CLEARED = 2, 5, 8, 11, 14  # places, counted from 1
@@ -140,6 +141,8 @@ def verified(stack: Stack, simulator: Simulator, names: list[str]) -> list[str]:
     told = stack.xcom(DAG_ID, Shots(names).task(stack, PAUSED), "fivetran_result")
     need("the paused one", expected=("paused", 7), found=told and (told["verdict"], told["exit_code"]))
     need("PATCHes", expected=0, found=len([each for each in simulator.seen if each.method == "PATCH"]))
+    links = stack.ask(f"/api/v2/dags/{DAG_ID}/dagRuns/one/taskInstances/sync/links?map_index=0")["extra_links"]
+    need("the link beside the task", expected=page_of(names[0]), found=links.get("Fivetran connection"))
     second = stack.logs(DAG_ID, "sync", KILLED - 1, 2)
     need("the retry takes up its run", expected=True, found="taking up the run that an earlier try began" in second)
     whole = "".join(file.read_text("utf-8", "replace") for file in stack.home.rglob("*.log"))
