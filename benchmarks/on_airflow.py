@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
@@ -109,6 +110,11 @@ def used(stack: Stack) -> tuple[float, int]:
     return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") // 2**20
 
 
+def parsed(text: str) -> float:
+    """Seconds since the epoch of a time of Airflow's."""
+    return datetime.fromisoformat(text).timestamp()
+
+
 def measured(who: str) -> dict[str, Any]:
     """One DAG run of a provider."""
     names = [identity_at(place) for place in range(1, COUNT + 1)]
@@ -135,6 +141,8 @@ def measured(who: str) -> dict[str, Any]:
         run, tasks = stack.dag_run(DAG_ID), stack.tasks(DAG_ID)
     server.shutdown()
     states = {each["map_index"] + 1: each["state"] for each in tasks}
+    # Until the last of the others has ended: who heeds the time that Fivetran names takes longer for that one.
+    ends = [parsed(each["end_date"]) for each in tasks if each["map_index"] + 1 not in {PAUSED, RESCHEDULED}]
     special = {names[PAUSED - 1], names[RESCHEDULED - 1]}
     others = [each for each in simulator.seen if each.identity not in special]
     rescheduled = [
@@ -144,7 +152,7 @@ def measured(who: str) -> dict[str, Any]:
     return {
         "requests": len(others) / (COUNT - len(special)),
         "kinds": dict(Counter(f"{each.method} {each.operation}" for each in others)),
-        "seconds": round(float(run["duration"]), 1),
+        "seconds": round(max(ends) - parsed(run["start_date"]), 1),
         "states": dict(Counter(states.values())),
         "triggerer_seconds": round(after[0] - before[0], 1),
         "triggerer_mb": after[1],

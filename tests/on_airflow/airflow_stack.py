@@ -17,7 +17,7 @@ from typing import Any
 
 from orchestrator.simulator.app import KEY, SECRET
 
-__all__ = ["LOOPBACK", "Stack", "eventually", "free_port", "running"]
+__all__ = ["LOOPBACK", "Stack", "eventually", "free_port", "fresh", "postgres", "running"]
 
 LOOPBACK = "127.0.0.1"
 PARTS: Mapping[str, tuple[str, ...]] = {
@@ -205,6 +205,40 @@ def running(home: Path, api_url: str, dag: str, variables: Mapping[str, str], da
         yield stack
     finally:
         stack.close()
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """A PostgreSQL of its own on loopback, with an empty database; the value is SQLAlchemy's address of it.
+
+    As root it runs as nobody, since it refuses to run as root.
+    """
+    on_path = shutil.which("initdb")
+    found = [Path(on_path)] if on_path else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    programs, data, port = found[-1].resolve().parent, folder / "postgres", free_port()
+    data.mkdir(parents=True)
+    drop: list[str] = []
+    if os.geteuid() == 0:
+        drop = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        shutil.chown(data, "nobody", "nogroup")
+        folder.chmod(0o755)
+
+    def run(*command: str | Path) -> int:
+        quiet = subprocess.DEVNULL
+        return subprocess.run(command, check=False, cwd=data, stdout=quiet, stderr=quiet).returncode
+
+    run(*drop, programs / "initdb", "-D", data, "-U", "airflow", "-A", "trust")
+    options = ("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-p", str(port))
+    with (folder / "postgres.log").open("wb") as log:
+        command: list[str | Path] = [*drop, programs / "postgres", "-D", data, *options]
+        server = subprocess.Popen(command, cwd=data, stdout=log, stderr=log)
+    try:
+        made = (programs / "createdb", "-h", LOOPBACK, "-p", str(port), "-U", "airflow", "airflow")
+        eventually("PostgreSQL is up", lambda: run(*made) == 0, 60.0)
+        yield f"postgresql+psycopg2://airflow@{LOOPBACK}:{port}/airflow"
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait()
 
 
 def fresh(home: Path) -> Path:

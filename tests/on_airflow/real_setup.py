@@ -1,8 +1,9 @@
 """Twenty mapped connections on a real Airflow, with a worker, the triggerer and a task shot down: one sync each.
 
-    python tests/on_airflow/real_setup.py [FOLDER]
+    python tests/on_airflow/real_setup.py [--postgres] [FOLDER]
 
-It runs a simulated Fivetran, and Airflow's four processes on loopback, for some three minutes, and ends them.
+It runs a simulated Fivetran, and Airflow's four processes on loopback, for some three minutes, and ends them. The
+database is SQLite, or a PostgreSQL of its own (Debian's postgresql; and `pip install asyncpg psycopg2-binary`).
 """
 
 import os
@@ -12,10 +13,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from airflow_stack import Stack, eventually, fresh, running
+from airflow_stack import Stack, eventually, fresh, postgres, running
 
 from orchestrator.simulator.app import Arrival, Simulator
 from orchestrator.simulator.identities import identity_at
@@ -152,12 +154,16 @@ def verified(stack: Stack, simulator: Simulator, names: list[str]) -> list[str]:
 
 def main() -> int:
     """Do it."""
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="airflow-"))
+    given = [text for text in sys.argv[1:] if text != "--postgres"]
+    folder = fresh(Path(given[0] if given else tempfile.mkdtemp(prefix="airflow-")))
     names = [identity_at(place) for place in range(1, COUNT + 1)]
     shots = Shots(names)
     simulator = Simulator(scenario(), SystemClock(), connections=COUNT, on_arrival=shots.arrived)
     began = time.monotonic()
-    with served(simulator) as url, running(fresh(folder), url, DAG.format(ids=names), {}) as stack:
+    with ExitStack() as opened:
+        url = opened.enter_context(served(simulator))
+        database = opened.enter_context(postgres(folder)) if "--postgres" in sys.argv else ""
+        stack = opened.enter_context(running(folder, url, DAG.format(ids=names), {}, database))
         print(f"Airflow is up after {time.monotonic() - began:.0f} s, in {folder}")
         stack.run_dag(DAG_ID)
         shots.shoot(stack)
@@ -168,7 +174,7 @@ def main() -> int:
         faults = verified(stack, simulator, names)
         assert end
     print("one sync each, whoever was killed" if not faults else "\n".join(faults))
-    if not faults and len(sys.argv) == 1:
+    if not faults and not given:
         shutil.rmtree(folder)
     return 1 if faults else 0
 
