@@ -39,6 +39,7 @@ ENCODINGS = ("gzip", "deflate")
 LARGEST = 16_000_000  # bytes of a body, unpacked
 TOO_LARGE = "the answer is too large"  # how the failure begins that says so
 PIECE = 16_384  # bytes that are read at a time; packed, they come to 16 MB at most
+MOST_KNOWN = 20_000  # documents that are remembered
 LONGEST_WAIT = 86_400.0  # seconds that Retry-After may ask for
 LONGEST_WAIT_OF_OTHERS = 60.0  # where it is not Fivetran that asks
 PROXY = "the proxy's address (HTTPS_PROXY or ALL_PROXY)"
@@ -69,13 +70,18 @@ class _Session(requests.Session):
     scheme is an http proxy, as in curl: in `proxy:3128`, `proxy` is the host and not the scheme.
     """
 
+    _merged: Mapping[str, Any] | None = None
+
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:  # noqa: ANN401  # requests' form
-        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
-        settings["proxies"] = {
-            name: f"http://{address}" if address and not _SCHEME.match(address) else address
-            for name, address in settings["proxies"].items()
-        }
-        return settings
+        """What the environment says of proxies and certificates: once, for all goes to one host."""
+        if self._merged is None:
+            settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+            settings["proxies"] = {
+                name: f"http://{address}" if address and not _SCHEME.match(address) else address
+                for name, address in settings["proxies"].items()
+            }
+            self._merged = settings
+        return {**self._merged, "proxies": dict(self._merged["proxies"]), "stream": stream}
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # requests' form
         del resp
@@ -139,6 +145,8 @@ class Client:
         hide: Called with each secret that an answer carries, so that it can be masked.
         mask: Removes secrets from words from outside, before they are cut.
         heed: Called with the headers of each answer.
+        known: Documents of listings by their ids, which clients may have in common; what is as it was is not looked
+            through again.
     """
 
     def __init__(
@@ -151,11 +159,12 @@ class Client:
         hide: Callable[[str], None] = lambda _: None,
         mask: Callable[[str], str] = str,
         heed: Callable[[Mapping[str, str]], object] = lambda _: None,
+        known: dict[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._heed = heed
         self._url = url.rstrip("/")
         self._auth = HTTPBasicAuth(key, secret)
-        self._reader = _Reader(now, hide, mask)
+        self._reader = _Reader(now, hide, mask, known)
         # A simulator on this machine is not reached through the proxy that the environment names.
         loopback = urlsplit(url).hostname in LOOPBACK
         self._proxies = dict.fromkeys(("http", "https", "all"), "") if loopback else {}
@@ -373,9 +382,40 @@ class _Reader(NamedTuple):
     now: Callable[[], float]
     hide: Callable[[str], None]
     mask: Callable[[str], str]
+    known: dict[str, Mapping[str, Any]] | None = None
+
+    def _without_known(self, value: Any) -> tuple[Any, dict[int, Mapping[str, Any]]]:  # noqa: ANN401  # any JSON
+        """A page without the documents that are as they were before, and these by their places: most are."""
+        listed = value.get("data") if isinstance(value, dict) else None
+        items = listed.get("items") if isinstance(listed, dict) else None
+        if self.known is None or not isinstance(listed, dict) or not isinstance(items, list):
+            return value, {}
+        found = {}
+        for place, item in enumerate(items):
+            identity = item.get("id") if isinstance(item, dict) else None
+            before = self.known.get(identity) if isinstance(identity, str) else None
+            if before is not None and before == item:
+                found[place] = before
+        new = [item for place, item in enumerate(items) if place not in found]
+        return {**value, "data": {**listed, "items": new}}, found
+
+    def _with_known(self, data: Mapping[str, Any], found: Mapping[int, Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The page with all of its documents again; those that are new are known from now on."""
+        items = data.get("items")
+        if self.known is None or not isinstance(items, list):
+            return data
+        for item in items:
+            if isinstance(item, dict) and isinstance(item.get("id"), str) and len(self.known) < MOST_KNOWN:
+                self.known[item["id"]] = item
+        new = iter(items)
+        return {
+            **data,
+            "items": [found[place] if place in found else next(new) for place in range(len(found) + len(items))],
+        }
 
     def read(self, request: Request, received: _Received) -> Answer:
-        value = response_body.parse(received.body)
+        value, known = self._without_known(response_body.parse(received.body))
+        value = response_body.shallow(value, received.body)
         if response_body.may_hold_cards(received.body):  # else a page's thousand documents are not gone through
             value = response_body.scrubbed(value, self.hide)
         body = value if isinstance(value, dict) else {}
@@ -402,7 +442,7 @@ class _Reader(NamedTuple):
             status=received.status,
             code=code,
             message=message,
-            data=kept,
+            data=self._with_known(kept, known),
             date=self.now() if date is None else date,
             dated=date is not None,
             request_id=request_id,

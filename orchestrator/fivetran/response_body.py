@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.values.formatting import STARS, clipped
 
-__all__ = ["LONGEST_CODE", "bounded", "excerpt", "may_hold_cards", "parse", "scrubbed", "words"]
+__all__ = ["LONGEST_CODE", "bounded", "excerpt", "may_hold_cards", "parse", "scrubbed", "shallow", "words"]
 
 LONGEST_WORDS = 2_000  # characters of a message
 LONGEST_CODE = 200  # characters of a code, a request id, a header that is quoted
@@ -45,12 +45,21 @@ _SECRET_MEMBER = re.compile(
 def parse(content: bytes) -> Any:  # noqa: ANN401  # any JSON
     """The JSON in a body; None where it is not JSON."""
     try:
-        value = json.loads(content, parse_float=_finite, parse_constant=_finite)
+        return json.loads(content, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
         return None
-    if content.count(b"[") + content.count(b"{") > DEEPEST:  # only then can it be
-        value = _cut(value, DEEPEST)
-    return value
+
+
+def shallow(value: Any, content: bytes) -> Any:  # noqa: ANN401  # any JSON
+    """The value without what is nested too deeply, so that later code need not check.
+
+    Args:
+        value: Any JSON.
+        content: The body that it stands in.
+    """
+    if content.count(b"[") + content.count(b"{") <= DEEPEST:  # only with more of them can it be
+        return value
+    return _cut(value, DEEPEST)
 
 
 def _finite(text: str) -> float | None:

@@ -3,6 +3,7 @@
 Documentation, the debugger and the reports use these words.
 """
 
+from functools import lru_cache
 from inspect import getdoc
 
 from orchestrator.fivetran.effects import CHOICES, EFFECTS, PAUSES, Call, Pure
@@ -11,9 +12,11 @@ from orchestrator.values.exchange import FAILURES
 
 __all__ = ["meaning_of", "question_of", "raised_by"]
 
+_EVENTS = frozenset(Event)
 _DRIVER = (Event.WAITED, Event.TIMED_OUT, Event.TOO_LATE, Event.GAVE_UP, Event.INTERRUPTED, Event.TERMINATED)
 
 
+@lru_cache
 def meaning_of(name: str, kind: str | None = None) -> str:
     """What an effect, a pause, a choice or an event means, in a line; "" for a value of a choice.
 
@@ -29,7 +32,7 @@ def meaning_of(name: str, kind: str | None = None) -> str:
         return _summary(CHOICES[name].of)
     if name in PAUSES:
         return _summary(PAUSES[name])
-    return Event(name).meaning if name in set(Event) else ""
+    return Event(name).meaning if name in _EVENTS else ""
 
 
 def question_of(choice: str) -> str:
@@ -44,7 +47,7 @@ def raised_by(event: str) -> str:
         return "driver"
     if event in FAILURES:
         return "client"
-    return "effect" if event in set(Event) else "choice"
+    return "effect" if event in _EVENTS else "choice"
 
 
 def _summary(function: object) -> str:

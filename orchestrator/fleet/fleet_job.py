@@ -30,6 +30,7 @@ from orchestrator.job.messages import message
 from orchestrator.job.result import Document, result, result_outside, subject
 from orchestrator.job.state_file import read_finished
 from orchestrator.job.trace import Trace
+from orchestrator.machine.chart import Kind
 from orchestrator.machine.run import Ports, Run
 from orchestrator.machine.standing import Standing, resumed
 from orchestrator.machine.step import Step
@@ -135,6 +136,7 @@ class FleetJob(Job):
         if not self.environ.get("FIVETRAN_EVIDENCE", "").strip():  # it would double the requests
             self._settings = replace(self._settings, evidence="red")
         settings, options, limits = self._settings, self._options, self._limits
+        self._traced = bool(settings.report_dir or settings.state_file)  # nothing else shows the steps
         self._folder = StateFolder(settings.state_file)
         self._members = {name: _Member() for name in ids}
         self._read_states()
@@ -147,8 +149,9 @@ class FleetJob(Job):
         def heed(headers: Mapping[str, str]) -> None:
             budget.heed(headers, self.clock.monotonic())
 
+        known = dict[str, Mapping[str, Any]]()
         senders = Senders[About](
-            lambda: connected(settings, self.clock, self.mask, heed), self.clock, limits, self.log.warning
+            lambda: connected(settings, self.clock, self.mask, heed, known), self.clock, limits, self.log.warning
         )
         self._scheduler = Scheduler(
             self,
@@ -247,7 +250,7 @@ class FleetJob(Job):
             left = settings.timeout - self._now
             begun.run.standing = begun.run.standing._replace(deadline=left)
             begun = begun._replace(trace=Trace(whole=bool(settings.report_dir)))
-        journal = self._journal(begun, self._journal_file(connector_id))
+        journal = self._journal(begun, self._journal_file(connector_id), each=False)
         each.records = (journal, self._unless_stopped(self._keeper(begun, each=False)))
         each.trace, each.snapshot, each.doing, each.since = begun.trace, None, "starting", self._now
         each.run = begun.run
@@ -261,13 +264,15 @@ class FleetJob(Job):
         """A run took a step."""
         name = run.settings.connector_id
         each = self._members[name]
-        each.trace.add(step)
+        if self._traced:
+            each.trace.add(step)
         for record in () if self._hurries() else each.records:
             record(step)
-        said = message(step, run.settings, run.chart)
-        if said.doing and said.doing != each.doing:
-            each.doing, each.since = said.doing, self._now
-        each.syncing = documents.sync_state(step.facts.connection or {}) == "syncing"
+        if step.kind is Kind.DOES:  # else nothing goes on that did not before
+            said = message(step, run.settings, run.chart)
+            if said.doing and said.doing != each.doing:
+                each.doing, each.since = said.doing, self._now
+            each.syncing = documents.sync_state(step.facts.connection or {}) == "syncing"
         if self._debug:
             self.log.debug(f"{name}: {step.source} -> {step.target}", on=step.event, asked=step.detail)
         before = step.before.facts.warnings

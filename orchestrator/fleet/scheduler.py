@@ -180,8 +180,8 @@ class Scheduler:
         """Take the steps that need nothing from outside; then the run sleeps, asks, or has ended."""
         try:
             while not run.ended:
-                if run.wake > run.now:
-                    heappush(self._sleeping, (run.began + run.wake, next(self._numbers), run))
+                if (wake := run.wake) > 0 and wake > run.now:
+                    heappush(self._sleeping, (run.began + wake, next(self._numbers), run))
                     return
                 call = call_of(run.state)
                 if call is not None and (run.signal is None or run.signal.event not in run.state.edges):

@@ -176,8 +176,8 @@ def open_for_appending(path: Path, *, new: bool) -> int:
     Raises:
         OSError: It cannot be opened.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     if new:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
     flags = os.O_CREAT | os.O_EXCL if new else os.O_NONBLOCK
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | flags, USUAL)

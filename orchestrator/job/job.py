@@ -23,7 +23,7 @@ from orchestrator.job.state_file import StateFileError, compose_state_file, read
 from orchestrator.job.stdout import render
 from orchestrator.job.streams import PATIENCE, output
 from orchestrator.job.trace import Trace
-from orchestrator.machine.chart import Chart
+from orchestrator.machine.chart import Chart, Kind
 from orchestrator.machine.run import Ports, Run, Send, drive
 from orchestrator.machine.standing import GRACE, GRACE_AFTER_SIGNAL, Standing, resumed
 from orchestrator.machine.step import Step
@@ -73,7 +73,13 @@ class Access(Protocol):
         ...
 
 
-def connected(access: Access, clock: SystemClock, mask: Mask, heed: Heed = lambda _: None) -> Client:
+def connected(
+    access: Access,
+    clock: SystemClock,
+    mask: Mask,
+    heed: Heed = lambda _: None,
+    known: dict[str, Mapping[str, Any]] | None = None,
+) -> Client:
     """What asks Fivetran; what its answers have of secrets is masked from then on.
 
     Args:
@@ -81,9 +87,10 @@ def connected(access: Access, clock: SystemClock, mask: Mask, heed: Heed = lambd
         clock: The time.
         mask: Learns the secrets.
         heed: Called with the headers of each answer.
+        known: As `Client` has it.
     """
-    hide, shown, now = mask.learn, mask.block, clock.wall
-    return Client(access.api_url, access.api_key, access.api_secret, now=now, hide=hide, mask=shown, heed=heed)
+    hide, shown, now, who = mask.learn, mask.block, clock.wall, (access.api_key, access.api_secret)
+    return Client(access.api_url, *who, now=now, hide=hide, mask=shown, heed=heed, known=known)
 
 
 # What the next look tells anew.
@@ -92,9 +99,13 @@ _FLEETING = {"connection", "connection_date", "dated", "read_at", "not_started_f
 
 def _matters(run: Run, kept: Facts) -> bool:
     """Whether a run that was written down with these facts has to be written down again."""
+    return _changes(run) or run.ended or not _FLEETING.issuperset(run.facts.changed_from(kept))
+
+
+def _changes(run: Run) -> bool:
+    """Whether a run is about to change something at Fivetran."""
     call = call_of(run.state)
-    changes = call is not None and call.method != "GET"
-    return changes or run.ended or not _FLEETING.issuperset(run.facts.changed_from(kept))
+    return call is not None and call.method != "GET"
 
 
 class Begun(NamedTuple):
@@ -285,24 +296,34 @@ class Job:
         document = result(run.settings, run.chart, standing, self.trace, self.ended_at)
         self.reporter.write(document, self.trace, run.chart)
 
-    def _journal(self, begun: Begun, file: Path | None) -> Callable[[Step], None]:
-        """What writes a run's journal, where there is to be one; a disk that fails costs a warning."""
-        run, mask = begun.run, self.mask
+    def _journal(self, begun: Begun, file: Path | None, *, each: bool = True) -> Callable[[Step], None]:
+        """What writes a run's journal, where there is to be one; a disk that fails costs a warning.
+
+        Args:
+            begun: The run.
+            file: Where it goes; None for nowhere.
+            each: Each step by itself; else together, up to where the run waits, ends or is about to change something.
+        """
+        run, mask, steps = begun.run, self.mask, list[Step]()
         if file is None or not run.settings.journal:
             return lambda _: None
-        write: Callable[[Step], None] | None = None
+        write: Callable[..., None] | None = None
 
         def add(step: Step) -> None:
             nonlocal write
+            steps.append(step)
+            if not each and not (run.ended or run.state.kind is Kind.WAITS or _changes(run)):
+                return
             try:
                 if write is None:
                     from orchestrator.job.journal import JournalWriter  # noqa: PLC0415  # not before the first request
 
                     write = JournalWriter(file, run.chart, run.settings, mask, begun.snapshot).add
-                write(step)
+                write(*steps)
             except OSError as error:
-                write = lambda _: None  # noqa: E731
+                write = lambda *_: None  # noqa: E731
                 self.log.warning(f"the journal {file} could not be written, and ends here: {error}")
+            steps.clear()
 
         return add
 

@@ -131,17 +131,17 @@ class JournalWriter:
         self._begun = False
         self._lines = JournalLines(mask)
 
-    def add(self, step: Step) -> None:
-        """Write a step.
+    def add(self, *steps: Step) -> None:
+        """Write a step, or several at once.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: They cannot be written.
         """
-        new, beginning = (False, "") if self._begun else self._begin(step.before)
-        line = self._lines.step(step)
+        new, beginning = (False, "") if self._begun else self._begin(steps[0].before)
+        lines = "".join(map(self._lines.step, steps))
         descriptor = open_for_appending(self._file, new=new)
         with os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(beginning + line)
+            stream.write(beginning + lines)
         self._begun = True
 
     def _begin(self, standing: Standing) -> tuple[bool, str]:
