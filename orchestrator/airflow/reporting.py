@@ -39,6 +39,7 @@ _LARGE = {
     "near_connections",
     "table_warnings",
 }
+AGAIN = "retry or clear this task: it takes up the sync, and starts no second one"
 HEARTBEAT = 600.0  # seconds without a line: a triggerer writes the logs of a thousand runs
 _QUIET = LiveLine(io.StringIO())
 _UNFOLDED = Sections(io.StringIO(), lambda: 0.0, shown=False)
@@ -123,7 +124,8 @@ def told(document: Document, report: str, *, unfinished: bool = False) -> str:
         unfinished: Its sync may go on, and the task takes it up if it runs again.
     """
     first = f"{document['outcome']}: {first_line(document)}"
-    if unfinished:
-        document = {**document, "advice": ["retry or clear this task: it takes up the sync, and starts no second one"]}
-    others = (re.sub(" {2,}", ": ", line, count=1) for line in other_lines(document, report))
-    return in_arguments("\n".join((first, *others)))
+    if unfinished:  # another job would have to be told to attach to the sync
+        others = [advice for advice in document["advice"] if "attach" not in advice]
+        document = {**document, "advice": [AGAIN, *others]}
+    rest = (re.sub(" {2,}", ": ", line, count=1) for line in other_lines(document, report))
+    return in_arguments("\n".join((first, *rest)))

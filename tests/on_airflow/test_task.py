@@ -188,6 +188,17 @@ def test_cleared_task_takes_up_its_sync() -> None:
     assert sum(each.operation == "sync" for each in there.simulator.seen) == 1
 
 
+def test_key_that_is_revoked_during_the_sync() -> None:
+    """A key that is revoked while the sync runs fails the task at once: it says to fix that, and to clear it."""
+    revoked = Fault(on="get", skip=1, times=0, status=401, code="Unauthorized", message="Invalid key")
+    with world(Scenario(connection=MANUAL, syncs=(SyncPlan(lasts=60.0),), faults=(revoked,))) as there:
+        with pytest.raises(AirflowFailException, match=r"takes up the sync(.|\n)*key") as caught:
+            there.play(start())
+
+        assert there.shelf.get(NOTE) is not None
+        assert "attach" not in str(caught.value)
+
+
 def test_worker_that_is_killed_says_that_the_sync_goes_on() -> None:
     """A worker that is to end stops soon, leaves the sync running, and keeps what a retry needs."""
     with world(Scenario(connection=MANUAL, syncs=(SyncPlan(lasts=60.0),))) as there:
