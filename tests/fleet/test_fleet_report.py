@@ -297,7 +297,7 @@ def test_dropped_steps_are_counted(made: Made) -> None:
 
     text = made.write(made.end(ended("sync_failed", "a"), trace))
 
-    assert "107 steps in the middle are left out." in text
+    assert "157 steps in the middle are left out." in text
 
 
 def test_schedules_are_summed_up(made: Made) -> None:
