@@ -197,7 +197,7 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--connections", type=int, default=1_000, metavar="N", help="how many (default 1000)")
-    parser.add_argument("--speed", type=float, default=2.0, help="seconds of the clock a real one (default 2)")
+    parser.add_argument("--speed", type=float, default=4.0, help="seconds of the clock a real one (default 4)")
     parser.add_argument("--job", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.job:

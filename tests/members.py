@@ -32,7 +32,8 @@ WAY = (
     ("validating", "ready", "considering_switch"),
     ("considering_switch", "no", "taking_baseline"),
     ("taking_baseline", "idle", "triggering"),
-    ("triggering", "triggered", "waiting"),
+    ("triggering", "triggered", "considering_durations"),
+    ("considering_durations", "no", "waiting"),
     ("waiting", "waited", "polling"),
     ("polling", "sync_failed", "concluding"),
 )

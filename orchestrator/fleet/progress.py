@@ -59,14 +59,15 @@ def counts_line(progress: Progress) -> str:
     syncing = sum(row.syncing for row in going)
     queued = sum(row.doing == QUEUED for row in going)
     failed = sum(row.exit_code not in {0, None} for row in done)
-    counts = {
-        "failed": failed,
-        "not started": sum(row.exit_code is None for row in done),
-        "syncing": syncing,
-        "waiting": len(going) - syncing - queued,
-        "queued": queued,
-    }
-    parts = [f"{number:,} {name}" for name, number in counts.items() if number]
+    unbegun, waiting = sum(row.exit_code is None for row in done), len(going) - syncing - queued
+    counts = (
+        (failed, f"{failed:,} failed"),
+        (unbegun, f"{unbegun:,} not started"),
+        (syncing, f"{syncing:,} syncing"),
+        (waiting, f"{waiting:,} waiting"),
+        (queued, f"{queued:,} queued"),
+    )
+    parts = [text for number, text in counts if number]
     left = f"; {rounded(progress.deadline - progress.now)} left" if going else ""
     return f"{', '.join((f'{len(done):,} of {len(progress.rows):,} done', *parts))}{left}"
 

@@ -326,11 +326,11 @@ test("fleet: the one chart goes where steps are opened, and shows their way", as
   await steps.nth(1).locator("> summary").click();
   await page.waitForFunction(() => document.querySelectorAll(".inner details")[0] !== document.querySelector(".picture").closest(".inner > td > details"));
   assert.equal(await steps.nth(1).locator(".picture").count(), 1);
-  assert.ok((await way())[0].includes("edge-triggering-waiting"));
+  assert.ok((await way())[0].includes("edge-triggering-considering_durations"));
   assert.ok((await way())[1].includes("triggered"));
 
   await steps.nth(2).locator("> summary").click();
-  await page.waitForFunction(() => !document.querySelector("#edge-triggering-waiting.taken"));
+  await page.waitForFunction(() => !document.querySelector("#edge-triggering-considering_durations.taken"));
   assert.equal(await steps.nth(2).locator(".picture").count(), 1);
   assert.ok((await way())[1].includes("paused"));
   await context.close();

@@ -287,8 +287,8 @@ def test_steps_are_behind_what_needs_attention(made: Made) -> None:
 
     assert text.count("<summary>Steps</summary>") == 2
     assert text.count('class="picture scroll"') == 1
-    assert 'id="edge-triggering-waiting" class="edge edge happy taken"' in text
-    assert text.count("<code>triggering</code> → <code>waiting</code>") == 2
+    assert 'id="edge-triggering-considering_durations" class="edge edge happy taken"' in text
+    assert text.count("<code>triggering</code> → <code>considering_durations</code>") == 2
 
 
 def test_dropped_steps_are_counted(made: Made) -> None:
@@ -297,7 +297,7 @@ def test_dropped_steps_are_counted(made: Made) -> None:
 
     text = made.write(made.end(ended("sync_failed", "a"), trace))
 
-    assert "107 steps in the middle are left out." in text
+    assert "157 steps in the middle are left out." in text
 
 
 def test_schedules_are_summed_up(made: Made) -> None:
@@ -393,7 +393,7 @@ def test_page_of_a_green_one_is_brief(made: Made) -> None:
     assert len(text) < 25_000
     assert "<script" not in text
     assert "script-src &#x27;none&#x27;" in text
-    assert "<code>triggering</code> → <code>waiting</code>" in text
+    assert "<code>triggering</code> → <code>considering_durations</code>" in text
     assert {"../index.html", "../result.json"} <= {*Reader(text).links}
 
 
