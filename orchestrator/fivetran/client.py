@@ -241,8 +241,7 @@ class Client:
     def _give_up(self, exchange: Exchange) -> None:
         """It is cut off, or in the middle of an answer, or worse."""
         exchange.sending.cut()
-        if self._session is exchange.session:
-            self._session = self._open()  # the other one is not closed: another thread may be using it
+        self._session = self._open()  # the other one is not closed: another thread may be using it
 
     def _translated(self, request: Request, error: Exception) -> Failure:
         """The failure of a request that got no complete answer."""
@@ -388,7 +387,7 @@ class _Reader(NamedTuple):
         """A page without the documents that are as they were before, and these by their places: most are."""
         listed = value.get("data") if isinstance(value, dict) else None
         items = listed.get("items") if isinstance(listed, dict) else None
-        if self.known is None or not isinstance(listed, dict) or not isinstance(items, list):
+        if self.known is None or not isinstance(items, list) or len(items) > response_body.LONGEST_LIST:
             return value, {}
         found = {}
         for place, item in enumerate(items):
@@ -397,7 +396,7 @@ class _Reader(NamedTuple):
             if before is not None and before == item:
                 found[place] = before
         new = [item for place, item in enumerate(items) if place not in found]
-        return {**value, "data": {**listed, "items": new}}, found
+        return {**value, "data": {**value["data"], "items": new}}, found
 
     def _with_known(self, data: Mapping[str, Any], found: Mapping[int, Mapping[str, Any]]) -> Mapping[str, Any]:
         """The page with all of its documents again; those that are new are known from now on."""

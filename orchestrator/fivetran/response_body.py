@@ -13,7 +13,17 @@ from typing import Any
 
 from orchestrator.values.formatting import STARS, clipped
 
-__all__ = ["LONGEST_CODE", "bounded", "excerpt", "may_hold_cards", "parse", "scrubbed", "shallow", "words"]
+__all__ = [
+    "LONGEST_CODE",
+    "LONGEST_LIST",
+    "bounded",
+    "excerpt",
+    "may_hold_cards",
+    "parse",
+    "scrubbed",
+    "shallow",
+    "words",
+]
 
 LONGEST_WORDS = 2_000  # characters of a message
 LONGEST_CODE = 200  # characters of a code, a request id, a header that is quoted
