@@ -43,7 +43,7 @@ for (const { name, view, model, svg, highlighted } of drawings) {
       assert.equal(classes[`edge-${edge.source}-${edge.target}`].includes("happy"), edge.happy);
     }
     assert.deepEqual(hidden(texts).filter(({ share }) => share > 0.5), []);
-    assert.ok(size >= { overview: 12, main: 12, full: 10, states: 9 }[view], `${size} pixels`);
+    assert.ok(size >= { overview: 12, main: 12, full: 9.5, states: 9 }[view], `${size} pixels`);
   });
 
   test(`${name} marks a state`, async () => {
