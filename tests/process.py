@@ -160,9 +160,10 @@ class Rehearsal:
         }
 
     def await_request(self, operation: str, times: int = 1) -> None:
-        """Wait until so many more requests of that kind have arrived."""
+        """Wait until so many more requests of that kind have arrived; others do not prolong it."""
+        until = time.monotonic() + PATIENCE
         for _ in range(times):
-            while self.arrivals.get(timeout=PATIENCE) != operation:
+            while self.arrivals.get(timeout=max(0.0, until - time.monotonic())) != operation:
                 pass
 
 
