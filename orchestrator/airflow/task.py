@@ -17,7 +17,6 @@ from orchestrator.airflow.arguments import configured
 from orchestrator.airflow.handover import TakenUp, handed_over, plain, taken_up
 from orchestrator.airflow.hooks import FivetranHook
 from orchestrator.airflow.note import Note, is_unfinished
-from orchestrator.airflow.operators import FivetranOperator
 from orchestrator.airflow.reporting import TaskLog, ended, mask_of, masked_by_airflow, run_log, small, told
 from orchestrator.airflow.triggers import FivetranTrigger
 from orchestrator.airflow.verdicts import Ending, ending_of
@@ -48,14 +47,14 @@ class Task:
     """One start of an operator on a worker.
 
     Args:
-        operator: The task.
+        operator: The task, a `FivetranOperator`.
         context: Airflow's.
 
     Raises:
         AirflowFailException: An argument or the Airflow connection is wrong; no request was sent.
     """
 
-    def __init__(self, operator: FivetranOperator, context: Any) -> None:  # noqa: ANN401  # Airflow's context
+    def __init__(self, operator: Any, context: Any) -> None:  # noqa: ANN401  # its module imports this one; Airflow's
         self.operator = operator
         self.context = context
         self.clock = SystemClock()
