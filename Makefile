@@ -49,7 +49,7 @@ test: $(STAMP) ## the tests; Python is all that they need
 	@echo
 	@echo "Left out: linters and types (make check), coverage of every branch (make coverage), the drawings in"
 	@echo "a browser (make test-browser), the wheel installed elsewhere (make wheel), benchmarks (make bench),"
-	@echo "the container image (make image-test)."
+	@echo "the container image (make image-test), the operators in Airflow (make test-airflow)."
 
 # Airflow is large: it has an environment of its own, and one certain version.
 $(AIRFLOW)/.installed: pyproject.toml tests/on_airflow/requirements.txt
