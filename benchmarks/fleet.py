@@ -42,8 +42,8 @@ MANY = 5_000
 ATTEMPTS = 2  # measurements until one is within the limits
 # The most that is allowed a connection.
 MOST_REQUESTS, MOST_MEMORY = 1.1, 25.0
-# Processor time depends on the machine: a GET for each look takes at least so many times as much, and journals and
-# reports at most.
+# Processor time depends on the machine, so these are ratios to that of one listing: what a GET for each look costs, at
+# least, and what journals and reports cost, at most.
 LEAST_SAVED, MOST_WITH_REPORTS = 1.4, 4.5
 LATEST = 1.5  # intervals; a busy machine's waits look longer on a fast clock
 # What it is to take, in milliseconds of processor time and in intervals, on a machine of its own.

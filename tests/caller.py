@@ -48,14 +48,14 @@ class Caller:
         )
 
     def look(self, later: float = 0.0) -> dict[str, Any]:
-        """The connection, after so many seconds."""
+        """The connection, once that many seconds have passed."""
         self.clock.sleep(later)
         _, document = self.ask("GET")
         found: dict[str, Any] = document["data"]
         return found
 
     def states(self, *after: float) -> list[str]:
-        """`sync_state` after so many seconds each."""
+        """`sync_state` after each of these waits, in seconds, one after another."""
         return [self.look(later)["status"]["sync_state"] for later in after]
 
     @property

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from orchestrator.airflow.freshness import Awaited, looked, since_now
 from orchestrator.airflow.hooks import FivetranHook
 from orchestrator.airflow.reporting import TaskLog, mask_of, masked_by_airflow
-from orchestrator.fivetran.effects.situation import on_connection
+from orchestrator.fivetran.effects.situation import get_connection
 from orchestrator.job.job import bounded, connected
 from orchestrator.job.limits import Limits
 from orchestrator.values.clock import SystemClock
@@ -38,7 +38,7 @@ class Looked(NamedTuple):
 
 def reading(connector_id: str) -> Any:  # noqa: ANN401  # a request
     """What asks for a connection's document."""
-    return on_connection(Settings("", connector_id, "", ""), Facts(), "GET", "", "read the connection")
+    return get_connection(Settings("", connector_id, "", ""), Facts())
 
 
 def look_once(conn_id: str, connector_id: str, awaited: Awaited, log: Any) -> Looked:  # noqa: ANN401  # Airflow's log

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
 
-from orchestrator.fivetran.client import Client, Exchange
+from orchestrator.fivetran.client import Client, Exchange, Outcome
 from orchestrator.job.limits import LONGEST_READ, MARGIN
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer, Cut, Failure, Request
+from orchestrator.values.exchange import Cut, Failure, Request
 
 __all__ = ["MOST", "Outcome", "Threads"]
 
 MOST = 8  # requests at once
-
-Outcome = Answer | Failure | Cut
 
 
 @dataclass(slots=True)

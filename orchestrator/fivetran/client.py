@@ -31,7 +31,7 @@ from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request, unanswered
 from orchestrator.values.settings import LOOPBACK
 
-__all__ = ["TOO_LARGE", "Client", "Exchange", "Exchanged", "interpret"]
+__all__ = ["TOO_LARGE", "Client", "Exchange", "Exchanged", "Outcome", "interpret"]
 
 # https://fivetran.com/docs/rest-api: version 2 of the documents.
 ACCEPT = "application/json;version=2"
@@ -96,6 +96,7 @@ class _Received(NamedTuple):
     body: bytes
 
 
+Outcome = Answer | Failure | Cut  # of a request
 Exchanged = _Received | Exception | Cut
 Within = Callable[[Callable[[], Exchanged]], Exchanged]
 
@@ -188,7 +189,7 @@ class Client:
         """Close the connections."""
         self._session.close()
 
-    def send(self, request: Request, seconds: float, within: Within = lambda call: call()) -> Answer | Failure | Cut:
+    def send(self, request: Request, seconds: float, within: Within = lambda call: call()) -> Outcome:
         """Send a request once.
 
         Args:
@@ -218,7 +219,7 @@ class Client:
         options = {"json": request.body, "proxies": self._proxies, "timeout": seconds}
         return Exchange(request, Sending(), self._session, self._url + request.path, options)
 
-    def end(self, exchange: Exchange, received: Exchanged) -> Answer | Failure | Cut:
+    def end(self, exchange: Exchange, received: Exchanged) -> Outcome:
         """What came of a request; to be called on the thread that called `begin`.
 
         Args:

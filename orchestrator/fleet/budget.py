@@ -7,8 +7,9 @@ down together, instead of failing one by one. https://fivetran.com/docs/rest-api
 import math
 from collections.abc import Mapping
 
+from orchestrator.fivetran.client import Outcome
 from orchestrator.values.events import Event
-from orchestrator.values.exchange import Answer, Cut, Failure
+from orchestrator.values.exchange import Answer, Failure
 
 __all__ = ["HOUR", "Budget"]
 
@@ -58,7 +59,7 @@ class Budget:
         self._left = min(left, remaining)
         self._since = now
 
-    def ended(self, outcome: Answer | Failure | Cut, now: float) -> None:
+    def ended(self, outcome: Outcome, now: float) -> None:
         """Hold everything back after a 429, as long as that asks."""
         if not isinstance(outcome, Failure) or outcome.event is not Event.RATE_LIMITED:
             self._refusals = 0 if isinstance(outcome, Answer) else self._refusals

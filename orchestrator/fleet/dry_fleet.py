@@ -4,18 +4,19 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from orchestrator.fivetran.client import Outcome
 from orchestrator.fivetran.effects.situation import get_connection
 from orchestrator.fleet.choice import names_many
-from orchestrator.fleet.reader import Outcome, Reader, Round
+from orchestrator.fleet.reader import Reader, Round
 from orchestrator.fleet.result import rank
-from orchestrator.fleet.selection import Nothing, chosen, configure_many, naming, patient
+from orchestrator.fleet.selection import Nothing, asking_patiently, chosen, configure_many, naming
 from orchestrator.job import dry_run as single
 from orchestrator.job.configuration import ConfigurationError, Configured
-from orchestrator.job.dry_run import DryRun, only_reading
+from orchestrator.job.dry_run import DryRun, mask_of, only_reading
 from orchestrator.job.job import bounded, connected
 from orchestrator.job.limits import Limits
-from orchestrator.job.listing import Ask, asking_until
-from orchestrator.job.masking import Mask, proxy_secrets
+from orchestrator.job.listing import Ask
+from orchestrator.job.masking import Mask
 from orchestrator.job.streams import refuse, say
 from orchestrator.machine.chart import Kind
 from orchestrator.values.clock import SystemClock
@@ -45,24 +46,14 @@ def dry_run(environ: Mapping[str, str], clock: SystemClock | None = None) -> int
     except ConfigurationError as error:
         return refuse("\n".join((*error.warnings, *error.errors)))
     settings = configured.settings
-    mask = Mask(settings.api_key, settings.api_secret)
-    mask.add(*configured.secrets, *proxy_secrets(environ))
+    mask = mask_of(configured, environ)
 
     def note(text: str) -> None:
         say(mask.line(text), error=True)
 
     with Limits(clock, warn=note) as limits:
         send = only_reading(bounded(connected(settings, clock, mask), clock, limits))
-        until = clock.monotonic() + settings.timeout
-        once = asking_until(send, settings.http_timeout, settings.timeout, clock, lambda: limits.noted)
-        ask = patient(
-            once,
-            lambda seconds: limits.pause(clock.monotonic() + seconds),
-            lambda: until - clock.monotonic(),
-            settings.retry_limit,
-            random.random,
-            note,
-        )
+        ask = asking_patiently(send, settings, limits, clock, random.random, note)
         try:
             ids = chosen(selection, ask, note)
             if not selection.is_one(ids):

@@ -17,7 +17,7 @@ from orchestrator.fleet.reader import Reader
 from orchestrator.fleet.report_folder import FleetReporter
 from orchestrator.fleet.result import fleet_result, is_green, member, not_started
 from orchestrator.fleet.scheduler import About, Scheduler
-from orchestrator.fleet.selection import Nothing, Selection, chosen, configure_many, naming, patient
+from orchestrator.fleet.selection import Nothing, Selection, asking_patiently, chosen, configure_many, naming
 from orchestrator.fleet.senders import Senders
 from orchestrator.fleet.state_folder import StateFolder
 from orchestrator.fleet.table import render
@@ -25,7 +25,6 @@ from orchestrator.fleet.verdict_block import first_line, happened, other_lines
 from orchestrator.job.configuration import ConfigurationError, Configured
 from orchestrator.job.job import MAY_RUN, RUNNER, Job, bounded, connected
 from orchestrator.job.limits import Limits
-from orchestrator.job.listing import Ask, asking_until
 from orchestrator.job.messages import message
 from orchestrator.job.result import Document, result, result_outside, subject
 from orchestrator.job.state_file import read_finished
@@ -35,7 +34,7 @@ from orchestrator.machine.run import Ports, Run
 from orchestrator.machine.standing import Standing, resumed
 from orchestrator.machine.step import Step
 from orchestrator.values.events import SIGNALS, Event
-from orchestrator.values.exchange import Cut, Failure
+from orchestrator.values.exchange import Cut
 from orchestrator.values.exit_codes import BUG, MISCONFIGURED, UNAVAILABLE
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import duration
@@ -88,7 +87,6 @@ class FleetJob(Job):
         super().__init__(environ, **how)
         self.verdicts: Mapping[str | None, int] = {}
         self._members: dict[str, _Member] = {}
-        self._debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
         self._began = self.clock.monotonic()
         self._said: dict[str, int] = {}  # a warning -> how many connections had it
         self._last_line = 0.0
@@ -107,7 +105,9 @@ class FleetJob(Job):
         self._hide(configured)
         self.reporter.directory = settings.report_dir
         try:
-            ids = chosen(selection, self._ask(settings), self.log.info)
+            send = bounded(connected(settings, self.clock, self.mask), self.clock, limits)
+            ask = asking_patiently(send, settings, limits, self.clock, self.jitter, self.log.warning)
+            ids = chosen(selection, ask, self.log.info)
         except Nothing as nothing:
             why = nothing.reasons, "no sync was started", nothing.advice
             return self._end(str(nothing.verdict), nothing.code, nothing.headline, *why)
@@ -115,21 +115,6 @@ class FleetJob(Job):
             self.environ = naming(self.environ, ids[0])
             return super()._run(limits)
         return self._run_all(configured, selection, ids)
-
-    def _ask(self, settings: Settings) -> Ask:
-        """What asks which connections are meant."""
-        limits, clock = self._limits, self.clock
-        until = clock.monotonic() + settings.timeout
-        send = bounded(connected(settings, self.clock, self.mask), clock, limits)
-        ask = asking_until(send, settings.http_timeout, settings.timeout, clock, self.signal)
-
-        def pause(seconds: float) -> None:
-            limits.pause(clock.monotonic() + seconds)
-            if noted := self.signal():
-                raise Failure(noted, "stopped by a signal")
-
-        left: Callable[[], float] = lambda: until - clock.monotonic()  # noqa: E731
-        return patient(ask, pause, left, settings.retry_limit, self.jitter, self.log.warning)
 
     def _run_all(self, configured: Configured, selection: Selection, ids: Sequence[str]) -> int:
         self._settings, self._chart = configured.settings, configured.chart
@@ -273,7 +258,7 @@ class FleetJob(Job):
             if said.doing and said.doing != each.doing:
                 each.doing, each.since = said.doing, self._now
             each.syncing = documents.sync_state(step.facts.connection or {}) == "syncing"
-        if self._debug:
+        if self.debug:
             self.log.debug(f"{name}: {step.source} -> {step.target}", on=step.event, asked=step.detail)
         before = step.before.facts.warnings
         if step.facts.warnings != before:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from orchestrator.fivetran import documents
-from orchestrator.fivetran.client import TOO_LARGE
+from orchestrator.fivetran.client import TOO_LARGE, Outcome
 from orchestrator.fivetran.effects.situation import LARGEST_PAGE, items, listing
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
@@ -20,8 +20,6 @@ __all__ = ["FEW", "Asked", "Reader", "Round"]
 
 FEW = 3  # connections that are asked for one by one
 _OUTAGES = {Event.RATE_LIMITED, Event.UNAVAILABLE}
-
-Outcome = Answer | Failure | Cut
 
 
 class Asked(NamedTuple):

@@ -77,13 +77,7 @@ class FleetReporter(ReportFolder):
         Raises:
             OSError: The result could not be written.
         """
-        if not self.directory:
-            return
-        clean = self._clean(document, Path(self.directory))
-        try:
-            self._draw(clean, chart)
-        except Exception as error:  # noqa: BLE001  # the result is written, and the verdict stands
-            self._warn(f"nothing could be drawn from the result: {type(error).__name__}: {error}")
+        self._write(document, lambda clean: self._draw(clean, chart))
 
     def _draw(self, clean: Document, chart: Chart | None) -> None:
         # Not before the first request.

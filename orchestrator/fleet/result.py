@@ -22,8 +22,8 @@ __all__ = ["NOT_STARTED", "OK", "ORDER", "Fail", "fleet_result", "is_green", "me
 
 Fail = Literal["any", "fast", "never"]
 
-# The exit code of the whole is the first of these that a connection has. What only a chart of one's own ends with comes
-# before the last: that one says that a retry is all that is missing.
+# The job ends with the first of these codes that any connection ended with. A code that only a user's own chart has
+# comes before 6, which says that nothing but a retry is needed.
 ORDER = (143, 130, BUG, 3, 4, 1, 7, 5, 8, None, 6, 0)
 _SIGNALS: dict[str, int] = {Event.INTERRUPTED: 130, Event.TERMINATED: 143}
 _OUT_OF_TIME = 5  # of a connection that was never begun though no other one failed

@@ -10,13 +10,16 @@ from orchestrator.fivetran.near_matches import near_connections
 from orchestrator.fleet.result import Fail
 from orchestrator.job.configuration import Configured, configure, refuse_connector
 from orchestrator.job.inputs import Inputs
-from orchestrator.job.listing import Ask, exit_code, pages
+from orchestrator.job.limits import Limits
+from orchestrator.job.listing import Ask, asking_until, exit_code, pages
 from orchestrator.job.pasted_id import id_in, without_secrets
+from orchestrator.machine.run import Send
 from orchestrator.machine.transition import back_off
+from orchestrator.values.clock import SystemClock
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Failure, Request
 from orchestrator.values.exit_codes import MISCONFIGURED
-from orchestrator.values.settings import CONNECTOR_ID
+from orchestrator.values.settings import CONNECTOR_ID, Settings
 
 __all__ = ["Nothing", "Options", "Selection", "chosen", "configure_many", "naming", "patient", "read_selection"]
 
@@ -243,6 +246,35 @@ def _named(found: Sequence[Mapping[str, Any]]) -> str:
     shown = [f"{each['id']} ({each.get('schema')}, {each.get('service')})" for each in found[:SHOWN]]
     more = [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []
     return ", ".join((*shown, *more))
+
+
+def asking_patiently(
+    send: Send,
+    settings: Settings,
+    limits: Limits,
+    clock: SystemClock,
+    jitter: Callable[[], float],
+    warn: Callable[[str], object],
+) -> Ask:
+    """What asks which connections are meant, within the job's time.
+
+    Args:
+        send: Sends a request.
+        settings: The job's time limits.
+        limits: Time limits and signals.
+        clock: The time.
+        jitter: A number in [0, 1).
+        warn: Told of each failure that is got past.
+    """
+    until = clock.monotonic() + settings.timeout
+
+    def pause(seconds: float) -> None:
+        limits.pause(clock.monotonic() + seconds)
+        if noted := limits.noted:
+            raise Failure(noted, "stopped by a signal")
+
+    once = asking_until(send, settings.http_timeout, settings.timeout, clock, lambda: limits.noted)
+    return patient(once, pause, lambda: until - clock.monotonic(), settings.retry_limit, jitter, warn)
 
 
 def patient(

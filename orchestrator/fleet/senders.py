@@ -11,17 +11,16 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, Protocol, TypeVar
 
-from orchestrator.fivetran.client import Client, Exchange, Exchanged
+from orchestrator.fivetran.client import Client, Exchange, Exchanged, Outcome
 from orchestrator.job.limits import LONGEST_READ, MARGIN, Limits
 from orchestrator.machine.standing import GRACE_AFTER_SIGNAL
 from orchestrator.values.clock import SystemClock
-from orchestrator.values.exchange import Answer, Cut, Failure, Request
+from orchestrator.values.exchange import Cut, Request
 
 __all__ = ["MOST", "Outcome", "Senders", "Transport"]
 
 MOST = 16  # requests at once
 
-Outcome = Answer | Failure | Cut
 T = TypeVar("T")
 
 

@@ -98,7 +98,7 @@ def _shown(connector: str) -> str:
     """What is given for an id, as far as it may be shown."""
     if re.fullmatch(CONNECTOR_ID, connector):
         return connector
-    from orchestrator.job.pasted_id import without_secrets  # noqa: PLC0415  # only for what is no id
+    from orchestrator.job.pasted_id import without_secrets  # noqa: PLC0415  # only if it is not an id
 
     return without_secrets(connector)
 
@@ -211,7 +211,7 @@ def _connector(inputs: Inputs) -> str:
 
 def refuse_connector(inputs: Inputs, name: str, text: str) -> None:
     """Say what is wrong with what is no id, and what may have been meant."""
-    from orchestrator.job.pasted_id import id_in, is_name, without_secrets  # noqa: PLC0415  # only for what is no id
+    from orchestrator.job.pasted_id import id_in, is_name, without_secrets  # noqa: PLC0415  # only if it is not an id
 
     found, shown = id_in(text), inputs.quoted(name, without_secrets(text))
     if found and inputs.quoted(name, text) == repr(text):  # and not from the vault

@@ -37,7 +37,7 @@ from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.formatting import duration
 from orchestrator.values.settings import LONGEST_POLL, SHORTEST_POLL
 
-__all__ = ["DryRun", "dry_run", "only_reading"]
+__all__ = ["DryRun", "dry_run", "mask_of", "only_reading"]
 
 # What is said of a request that is optional -> the effect that makes it.
 _OPTIONAL = {"sync history": "find_sync", "active errors": "list_errors"}
@@ -63,8 +63,7 @@ def dry_run(environ: Mapping[str, str], clock: SystemClock | None = None) -> int
     except ConfigurationError as error:
         return refuse("\n".join((*error.warnings, *error.errors)))
     settings = configured.settings
-    mask = Mask(settings.api_key, settings.api_secret)
-    mask.add(*configured.secrets, *proxy_secrets(environ))
+    mask = mask_of(configured, environ)
 
     def note(text: str) -> None:
         say(mask.line(text), error=True)
@@ -78,6 +77,13 @@ def dry_run(environ: Mapping[str, str], clock: SystemClock | None = None) -> int
         code = DryRun(configured, clock, limits, mask, only_reading(bounded(client, clock, limits))).do()
     client.close()
     return code
+
+
+def mask_of(configured: Configured, environ: Mapping[str, str]) -> Mask:
+    """What takes the secrets of a job out of what is said of it."""
+    mask = Mask(configured.settings.api_key, configured.settings.api_secret)
+    mask.add(*configured.secrets, *proxy_secrets(environ))
+    return mask
 
 
 def only_reading(send: Send) -> Send:

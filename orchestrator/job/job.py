@@ -166,7 +166,7 @@ class Job:
         self.mask = Mask(*("" if text.startswith("DATAOPS_VAULT(") else text for text in given))
         self.mask.add(*proxy_secrets(environ))
         self.live = LiveLine(self.stderr, self.mask, environ)
-        debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
+        self.debug = debug = bool(environ.get("DATAOPS_DEBUG", "").strip())
         self.json_lines = json_lines = environ.get("FIVETRAN_LOG_FORMAT", "").strip().lower() == "json"
         colours = coloured(environ, self.stderr)
         self.context: dict[str, str] = {}  # of each JSON line

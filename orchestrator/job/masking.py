@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
@@ -40,6 +41,7 @@ class Mask:
     def __init__(self, key: str = "", secret: str = "") -> None:
         self._own: dict[str, set[str]] = {}  # each secret with its forms
         self._learned: dict[str, set[str]] = {}
+        self._learning = Lock()  # answers may be read in several threads
         self._longest_first: list[str] = []
         self.add(key, secret, f"{key}:{secret}" if key and secret else "")
 
@@ -50,12 +52,15 @@ class Mask:
 
     def learn(self, token: str) -> None:
         """Mask a token that a document carries, too. Only the latest ones are remembered, and no word of our own."""
-        if len(token) < LEAST or token in _OURS or token in self._own or token in self._learned:
+        if len(token) < LEAST or token in _OURS or token in self._own:
             return
-        self._learned[token] = set(_forms(token))
-        if len(self._learned) > MOST:
-            del self._learned[next(iter(self._learned))]
-        self._sort()
+        with self._learning:
+            if token in self._learned:
+                return
+            self._learned[token] = set(_forms(token))
+            if len(self._learned) > MOST:
+                del self._learned[next(iter(self._learned))]
+            self._sort()
 
     def _sort(self) -> None:
         forms = set().union(*self._own.values(), *self._learned.values())

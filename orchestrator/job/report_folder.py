@@ -99,15 +99,26 @@ class ReportFolder:
                 with suppress(OSError):
                     _empty(Path(self.directory, name), keep)
 
-    def _clean(self, document: Document, folder: Path) -> Document:
-        """Write the result, and return it without secrets.
+    def _write(self, document: Document, draw: Callable[[Document], None]) -> None:
+        """Write the result, and then what is drawn from it: a fault in a drawing costs that drawing alone.
+
+        Args:
+            document: The result.
+            draw: Given it without secrets.
 
         Raises:
-            OSError: It could not be written.
+            OSError: The result could not be written.
         """
+        if not self.directory:
+            return
+        folder = Path(self.directory)
         for name in (RESULT, *DRAWINGS):
             remove_leftovers(folder / name)
-        return self._mask.value(document) if RESULT in self.foreign else write_result(document, folder, self._mask)
+        clean = self._mask.value(document) if RESULT in self.foreign else write_result(document, folder, self._mask)
+        try:
+            draw(clean)
+        except Exception as error:  # noqa: BLE001  # the result is written, and the verdict stands
+            self._warn(f"nothing could be drawn from the result: {type(error).__name__}: {error}")
 
     @cached_property
     def _url(self) -> str:
@@ -219,13 +230,7 @@ class Reporter(ReportFolder):
         Raises:
             OSError: The result could not be written.
         """
-        if not self.directory:
-            return
-        clean = self._clean(document, Path(self.directory))
-        try:
-            self._draw(clean, trace, chart)
-        except Exception as error:  # noqa: BLE001  # the result is written, and the verdict stands
-            self._warn(f"nothing could be drawn from the result: {type(error).__name__}: {error}")
+        self._write(document, lambda clean: self._draw(clean, trace, chart))
 
     def _draw(self, clean: Document, trace: Trace, chart: Chart | None) -> None:
         # Not before the first request.

@@ -195,3 +195,20 @@ def test_interrupted_while_a_group_is_listed(tried: Try, tmp_path: Path) -> None
     told = tried(made, FIVETRAN_GROUP_ID=GROUP)
 
     assert told.code == 130
+
+
+def test_interrupted_before_another_attempt(tried: Try, tmp_path: Path) -> None:
+    """Ctrl-C while another attempt to list a group is waited for ends it at once: nothing more is asked."""
+    made = fleet(tmp_path, 5, Fault(on="listing", times=0))
+    sleep = made.clock.sleep
+
+    def asleep(seconds: float) -> None:
+        if made.account.asked("listing"):
+            os.kill(os.getpid(), signal.SIGINT)
+        sleep(seconds)
+
+    with mock.patch.object(made.clock, "sleep", asleep), mock.patch("os._exit"):
+        told = tried(made, FIVETRAN_GROUP_ID=GROUP)
+
+    assert told.code == 130
+    assert len(made.account.asked("listing")) == 1

@@ -547,7 +547,7 @@ def test_files_of_those_that_stay_are_kept(tmp_path: Path) -> None:
 
 
 def test_result_of_others_stays(made: Made) -> None:
-    """A result.json that is somebody else's stays, and the others are written."""
+    """A result.json that another program wrote is left alone, and the other files are written."""
     made.folder.mkdir()
     (made.folder / RESULT).write_text("{}")
 

@@ -96,7 +96,7 @@ def test_order_is_the_documented_one() -> None:
 
 
 def test_exit_code_of_ones_own_chart() -> None:
-    """A code that only a chart of one's own has comes before 6, and after all of ours that say more."""
+    """A code that only a user's own chart has comes before 6, and after all of ours that say more."""
     own = {**ended("sync_failed", "own"), "exit_code": 9, "exit_meaning": "too few rows"}
 
     document = fleet([ended("gave_up", "away", **AWAY), own])

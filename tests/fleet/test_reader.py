@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.fivetran.client import TOO_LARGE
+from orchestrator.fivetran.client import TOO_LARGE, Outcome
 from orchestrator.fivetran.effects.situation import get_connection
-from orchestrator.fleet.reader import FEW, Asked, Outcome, Reader, Round
+from orchestrator.fleet.reader import FEW, Asked, Reader, Round
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Cut, Failure, Request
 from orchestrator.values.facts import Facts

@@ -311,7 +311,7 @@ def test_signal_lets_what_is_shielded_end() -> None:
 
 @pytest.mark.parametrize("count", [3, 8])
 def test_signal_waits_for_a_look_that_is_shielded(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """A look that a signal may not cut off, as a chart of one's own may have it, is sent and answered all the same."""
+    """A look that no signal may cut off, which a user's own chart can have, is still sent and answered."""
     fleet = Fleet(alike(count), most=1)
     fleet.account.scenario = Scenario(latency=0.2)
     begin = Run.begin

@@ -1,5 +1,7 @@
 import base64
 import json
+import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -90,6 +92,32 @@ def test_passing_secrets_are_bounded() -> None:
     text = mask.text(f"{KEY} {SECRET} {encoded(f'{KEY}:{SECRET}')} {tokens[-1]} {tokens[-2]}")
 
     assert text == "*** *** *** *** ***"
+    assert len(mask._learned) == MOST
+
+
+def test_tokens_are_learned_in_several_threads() -> None:
+    """Answers that are read in several threads at once may all teach it tokens: nothing breaks, none is too many."""
+    mask, failed = Mask(KEY, SECRET), list[BaseException]()
+
+    def read(name: int) -> None:
+        try:
+            for number in range(300):
+                mask.learn(f"token-{name}-{number:05}")
+        except (KeyError, RuntimeError) as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=read, args=(name,)) for name in range(8)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+
+    assert failed == []
     assert len(mask._learned) == MOST
 
 

@@ -179,8 +179,8 @@ ONLY_IN = {
     # Attaching to a plain sync would be green with the table not re-synced.
     ("START", "considering_running", "attach"),
     ("START", "considering_running", "restart"),
-    # A sync that is seen is no sign of a re-sync: it is asked for again once the connection is idle, or given up. Nor
-    # do the durations of syncs say when a re-sync ends.
+    # Seeing a sync does not show that it is the re-sync, which is asked for again once the connection is idle, or given
+    # up; and how long syncs take does not say when a re-sync ends.
     *(
         (action, state, event)
         for action in SYNCING

@@ -231,7 +231,7 @@ def test_note_of_long_ago_is_passed_over() -> None:
 
 
 def test_note_of_another_connection_is_not_taken_up() -> None:
-    """A note about another connection, or one that is no note, is no run of this task."""
+    """A note about another connection, or one that is not a note at all, is not taken for a run of this task."""
     task = Task(Scenario(syncs=(SyncPlan(lasts=300.0),)))
     task.execute()
     kept = task.shelf.get(KEY)
