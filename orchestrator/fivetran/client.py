@@ -45,7 +45,7 @@ LONGEST_WAIT_OF_OTHERS = 60.0  # where it is not Fivetran that asks
 PROXY = "the proxy's address (HTTPS_PROXY or ALL_PROXY)"
 
 
-_SCHEME = re.compile("(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
+_SCHEME = "(?i)(?:[a-z][a-z0-9+.-]*:)?//"  # compiled where a proxy is named: the job's start has no use for it
 
 
 class _Adapter(HTTPAdapter):
@@ -77,7 +77,7 @@ class _Session(requests.Session):
         if self._merged is None:
             settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
             settings["proxies"] = {
-                name: f"http://{address}" if address and not _SCHEME.match(address) else address
+                name: f"http://{address}" if address and not re.match(_SCHEME, address) else address
                 for name, address in settings["proxies"].items()
             }
             self._merged = settings

@@ -40,15 +40,15 @@ _NESTED = frozenset({dict, list})  # the types of what is parsed that hold other
 
 _CARD = "connect_card"
 _TOKENS = ("token", "uri")  # of the Connect Card: their holder can set the connection up
-# What is not shown of an answer in an unknown form: it may hold secrets under these names.
-_SECRET = re.compile(
-    r"connect_card.*|config|auth.*|.*tokens?|uri|.*password|passwd|.*secret.*|.*credentials?|.*private_key|.*api_?key.*",
-    re.IGNORECASE,
+# What is not shown of an answer in an unknown form: it may hold secrets under these names. Compiled only for such an
+# answer: the job's start has no use for them.
+_HIDDEN_NAME = (
+    r"(?i)connect_card.*|config|auth.*|.*tokens?|uri|.*password|passwd|.*secret.*|.*credentials?|.*private_key"
+    r"|.*api_?key.*"
 )
-_SECRET_MEMBER = re.compile(
-    r"""([\w-]*(?:connect_card|config|auth|token|uri|password|passwd|secret|credential|private_key|api_?key)[\w-]*)"""
-    r"""["'\\]*\s*(?:[=:>]).*""",
-    re.IGNORECASE | re.DOTALL,
+_HIDDEN_MEMBER = (
+    r"""(?is)([\w-]*(?:connect_card|config|auth|token|uri|password|passwd|secret|credential|private_key|api_?key)[\w-]*)"""
+    r"""["'\\]*\s*(?:[=:>]).*"""
 )
 
 
@@ -183,7 +183,7 @@ def excerpt(content: bytes, value: Any, kind: str, mask: Mask) -> str:  # noqa: 
     """
     text = content[: 4 * LOOKED_AT].decode("utf-8", "replace") if value is None else _shown(value)
     line = " ".join(mask(clipped(text, LOOKED_AT, whole_words=True)).split())
-    line = _SECRET_MEMBER.sub(r"\1 …", line[: 2 * LONGEST_EXCERPT])
+    line = re.sub(_HIDDEN_MEMBER, r"\1 …", line[: 2 * LONGEST_EXCERPT])
     return f"{line[:LONGEST_EXCERPT]!r} ({words(kind, mask, LONGEST_CODE) or 'no content type'})"
 
 
@@ -195,7 +195,7 @@ def _shown(value: Any) -> str:  # noqa: ANN401  # any JSON
 def _veiled(value: Any) -> Any:  # noqa: ANN401  # any JSON
     if isinstance(value, Mapping):
         return {
-            name: STARS if _SECRET.fullmatch(name) and content is not None else _veiled(content)
+            name: STARS if re.fullmatch(_HIDDEN_NAME, name) and content is not None else _veiled(content)
             for name, content in value.items()
         }
     return [_veiled(content) for content in value] if isinstance(value, list) else value

@@ -23,7 +23,7 @@ class Kind(StrEnum):
     EXIT = "exit"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class State:
     """One state.
 
@@ -50,7 +50,7 @@ class State:
     group: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Chart:
     """One action's states.
 

@@ -7,7 +7,7 @@ else, and the loader compares the declaration with the chart's edges in both dir
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum, unique
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args
 
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import Answer, Request
@@ -43,7 +43,7 @@ Conclusion = Callable[[Settings, Facts], Outcome[Any]]
 Lasting = Callable[[Settings, Facts, float], float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Effect:
     """What a `does` state does.
 
@@ -60,7 +60,7 @@ class Effect:
     needs: tuple[str, str] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Call(Effect):
     """An effect that asks Fivetran.
 
@@ -75,7 +75,7 @@ class Call(Effect):
     mean: Meaning
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Pure(Effect):
     """An effect that follows from the facts alone, in no time.
 
@@ -122,7 +122,7 @@ def resyncs(names: Iterable[str]) -> bool:
 
 def _declared(function: Callable[..., Any]) -> tuple[Event, ...]:
     """The events of a return annotation `Outcome[Literal[...]]`."""
-    (literal,) = get_args(get_type_hints(function)["return"])
+    (literal,) = get_args(function.__annotations__["return"])
     return get_args(literal)
 
 
@@ -148,7 +148,7 @@ def pure(*tags: Tag, needs: tuple[str, str] | None = None) -> Callable[[Conclusi
 
 def choice(of: Callable[[Settings, Facts], str]) -> Callable[[Settings, Facts], str]:
     """Register a choice by the name of its function."""
-    CHOICES[of.__name__] = Choice(of.__name__, get_args(get_type_hints(of)["return"]), of)
+    CHOICES[of.__name__] = Choice(of.__name__, get_args(of.__annotations__["return"]), of)
     return of
 
 
