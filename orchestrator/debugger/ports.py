@@ -126,7 +126,7 @@ class DebugPorts:
                 return outcome
             # If it would not do it, the answer by hand is given all the same.
             if isinstance(outcome, Answer) and body is None:
-                return replace(outcome, status=status)
+                return outcome._replace(status=status)
         headers = {"Date": formatdate(self.clock.wall() + self.ahead, usegmt=True), "Content-Type": "text/plain"}
         body = self._usual(request, status) if body is None else body
         try:

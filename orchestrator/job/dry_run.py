@@ -8,7 +8,6 @@ running sync that it would follow. Nothing is written.
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -187,7 +186,7 @@ class DryRun:
         if self.document is None:
             self._say_of("found", f"{self.settings.connector_id}{documents.summary(outcome.data, outcome.date)}")
         self.document = outcome.data
-        return replace(outcome, data=self._changed(outcome.data))
+        return outcome._replace(data=self._changed(outcome.data))
 
     def _changed(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """The document as it would be by then."""

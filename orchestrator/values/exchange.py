@@ -14,7 +14,7 @@ A failure is one of these events, and each of them an edge of a chart:
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.values.events import Event
 
@@ -23,8 +23,7 @@ __all__ = ["FAILURES", "OF_POSTS", "TRANSIENT", "Answer", "Cut", "Failure", "Req
 Json = Any  # whatever json.loads returns
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request as data.
 
     Attributes:
@@ -62,8 +61,7 @@ class Request:
         return f"{self.method} {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Fivetran's answer to one request.
 
     Attributes:
@@ -82,7 +80,7 @@ class Answer:
     status: int = 200
     code: str = "Success"
     message: str = ""
-    data: Mapping[str, Json] = field(default_factory=dict)
+    data: Mapping[str, Json] = {}
     date: float = 0.0
     dated: bool = True
     request_id: str = ""
@@ -94,9 +92,8 @@ class Answer:
         return f"{self.status} {self.code}"
 
     def timed(self, at: float, took: float) -> "Answer":
-        """The answer, and when it came; what `dataclasses.replace` does, in a third of the time."""
-        kept = (self.status, self.code, self.message, self.data, self.date, self.dated, self.request_id)
-        return Answer(*kept, at, took, self.cut)
+        """The answer, and when it came."""
+        return self._replace(at=at, took=took)
 
     def about(self, document: Mapping[str, Json]) -> "Answer":
         """The answer with one of its documents alone, as if that had been asked for."""

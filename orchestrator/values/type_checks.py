@@ -1,7 +1,7 @@
 """Checks JSON from outside (state files, journals) against the types that the program itself writes.
 
 What is checked follows from the annotations of what the JSON is to become, so a new member of a
-dataclass is checked without another line here. Numbers are dates, durations and counts: finite,
+dataclass or named tuple is checked without another line here. Numbers are dates, durations and counts: finite,
 and 0 or more.
 """
 
@@ -84,7 +84,8 @@ def built(kind: type[T], name: str, document: object, **known: object) -> T:
 def types_of(kind: type) -> Mapping[str, Any]:
     """The annotations of a class's arguments, by name."""
     if kind not in _types:
-        hints = get_type_hints(kind.__init__)  # type: ignore[misc]  # of the very class, no subclass's
+        # Of the very class, no subclass's; a named tuple gets its arguments in `__new__`.
+        hints = get_type_hints(kind.__new__ if issubclass(kind, tuple) else kind.__init__)
         _types[kind] = {name: hint for name, hint in hints.items() if name != "return"}
     return _types[kind]
 

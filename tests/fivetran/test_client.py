@@ -10,7 +10,6 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -723,8 +722,8 @@ def test_any_exception_is_a_failure(
         *((request, 404, "NotFound_Connection", Event.NOT_FOUND) for request in (GET, PATCH, SYNC)),
         (SYNC, 404, "NotFound_Table", Event.NOT_FOUND),
         *((request, 404, "NotFound", Event.REJECTED) for request in (GET, PATCH, SYNC)),
-        *((replace(request, known=True), 404, "NotFound", Event.UNAVAILABLE) for request in (GET, PATCH, SYNC)),
-        *((replace(request, known=True), 404, "NotFound_Table", Event.NOT_FOUND) for request in (GET, PATCH, SYNC)),
+        *((request._replace(known=True), 404, "NotFound", Event.UNAVAILABLE) for request in (GET, PATCH, SYNC)),
+        *((request._replace(known=True), 404, "NotFound_Table", Event.NOT_FOUND) for request in (GET, PATCH, SYNC)),
         (SYNC, 409, "Conflict", Event.CONFLICT),
         (SYNC, 409, "", Event.CONFLICT),
         (PATCH, 409, "Conflict", Event.REJECTED),
@@ -786,7 +785,7 @@ def test_refusal_says_whose_answer_it_is(answering: Callable[..., Client], body:
     assert expected == str(failure)
 
 
-@pytest.mark.parametrize("request_", [GET, PATCH, SYNC, replace(SYNC, known=True)], ids=str)
+@pytest.mark.parametrize("request_", [GET, PATCH, SYNC, SYNC._replace(known=True)], ids=str)
 @pytest.mark.parametrize(
     ("said", "expected"), [("Pay up", "Pay up"), (None, "the account's trial or plan has expired")]
 )

@@ -1,6 +1,5 @@
 """When is a sync over: each rule with its boundary, by a document and by the history."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,12 +47,12 @@ def known(**baseline: Any) -> Facts:
 
 
 TRIGGERED = known()
-SEEN = replace(TRIGGERED, syncing_seen=True)
+SEEN = TRIGGERED.but(syncing_seen=True)
 FIRST_EVER = known(succeeded_at=None, failed_at=None)
-RESTARTED = replace(TRIGGERED, restarted=True)
+RESTARTED = TRIGGERED.but(restarted=True)
 RESCHEDULED = known(rescheduled_for=LATER)
-UNDATED = replace(known(date=None), triggered_at=None)
-ATTACHED = replace(known(busy=True), triggered=False, triggered_at=None, asked_at=None, syncing_seen=True)
+UNDATED = known(date=None).but(triggered_at=None)
+ATTACHED = known(busy=True).but(triggered=False, triggered_at=None, asked_at=None, syncing_seen=True)
 WAS_BROKEN = known(broken=True)
 
 DECIDED: dict[str, tuple[Facts, dict[str, Any], Event]] = {
@@ -113,7 +112,7 @@ DECIDED: dict[str, tuple[Facts, dict[str, Any], Event]] = {
         Event.SUCCEEDED,
     ),
     "restart without a date is always in doubt": (
-        replace(RESTARTED, triggered_at=None),
+        RESTARTED.but(triggered_at=None),
         document(succeeded_at=LATER),
         Event.DOUBTFUL,
     ),
@@ -153,12 +152,12 @@ DECIDED: dict[str, tuple[Facts, dict[str, Any], Event]] = {
         Event.RUNNING,
     ),
     "rescheduled as at the trigger, but seen since": (
-        replace(RESCHEDULED, syncing_seen=True),
+        RESCHEDULED.but(syncing_seen=True),
         document("rescheduled", rescheduled_for=LATER),
         Event.RESCHEDULED,
     ),
     "rescheduled as waited for": (
-        replace(TRIGGERED, waited_for=LATER),
+        TRIGGERED.but(waited_for=LATER),
         document("rescheduled", rescheduled_for=LATER),
         Event.RUNNING,
     ),
@@ -197,7 +196,7 @@ DECIDED: dict[str, tuple[Facts, dict[str, Any], Event]] = {
     "broken, without a baseline": (Facts(), document(setup="broken"), Event.BROKEN),
     "broken as before, the sync still to come": (WAS_BROKEN, document(setup="broken"), Event.RUNNING),
     "broken as before, and the sync is gone": (
-        replace(WAS_BROKEN, syncing_seen=True),
+        WAS_BROKEN.but(syncing_seen=True),
         document(setup="broken"),
         Event.DOUBTFUL,
     ),
@@ -239,9 +238,9 @@ def test_resync_is_no_success_while_syncing(read: dict[str, Any], expected: Even
         (SEEN, document(failed_at=NEW), Event.SYNC_FAILED),
         (SEEN, document(), Event.CANCELLED),
         (RESTARTED, document(succeeded_at=NEW), Event.SUCCEEDED),
-        (replace(RESTARTED, syncing_seen=True), document(succeeded_at=NEW, failed_at=NEWER), Event.SYNC_FAILED),
-        (replace(WAS_BROKEN, syncing_seen=True), document(setup="broken"), Event.BROKEN),
-        (replace(WAS_BROKEN, syncing_seen=True), document(setup="incomplete"), Event.BROKEN),
+        (RESTARTED.but(syncing_seen=True), document(succeeded_at=NEW, failed_at=NEWER), Event.SYNC_FAILED),
+        (WAS_BROKEN.but(syncing_seen=True), document(setup="broken"), Event.BROKEN),
+        (WAS_BROKEN.but(syncing_seen=True), document(setup="incomplete"), Event.BROKEN),
     ],
 )
 def test_doubt_names_its_verdict(facts: Facts, read: dict[str, Any], verdict: Event) -> None:
@@ -252,7 +251,7 @@ def test_doubt_names_its_verdict(facts: Facts, read: dict[str, Any], verdict: Ev
     assert doubt == expected
 
 
-@pytest.mark.parametrize(("facts", "lasts"), [(SEEN, 20.0), (replace(RESTARTED, syncing_seen=True), 60.0)])
+@pytest.mark.parametrize(("facts", "lasts"), [(SEEN, 20.0), (RESTARTED.but(syncing_seen=True), 60.0)])
 def test_quiet_has_to_last(facts: Facts, lasts: float) -> None:
     """A doubt is believed 20 s after it began, 60 s after a restart, and not a moment before."""
     facts = decide(facts, document(failed_at=NEW), AT).facts
@@ -324,7 +323,7 @@ def test_syncing_is_remembered() -> None:
 
 @pytest.mark.parametrize(
     ("facts", "expected"),
-    [(TRIGGERED, AT - ASKED), (replace(TRIGGERED, asked_at=AT + 5), 0.0), (replace(TRIGGERED, asked_at=None), None)],
+    [(TRIGGERED, AT - ASKED), (TRIGGERED.but(asked_at=AT + 5), 0.0), (TRIGGERED.but(asked_at=None), None)],
 )
 def test_not_started_is_timed(facts: Facts, expected: float | None) -> None:
     """While nothing of the sync is seen, the seconds since it was asked for are counted, by the run's own clock."""
@@ -360,9 +359,9 @@ def test_reschedule_is_reported_once() -> None:
     ("facts", "expected"),
     [
         (TRIGGERED, TRIGGERED_AT),
-        (replace(TRIGGERED, triggered_at=READ_AT - 1), READ_AT),
+        (TRIGGERED.but(triggered_at=READ_AT - 1), READ_AT),
         (known(date=None), TRIGGERED_AT),
-        (replace(TRIGGERED, triggered_at=None), READ_AT),
+        (TRIGGERED.but(triggered_at=None), READ_AT),
         (UNDATED, None),
         (Facts(), None),
     ],
@@ -380,7 +379,7 @@ def item(status: str | None, start: str = NEW, end: str | None = NEWER, name: st
     return {"sync_id": name, "start": start, "end": end, "status": status}
 
 
-DOUBTING = replace(SEEN, doubt={"since": 1.0, "verdict": "cancelled"})
+DOUBTING = SEEN.but(doubt={"since": 1.0, "verdict": "cancelled"})
 
 RECORDED: dict[str, tuple[list[dict[str, Any]], Event]] = {
     "completed": ([item("COMPLETED")], Event.SUCCEEDED),
@@ -450,7 +449,7 @@ def test_reschedule_by_history(read: dict[str, Any] | None, waited_for: str) -> 
     ("facts", "rule"),
     [
         (
-            replace(UNDATED, syncing_seen=True),
+            UNDATED.but(syncing_seen=True),
             "Fivetran's answers had no Date header: any sync in the history could be an earlier one",
         ),
         (DOUBTING, "the sync history has no sync that could be this run's"),

@@ -1,6 +1,5 @@
 """Verdicts in words: whatever is known of a run, and whatever is not."""
 
-from dataclasses import replace
 from typing import Any
 
 import hypothesis
@@ -714,8 +713,10 @@ TO_AUTO = (
 )
 def test_a_schedule_that_was_not_restored_is_told(wanted: str, before: str, words: str) -> None:
     """While a sync may be running nothing is restored, and that is said, with the way to do it later."""
-    facts = replace(
-        Facts(verdict="timed_out", triggered=True, connection=document("syncing", "manual")),
+    facts = Facts(
+        verdict="timed_out",
+        triggered=True,
+        connection=document("syncing", "manual"),
         attempted=("disable_schedule",),
         schedule_before=before,
     )

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal
 
 from orchestrator.fivetran import documents
@@ -145,7 +144,7 @@ def run_setup_tests(
     if not tests:
         warnings.append("Fivetran ran no setup tests: this kind of connection has none")
     rest = {name: value for name, value in answer.data.items() if name != "setup_tests"}
-    facts = observed(settings, facts, replace(answer, data=rest))
+    facts = observed(settings, facts, answer._replace(data=rest))
     facts = facts.but(setup_tests=tests, warnings=facts.warned(*warnings, *left_alone(settings, facts)))
     failed = [test for test in tests if str(test.get("status")) in documents.SETUP_TEST_FAILURES]
     rule = ", ".join(f"{test.get('title')} is {test.get('status')}" for test in failed)
