@@ -15,7 +15,7 @@ PIP      := -m pip --quiet --disable-pip-version-check
 CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow wheel image image-test clean
+.PHONY: help demo test test-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow dist wheel image image-test clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -128,16 +128,23 @@ bench: $(STAMP) ## start-up beside ten lines of requests; reports; steps a secon
 bench-fleet: $(STAMP) ## what 10,000 connections cost, in real time: some ten minutes
 	$(BIN)/python benchmarks/fleet.py --connections 10000 --speed 1
 
-wheel: $(STAMP) ## build the wheel; install it elsewhere, without the sources, and run the demo there
-	@rm -rf dist/wheel
-	$(BIN)/python -m build --wheel --outdir dist/wheel . > /dev/null
-	@set -eu; elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; wheel=$$(echo "$$PWD"/dist/wheel/*.whl); \
+dist: $(STAMP) ## sdist and wheel in dist/package, of the same bytes for the same commit, as an index wants them
+	@rm -rf dist/package
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2> /dev/null || echo 1577836800) \
+	  $(BIN)/python -m build --outdir dist/package . > /dev/null
+	@$(BIN)/twine --no-color check --strict dist/package/*
+
+wheel: dist ## install the built wheel elsewhere, without the sources, and run the demo there; with uvx, too
+	@set -eu; elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; wheel=$$(echo "$$PWD"/dist/package/*.whl); \
 	$(PYTHON) -m venv "$$elsewhere/venv"; \
-	"$$elsewhere/venv/bin/python" $(PIP) install "$$wheel[demo,vault]"; \
+	"$$elsewhere/venv/bin/python" $(PIP) install "$$wheel[completion,demo,vault]"; \
 	cd "$$elsewhere"; \
 	venv/bin/fivetran-orchestrator --version; \
 	venv/bin/fivetran-orchestrator demo; \
 	venv/bin/fivetran-orchestrator init START > /dev/null; \
+	venv/bin/fivetran-orchestrator completion bash > /dev/null; \
+	if command -v uvx > /dev/null; then uvx --quiet --from "$$wheel[demo]" fivetran-orchestrator demo --speed 100 > /dev/null; \
+	else echo "not tried with uvx: it is not here"; fi; \
 	echo; echo "$$wheel runs without its sources"
 
 image: ## build the container image (with Docker, or buildah)
