@@ -15,10 +15,10 @@ PIP      := -m pip --quiet --disable-pip-version-check
 CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow dist wheel image image-test clean
+.PHONY: help demo test test-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow dist wheel image image-test release-check release-notes package-publish image-publish manifest-publish github-release packages check-shell clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 26
 	@echo
 	@echo "  make demo SCENARIO=rescheduled-twice     PYTHON=python3.13 names another Python"
 
@@ -97,6 +97,7 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet --pedantic .github/workflows
 	@$(BIN)/fivetran-orchestrator check
 	@$(BIN)/fivetran-orchestrator check examples/charts/*.toml
 	@$(BIN)/fivetran-orchestrator diagram -o statecharts/README.md --check
@@ -105,6 +106,9 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	  { echo "docs/vocabulary.md is out of date: make documents"; exit 1; }
 	@$(BIN)/python tools/pictures.py --check
 	@$(BIN)/python tools/transcripts.py --check
+
+check-shell: ## the shell scripts (needs shellcheck)
+	shellcheck --external-sources $$(grep -l '^#!/usr/bin/env bash' .ci/*)
 
 coverage: $(STAMP) ## the tests again: every branch of the package must run
 	@$(MAKE) --no-print-directory test PYTEST_ARGS="--cov --cov-report=term $(PYTEST_ARGS)"
@@ -152,6 +156,34 @@ image: ## build the container image (with Docker, or buildah)
 
 image-test: $(STAMP) image ## build it and check it as a pipeline uses it: user, signals, size, no secret
 	@bash .ci/image-test $(BIN)/fivetran-orchestrator
+
+# What a release takes, each step for itself: docs/releasing.md.
+
+release-check: ## whether this commit is a release: clean, tagged with the version, in the changelog
+	@bash .ci/publish check
+
+release-notes: ## write dist/release-notes.md, of the changelog
+	@bash .ci/publish notes
+
+package-publish: $(STAMP) ## upload dist/package to a package index (TWINE_REPOSITORY_URL, ...)
+	@bash .ci/publish package $(BIN)/twine
+
+image-publish: ## push the built image of this architecture (REGISTRY_IMAGE=registry.example.com/data/name)
+	@bash .ci/publish image
+
+manifest-publish: ## join the pushed images of all ARCHITECTURES under the version's name
+	@bash .ci/publish manifest
+
+github-release: ## make a release on GitHub, with sdist, wheel and SBOM
+	@bash .ci/publish github
+
+# For pipelines: what is missing of PACKAGES, from Debian or Ubuntu.
+packages:
+	@set -eu; missing=""; for name in $(PACKAGES); do dpkg -s "$$name" > /dev/null 2>&1 || missing="$$missing $$name"; done; \
+	if [ -n "$$missing" ]; then \
+	  run=""; [ "$$(id -u)" = 0 ] || run=sudo; \
+	  $$run apt-get update -qq; $$run env DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $$missing > /dev/null; \
+	fi
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) $(AIRFLOW) $(BROWSER)/node_modules dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops

@@ -161,7 +161,7 @@ def test_readme_on_an_index(wheel: Path) -> None:
     links.feed(html or "")
 
     found = [link for link in links.found if not link.startswith("#user-content-")]  # the index's own, at headings
-    targets = [re.fullmatch(rf"{home}/-/(blob|tree)/v{re.escape(__version__)}/([^#]+)#?(.*)", link) for link in found]
+    targets = [re.fullmatch(rf"{home}/-/(blob|tree)/{re.escape(__version__)}/([^#]+)#?(.*)", link) for link in found]
     elsewhere = [link for link, ours in zip(found, targets, strict=True) if not ours]
     assert [link for link in elsewhere if not re.match(r"https://(github\.com/pytransitions|www\.)", link)] == []
     paths = [(kind, ROOT / path, heading) for kind, path, heading in (ours.groups() for ours in targets if ours)]
