@@ -1,5 +1,6 @@
 """What is built for a package index: sdist, wheel, and the README as the index shows it."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -22,11 +23,11 @@ NAME = f"fivetran_orchestrator-{__version__}"
 BUILT = "1700000000"  # SOURCE_DATE_EPOCH
 
 
-def _build(source: Path, target: str, into: Path, **variables: str) -> Path:
+def _build(source: Path, target: str, into: Path) -> Path:
     """Build an sdist or a wheel, with nothing that has to be fetched."""
     done = subprocess.run(
         (sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(into)),
-        env=environment(SOURCE_DATE_EPOCH=BUILT, **variables),
+        env=environment(SOURCE_DATE_EPOCH=BUILT),
         cwd=source,
         capture_output=True,
         text=True,
@@ -109,19 +110,36 @@ def test_sdist_makes_the_same_wheel(wheel: Path, unpacked: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("given", "noted"), [("0123456789abcdef0123456789abcdef01234567", "0123456789\n"), ("unknown", None)]
+    ("given", "noted"),
+    [
+        ("0123456789abcdef0123456789abcdef01234567", "0123456789\n"),
+        ("0123456789abcdef+changes", "0123456789+changes\n"),
+        ("unknown", None),
+        ("", None),
+    ],
 )
-def test_build_without_git_is_told_its_commit(unpacked: Path, tmp_path: Path, given: str, noted: str | None) -> None:
+def test_build_without_git_is_told_its_commit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, noted: str | None
+) -> None:
     """Where there is no git, as when an image is built, the commit is the one of SOURCE_COMMIT; unknown is left out."""
-    source = tmp_path / "source"
-    shutil.copytree(unpacked, source, symlinks=True)
-    (source / "orchestrator" / "commit").unlink()
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setenv("SOURCE_COMMIT", given)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    data: dict[str, dict[str, str]] = {"force_include": {}}
 
-    built = _build(source, "wheel", tmp_path / "wheel", SOURCE_COMMIT=given)
+    hook = module.CommitHook(str(tmp_path), {}, None, None, "", "wheel")
+    hook.initialize("standard", data)
 
-    with zipfile.ZipFile(built) as archive:
-        there = "orchestrator/commit" in archive.namelist()
-        assert (archive.read("orchestrator/commit").decode() if there else None) == noted
+    assert [*data["force_include"].values()] == (["orchestrator/commit"] if noted else [])
+    assert [Path(file).read_text("ascii") for file in data["force_include"]] == ([noted] if noted else [])
+    hook.finalize("standard", data, "")
+    assert [file for file in data["force_include"] if Path(file).exists()] == []
+    hook.initialize("editable", data := {"force_include": {}})
+    assert data == {"force_include": {}}
 
 
 # --- The README on an index -----------------------------------------------------------------------
