@@ -53,7 +53,7 @@ def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
     }
     whole = Parser(PROGRAM)
     add_general(whole)
-    commands = whole.add_subparsers(prog=PROGRAM)
+    commands = whole.add_subparsers(prog=PROGRAM, parser_class=_Command)
     for name, purpose in COMMANDS.items():
         parser = commands.add_parser(name, help=purpose)
         import_module(f"orchestrator.commands.{name}").add_to(parser)
@@ -64,6 +64,11 @@ def execute(arguments: Namespace, _: Mapping[str, str]) -> int:
                 action.choices = action.choices or _values(action)
     say(shtab.complete(whole, arguments.shell))
     return 0
+
+
+class _Command(Parser):
+    def __init__(self, prog: str, **_: object) -> None:  # from Python 3.14 on, argparse gives more
+        super().__init__(prog)
 
 
 def _values(action: Action) -> list[str] | None:
