@@ -15,7 +15,7 @@ PIP      := -m pip --quiet --disable-pip-version-check
 CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow dist wheel image image-test release-check release-notes package-publish image-publish manifest-publish github-release packages check-shell clean
+.PHONY: help demo test test-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow wheel image image-test clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 26
@@ -107,6 +107,7 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	@$(BIN)/python tools/pictures.py --check
 	@$(BIN)/python tools/transcripts.py --check
 
+.PHONY: check-shell
 check-shell: ## the shell scripts (needs shellcheck)
 	shellcheck --external-sources $$(grep -l '^#!/usr/bin/env bash' .ci/*)
 
@@ -132,6 +133,7 @@ bench: $(STAMP) ## start-up beside ten lines of requests; reports; steps a secon
 bench-fleet: $(STAMP) ## what 10,000 connections cost, in real time: some ten minutes
 	$(BIN)/python benchmarks/fleet.py --connections 10000 --speed 1
 
+.PHONY: dist
 dist: $(STAMP) ## sdist and wheel in dist/package, of the same bytes for the same commit, as an index wants them
 	@rm -rf dist/package
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2> /dev/null || echo 1577836800) \
@@ -158,6 +160,7 @@ image-test: $(STAMP) image ## build it and check it as a pipeline uses it: user,
 	@bash .ci/image-test $(BIN)/fivetran-orchestrator
 
 # What a release takes, each step for itself: docs/releasing.md.
+.PHONY: release-check release-notes package-publish image-publish manifest-publish github-release packages
 
 release-check: ## whether this commit is a release: clean, tagged with the version, in the changelog
 	@bash .ci/publish check
