@@ -11,10 +11,13 @@ ARG BASE=python:${PYTHON_VERSION}-slim
 FROM ${BASE} AS build
 
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY orchestrator/ orchestrator/
 COPY examples/ examples/
 COPY statecharts/ statecharts/
+
+# What --version says: there is no git here to ask.
+ARG REVISION=unknown
 
 # With `vault`, since a job may need it at any time; without `demo`: a rehearsal is for a desk,
 # and no server belongs into a job that holds credentials. pip stays behind in this stage.
@@ -25,7 +28,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     set -eu; \
     python3 -m venv /build; \
-    /build/bin/pip wheel --no-cache-dir --disable-pip-version-check --wheel-dir /wheels '.[vault]'; \
+    SOURCE_COMMIT=$REVISION /build/bin/pip wheel --no-cache-dir --disable-pip-version-check --wheel-dir /wheels '.[vault]'; \
     python3 -m venv --without-pip /opt/fivetran-orchestrator; \
     /build/bin/pip --python /opt/fivetran-orchestrator/bin/python install --no-cache-dir \
         --disable-pip-version-check --no-compile --no-index --find-links /wheels 'fivetran-orchestrator[vault]'; \
@@ -59,7 +62,7 @@ RUN set -u; code=0; \
     test "$code" -eq 6 && rm -r /tmp/report && \
     find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 
-# Last, so that a new revision alone builds nothing anew.
+# Last, so that a new date alone builds nothing anew.
 ARG VERSION=0
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z

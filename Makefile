@@ -18,7 +18,7 @@ CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$
 .PHONY: help demo test test-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow wheel image image-test clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 26
 	@echo
 	@echo "  make demo SCENARIO=rescheduled-twice     PYTHON=python3.13 names another Python"
 
@@ -97,6 +97,7 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet --pedantic .github/workflows
 	@$(BIN)/fivetran-orchestrator check
 	@$(BIN)/fivetran-orchestrator check examples/charts/*.toml
 	@$(BIN)/fivetran-orchestrator diagram -o statecharts/README.md --check
@@ -105,6 +106,10 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	  { echo "docs/vocabulary.md is out of date: make documents"; exit 1; }
 	@$(BIN)/python tools/pictures.py --check
 	@$(BIN)/python tools/transcripts.py --check
+
+.PHONY: check-shell
+check-shell: ## the shell scripts (needs shellcheck)
+	shellcheck --external-sources $$(grep -l '^#!/usr/bin/env bash' .ci/*)
 
 coverage: $(STAMP) ## the tests again: every branch of the package must run
 	@$(MAKE) --no-print-directory test PYTEST_ARGS="--cov --cov-report=term $(PYTEST_ARGS)"
@@ -128,16 +133,24 @@ bench: $(STAMP) ## start-up beside ten lines of requests; reports; steps a secon
 bench-fleet: $(STAMP) ## what 10,000 connections cost, in real time: some ten minutes
 	$(BIN)/python benchmarks/fleet.py --connections 10000 --speed 1
 
-wheel: $(STAMP) ## build the wheel; install it elsewhere, without the sources, and run the demo there
-	@rm -rf dist/wheel
-	$(BIN)/python -m build --wheel --outdir dist/wheel . > /dev/null
-	@set -eu; elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; wheel=$$(echo "$$PWD"/dist/wheel/*.whl); \
+.PHONY: dist
+dist: $(STAMP) ## sdist and wheel in dist/package, of the same bytes for the same commit, as an index wants them
+	@rm -rf dist/package
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2> /dev/null || echo 1577836800) \
+	  $(BIN)/python -m build --outdir dist/package . > /dev/null
+	@$(BIN)/twine --no-color check --strict dist/package/*
+
+wheel: dist ## install the built wheel elsewhere, without the sources, and run the demo there; with uvx, too
+	@set -eu; elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; wheel=$$(echo "$$PWD"/dist/package/*.whl); \
 	$(PYTHON) -m venv "$$elsewhere/venv"; \
-	"$$elsewhere/venv/bin/python" $(PIP) install "$$wheel[demo,vault]"; \
+	"$$elsewhere/venv/bin/python" $(PIP) install "$$wheel[completion,demo,vault]"; \
 	cd "$$elsewhere"; \
 	venv/bin/fivetran-orchestrator --version; \
 	venv/bin/fivetran-orchestrator demo; \
 	venv/bin/fivetran-orchestrator init START > /dev/null; \
+	venv/bin/fivetran-orchestrator completion bash > /dev/null; \
+	if command -v uvx > /dev/null; then uvx --quiet --from "$$wheel[demo]" fivetran-orchestrator demo --speed 100 > /dev/null; \
+	else echo "not tried with uvx: it is not here"; fi; \
 	echo; echo "$$wheel runs without its sources"
 
 image: ## build the container image (with Docker, or buildah)
@@ -145,6 +158,35 @@ image: ## build the container image (with Docker, or buildah)
 
 image-test: $(STAMP) image ## build it and check it as a pipeline uses it: user, signals, size, no secret
 	@bash .ci/image-test $(BIN)/fivetran-orchestrator
+
+# What a release takes, each step for itself: docs/releasing.md.
+.PHONY: release-check release-notes package-publish image-publish manifest-publish github-release packages
+
+release-check: ## whether this commit is a release: clean, tagged with the version, in the changelog
+	@bash .ci/publish check
+
+release-notes: ## write dist/release-notes.md, of the changelog
+	@bash .ci/publish notes
+
+package-publish: $(STAMP) ## upload dist/package to a package index (TWINE_REPOSITORY_URL, ...)
+	@bash .ci/publish package $(BIN)/twine
+
+image-publish: ## push the built image of this architecture (REGISTRY_IMAGE=registry.example.com/data/name)
+	@bash .ci/publish image
+
+manifest-publish: ## join the pushed images of all ARCHITECTURES under the version's name
+	@bash .ci/publish manifest
+
+github-release: ## make a release on GitHub, with sdist, wheel and SBOM
+	@bash .ci/publish github
+
+# For pipelines: what is missing of PACKAGES, from Debian or Ubuntu.
+packages:
+	@set -eu; missing=""; for name in $(PACKAGES); do dpkg -s "$$name" > /dev/null 2>&1 || missing="$$missing $$name"; done; \
+	if [ -n "$$missing" ]; then \
+	  run=""; [ "$$(id -u)" = 0 ] || run=sudo; \
+	  $$run apt-get update -qq; $$run env DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $$missing > /dev/null; \
+	fi
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) $(AIRFLOW) $(BROWSER)/node_modules dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops

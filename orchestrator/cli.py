@@ -36,20 +36,6 @@ exit codes:
 {codes}
 """
 
-# Modules of orchestrator.commands, and what they are for.
-COMMANDS = {
-    "run": "run a job, from variables and flags; flags win",
-    "list": "list the account's connections: id, name, service, state, schedule, last success",
-    "init": "print a pipeline job for an action, to copy",
-    "demo": "run a job against a simulated Fivetran, in seconds",
-    "simulate": "serve a simulated Fivetran, to rehearse a pipeline",
-    "diagram": "draw the charts: Mermaid, DOT, svg, png, or a table",
-    "check": "check charts: structure, and safety guarantees over every path",
-    "debug": "step through a run, forwards and backwards",
-    "replay": "replay recorded runs with today's code and charts",
-    "report": "write the report of a run from its journal",
-}
-
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run the command line.
@@ -100,21 +86,26 @@ class _Deferred(ModuleType):
 def _dispatch(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     from importlib import import_module  # noqa: PLC0415  # the container's job needs none of it
 
-    from orchestrator import __version__  # noqa: PLC0415
-    from orchestrator.commands.parser import Parser  # noqa: PLC0415
+    from orchestrator.commands import COMMANDS  # noqa: PLC0415
+    from orchestrator.commands.parser import PROGRAM, Parser, add_general  # noqa: PLC0415
     from orchestrator.machine.actions import ACTIONS  # noqa: PLC0415
     from orchestrator.values.exit_codes import EXIT_CODES  # noqa: PLC0415
     from orchestrator.values.formatting import either  # noqa: PLC0415
     from orchestrator.values.suggestions import near, sentence  # noqa: PLC0415
 
     codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())
-    commands = "\n".join(f"    {name:9} {purpose}" for name, purpose in COMMANDS.items())
-    parser = Parser("fivetran-orchestrator")
+    commands = "\n".join(f"    {name:11} {purpose}" for name, purpose in COMMANDS.items())
+    parser = Parser(PROGRAM)
     parser.usage, parser.description = "%(prog)s [COMMAND] [ARGUMENTS]", DESCRIPTION
     parser.epilog = EPILOG.format(commands=commands, codes=codes)
-    parser.add_argument("--version", action="version", version=f"fivetran-orchestrator {__version__}")
+    add_general(parser)
     before = next((number for number, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
-    parser.parsed(arguments[:before])
+    if parser.parsed(arguments[:before]).version:
+        from orchestrator.job.streams import say  # noqa: PLC0415
+        from orchestrator.job.version import described  # noqa: PLC0415
+
+        say(f"{PROGRAM} {described()}")
+        return 0
     name = "".join(arguments[before : before + 1])
     if name not in COMMANDS:
         words = {**{word: word for word in COMMANDS}, **{action.lower(): f"run {action}" for action in ACTIONS}}

@@ -8,6 +8,7 @@ from orchestrator.commands.words import add_action, add_connector
 from orchestrator.job.files import read_text
 from orchestrator.job.streams import lines, refuse
 from orchestrator.job.variables import VARIABLES
+from orchestrator.values.extras import missing
 
 __all__ = ["add_to", "execute"]
 
@@ -56,8 +57,7 @@ def execute(arguments: Namespace, environ: Mapping[str, str]) -> int:
     except ModuleNotFoundError as error:
         if error.name not in {"prompt_toolkit", "rich", "werkzeug"}:
             raise
-        missing = f"the debugger requires the extra debug ({error.name} is missing)"
-        return refuse(f"{missing}: {sys.executable} -m pip install '.[debug]'")
+        return refuse(missing("the debugger", "debug", error.name))
     if arguments.connector_id is not None:
         if not arguments.live:
             return refuse("CONNECTOR_ID is for --live only: a simulated Fivetran has a connection of its own")

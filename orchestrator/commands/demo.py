@@ -8,6 +8,7 @@ from orchestrator.commands.words import add_action, add_json
 from orchestrator.job.streams import refuse, say
 from orchestrator.simulator.identities import MOST
 from orchestrator.simulator.scenario import FLEET, ScenarioError
+from orchestrator.values.extras import missing
 
 __all__ = ["add_scenario", "add_to", "execute", "rehearse", "scenario"]
 
@@ -74,7 +75,7 @@ def rehearse(arguments: Namespace, command: Callable[[Any], int]) -> int:
     except ModuleNotFoundError as error:
         if error.name != "werkzeug":
             raise
-        return refuse("the simulator needs werkzeug: pip install werkzeug, or this package with its extra demo")
+        return refuse(missing("the simulator", "demo", error.name))
     if arguments.list:
         say(rehearsal.scenarios())
         say("\n--scenario NAME runs one of them", error=True)

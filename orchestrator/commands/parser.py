@@ -10,7 +10,9 @@ from orchestrator.job.masking import Mask
 from orchestrator.values.formatting import either
 from orchestrator.values.suggestions import did_you_mean, near, sentence
 
-__all__ = ["Parser"]
+__all__ = ["PROGRAM", "Parser", "add_general"]
+
+PROGRAM = "fivetran-orchestrator"
 
 _FLAG = re.compile("--[a-z][a-z-]*|-[a-z]")  # what a flag looks like, and hardly a secret
 
@@ -19,11 +21,11 @@ class Parser(ArgumentParser):
     """argparse's own. What is given for a flag that it does not know may be a secret, and is not repeated.
 
     Args:
-        name: The command, and before it the program.
+        prog: The program, or it and the command.
     """
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False)
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Refuse the arguments, with exit code 2."""
@@ -49,3 +51,8 @@ class Parser(ArgumentParser):
         if rest:
             self.error("one argument too many: a value that belongs to no flag")
         return namespace
+
+
+def add_general(parser: Parser) -> None:
+    """Give the parser what stands before a command."""
+    parser.add_argument("--version", action="store_true", help="print version, commit and Python")

@@ -11,6 +11,7 @@
     run_log, messages, verdict_block   what it says of a run, of a step, and at the end
     trace, result, stdout              the steps kept; the result as a document; what is printed
     report_folder, report              what goes into FIVETRAN_REPORT_DIR; what is drawn for it
+    version                            which build this is: version, commit, Python
     journal, state_file, files         a run written down, to be replayed or taken up; files, safely
 
 Imports drawing/, machine/, fivetran/ and values/.

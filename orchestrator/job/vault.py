@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.job.files import read_text
+from orchestrator.values.extras import install
 
 __all__ = ["VaultError", "look_up", "read_vault"]
 
@@ -32,7 +33,7 @@ def read_vault(file: str) -> Mapping[str, Any]:
     try:
         import yaml  # noqa: PLC0415  # only where a vault is used
     except ImportError:
-        raise VaultError("requires PyYAML", "pip install PyYAML") from None
+        raise VaultError("requires the extra vault (yaml is missing)", install("vault")) from None
     try:
         text = read_text(file)
     except FileNotFoundError:

@@ -16,15 +16,17 @@ from typing import Any
 import pytest
 from process import WITHOUT, Process, Rehearsal, rehearsed
 
-from orchestrator import __version__
-from orchestrator.cli import COMMANDS, _Deferred, main
+from orchestrator.cli import _Deferred, main
+from orchestrator.commands import COMMANDS
 from orchestrator.job.job import Job
 from orchestrator.job.variables import GROUPS, VARIABLES, Variable
+from orchestrator.job.version import described
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.machine.loader import load
 from orchestrator.simulator import rehearsal
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Scenario, names
+from orchestrator.values.extras import install
 
 Capture = pytest.CaptureFixture[str]
 
@@ -72,10 +74,10 @@ def test_help_names_commands_and_exit_codes(capsys: Capture) -> None:
 
 
 def test_version(capsys: Capture) -> None:
-    """The version is that of the package."""
-    code = _exit_code("--version")
+    """`--version` says version, commit and Python."""
+    code = main(["--version"], {})
 
-    assert (code, capsys.readouterr().out) == (0, f"fivetran-orchestrator {__version__}\n")
+    assert (code, capsys.readouterr().out) == (0, f"fivetran-orchestrator {described()}\n")
 
 
 @pytest.mark.parametrize("variable", VARIABLES.values(), ids=VARIABLES)
@@ -244,7 +246,7 @@ def test_missing_module(missing: str, code: int) -> None:
     with Process(missing, "demo", command=(sys.executable, "-c", WITHOUT), variables={}) as command:
         ended = command.end()
 
-    told = "the simulator needs werkzeug: pip install werkzeug, or this package with its extra demo\n"
+    told = f"the simulator requires the extra demo (werkzeug is missing): {install('demo')}\n"
     assert ended.code == code
     assert (ended.stderr == told) == (missing == "werkzeug")
 
@@ -705,7 +707,7 @@ def test_module_is_the_command() -> None:
     with Process("--version", variables={}) as command:
         ended = command.end()
 
-    assert (ended.code, ended.stdout) == (0, f"fivetran-orchestrator {__version__}\n")
+    assert (ended.code, ended.stdout) == (0, f"fivetran-orchestrator {described()}\n")
 
 
 def test_module_can_be_imported() -> None:

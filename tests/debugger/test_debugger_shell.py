@@ -34,6 +34,7 @@ from orchestrator.machine.loader import load
 from orchestrator.simulator.app import SECRET
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
 from orchestrator.values.clock import SystemClock
+from orchestrator.values.extras import install
 from orchestrator.values.settings import Settings
 
 Capture = pytest.CaptureFixture[str]
@@ -136,7 +137,7 @@ def test_missing_extra(module: str) -> None:
     with Process(module, "debug", "START", command=(sys.executable, "-c", WITHOUT), variables={}) as command:
         ended = command.end()
 
-    told = f"the debugger requires the extra debug ({module} is missing): {sys.executable} -m pip install '.[debug]'\n"
+    told = f"the debugger requires the extra debug ({module} is missing): {install('debug')}\n"
     assert (ended.code, ended.stderr) == (2, told)
 
 

@@ -22,7 +22,8 @@ import pytest
 import requests
 from process import COMMAND, PATIENCE, Process, Rehearsal, environment, rehearsed
 
-from orchestrator.cli import COMMANDS, main
+from orchestrator.cli import main
+from orchestrator.commands import COMMANDS
 from orchestrator.job import streams
 from orchestrator.job.job import Job
 from orchestrator.job.log import LiveLine, make_log
@@ -139,12 +140,13 @@ def _cases(folder: Path) -> dict[str, tuple[int, Sequence[str]]]:
         "report": (0, ["report", str(JOURNAL), "-o", "report"]),
         "init": (0, ["init", "START"]),
         "list": (2, ["list"]),
+        "completion": (0, ["completion", "bash"]),
     }
 
 
 NAMES = (
     *("bare", "help", "usage", "run", "demo", "simulate", "diagram", "diagram --check", "check", "check refused"),
-    *("check missing", "debug", "replay", "replay differs", "report", "init", "list"),
+    *("check missing", "debug", "replay", "replay differs", "report", "init", "list", "completion"),
 )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.job.vault import VaultError, look_up, read_vault
+from orchestrator.values.extras import install
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_vault_without_its_library_says_what_to_install(file: Path, monkeypatch:
     """Where PyYAML is not installed, the extra that brings it is named."""
     monkeypatch.setitem(sys.modules, "yaml", None)
 
-    with pytest.raises(VaultError, match="requires PyYAML") as caught:
+    with pytest.raises(VaultError, match=r"requires the extra vault \(yaml is missing\)") as caught:
         read_vault(str(file))
 
-    assert caught.value.fix == "pip install PyYAML"
+    assert caught.value.fix == install("vault")
