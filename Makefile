@@ -83,6 +83,7 @@ documents: $(STAMP) ## write the generated documents anew
 	@$(BIN)/fivetran-orchestrator diagram START --view overview --into README.md
 	@$(VOCABULARY) > docs/vocabulary.md.new && mv docs/vocabulary.md.new docs/vocabulary.md
 	@$(BIN)/python tools/transcripts.py
+	@$(BIN)/python tools/components.py
 
 ledger: $(STAMP) ## print the lines of tests/ledger.txt that the charts need, for review; write none
 	@$(BIN)/python tests/ledger_lines.py
@@ -105,6 +106,7 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	  { echo "docs/vocabulary.md is out of date: make documents"; exit 1; }
 	@$(BIN)/python tools/pictures.py --check
 	@$(BIN)/python tools/transcripts.py --check
+	@$(BIN)/python tools/components.py --check
 
 coverage: $(STAMP) ## the tests again: every branch of the package must run
 	@$(MAKE) --no-print-directory test PYTEST_ARGS="--cov --cov-report=term $(PYTEST_ARGS)"
