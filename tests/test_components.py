@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from components import COMPONENTS, FLAGS, Input, inputs_of, outdated
+from components import FLAGS, Input, inputs_of, outdated
 from gitlab_inputs import InputError, render, spec_of
 from process import environment
 
+from orchestrator.commands.init import COMPONENTS
 from orchestrator.fleet.selection import Options, Selection, configure_many
 from orchestrator.job.variables import VARIABLES
 from orchestrator.values.settings import Settings

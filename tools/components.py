@@ -14,16 +14,15 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from orchestrator.commands.init import COMPONENTS
 from orchestrator.job.configuration import POLICIES, report_dir
 from orchestrator.job.variables import VARIABLES
 from orchestrator.machine.loader import load
 
-__all__ = ["COMPONENTS", "FLAGS", "PAGE", "ROOT", "Input", "inputs_of", "outdated"]
+__all__ = ["FLAGS", "PAGE", "ROOT", "Input", "inputs_of", "outdated"]
 
 ROOT = Path(__file__).parent.parent
 PAGE = Path("docs/pipeline.md")
-# Component -> its action; the example of the same action is its job.
-COMPONENTS = {"sync": "START", "status": "STATUS", "test": "TEST", "resync": "FORCE_RESYNC"}
 FOLDER = report_dir({"CI": "true"})
 TABLE = re.compile(r"(<!-- inputs -->\n).*?(<!-- end of inputs -->)", re.DOTALL)
 MARK = "$[[ inputs.{} ]]"
