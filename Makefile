@@ -83,6 +83,7 @@ documents: $(STAMP) ## write the generated documents anew
 	@$(BIN)/fivetran-orchestrator diagram START --view overview --into README.md
 	@$(VOCABULARY) > docs/vocabulary.md.new && mv docs/vocabulary.md.new docs/vocabulary.md
 	@$(BIN)/python tools/transcripts.py
+	@$(BIN)/python tools/components.py
 
 ledger: $(STAMP) ## print the lines of tests/ledger.txt that the charts need, for review; write none
 	@$(BIN)/python tests/ledger_lines.py
@@ -106,6 +107,7 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	  { echo "docs/vocabulary.md is out of date: make documents"; exit 1; }
 	@$(BIN)/python tools/pictures.py --check
 	@$(BIN)/python tools/transcripts.py --check
+	@$(BIN)/python tools/components.py --check
 
 .PHONY: check-shell
 check-shell: ## the shell scripts (needs shellcheck)

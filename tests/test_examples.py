@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 import yaml
+from gitlab_inputs import render
 from process import environment
 
+from orchestrator import __version__
 from orchestrator.job.configuration import report_dir
 from orchestrator.job.variables import VARIABLES
 from orchestrator.machine.actions import ACTIONS
 from orchestrator.values.exit_codes import EXIT_CODES
+from orchestrator.values.parsing import parse_duration
 from orchestrator.values.settings import USUAL_POLL
 
 ROOT = Path(__file__).parent.parent
@@ -21,11 +24,29 @@ EXAMPLES = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "examp
 DOCUMENTS = ("README.md", "docs/pipeline.md")
 RUNNERS_FLAG = "FF_USE_NEW_BASH_EVAL_STRATEGY"  # GitLab's; without it every failure is a 1
 KILLED = 137
-KEYWORDS_OF_FILES = {"stages"}
+KEYWORDS_OF_FILES = {"stages", "include"}
 
 
 def _blocks(document: str) -> list[str]:
     return re.findall(r"```yaml\n(.*?)```", (ROOT / document).read_text("utf-8"), re.DOTALL)
+
+
+def _all_jobs(text: str) -> dict[str, dict[str, Any]]:
+    """The jobs of a file, those of the components that it includes among them."""
+    file = yaml.safe_load(text)
+    included = (_rendered(one["component"], one.get("inputs", {})) for one in file.get("include", []))
+    own = {name: job for name, job in file.items() if name not in KEYWORDS_OF_FILES}
+    return {name: job for jobs in (*included, own) for name, job in jobs.items()}
+
+
+def _rendered(component: str, inputs: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """A component's job, as GitLab has it once variables are expanded: those that are empty have left no trace."""
+    name = component.rpartition("/")[2].partition("@")[0]
+    text = render((ROOT / "templates" / f"{name}.yml").read_text("utf-8"), inputs)
+    [(name, job)] = yaml.safe_load(text).items()
+    empty = [name for name, value in job["variables"].items() if value == ""]
+    [(name, job)] = yaml.safe_load(re.sub(rf"\$({'|'.join(empty)})\b", "", text)).items()
+    return {name: job | {"variables": {name: value for name, value in job["variables"].items() if value != ""}}}
 
 
 def _jobs() -> dict[str, dict[str, Any]]:
@@ -34,8 +55,8 @@ def _jobs() -> dict[str, dict[str, Any]]:
     return {
         f"{source}: {name}": job
         for source, text in texts.items()
-        for name, job in yaml.safe_load(text).items()
-        if name not in KEYWORDS_OF_FILES and any("/dataops" in line for line in job["script"])
+        for name, job in _all_jobs(text).items()
+        if any("/dataops" in line for line in job["script"])
     }
 
 
@@ -112,14 +133,9 @@ def test_job_outlasts_its_run(name: str) -> None:
     """The job's time limit leaves a minute more than FIVETRAN_TIMEOUT, so that the run ends by itself."""
     job = JOBS[name]
     settings = [job["variables"], *job.get("parallel", {}).get("matrix", [])]
-    longest = max(float(setting.get("FIVETRAN_TIMEOUT", 300)) for setting in settings)
+    longest = max(parse_duration(str(setting.get("FIVETRAN_TIMEOUT", 300))) for setting in settings)
 
-    assert _seconds(job["timeout"]) > longest + 60
-
-
-def _seconds(text: str) -> int:
-    number, unit = text.split()
-    return int(number) * {"minutes": 60, "hours": 3600}[unit]
+    assert parse_duration(job["timeout"]) > longest + 60
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -181,9 +197,19 @@ def test_reports_are_where_the_job_writes_them(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "dataops.gitlab-ci.yml"])
 def test_example_declares_its_stages(name: str) -> None:
     """An example can be run as it stands: its jobs' stages are all there, and no other."""
-    file = yaml.safe_load(EXAMPLES[name])
+    stages = yaml.safe_load(EXAMPLES[name])["stages"]
 
-    assert {job["stage"] for key, job in file.items() if key not in KEYWORDS_OF_FILES} == set(file["stages"])
+    assert {job["stage"] for job in _all_jobs(EXAMPLES[name]).values()} == set(stages)
+
+
+def test_components_are_of_this_version() -> None:
+    """An include names a component that there is, in the version that it comes with."""
+    texts = [*EXAMPLES.values(), *(block for document in DOCUMENTS for block in _blocks(document))]
+
+    named = [one["component"] for text in texts for one in yaml.safe_load(text).get("include", [])]
+
+    assert len(named) >= 3
+    assert {name.partition("@")[2] for name in named} == {__version__}
 
 
 def test_there_is_an_example_for_each_action() -> None:

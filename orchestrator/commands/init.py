@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
+from orchestrator import __version__
 from orchestrator.commands.words import add_action, add_connector
 from orchestrator.job.files import write_atomically
 from orchestrator.job.pasted_id import id_in
@@ -18,13 +19,21 @@ from orchestrator.machine.loader import load
 from orchestrator.values.parsing import parse_duration
 from orchestrator.values.settings import CONNECTOR_ID
 
-__all__ = ["add_to", "execute"]
+__all__ = ["COMPONENTS", "add_to", "execute"]
 
 TEMPLATES = files("orchestrator.commands") / "templates"
 USUAL = "START"  # the action where none is named
 SETUP_TAB = "the id that the connection's Setup tab shows"
+# The GitLab CI/CD components, templates/NAME.yml in the repository, and their actions.
+COMPONENTS = {"sync": "START", "status": "STATUS", "test": "TEST", "resync": "FORCE_RESYNC"}
 # Kind of pipeline -> what is to be set outside of the job.
 NEEDED = {
+    "component": """\
+# data/fivetran-orchestrator is the project on your GitLab that mirrors fivetran-orchestrator. As CI/CD variables of
+# the project or group, set
+#   FIVETRAN_ORCHESTRATOR_IMAGE             the image that its pipeline has published
+#   FIVETRAN_API_KEY, FIVETRAN_API_SECRET   masked
+""",
     "gitlab": """\
 # As CI/CD variables of the project or group, set
 #   FIVETRAN_ORCHESTRATOR_IMAGE             where you have pushed the image
@@ -41,6 +50,11 @@ NEEDED = {
 # Its concurrency group and the name of its artifact have the connection's id in them: keep all three alike.
 """,
 }
+INCLUDE = """\
+include:
+  - component: $CI_SERVER_FQDN/data/fivetran-orchestrator/{name}@{version}
+    inputs:
+{inputs}"""
 GITHUB = """\
 name: Fivetran {name}
 on:
@@ -88,7 +102,8 @@ def add_to(parser: ArgumentParser) -> None:
     parser.usage = "%(prog)s [ACTION [CONNECTOR_ID]] [flags]"
     add_action(parser, f" (default: {USUAL})")
     add_connector(parser, "the connection; the same as --connector-id")
-    parser.add_argument("--for", dest="kind", choices=NEEDED, default="gitlab", help="what runs it (default: gitlab)")
+    kinds = "what runs it (default: gitlab); component: GitLab, by an include in place of a job"
+    parser.add_argument("--for", dest="kind", choices=NEEDED, default="gitlab", help=kinds)
     parser.add_argument("--connector-id", dest="connector", metavar="ID", help=SETUP_TAB)
     parser.add_argument("--group-id", dest="group", metavar="ID", help="all connections of this group, in one job")
     parser.add_argument("-o", "--output", metavar="FILE", help="write this file; one that exists is left as it is")
@@ -142,8 +157,13 @@ def _job(action: str, connector: str, kind: str, group: str) -> str:
         text = _for_dataops(text)
     elif kind == "github":
         text = _for_github(text, action, connector or group)
+    elif kind == "component":
+        text = _for_component(text, action)
     missing = [*([] if connector or group else ["CONNECTOR_ID"]), *(["SCHEMA and TABLE"] if chart.needs else [])]
-    below = f"# In the job below, set {', '.join(missing)}.\n" if missing else ""
+    todo = (
+        "# Below, fill in what is empty." if kind == "component" else f"# In the job below, set {', '.join(missing)}."
+    )
+    below = f"{todo}\n" if missing else ""
     return f"# {chart.title}\n#\n{NEEDED[kind].format(file=f'{_name(action)}.yml')}{below}{text}"
 
 
@@ -156,6 +176,16 @@ def _set(text: str, name: str, value: str, what: str) -> str:
     """A job with another value of a variable that it has; of none, a comment says what it must be."""
     comment = "" if value else f"  # {what}"
     return re.sub(rf"(?m)^(    {name}:) ?.*$", rf"\g<1> {json.dumps(value)}{comment}", text)
+
+
+def _for_component(text: str, action: str) -> str:
+    """A GitLab job as the include of its component, with inputs for what differs from one job to the next."""
+    [component] = (name for name, does in COMPONENTS.items() if does == action)
+    variables = re.findall(r"(?m)^    (?:FIVETRAN_)?(CONNECTOR_ID|GROUP_ID|SCHEMA|TABLE|TIMEOUT): (.*)$", text)
+    limit = re.findall(r"(?m)^  timeout: (.*)$", text)
+    inputs = [(name.lower(), re.sub(r"^\d+", r'"\g<0>"', value)) for name, value in variables]
+    lines = (f"      {name}: {value}\n" for name, value in (*inputs, *(("job_timeout", value) for value in limit)))
+    return INCLUDE.format(name=component, version=__version__, inputs="".join(lines))
 
 
 def _for_dataops(text: str) -> str:

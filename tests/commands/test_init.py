@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+from gitlab_inputs import render
 from process import environment
 
+from orchestrator import __version__
 from orchestrator.cli import main
 from orchestrator.commands.init import NEEDED, TEMPLATES
 from orchestrator.job.variables import VARIABLES
@@ -19,6 +21,7 @@ from orchestrator.values.parsing import parse_duration
 Capture = pytest.CaptureFixture[str]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+COMPONENT = EXAMPLES.parent / "templates"
 RUNNERS_FLAG = "FF_USE_NEW_BASH_EVAL_STRATEGY"
 
 
@@ -28,8 +31,18 @@ def _printed(capsys: Capture, *arguments: str) -> str:
 
 
 def _job(text: str) -> dict[str, Any]:
-    """The job of a pipeline; of a workflow, its variables and script under GitLab's names."""
+    """The job of a pipeline; of a workflow, its variables and script under GitLab's names.
+
+    Of a component it is the rendered job, whose variables are those that the include names.
+    """
     document = yaml.safe_load(text)
+    if "include" in document:
+        [include] = document["include"]
+        name = include["component"].rpartition("/")[2].removesuffix(f"@{__version__}")
+        [job] = yaml.safe_load(render((COMPONENT / f"{name}.yml").read_text("utf-8"), include["inputs"])).values()
+        given = {"FIVETRAN_ACTION", *(one.upper() for one in include["inputs"])}
+        named = {key: value for key, value in job["variables"].items() if given & {key, key.removeprefix("FIVETRAN_")}}
+        return {**job, "variables": named}
     if "jobs" in document:
         [workflow] = document["jobs"].values()
         script = workflow["steps"][0]["run"]
@@ -53,7 +66,8 @@ GITLAB = ("vendor.gitlab-ci", "--data-transform", "gitlab-ci", "--regex-variant"
 
 
 @pytest.mark.parametrize(
-    ("kind", "schema"), [("gitlab", GITLAB), ("dataops", GITLAB), ("github", ("vendor.github-workflows",))]
+    ("kind", "schema"),
+    [("component", GITLAB), ("gitlab", GITLAB), ("dataops", GITLAB), ("github", ("vendor.github-workflows",))],
 )
 def test_jobs_follow_the_schema(tmp_path: Path, capsys: Capture, kind: str, schema: tuple[str, ...]) -> None:
     """Each job is valid for what is to run it; `icon` alone is DataOps.live's."""
@@ -98,7 +112,8 @@ def test_job_does_what_was_chosen(capsys: Capture, action: str, kind: str) -> No
     assert (job["variables"]["FIVETRAN_ACTION"], job["variables"]["CONNECTOR_ID"]) == (action, "null")
     assert set(job["variables"]) <= {*VARIABLES, RUNNERS_FLAG}
     assert {name for name, value in job["variables"].items() if value == ""} == needed
-    assert ("# In the job below, set SCHEMA and TABLE.\n" in text) == bool(needed)
+    todo = "# Below, fill in what is empty." if kind == "component" else "# In the job below, set SCHEMA and TABLE."
+    assert (f"{todo}\n" in text) == bool(needed)
     assert [line for line in job["script"] if "/dataops" in line] != []
 
 
@@ -113,6 +128,19 @@ def test_job_of_a_group(capsys: Capture, action: str, kind: str) -> None:
     assert (variables["FIVETRAN_ACTION"], variables["FIVETRAN_GROUP_ID"]) == (action, "sales")
     assert set(variables) <= {*VARIABLES, RUNNERS_FLAG} - {"CONNECTOR_ID", "FIVETRAN_EXCLUDE"}
     assert {name for name, value in variables.items() if value == ""} == needed
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("about", [("speak_inexpensive",), ("--group-id", "projected_sickle")])
+def test_component_is_the_job(capsys: Capture, action: str, about: tuple[str, ...]) -> None:
+    """An include gives the component the time limits and the connections of the job that `--for gitlab` prints."""
+    job = _job(_printed(capsys, action, *about))
+    included = _job(_printed(capsys, action, *about, "--for", "component"))
+
+    shared = included["variables"]
+    assert shared == {name: str(job["variables"][name]) for name in shared}
+    assert "FIVETRAN_TIMEOUT" in shared or "FIVETRAN_TIMEOUT" not in job["variables"]
+    assert included["timeout"] == job["timeout"]
 
 
 @pytest.mark.parametrize(
