@@ -268,7 +268,7 @@ def check_node(package: Path, root: Path) -> Iterator[str]:
                 yield f"{name}: {each} names an address; omit-lockfile-registry-resolved in .npmrc prevents that"
 
 
-def problems(root: Path = SOURCE) -> list[str]:
+def problems(root: Path) -> list[str]:
     """What does not fit in that folder, one line each."""
     sources = Sources(root)
     try:
@@ -319,8 +319,10 @@ def renew_python(sources: Sources, lock: Lock, uv: str) -> None:
     if lock.image:
         options += ["--no-build", "--constraint", str(sources.path(LOCKS[0]))]
     made = _run(uv, "pip", "compile", "-", "--no-header", "--generate-hashes", *options, given="\n".join(given))
-    sources.path(lock).parent.mkdir(exist_ok=True)
-    sources.path(lock).write_text(sources.head(lock) + made, "utf-8")
+    path, text = sources.path(lock), sources.head(lock) + made
+    if not path.is_file() or path.read_text("utf-8") != text:  # what is up to date needs no new installation
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
     for platform in PLATFORMS if lock.image else ():
         with tempfile.TemporaryDirectory() as elsewhere:
             _run(
@@ -381,7 +383,7 @@ def main(verb: str = "check", *arguments: str) -> int:
             print(f"locks/{lock.name}.txt: {lock.purpose}")
         for package in sources.packages_of_node():
             print(renew_node(package))
-    found = problems()
+    found = problems(SOURCE)
     for problem in found:
         print(problem)
     if found:

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -63,23 +64,27 @@ def differences(first: dict[str, Facts], second: dict[str, Facts]) -> Iterator[s
 
 
 class Image:
-    """An image as docker-archive."""
+    """An image as docker-archive; to be closed."""
 
     def __init__(self, path: Path) -> None:
-        self.archive = tarfile.open(path)  # noqa: SIM115  # open as long as the process lives
-        (manifest,) = json.load(self._open("manifest.json"))
-        self.layers: list[str] = manifest["Layers"]
-        self.digests: list[str] = json.load(self._open(manifest["Config"]))["rootfs"]["diff_ids"]
+        self._archive = tarfile.open(path)  # noqa: SIM115  # `with` closes it
+        (manifest,) = json.load(self._member("manifest.json"))
+        self._layers: list[str] = manifest["Layers"]
+        self.digests: list[str] = json.load(self._member(manifest["Config"]))["rootfs"]["diff_ids"]
 
-    def _open(self, name: str) -> IO[bytes]:
-        stream = self.archive.extractfile(name)
+    def close(self) -> None:
+        """Read no more of it."""
+        self._archive.close()
+
+    def _member(self, name: str) -> IO[bytes]:
+        stream = self._archive.extractfile(name)
         if stream is None:
             raise tarfile.TarError(f"{name} is not a file")
         return stream
 
     def files(self, layer: int) -> dict[str, Facts]:
         """What one layer holds."""
-        return _of_tar(self._open(self.layers[layer]))
+        return _of_tar(self._member(self._layers[layer]))
 
 
 def of_images(first: Image, second: Image) -> Iterator[str]:
@@ -107,9 +112,9 @@ def of_packages(first: Path, second: Path) -> Iterator[str]:
 def main(first: Path, second: Path) -> int:
     """Compare; 1 if they differ."""
     if first.suffix == ".tar":
-        one, other = Image(first), Image(second)
-        found, digests = list(of_images(one, other)), "".join(f"\n        {digest}" for digest in one.digests)
-        what = f"{len(one.digests)} layers{digests}"
+        with closing(Image(first)) as one, closing(Image(second)) as other:
+            found = list(of_images(one, other))
+            what = f"{len(one.digests)} layers" + "".join(f"\n        {digest}" for digest in one.digests)
     else:
         found, what = list(of_packages(first, second)), f"{first.name} {hashlib.sha256(first.read_bytes()).hexdigest()}"
     print("FAILED the two builds differ:" if found else f"ok     the same twice: {what}")
