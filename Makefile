@@ -9,37 +9,48 @@ SCENARIO ?= succeeds
 RUNS     ?= 10000
 BROWSER  := tests/browser
 AIRFLOW  := .venv-airflow
+OLDEST   := .venv-oldest
+SUPPLY   := .venv-supply
+OLDEST_PYTHON ?= python3.11
 VOCABULARY = $(BIN)/python tools/vocabulary_page.py
 PIP      := -m pip --quiet --disable-pip-version-check
 # Tests see no variable of the shell they are started from: one of a developer's could hide what users see.
 CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow wheel image image-test clean
+.PHONY: help demo test test-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow wheel image image-test image-twice sbom audit lock lock-check test-oldest clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 26
 	@echo
 	@echo "  make demo SCENARIO=rescheduled-twice     PYTHON=python3.13 names another Python"
 
-# install EXTRA,PURPOSE: into one environment, which two kinds of target share. pip says nothing meanwhile.
-define install
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+# environment FOLDER,PURPOSE,PYTHON: have one there. pip says nothing meanwhile.
+define environment
+	@$(3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' || \
+	@$(3) -c 'import ensurepip, venv' || \
 	  { echo "Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
-	@echo "installing what $(2) into $(VENV), once ..."
-	@$(BIN)/python $(PIP) --version > /dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python $(PIP) install --editable '.[$(1)]'
+	@echo "installing what $(2) into $(1), once ..."
+	@$(1)/bin/python $(PIP) --version > /dev/null 2>&1 || $(3) -m venv $(1)
+endef
+
+# locked FOLDER,LOCK: have there what that lock names, each file with its hash, and then this package as it stands here.
+define locked
+	@$(1)/bin/python $(PIP) install --require-hashes --requirement $(2)
+	@$(1)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 endef
 
-$(STAMP): pyproject.toml
-	$(call install,dev,developing needs)
+$(STAMP): pyproject.toml locks/dev.txt
+	$(call environment,$(VENV),developing needs,$(PYTHON))
+	$(call locked,$(VENV),locks/dev.txt)
 
 # Where all of it is installed already, the demonstration needs nothing more.
 $(VENV)/.installed-demo: pyproject.toml
-	$(call install,demo,the demo needs)
+	$(call environment,$(VENV),the demo needs,$(PYTHON))
+	@$(BIN)/python $(PIP) install --editable '.[demo]'
+	@touch $@
 
 demo: $(if $(wildcard $(STAMP)),$(STAMP),$(VENV)/.installed-demo) ## a START job against a simulated Fivetran, in seconds (SCENARIO=NAME)
 	@$(BIN)/fivetran-orchestrator demo --scenario $(SCENARIO)
@@ -50,6 +61,15 @@ test: $(STAMP) ## the tests; Python is all that they need
 	@echo "Left out: linters and types (make check), coverage of every branch (make coverage), the drawings in"
 	@echo "a browser (make test-browser), the wheel installed elsewhere (make wheel), benchmarks (make bench),"
 	@echo "the container image (make image-test), the operators in Airflow (make test-airflow)."
+
+$(OLDEST)/.installed: pyproject.toml locks/oldest.txt
+	@command -v $(OLDEST_PYTHON) > /dev/null || \
+	  { echo "test-oldest needs Python 3.11, the oldest one; name it with: make test-oldest OLDEST_PYTHON=python3.11"; exit 1; }
+	$(call environment,$(OLDEST),the oldest versions are tested with,$(OLDEST_PYTHON))
+	$(call locked,$(OLDEST),locks/oldest.txt)
+
+test-oldest: $(OLDEST)/.installed ## the tests with the oldest packages that pyproject.toml allows, on Python 3.11
+	@$(CLEAN) $(OLDEST)/bin/pytest -n auto $(PYTEST_ARGS)
 
 # Airflow is large: it has an environment of its own, and one certain version.
 $(AIRFLOW)/.installed: pyproject.toml tests/on_airflow/requirements.txt
@@ -68,8 +88,8 @@ bench-airflow: $(AIRFLOW)/.installed ## a thousand triggers in an event loop; fi
 	@$(CLEAN) $(AIRFLOW)/bin/python benchmarks/triggers.py
 	@$(CLEAN) $(AIRFLOW)/bin/python benchmarks/on_airflow.py
 
-$(BROWSER)/node_modules/.installed: $(BROWSER)/package.json
-	npm install --prefix $(BROWSER) --no-package-lock --no-audit --no-fund --loglevel=error
+$(BROWSER)/node_modules/.installed: $(BROWSER)/package.json $(BROWSER)/package-lock.json
+	npm ci --prefix $(BROWSER) --no-audit --no-fund --loglevel=error
 	@touch $@
 
 test-browser: $(STAMP) $(BROWSER)/node_modules/.installed ## every drawing and page in a browser (node, npm, chromium, graphviz)
@@ -161,6 +181,26 @@ image: ## build the container image (with Docker, or buildah)
 image-test: $(STAMP) image ## build it and check it as a pipeline uses it: user, signals, size, no secret
 	@bash .ci/image-test $(BIN)/fivetran-orchestrator
 
+image-twice: $(STAMP) image ## build image, wheel and sdist again from elsewhere: the same bytes, or the files that differ
+	@bash .ci/image-twice $(BIN)/python
+
+sbom: $(STAMP) image ## what the image holds, as CycloneDX in dist/; every licence must be allowed
+	@bash .ci/sbom $(BIN)/python
+
+$(SUPPLY)/.installed: locks/supply.txt
+	$(call environment,$(SUPPLY),makes locks and asks for vulnerabilities,$(PYTHON))
+	@$(SUPPLY)/bin/python $(PIP) install --require-hashes --requirement $<
+	@touch $@
+
+audit: $(SUPPLY)/.installed ## ask what is known of vulnerabilities in what the image holds
+	@$(SUPPLY)/bin/python tools/audit.py $(SUPPLY)/bin/pip-audit locks/allowed.toml locks/image.txt locks/build.txt
+
+lock: $(STAMP) $(SUPPLY)/.installed ## renew all locks: Python packages, npm's, the digest of the base image
+	@$(BIN)/python tools/locks.py renew $(SUPPLY)/bin/uv
+
+lock-check: $(STAMP) ## whether the locks fit pyproject.toml, package.json and Dockerfile; asks nobody
+	@$(BIN)/python tools/locks.py check
+
 # What a release takes, each step for itself: docs/releasing.md.
 .PHONY: release-check release-notes package-publish image-publish manifest-publish github-release packages
 
@@ -191,5 +231,5 @@ packages:
 	fi
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) $(AIRFLOW) $(BROWSER)/node_modules dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
+	rm -rf $(VENV) $(AIRFLOW) $(OLDEST) $(SUPPLY) $(BROWSER)/node_modules dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
