@@ -33,24 +33,19 @@ def read_vault(file: str) -> Mapping[str, Any]:
         import yaml  # noqa: PLC0415  # only where a vault is used
     except ImportError:
         raise VaultError("requires PyYAML", "pip install PyYAML") from None
-    try:
-        text = read_text(file)
-    except FileNotFoundError:
-        raise VaultError("does not exist", "set FIVETRAN_VAULT_FILE or DATAOPS_SECRETS_DIR to where it is") from None
-    except OSError as error:
-        raise VaultError(f"cannot be read: {error.strerror}", "check its path and permissions") from None
-    if text.lstrip().startswith("$ANSIBLE_VAULT"):
-        raise VaultError("is encrypted", "make sure that the platform decrypts it before this job")
+    text = _text(file)
 
     # BaseLoader makes texts of everything, so `2024` is a key and `0123` keeps its zero.
     class Loader(yaml.BaseLoader):
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401, FBT001, FBT002  # PyYAML's form
             names: set[str] = set()
             for name, _ in node.value:
-                if isinstance(name.value, str) and name.value in names:
+                if not isinstance(name.value, str):
+                    continue  # PyYAML refuses it
+                if name.value in names:
                     line = name.start_mark.line + 1
                     raise VaultError(f"has a duplicate name in line {line}", "remove one of the two")
-                names.add(str(name.value))
+                names.add(name.value)
             return super().construct_mapping(node, deep=deep)
 
     try:
@@ -61,11 +56,28 @@ def read_vault(file: str) -> Mapping[str, Any]:
         raise VaultError(f"is not valid YAML{where}", "correct it there") from None
     except RecursionError:
         raise VaultError("is nested too deeply", "nest it like FIVETRAN: {DEFAULT: {API_KEY: ...}}") from None
+    except VaultError:
+        raise
+    except (OverflowError, ValueError):  # of an escape that is no character, or a version of thousands of digits
+        raise VaultError("is not valid YAML", "correct it there") from None
     if not isinstance(content, Mapping):
         raise VaultError("is not a mapping of names", "write FIVETRAN: {DEFAULT: {API_KEY: ..., API_SECRET: ...}}")
     if content and all("." in name for name in content):
         raise VaultError("is flat (its names contain dots)", "nest them: FIVETRAN: {DEFAULT: {API_KEY: ...}}")
     return content
+
+
+def _text(file: str) -> str:
+    """The text of a vault that is not encrypted."""
+    try:
+        text = read_text(file)
+    except FileNotFoundError:
+        raise VaultError("does not exist", "set FIVETRAN_VAULT_FILE or DATAOPS_SECRETS_DIR to where it is") from None
+    except OSError as error:
+        raise VaultError(f"cannot be read: {error.strerror}", "check its path and permissions") from None
+    if text.lstrip().startswith("$ANSIBLE_VAULT"):
+        raise VaultError("is encrypted", "make sure that the platform decrypts it before this job")
+    return text
 
 
 def look_up(vault: Mapping[str, Any], path: str) -> str | None:

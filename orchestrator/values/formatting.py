@@ -1,7 +1,6 @@
 """Times and values, for people and for documents."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -93,8 +92,8 @@ def clipped(text: str, most: int, *, whole_words: bool = False) -> str:
     if len(text) <= most:
         return text
     kept = text[:most]
-    if whole_words:
-        kept = re.sub(r"\S*\Z", "", kept) if not text[most].isspace() else kept
+    if whole_words and not text[most].isspace() and not kept[-1:].isspace():
+        kept = "".join(kept.rsplit(None, 1)[:-1])
     kept = kept.rstrip()
     return f"{kept}… ({len(text) - len(kept):,} more characters)"
 
