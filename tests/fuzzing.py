@@ -51,6 +51,7 @@ def fuzzed(usual: int = USUAL) -> settings:
         database=None,
         deadline=None,
         print_blob=True,
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
 

@@ -7,6 +7,8 @@ from orchestrator.job.files import read_text
 
 __all__ = ["VaultError", "look_up", "read_vault"]
 
+DEEPEST = 100  # levels of brackets
+
 
 class VaultError(ValueError):
     """A vault that cannot be used; the message shows nothing of its content.
@@ -34,22 +36,8 @@ def read_vault(file: str) -> Mapping[str, Any]:
     except ImportError:
         raise VaultError("requires PyYAML", "pip install PyYAML") from None
     text = _text(file)
-
-    # BaseLoader makes texts of everything, so `2024` is a key and `0123` keeps its zero.
-    class Loader(yaml.BaseLoader):
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401, FBT001, FBT002  # PyYAML's form
-            names: set[str] = set()
-            for name, _ in node.value:
-                if not isinstance(name.value, str):
-                    continue  # PyYAML refuses it
-                if name.value in names:
-                    line = name.start_mark.line + 1
-                    raise VaultError(f"has a duplicate name in line {line}", "remove one of the two")
-                names.add(name.value)
-            return super().construct_mapping(node, deep=deep)
-
     try:
-        content = yaml.load(text, Loader=Loader)  # noqa: S506  # it constructs nothing else
+        content = yaml.load(text, Loader=_loader(yaml.BaseLoader))  # noqa: S506  # it constructs nothing else
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
@@ -78,6 +66,31 @@ def _text(file: str) -> str:
     if text.lstrip().startswith("$ANSIBLE_VAULT"):
         raise VaultError("is encrypted", "make sure that the platform decrypts it before this job")
     return text
+
+
+def _loader(base: Any) -> Any:  # noqa: ANN401  # a class of PyYAML, which is imported where a vault is used
+    """What makes texts of everything, takes no name twice, and is not nested too deeply."""
+
+    # BaseLoader makes texts of everything, so `2024` is a key and `0123` keeps its zero.
+    class Loader(base):  # type: ignore[misc]  # any of PyYAML's
+        def fetch_flow_collection_start(self, kind: Any) -> None:  # noqa: ANN401  # PyYAML's form
+            if self.flow_level >= DEEPEST:  # what opens more of them takes seconds
+                raise RecursionError
+            super().fetch_flow_collection_start(kind)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401, FBT001, FBT002  # PyYAML's form
+            names: set[str] = set()
+            for name, _ in node.value:
+                if not isinstance(name.value, str):
+                    continue  # PyYAML refuses it
+                if name.value in names:
+                    line = name.start_mark.line + 1
+                    raise VaultError(f"has a duplicate name in line {line}", "remove one of the two")
+                names.add(name.value)
+            made: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+            return made
+
+    return Loader
 
 
 def look_up(vault: Mapping[str, Any], path: str) -> str | None:

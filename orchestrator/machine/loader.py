@@ -14,7 +14,7 @@ from orchestrator.machine.actions import ACTIONS, FOLDER
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.exchange import FAILURES, OF_POSTS, TRANSIENT
-from orchestrator.values.formatting import few
+from orchestrator.values.formatting import few, printable
 from orchestrator.values.parsing import parse_toml
 from orchestrator.values.suggestions import unknown
 
@@ -78,13 +78,8 @@ def parse(text: str, name: str, action: str | None = None) -> Chart:
     chart = replace(builder.build(), source=text)
     faults = builder.faults or structural_faults(chart)
     if faults:
-        raise ChartError("\n".join(f"{name}: {fault}" for fault in few(map(_printable, faults))))
+        raise ChartError("\n".join(f"{name}: {fault}" for fault in few(map(printable, faults))))
     return chart
-
-
-def _printable(fault: str) -> str:
-    """A fault on one line, whatever the names in it are."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in fault)
 
 
 def structural_faults(chart: Chart) -> list[str]:

@@ -14,6 +14,7 @@ __all__ = [
     "iso",
     "listed",
     "plain",
+    "printable",
     "some_tables",
     "table_names",
 ]
@@ -78,6 +79,11 @@ def either(words: Iterable[str]) -> str:
 def plain(value: object) -> str:
     """Any JSON in a line: a text as it is, nothing as ""."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if value else ""
+
+
+def printable(text: str, most: int = LONGEST_LINE) -> str:
+    """At most that many characters of a text on one line: a line end or a control character as Python writes it."""
+    return clipped("".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text), most)
 
 
 def clipped(text: str, most: int, *, whole_words: bool = False) -> str:
