@@ -4,8 +4,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import orchestrator
 
 PACKAGE = Path(orchestrator.__file__).parent
