@@ -7,6 +7,8 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 SCENARIO ?= succeeds
 RUNS     ?= 10000
+FUZZ_EXAMPLES ?= 500
+FUZZ_SECONDS  ?= 0
 BROWSER  := tests/browser
 AIRFLOW  := .venv-airflow
 OLDEST   := .venv-oldest
@@ -18,7 +20,7 @@ PIP      := -m pip --quiet --disable-pip-version-check
 CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow wheel image image-test image-twice sbom audit lock lock-check test-oldest clean
+.PHONY: help demo test test-airflow campaign fuzz test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow wheel image image-test image-twice sbom audit lock lock-check test-oldest clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 26
@@ -141,6 +143,10 @@ mutate: $(STAMP) ## change every edge of every chart, and more of them: every mu
 
 campaign: $(STAMP) ## made-up worlds and fleets on all cores, judged by what they know to be true (RUNS=100000)
 	@$(BIN)/python tests/campaign.py --runs $(RUNS) $(CAMPAIGN_ARGS)
+
+fuzz: $(STAMP) ## hostile bytes for all that reads foreign ones (FUZZ_SECONDS=600 FUZZ_EXAMPLES=500 FUZZ_SEED=N)
+	@$(CLEAN) $(BIN)/python tests/fuzz_rounds.py --examples $(FUZZ_EXAMPLES) --seconds $(FUZZ_SECONDS) \
+	  $(if $(FUZZ_SEED),--seed $(FUZZ_SEED)) $(PYTEST_ARGS)
 
 bench: $(STAMP) ## start-up beside ten lines of requests; reports; steps a second; threads; polls; many connections
 	@rm -rf dist/bench

@@ -1,86 +1,25 @@
 """Fivetran's answers with anything in any place: every function of them copes, and the verdict stands."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import cycle
 from typing import Any
 
 import pytest
+from hostile import CHARTS, HOSTILE, WHOLE, YEAR_1, YEAR_9999, Path, assert_coped_with, paths
 from simulated_job import Simulate
 
 from orchestrator.debugger.journal_reader import read_journal
 from orchestrator.debugger.replay import replay
 from orchestrator.fivetran.client import interpret
-from orchestrator.fivetran.effects import CHOICES, EFFECTS, Call, Pure
-from orchestrator.fivetran.progress import decide
-from orchestrator.job.masking import Mask
-from orchestrator.job.report import gitlab, page
-from orchestrator.job.result import result
-from orchestrator.job.run_log import last_document
-from orchestrator.job.stdout import render
-from orchestrator.job.trace import Trace
 from orchestrator.machine.actions import ACTIONS
-from orchestrator.machine.loader import load
-from orchestrator.machine.standing import Standing
 from orchestrator.simulator.connection import Connection
 from orchestrator.simulator.scenario import Scenario, SyncPlan
-from orchestrator.values.exchange import Answer, Failure, Request
-from orchestrator.values.facts import Facts
+from orchestrator.values.exchange import Failure, Request
 from orchestrator.values.formatting import iso
-from orchestrator.values.settings import Settings
 
-Path = tuple[str | int, ...]
-
-YEAR_1, YEAR_9999 = "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"
-HOSTILE: list[Any] = [
-    *(None, True, -1, 1.5, 10**400),
-    *("", "null", "\ud800", YEAR_1, YEAR_9999, "2024-01-01T00:00:00+25:00"),
-    *([], [None], [[]], [{}], {}, {"x": [1]}),
-]
-PROBLEM = {"code": "code", "message": "message", "details": "details"}
-# Everything that any effect reads, in one document: a connection, setup tests, a history, errors, schemas.
-WHOLE: dict[str, Any] = {
-    "id": "speak_inexpensive",
-    "succeeded_at": "2024-01-01T00:00:00Z",
-    "failed_at": "2024-01-02T00:00:00Z",
-    "paused": False,
-    "schedule_type": "auto",
-    "schedule": {"schedule_type": "CRON"},
-    "status": {
-        "setup_state": "connected",
-        "sync_state": "rescheduled",
-        "rescheduled_for": "2024-01-03T00:00:00Z",
-        "tasks": [PROBLEM],
-        "warnings": [PROBLEM],
-    },
-    "setup_tests": [{"title": "title", "status": "FAILED", "message": "message", "details": {"a": 1}}],
-    "items": [
-        {
-            "sync_id": "id",
-            "start": "2024-01-01T00:00:00Z",
-            "end": "2024-01-01T01:00:00Z",
-            "status": "COMPLETED",
-            "reason": "reason",
-            "stages": [{"name": "EXTRACT", "start": "2024-01-01T00:00:00Z", "rows": 5}],
-            "title": "title",
-            "type": "type",
-            "message": "message",
-            "created_at": "2024-01-01T01:00:00Z",
-        }
-    ],
-    "schemas": {"public": {"enabled": True, "tables": {"orders": {"enabled": False}}}},
-}
 # Fivetran's now: at either end of what a `Date` can say, and in between.
 DATES = (0.0, 1_704_153_600.0, 253_402_387_198.0)
-
-
-def _paths(value: object, path: Path = ()) -> Iterator[Path]:
-    """Every member of a document, however deep."""
-    if path:
-        yield path
-    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, content in members:
-        yield from _paths(content, (*path, name))
 
 
 def _with(path: Path, value: object) -> dict[str, Any]:
@@ -92,55 +31,13 @@ def _with(path: Path, value: object) -> dict[str, Any]:
     return dict(document)
 
 
-CHARTS = {action: load(action) for action in ACTIONS}
-# Every policy that any chart asks for.
-POLICIES = {
-    name: value for name in CHOICES if name.startswith("on_") for one in CHARTS.values() for value in one.values(name)
-}
-SETTINGS = {
-    action: Settings(action, "speak_inexpensive", "", "", "public", "Orders", policies=tuple(POLICIES.items()))
-    for action in ACTIONS
-}
-
-
-def last_document_from(settings: Settings, data: Mapping[str, Any], date: float) -> Facts:
-    """What a run knows that has had this answer to everything it can ask."""
-    facts = Facts()
-    for name, effect in EFFECTS.items():
-        if isinstance(effect, Call):
-            effect.ask(settings, facts)
-            _, facts, _ = effect.mean(settings, facts, Answer(data=data, date=date, dated=date > 0))
-            facts = facts.but(answered=(*facts.answered, name), attempted=(*facts.attempted, name))
-        elif isinstance(effect, Pure):
-            _, facts, _ = effect.conclude(settings, facts)
-        decide(facts, data, date)
-    return facts
-
-
-@pytest.mark.parametrize("path", list(_paths(WHOLE)), ids=str)
+@pytest.mark.parametrize("path", list(paths(WHOLE)), ids=str)
 def test_any_value_in_any_place(path: Path) -> None:
     """Whatever stands in any member of an answer: each effect has an event, and each result can be drawn."""
     ends = {action: cycle(chart.verdicts()) for action, chart in CHARTS.items()}
     for number, value in enumerate(HOSTILE):
         action = ACTIONS[number % len(ACTIONS)]
-        chart, settings = CHARTS[action], SETTINGS[action]
-        facts = last_document_from(settings, _with(path, value), DATES[number % len(DATES)])
-        facts = facts.but(verdict=next(ends[action]))
-
-        chosen = [choice.of(settings, facts) for choice in CHOICES.values()]
-        told = result(settings, chart, Standing("", facts, 0.0), Trace(), 1.0)
-        document = Mask().value(told)
-        files = [draw(document) for draw in (gitlab.junit, gitlab.dotenv)]
-        drawn = [*files, gitlab.annotations(document, None), page.draw(document, [], 0, None)]
-        shown = render(chart.prints, facts, told, Mask())
-        learned = last_document(facts, facts.connection or {})
-        read_back = Facts.from_json(json.loads(json.dumps(facts.as_json())))
-
-        assert all(isinstance(choice, str) for choice in chosen)
-        assert all(drawn)
-        assert shown
-        assert isinstance(learned, dict)
-        assert read_back == facts
+        assert_coped_with(_with(path, value), action, DATES[number % len(DATES)], next(ends[action]))
 
 
 # What of a connection decides nothing in a run of START: anything may stand there.

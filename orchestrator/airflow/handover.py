@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.fivetran.effects import EFFECTS, Call, Writing
 from orchestrator.job.masking import Mask
-from orchestrator.job.state_file import masked
+from orchestrator.job.state_file import check_run, masked
 from orchestrator.job.trace import Trace
 from orchestrator.machine.chart import Chart, Kind
 from orchestrator.machine.run import Run
@@ -19,6 +19,7 @@ from orchestrator.machine.standing import Standing, resumed
 from orchestrator.machine.transition import call_of
 from orchestrator.values.facts import Facts
 from orchestrator.values.settings import Settings
+from orchestrator.values.type_checks import built, check
 
 __all__ = [
     "PATIENCE",
@@ -116,6 +117,8 @@ def taken_up(chart: Chart, settings: Settings, document: Mapping[str, Any], wall
     Raises:
         KeyError, TypeError, ValueError: It is not one of this chart's: another version wrote it.
     """
+    check_run(document, chart)
+    check("run.resumed_at", document.get("resumed_at"), float | None)
     standing, elapsed = resumed(chart, settings, document, wall)
     return TakenUp(standing, elapsed, Trace(document["trail"], dropped=int(document["trail_dropped"])))
 
@@ -127,9 +130,21 @@ def plain(settings: Settings) -> Document:
 
 
 def settings_from(document: Mapping[str, Any], api_key: str, api_secret: str) -> Settings:
-    """The settings that `plain` made plain."""
-    known = {each.name for each in fields(Settings)}
+    """The settings that `plain` made plain.
+
+    Args:
+        document: What `plain` gave.
+        api_key: The key, which is not in it.
+        api_secret: Its secret, likewise.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is not what `plain` gives: another version wrote it.
+    """
+    check("settings", document, Mapping[str, Any])
+    check("settings.policies", document["policies"], Mapping[str, str])
+    tables = {name: tuple(ones) for name, ones in document["tables"]}
+    check("settings.tables", tables, Mapping[str, tuple[str, ...]])
+    listed = {"policies": tuple(document["policies"].items()), "tables": tuple(tables.items())}
+    known = {each.name for each in fields(Settings)} - {*listed, *_SECRET}
     given = {name: value for name, value in document.items() if name in known}
-    given["policies"] = tuple(document["policies"].items())
-    given["tables"] = tuple((name, tuple(ones)) for name, ones in document["tables"])
-    return Settings(**given, api_key=api_key, api_secret=api_secret)
+    return built(Settings, "settings", given, **listed, api_key=api_key, api_secret=api_secret)

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple, Protocol
 
 from orchestrator.airflow.handover import TakenUp, taken_up
 from orchestrator.fivetran.effects.situation import has_sync, still_running, trigger_unanswered
+from orchestrator.job.state_file import check_run
 from orchestrator.machine.chart import Chart
 from orchestrator.values.events import Event
 from orchestrator.values.facts import Facts
 from orchestrator.values.formatting import iso
 from orchestrator.values.settings import Settings
+from orchestrator.values.type_checks import check
 
 __all__ = ["KEY", "Note", "Store", "is_unfinished"]
 
@@ -96,6 +98,9 @@ class Note:
         Args:
             wall: The time, in seconds since the epoch.
             warn: Told why one is not taken up.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is not one of this chart's: another version wrote it.
         """
         note = self._read()
         if note is None:
@@ -113,7 +118,11 @@ class Note:
         return found._replace(standing=found.standing._replace(resumed_at=wall))
 
     def found_later_than(self, run: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The run of the note, where it was about to ask for a change at or after the place where `run` stands."""
+        """The run of the note, where it was about to ask for a change at or after the place where `run` stands.
+
+        Raises:
+            KeyError, TypeError, ValueError: As for `found`.
+        """
         note = self._read()
         further = note is not None and note.asking and int(note.run["number"]) >= int(run["number"])
         return note.run if note is not None and further else None
@@ -125,6 +134,8 @@ class Note:
             return None
         if any(value.get(name) != ours for name, ours in self._about.items()):
             return None  # the task is about another connection now
+        check("later", value["later"], float | None)
+        check_run(value["run"], self._chart)
         return _Found(value["run"], bool(value["asking"]), value["later"])
 
 

@@ -21,6 +21,7 @@ from orchestrator.machine.step import Signal, Step
 from orchestrator.values.events import Event
 from orchestrator.values.exchange import FAILURES, Answer, Cut, Failure, Request
 from orchestrator.values.facts import Facts
+from orchestrator.values.formatting import printable
 from orchestrator.values.parsing import parse_json
 from orchestrator.values.settings import Settings
 from orchestrator.values.type_checks import built, check, check_members
@@ -29,6 +30,7 @@ __all__ = ["ANSWERED", "HASTENED", "INJECTED", "Journal", "JournalError", "Recor
 
 # What a debugger may do to a step: take its edge without doing, let its call be answered, not wait for it.
 INJECTED, ANSWERED, HASTENED = "injected", "answered", "hastened"
+LONGEST = 500  # characters of what is wrong with a line
 # What a setting may be, as for a job: beyond it a run that is forked would not come to an end.
 _BOUNDS = {
     **dict.fromkeys(("timeout", "poll_interval", "http_timeout"), (LEAST_SECONDS, MOST_SECONDS)),
@@ -160,7 +162,7 @@ def read_journal(file: str | Path) -> Journal:
             torn = not following
             if torn or following.startswith('{"resumed"'):  # killed while writing it
                 continue
-            raise JournalError(f"{file}: line {number} is damaged ({type(error).__name__}: {error})") from error
+            raise JournalError(f"{file}: line {number} is damaged ({type(error).__name__}: {_shown(error)})") from error
     if not reader.records:
         raise JournalError(f"{file}: has no complete step: the job was killed while writing the first")
     return Journal(str(file), reader.header, tuple(reader.records), torn)
@@ -187,11 +189,16 @@ def _why_no_header(line: str, error: Exception) -> str:
     if "format" not in document:
         return "not a journal file"
     if document["format"] != FORMAT:
+        found, version = _shown(document["format"]), _shown(document.get("version"))
         return (
-            f"is a journal of format {document['format']!r}, written by version {document.get('version')}; "
+            f"is a journal of format {found}, written by version {version}; "
             f"version {__version__} reads format {FORMAT}{_CHANGED.get(str(document['format']), '')}"
         )
-    return f"its header is damaged ({type(error).__name__}: {error})"
+    return f"its header is damaged ({type(error).__name__}: {_shown(error)})"
+
+
+def _shown(value: object) -> str:
+    return printable(str(value), LONGEST)
 
 
 def _header(document: Mapping[str, Any]) -> Header:

@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
@@ -148,14 +149,15 @@ def _ids(inputs: Inputs, text: str) -> tuple[str, ...]:
         refuse_connector(inputs, name, text)
         return ()
     for part in dict.fromkeys(wrong[:SHOWN]):
-        found, is_seen = id_in(part), inputs.quoted(name, part) == repr(part)
-        if found and is_seen and len(given) > 1:
-            inputs.error(name, f"{without_secrets(part)!r} is not an id", f"write {found} in its place")
+        found = id_in(part)
+        if found and not inputs.is_reference(name) and len(given) > 1:
+            shown = inputs.quoted(name, without_secrets(part))
+            inputs.error(name, f"{shown} is not an id", f"write {found} in its place")
         else:
             refuse_connector(inputs, name, part)
     if text and not given:
         inputs.error(name, "has no id in it", "set it to an id or several, with commas or blanks between them")
-    if repeated := sorted({part for part in given if given.count(part) > 1}):
+    if repeated := sorted(part for part, times in Counter(given).items() if times > 1):
         inputs.warnings.append(f"CONNECTOR_ID names {', '.join(repeated[:SHOWN])} more than once: it is run once")
     return tuple(dict.fromkeys(given))
 

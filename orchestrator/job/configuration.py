@@ -214,7 +214,7 @@ def refuse_connector(inputs: Inputs, name: str, text: str) -> None:
     from orchestrator.job.pasted_id import id_in, is_name, without_secrets  # noqa: PLC0415  # only if it is not an id
 
     found, shown = id_in(text), inputs.quoted(name, without_secrets(text))
-    if found and inputs.quoted(name, text) == repr(text):  # and not from the vault
+    if found and not inputs.is_reference(name):
         inputs.error(name, f"{shown} is not an id", f"set it to {found}")
         return
     where = "the connection's Setup tab or `fivetran-orchestrator list`"

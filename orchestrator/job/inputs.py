@@ -4,13 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 
 from orchestrator.job.variables import VARIABLES
-from orchestrator.values.formatting import STARS, duration, either
+from orchestrator.values.formatting import STARS, clipped, duration, either
 from orchestrator.values.parsing import parse_duration
 from orchestrator.values.suggestions import did_you_mean
 
 __all__ = ["LEAST_SECONDS", "MOST_SECONDS", "Inputs", "is_unresolved"]
 
 LEAST_SECONDS = 0.1
+LONGEST = 300  # characters of a value in a message
 MOST_SECONDS = 31_622_400.0  # a leap year; the system's timers overflow somewhere above
 
 _REFERENCE = re.compile(r"\$\w+|%\w+%")
@@ -62,7 +63,9 @@ class Inputs:
             text = ""
         elif is_unresolved(text):
             what = (
-                "an unresolved variable reference" if variable.secret else f"{text!r}, an unresolved variable reference"
+                "an unresolved variable reference"
+                if variable.secret
+                else f"{self.quoted(name, text)}, an unresolved variable reference"
             )
             fix = "define that variable; in GitLab, protected variables are not set on unprotected branches"
             self.error(name, f"is {what}", fix)
@@ -81,7 +84,11 @@ class Inputs:
     def quoted(self, name: str, text: str) -> str:
         """A value as a message shows it: the reference, where it came from the vault."""
         given = self.shown[name]
-        return f"the value of {given}" if _VAULT_REFERENCE.fullmatch(given) else repr(text)
+        return f"the value of {given}" if self.is_reference(name) else repr(clipped(text, LONGEST, whole_words=True))
+
+    def is_reference(self, name: str) -> bool:
+        """Whether its value came from the vault."""
+        return bool(_VAULT_REFERENCE.fullmatch(self.shown[name]))
 
     def flag(self, name: str) -> bool:
         """Whether it is set, to any value."""

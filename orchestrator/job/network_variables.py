@@ -14,6 +14,7 @@ __all__ = ["HOST", "faults", "prepare"]
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the first that is set
 HOST = r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}"  # as it can be looked up
 
+LONGEST = 300  # characters of a value in a message
 _HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")  # what `openssl rehash` calls a certificate
 
 
@@ -58,27 +59,29 @@ def _bundle_fault(value: str) -> str:
             "(in GitLab, use a variable of type File)"
         )
     fix = "set it to a PEM file of CA certificates, or leave it out"
-    path = Path(value)
+    from orchestrator.values.formatting import clipped  # noqa: PLC0415  # only where one is set
+
+    path, shown = Path(value), repr(clipped(value, LONGEST, whole_words=True))
     try:
         if path.is_dir():
             hashed = any(_HASHED.fullmatch(entry.name) for entry in path.iterdir())
             problem = "" if hashed else "is a directory without hashed certificates"
-            return problem and f"{value!r} {problem}: set it to a file, or run `openssl rehash` on the directory"
-        from orchestrator.job.files import read_bytes  # noqa: PLC0415  # only where one is set
+            return problem and f"{shown} {problem}: set it to a file, or run `openssl rehash` on the directory"
+        from orchestrator.job.files import read_bytes  # noqa: PLC0415  # likewise
 
         content = read_bytes(path)
     except OSError as error:
-        return f"{value!r} cannot be read: {error.strerror}: {fix}"
+        return f"{shown} cannot be read: {error.strerror}: {fix}"
     if not content.strip():
-        return f"{value!r} is empty: {fix}"
+        return f"{shown} is empty: {fix}"
     if b"-----BEGIN" not in content:
-        return f"{value!r} is not a PEM file (it has no line -----BEGIN CERTIFICATE-----): {fix}"
+        return f"{shown} is not a PEM file (it has no line -----BEGIN CERTIFICATE-----): {fix}"
     import ssl  # noqa: PLC0415  # only for https
 
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
     except OSError:  # as ssl.SSLError is
-        return f"{value!r} has no CA certificate, or a damaged one: {fix}"
+        return f"{shown} has no CA certificate, or a damaged one: {fix}"
     return ""
 
 

@@ -7,6 +7,7 @@ and a file without the signature is not trusted. A signed one is checked for the
 import hmac
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from orchestrator import __version__
@@ -19,11 +20,13 @@ from orchestrator.job.trace import Trace
 from orchestrator.machine.chart import Chart, Kind
 from orchestrator.machine.run import Run
 from orchestrator.values.facts import Facts
+from orchestrator.values.formatting import printable
 from orchestrator.values.parsing import parse_json
 from orchestrator.values.settings import Settings
 
 __all__ = [
     "StateFileError",
+    "check_run",
     "check_snapshot",
     "compose_state_file",
     "masked",
@@ -169,10 +172,9 @@ def read_snapshot(
         raise StateFileError(file, f"has an unfinished run of another chart than {settings.action} has now", another)
     snapshot: Mapping[str, Any] = document["run"]
     try:
-        check_snapshot(snapshot)
-        _check_place(snapshot, chart)
+        check_run(snapshot, chart)
     except ValueError as error:
-        raise StateFileError(file, f"has an invalid run: {error}", another) from error
+        raise StateFileError(file, f"has an invalid run: {printable(str(error))}", another) from error
     if now > snapshot["deadline_at"] + settings.timeout and not however_old:
         pass_over("whose deadline passed long ago")
         return None
@@ -196,8 +198,11 @@ def read_finished(settings: Settings, chart: Chart) -> Mapping[str, Any] | None:
     if not settings.pipeline or any(document.get(name) != value for name, value in ours.items()):
         return None
     snapshot: Mapping[str, Any] = document["run"]
-    green = _is_signed(settings, document) and snapshot["facts"].get("verdict") == chart.green
-    return snapshot if green else None
+    with suppress(ValueError):
+        check_snapshot(snapshot)
+        green = snapshot["facts"].get("verdict") == chart.green and snapshot["state"] in chart.states
+        return snapshot if green and _is_signed(settings, document) else None
+    return None
 
 
 def read_durations(settings: Settings) -> tuple[float, ...] | None:
@@ -214,7 +219,10 @@ def read_durations(settings: Settings) -> tuple[float, ...] | None:
         return None
     if any(document.get(name) != known.get(name) for name in (*known, "tables")):
         return None
-    return known_afterwards(Facts.from_json(document["run"]["facts"]))
+    with suppress(ValueError):
+        check_snapshot(document["run"])
+        return known_afterwards(Facts.from_json(document["run"]["facts"]))
+    return None
 
 
 def _parsed(file: str, fix: str) -> dict[str, Any] | None:
@@ -262,12 +270,13 @@ def check_snapshot(snapshot: Any) -> None:  # noqa: ANN401  # any JSON
     Facts.from_json(snapshot["facts"])
 
 
-def _check_place(snapshot: Mapping[str, Any], chart: Chart) -> None:
-    """Check that a saved run is in a state from which it can continue.
+def check_run(snapshot: Any, chart: Chart) -> None:  # noqa: ANN401  # any JSON
+    """Check that a saved run is one of this chart, in a state from which it can continue.
 
     Raises:
-        ValueError: It does not.
+        ValueError: It is not.
     """
+    check_snapshot(snapshot)
     state, verdict = snapshot["state"], snapshot["facts"].get("verdict")
     if state not in chart.states or chart.states[state].kind is Kind.EXIT:
         raise ValueError(f"{_shown(state)} is not a state in which a run of {chart.action} can continue")
@@ -284,4 +293,5 @@ def _check_place(snapshot: Mapping[str, Any], chart: Chart) -> None:
 def _shown(value: object) -> str:
     """A value from an untrusted file, cut to a few characters."""
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 40 else f"{text[:40]}…"  # noqa: PLR2004  # enough to recognise it by
+    shown = "".join(sign if sign.isprintable() else "?" for sign in text[:40])  # enough to recognise it by
+    return shown if len(text) <= len(shown) else f"{shown}…"

@@ -14,6 +14,7 @@ from orchestrator.machine.actions import ACTIONS, FOLDER
 from orchestrator.machine.chart import OTHERWISE, Chart, Kind, State
 from orchestrator.values.events import SIGNALS, Event
 from orchestrator.values.exchange import FAILURES, OF_POSTS, TRANSIENT
+from orchestrator.values.formatting import few, printable
 from orchestrator.values.parsing import parse_toml
 from orchestrator.values.suggestions import unknown
 
@@ -77,7 +78,7 @@ def parse(text: str, name: str, action: str | None = None) -> Chart:
     chart = replace(builder.build(), source=text)
     faults = builder.faults or structural_faults(chart)
     if faults:
-        raise ChartError("\n".join(f"{name}: {fault}" for fault in faults))
+        raise ChartError("\n".join(f"{name}: {fault}" for fault in few(map(printable, faults))))
     return chart
 
 

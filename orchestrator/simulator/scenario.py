@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import date, time
 from importlib.resources import files
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin
 
 from orchestrator.job.files import read_text
+from orchestrator.values.formatting import clipped
 from orchestrator.values.parsing import parse_toml
 from orchestrator.values.suggestions import did_you_mean
 
@@ -37,6 +39,8 @@ _ALLOWED = {
 }
 # Members that are about all connections at once, and about the job.
 _COMMON = ("variables", "neighbours", "rate_limit", "dated", "skew", "ahead", "latency")
+MOST = 1e9  # of any number, and of seconds: some thirty years
+LONGEST = 200  # characters of a value in a message
 
 
 class ScenarioError(ValueError):
@@ -233,18 +237,21 @@ def _make(kind: type[T], name: str, key: str, table: Mapping[str, Any], made: Ma
     """Make what a table of a scenario is about; `made` are members that are made already."""
     where = f"scenario {name}: {key}".removesuffix(": ")
     if not isinstance(table, dict):
-        raise ScenarioError(f"{where}: {table!r} is not a table")
+        raise ScenarioError(f"{where}: {_shown(table)} is not a table")
     known = {member.name: member.type for member in fields(kind)}  # type: ignore[arg-type]  # only dataclasses
     for member, value in table.items():
         if member not in known:
             meant = did_you_mean(member, known) or f"known: {', '.join(sorted(known))}"
-            raise ScenarioError(f"{where}: unknown key {member!r}; {meant}")
+            raise ScenarioError(f"{where}: unknown key {_shown(member)}; {meant}")
         if not _fits(value, known[member]):
-            raise ScenarioError(f"{where}: {member}: {value!r} is not {_WORDS[known[member]]}")
+            raise ScenarioError(f"{where}: {member}: {_shown(value)} is not {_WORDS[known[member]]}")
+        least = 0.0 if member in _DURATIONS else -MOST
+        if isinstance(value, int | float) and not least <= value <= MOST:  # NaN is not
+            raise ScenarioError(f"{where}: {member}: {_shown(value)} is not between {least:,.0f} and {MOST:,.0f}")
         allowed = _ALLOWED.get(member, (value,))
         if value not in allowed:
             raise ScenarioError(
-                f"scenario {name}: {member}: {value!r} is not one of {', '.join(filter(None, allowed))}"
+                f"scenario {name}: {member}: {_shown(value)} is not one of {', '.join(filter(None, allowed))}"
             )
     return kind(**{**table, **made})
 
@@ -265,9 +272,24 @@ def parse_scenario(name: str, text: str) -> Scenario:
 
 def _document(name: str, text: str) -> dict[str, Any]:
     try:
-        return parse_toml(text)
+        document: dict[str, Any] = _with_texts(parse_toml(text))
     except ValueError as error:
         raise ScenarioError(f"scenario {name}: {error}") from error
+    return document
+
+
+def _with_texts(value: Any) -> Any:  # noqa: ANN401  # any TOML
+    """TOML with its dates as texts: JSON has no other, and Fivetran's are in the same form."""
+    if isinstance(value, dict):
+        return {name: _with_texts(content) for name, content in value.items()}
+    if isinstance(value, list):
+        return [_with_texts(content) for content in value]
+    return value.isoformat() if isinstance(value, date | time) else value  # a datetime is a date
+
+
+def _shown(value: object) -> str:
+    """A value as a message shows it."""
+    return clipped(repr(value), LONGEST)
 
 
 def _scenario(name: str, document: dict[str, Any]) -> Scenario:
@@ -290,7 +312,10 @@ def _scenario(name: str, document: dict[str, Any]) -> Scenario:
     if any(not isinstance(each.get("id"), str) for each in scenario.neighbours):
         raise ScenarioError(f"{where}: neighbours: give each an id, a string")
     if not isinstance(scenario.connection.get("status", {}), dict):
-        raise ScenarioError(f"{where}: connection: status: {scenario.connection['status']!r} is not a table")
+        raise ScenarioError(f"{where}: connection: status: {_shown(scenario.connection['status'])} is not a table")
+    texts = (text for each in scenario.faults for header in each.headers.items() for text in header)
+    if odd := [text for text in texts if not text.isascii() or not text.isprintable()]:
+        raise ScenarioError(f"{where}: faults: headers: {_shown(odd[0])} cannot be sent in a header")
     for key in ("spread", "rate_limit"):
         if not 0 <= getattr(scenario, key) < float("inf"):
             raise ScenarioError(f"{where}: {key}: {getattr(scenario, key)} is not a number from 0 up")
@@ -301,14 +326,14 @@ def _mix(name: str, whole: Scenario, table: Any) -> Mix:  # noqa: ANN401  # any 
     """Some of many connections: but for its own keys, they are like another scenario, or like the one it is in."""
     where = f"{name}: mix"
     if not isinstance(table, dict):
-        raise ScenarioError(f"scenario {where}: {table!r} is not a table")
+        raise ScenarioError(f"scenario {where}: {_shown(table)} is not a table")
     given = dict(table)
     places = {key: given.pop(key) for key in ("place", "every") if key in given}
     like, base = given.pop("like", None), replace(whole, faults=())  # those are armed for all of them as it is
     common = next((key for key in _COMMON if key in given), None)
     if like is not None:
         if not isinstance(like, str):
-            raise ScenarioError(f"scenario {where}: like: {like!r} is not a string")
+            raise ScenarioError(f"scenario {where}: like: {_shown(like)} is not a string")
         base = _scenario(*_read(like))
         common = common or next((key for key in _COMMON if getattr(base, key) != getattr(_USUAL, key)), None)
         base = replace(base, connection=_merged(whole.connection, base.connection), spread=whole.spread)
@@ -364,5 +389,5 @@ def _text(name: str) -> tuple[str, str]:
     name, known = name.replace("-", "_"), [*names(), FLEET]
     if name not in known:
         meant = did_you_mean(name, known) or f"there are: {', '.join(known)}"
-        raise ScenarioError(f"no scenario is called {name!r}; {meant}")
+        raise ScenarioError(f"no scenario is called {_shown(name)}; {meant}")
     return name, (_FOLDER / f"{name}.toml").read_text("utf-8")

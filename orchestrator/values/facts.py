@@ -6,7 +6,7 @@ a count: finite, and 0 or more.
 """
 
 from collections.abc import Mapping
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
 from orchestrator.values.events import Event
 
@@ -21,6 +21,13 @@ _INSIDE: Mapping[str, Mapping[str, Any]] = {
         "retry_after": float | None,
     },
     "baseline": {"date": float | None, "rescheduled_for": str | None},
+    "doubt": {
+        "since": float,
+        "succeeded_at": Any,
+        "asked": int,
+        "over": bool,
+        "verdict": Literal["succeeded", "sync_failed", "broken", "cancelled"],
+    },
 }
 MOST_WARNINGS = 200
 

@@ -1,7 +1,6 @@
 """Times and values, for people and for documents."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -15,6 +14,7 @@ __all__ = [
     "iso",
     "listed",
     "plain",
+    "printable",
     "some_tables",
     "table_names",
 ]
@@ -81,6 +81,11 @@ def plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if value else ""
 
 
+def printable(text: str, most: int = LONGEST_LINE) -> str:
+    """At most that many characters of a text on one line: a line end or a control character as Python writes it."""
+    return clipped("".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text), most)
+
+
 def clipped(text: str, most: int, *, whole_words: bool = False) -> str:
     """At most that many characters of a text, and how many more it has.
 
@@ -93,8 +98,8 @@ def clipped(text: str, most: int, *, whole_words: bool = False) -> str:
     if len(text) <= most:
         return text
     kept = text[:most]
-    if whole_words:
-        kept = re.sub(r"\S*\Z", "", kept) if not text[most].isspace() else kept
+    if whole_words and not text[most].isspace() and not kept[-1:].isspace():
+        kept = "".join(kept.rsplit(None, 1)[:-1])
     kept = kept.rstrip()
     return f"{kept}… ({len(text) - len(kept):,} more characters)"
 

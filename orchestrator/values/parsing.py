@@ -12,6 +12,7 @@ __all__ = ["parse_duration", "parse_json", "parse_toml"]
 
 DEEPEST = 100  # levels of a document; what works on it recurses
 _TOO_DEEP = f"it is nested deeper than {DEEPEST} levels"
+MOST_DOTS = 1_000  # in a line of TOML: reading a key takes time with the square of its parts
 _UNITS = (
     (r"d|days?", 86_400.0),
     (r"h|hrs?|hours?", 3_600.0),
@@ -64,6 +65,9 @@ def parse_toml(text: str) -> dict[str, Any]:
     """
     import tomllib  # noqa: PLC0415  # only where TOML is read
 
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > MOST_DOTS:
+            raise ValueError(f"{_TOO_DEEP}: line {number} has more than {MOST_DOTS:,} dots")
     document: dict[str, Any] = _shallow(tomllib.loads, text)
     return document
 
@@ -78,6 +82,10 @@ def _shallow(parse: Callable[[Any], Any], text: str | bytes) -> Any:  # noqa: AN
         value = parse(text)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
+    except ValueError as error:
+        if "int_max_str_digits" in str(error):  # Python's words are for programmers
+            raise ValueError("it has a number of thousands of digits") from None
+        raise
     level = [value]
     for _ in range(DEEPEST):  # a level at a time, since recursion is what it guards against
         groups = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
