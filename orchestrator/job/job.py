@@ -438,16 +438,17 @@ class Job:
         return self._end("misconfigured", MISCONFIGURED, headline, problems, NOTHING_SENT, problems, notes)
 
     def _runner_failed(self, error: Exception) -> int:
-        """The machine has not got what a job needs: descriptors, threads, a disk that can be read."""
+        """The machine has not got what a job needs: descriptors, threads, memory, a disk that can be read."""
         self._log_traceback(error, self.log.debug)
         running = self._running()
         code = MISCONFIGURED if running == NOTHING_SENT else UNAVAILABLE
-        return self._end("runner_failed", code, "the runner failed", (str(error),), running, (RUNNER,))
+        why = str(error) or "there is not enough memory"
+        return self._end("runner_failed", code, "the runner failed", (why,), running, (RUNNER,))
 
     @staticmethod
     def _lacks(error: Exception) -> bool:
         """Whether it is the machine that lacks something."""
-        return isinstance(error, OSError) or str(error) == NO_THREAD
+        return isinstance(error, OSError | MemoryError) or str(error) == NO_THREAD
 
     def _bug(self, error: Exception) -> int:
         self._log_traceback(error, self.log.error)
