@@ -55,6 +55,9 @@ class Handler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing."""
 
+    def log_error(self, *_: object) -> None:
+        """Say nothing of what is no request either."""
+
 
 def bind(simulator: Simulator, port: int = 0) -> BaseWSGIServer:
     """A server on loopback; on a port of its own choosing for 0.
