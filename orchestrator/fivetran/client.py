@@ -5,6 +5,7 @@ not retry, wait or follow redirects. The one module that imports `requests`. A r
 another thread and be cut off there; its result is interpreted in the caller's.
 """
 
+import os
 import re
 import ssl
 import time
@@ -43,6 +44,8 @@ MOST_KNOWN = 20_000  # documents that are remembered
 LONGEST_WAIT = 86_400.0  # seconds that Retry-After may ask for
 LONGEST_WAIT_OF_OTHERS = 60.0  # where it is not Fivetran that asks
 PROXY = "the proxy's address (HTTPS_PROXY or ALL_PROXY)"
+OF_OPENSSL = "SSL_CERT_FILE"
+BUNDLE = f"the CA bundle (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or {OF_OPENSSL})"
 
 
 _SCHEME = "(?i)(?:[a-z][a-z0-9+.-]*:)?//"  # compiled where a proxy is named: the job's start has no use for it
@@ -80,6 +83,8 @@ class _Session(requests.Session):
                 name: f"http://{address}" if address and not re.match(_SCHEME, address) else address
                 for name, address in settings["proxies"].items()
             }
+            if settings["verify"] is True:  # no bundle that requests knows; what curl, Go and OpenSSL read
+                settings["verify"] = os.environ.get(OF_OPENSSL) or True
             self._merged = settings
         return {**self._merged, "proxies": dict(self._merged["proxies"]), "stream": stream}
 
@@ -254,22 +259,23 @@ class Client:
         causes = list(_causes(error))
         passed = {frame.f_code.co_name for cause in causes for frame, _ in walk_tb(cause.__traceback__)}
         if "cert_verify" in passed or ("ssl_wrap_socket" in passed and "_ssl_wrap_socket_impl" not in passed):
-            bundle = "the CA bundle (REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE) cannot be used"
-            return Failure(Event.REJECTED, f"{bundle}: {self._last(causes)}: set it to a PEM file of CA certificates")
+            problem = f"{BUNDLE} cannot be used: {self._last(causes)}"
+            return Failure(Event.REJECTED, f"{problem}: set it to a PEM file of CA certificates")
         if any(isinstance(cause, _ODD_ADDRESS) for cause in causes):
             return Failure(Event.REJECTED, "FIVETRAN_API_URL is not a valid address: correct it")
-        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-            return Failure(
-                Event.UNAVAILABLE,
-                f"{unreachable}: the TLS certificate is not trusted ({self._last(causes)}); if a proxy inspects TLS, "
-                "set REQUESTS_CA_BUNDLE to its CA certificate",
-            )
+        for cause in causes:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                why = response_body.words(cause.verify_message, self._reader.mask).rstrip(".")
+                fix = _OF_A_CERTIFICATE.get(cause.verify_code, _UNKNOWN_CA)
+                return Failure(Event.UNAVAILABLE, f"{unreachable}: the TLS certificate is not trusted ({why}); {fix}")
         for cause in causes:
             if isinstance(cause, Unconnected):
                 step = cause.step + (f" {_OF_THE_PROXY[cause.step]}" if proxy else "")
                 return Failure(Event.UNAVAILABLE, f"{unreachable}: {step} failed: {cause.why}")
         if "ssl_wrap_socket" in passed:
-            return Failure(Event.UNAVAILABLE, f"{unreachable}: TLS handshake failed: {self._last(causes)}")
+            reasons = {getattr(cause, "reason", "") for cause in causes if isinstance(cause, ssl.SSLError)}
+            fix = next((fix for reason, fix in _OF_TLS.items() if reason in reasons), "")
+            return Failure(Event.UNAVAILABLE, f"{unreachable}: TLS handshake failed: {self._last(causes)}{fix}")
         if "_tunnel" in passed or any(isinstance(cause, ProxyError) for cause in causes):
             words = self._last(causes).removeprefix("tunnel connection failed: ")
             refusal = f"{unreachable}: proxy CONNECT failed: {words}"
@@ -312,6 +318,18 @@ class Client:
 
 # What step of connecting to a proxy failed.
 _OF_THE_PROXY = {LOOK_UP: "of the proxy", CONNECT: "to the proxy"}
+# What to do about a certificate, by what OpenSSL found (X509_V_ERR).
+_UNKNOWN_CA = "if a proxy inspects TLS, set REQUESTS_CA_BUNDLE to its CA certificate"
+_NO_TIME = "check this machine's clock; if it is right, the server's certificate has to be renewed"
+_NO_HOST = "check FIVETRAN_API_URL and the proxy: another server answers"
+_OF_A_CERTIFICATE = {9: _NO_TIME, 10: _NO_TIME, 62: _NO_HOST, 64: _NO_HOST}
+# What to do about a handshake, by OpenSSL's reason.
+_TOO_OLD = ": the server or proxy must support TLS 1.2 or newer"
+_NO_TLS = ": check FIVETRAN_API_URL and the proxy: what answers does not speak TLS"
+_OF_TLS = {
+    **dict.fromkeys(("TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"), _TOO_OLD),
+    **dict.fromkeys(("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"), _NO_TLS),
+}
 # What is raised for an address that nothing can be sent to.
 _ODD_ADDRESS = (
     LocationValueError,
@@ -342,8 +360,8 @@ def _body(request: Request, response: requests.Response) -> bytes:
     return b"".join(pieces)
 
 
-def _too_large(request: Request, status: int) -> Failure:
-    return unanswered(request, f"{TOO_LARGE}: more than {LARGEST // 1_000_000} MB", status=status)
+def _too_large(request: Request, status: int, than: str = "") -> Failure:
+    return unanswered(request, f"{TOO_LARGE}: more than {than or f'{LARGEST // 1_000_000} MB'}", status=status)
 
 
 def interpret(
@@ -414,6 +432,8 @@ class _Reader(NamedTuple):
         }
 
     def read(self, request: Request, received: _Received) -> Answer:
+        if response_body.dense(received.body):
+            raise _too_large(request, received.status, f"{response_body.MOST_VALUES:,} values")
         value, known = self._without_known(response_body.parse(received.body))
         value = response_body.shallow(value, received.body)
         if response_body.may_hold_cards(received.body):  # else a page's thousand documents are not gone through
@@ -458,7 +478,7 @@ class _Reader(NamedTuple):
     def _refusal(self, received: _Received, value: Any, code: str, message: str) -> str:  # noqa: ANN401  # any JSON
         """Why an answer counts as a failure."""
         if received.status in _REDIRECTS and "Location" in received.headers:
-            target = self.short(received.headers["Location"])
+            target = self.short(_USERINFO.sub(r"\1", received.headers["Location"]))
             return f"redirected to {target!r}; redirects are not followed, since the request carries credentials"
         if received.status == HTTPStatus.PAYMENT_REQUIRED and code:
             return message or "the account's trial or plan has expired"
@@ -468,6 +488,7 @@ class _Reader(NamedTuple):
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_USERINFO = re.compile("(//)[^/?#]*@")
 
 
 def _event(request: Request, status: int, code: str) -> Event:

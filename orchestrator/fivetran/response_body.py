@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from orchestrator.values.formatting import STARS, clipped
@@ -16,7 +17,9 @@ from orchestrator.values.formatting import STARS, clipped
 __all__ = [
     "LONGEST_CODE",
     "LONGEST_LIST",
+    "MOST_VALUES",
     "bounded",
+    "dense",
     "excerpt",
     "may_hold_cards",
     "parse",
@@ -31,8 +34,10 @@ LONGEST_EXCERPT = 200  # characters of a body that is not Fivetran's
 LONGEST_TEXT = 10_000  # characters of a text in a document
 LONGEST_NAME = 1_000  # characters of a member's name
 LONGEST_LIST = 1_000  # entries of a list in a document
+MOST_MEMBERS = 10_000  # of an object in a document; the tables of a schema are members
 LONGEST_NUMBER = 1_024  # bits
 DEEPEST = 64  # levels of a document; Fivetran's have some ten
+MOST_VALUES = 200_000  # in one body; a page of a thousand connections has some 60,000
 LOOKED_AT = 8_000  # characters of a body that an excerpt is made of
 
 Mask = Callable[[str], str]
@@ -52,10 +57,15 @@ _HIDDEN_MEMBER = (
 )
 
 
+def dense(content: bytes) -> bool:
+    """Whether a body has too many values: as Python has them, each takes many times its bytes."""
+    return content.count(b",") + content.count(b"[") + content.count(b"{") > MOST_VALUES
+
+
 def parse(content: bytes) -> Any:  # noqa: ANN401  # any JSON
-    """The JSON in a body; None where it is not JSON."""
+    """The JSON in a body; None where it is not JSON in UTF-8: other code looks for names in the bytes."""
     try:
-        return json.loads(content, parse_float=_finite, parse_constant=_finite)
+        return json.loads(content.decode("utf-8-sig"), parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
         return None
 
@@ -123,7 +133,7 @@ def _card(card: Any, hide: Callable[[str], None]) -> Any:  # noqa: ANN401  # any
 
 
 def bounded(value: Any, mask: Mask) -> tuple[Any, bool]:  # noqa: ANN401  # any JSON
-    """The value with overlong texts and lists cut, and whether anything was cut.
+    """The value with overlong texts, lists and objects cut, and whether anything was cut.
 
     Args:
         value: Any JSON.
@@ -141,11 +151,12 @@ def bounded(value: Any, mask: Mask) -> tuple[Any, bool]:  # noqa: ANN401  # any 
         if isinstance(value, str):
             return value if len(value) <= LONGEST_TEXT else text(value, LONGEST_TEXT)
         if isinstance(value, dict):
+            was_cut = was_cut or len(value) > MOST_MEMBERS
             return {
                 name if len(name) <= LONGEST_NAME else text(name, LONGEST_NAME): content
                 if content is None or (type(content) is str and len(content) <= LONGEST_TEXT)  # most are so
                 else cut(content)
-                for name, content in value.items()
+                for name, content in islice(value.items(), MOST_MEMBERS)
             }
         if isinstance(value, list):
             was_cut = was_cut or len(value) > LONGEST_LIST

@@ -5,13 +5,17 @@
   cut off is never sent later**: not after a look-up or a handshake that took its time, nor over a kept connection.
 - Each address has a limit of its own, so that a dead one (IPv6 that leads nowhere) gives way to the next.
 - Answers 1xx before the answer are skipped; Python itself skips 100 only.
+- An answer has a largest size as it arrives, so that no part of it is endless: no line, no headers, no 1xx before it.
+- What has arrived before it was asked for is nobody's answer: the connection is not used again.
 """
 
 import socket
 import struct
 import threading
 from contextlib import suppress
-from http.client import BadStatusLine, HTTPResponse, IncompleteRead, parse_headers
+from errno import EFBIG
+from http.client import BadStatusLine, HTTPResponse, IncompleteRead, UnknownProtocol, parse_headers
+from io import BufferedReader, RawIOBase
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -23,6 +27,7 @@ __all__ = ["CONNECT", "LOOK_UP", "POOLS", "Sending", "Unconnected", "reason"]
 LOOK_UP, CONNECT = "name look-up", "connect"  # the steps that `Unconnected` names
 
 CONNECT_LIMIT = 10.0  # seconds for one address
+LONGEST = 32_000_000  # bytes of an answer as it arrives, with all that is around the body
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER
 
 _here = threading.local()  # its `sending`: the request that this thread is making
@@ -79,14 +84,45 @@ def reason(error: BaseException) -> str:
     words = error.strerror if isinstance(error, OSError) and isinstance(error.strerror, str) else str(error)
     if isinstance(error, IncompleteRead):
         words = words[words.find("(") + 1 : -1]  # `331 bytes read, 331 more expected`
-    elif type(error) is BadStatusLine:
+    elif type(error) in {BadStatusLine, UnknownProtocol}:
         words = f"not an HTTP answer: {words}"
     words = words or type(error).__name__
     return words[0].lower() + words[1:] if words[1:2].islower() else words
 
 
+class _Bounded(RawIOBase):
+    """What arrives for one answer, up to the largest size of one."""
+
+    def __init__(self, raw: Any) -> None:  # noqa: ANN401  # of a socket, or of TLS inside a proxy's TLS
+        self._raw = raw
+        self._left = LONGEST
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401  # the base class's form
+        count: int | None = self._raw.readinto(buffer)
+        self._left -= count or 0
+        if self._left < 0:
+            raise OSError(EFBIG, f"longer than {LONGEST // 1_000_000} MB")
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 class _Response(HTTPResponse):
-    """An answer; interim answers before it (102, 103) are read and dropped."""
+    """An answer; interim answers before it (102, 103) are read and dropped. Cookies are not kept."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # http.client's form
+        super().__init__(*arguments, **options)
+        self.fp = BufferedReader(_Bounded(self.fp.detach()))
+
+    def begin(self) -> None:
+        """Read the headers."""
+        super().begin()
+        del self.headers["Set-Cookie"]  # requests would parse them for seconds, and send them back
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
@@ -111,6 +147,12 @@ class _Connection(HTTPConnection):
 
 class _TLSConnection(_Connection, HTTPSConnection):
     """The same, with TLS."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it can be used: nothing has arrived on it, which urllib3 does not see of what TLS has read."""
+        pending = getattr(self.sock, "pending", None)  # TLS inside a proxy's TLS does not tell
+        return super().is_connected and not (pending is not None and pending())
 
 
 class _Pool(HTTPConnectionPool):

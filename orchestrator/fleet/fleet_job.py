@@ -280,9 +280,9 @@ class FleetJob(Job):
         if isinstance(error, ConfigurationError):
             verdict, code, headline, why = "misconfigured", MISCONFIGURED, "1 problem to fix", str(error)
             advice = why
-        elif self._lacks(error):
+        elif lack := self._lack(error):
             self._log_traceback(error, self.log.debug)
-            verdict, code, headline, why = "runner_failed", UNAVAILABLE, "the runner failed", str(error)
+            verdict, code, headline, why = "runner_failed", UNAVAILABLE, "the runner failed", lack
             advice = RUNNER
         else:
             self._log_traceback(error, self.log.error)

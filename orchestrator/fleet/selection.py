@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
+from orchestrator.fivetran import documents
 from orchestrator.fivetran.effects.situation import items, named
 from orchestrator.fivetran.near_matches import near_connections
 from orchestrator.fleet.result import Fail
@@ -203,7 +204,8 @@ _ADVICE = {
 
 def _of_group(selection: Selection, ask: Ask, tell: Callable[[str], object]) -> list[str]:
     group = selection.group
-    found = [each for answer in pages(ask, group) for each in items(answer) if isinstance(each.get("id"), str)]
+    listed = (documents.trimmed(each) for answer in pages(ask, group) for each in items(answer))
+    found = [each for each in listed if isinstance(each.get("id"), str)]
     kept = [each for each in found if _matches(each, selection)]
     filtered = bool(selection.include or selection.exclude)
     tell(f"group {group} has {len(found)} connections" + (f", {len(kept)} of them chosen" if filtered else ""))
@@ -236,7 +238,7 @@ def _by_name(selection: Selection, ask: Ask, tell: Callable[[str], object]) -> s
         several = f"{len(found)} connections{where} are named {name}"
         fix = "set CONNECTOR_ID to the id of one, or FIVETRAN_GROUP_ID to its group's"
         raise Nothing("misconfigured", MISCONFIGURED, several, [f"they are {_named(found)}"], [fix])
-    everyone = [each for answer in pages(ask, group) for each in items(answer)]
+    everyone = [documents.trimmed(each) for answer in pages(ask, group) for each in items(answer)]
     near = near_connections(everyone, name)
     like = [f"{each['name']} ({each['id']}, {each['service']})" for each in near]
     reasons = [f"like it are {', '.join(like)}"] if like else []

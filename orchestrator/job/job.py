@@ -224,7 +224,8 @@ class Job:
         except ConfigurationError as error:
             return self._misconfigured(error)
         except Exception as error:  # noqa: BLE001  # the last line of defence, and it says so
-            return self._runner_failed(error) if self._lacks(error) else self._bug(error)
+            lack = self._lack(error)
+            return self._runner_failed(error, lack) if lack else self._bug(error)
 
     def _run(self, limits: Limits) -> int:
         self.context["connection_id"] = subject_of(self.environ)["connector_id"]
@@ -437,17 +438,19 @@ class Job:
         notes = tuple(error.warnings)
         return self._end("misconfigured", MISCONFIGURED, headline, problems, NOTHING_SENT, problems, notes)
 
-    def _runner_failed(self, error: Exception) -> int:
-        """The machine has not got what a job needs: descriptors, threads, a disk that can be read."""
+    def _runner_failed(self, error: Exception, lack: str) -> int:
+        """The machine has not got what a job needs: descriptors, threads, memory, a disk that can be read."""
         self._log_traceback(error, self.log.debug)
         running = self._running()
         code = MISCONFIGURED if running == NOTHING_SENT else UNAVAILABLE
-        return self._end("runner_failed", code, "the runner failed", (str(error),), running, (RUNNER,))
+        return self._end("runner_failed", code, "the runner failed", (lack,), running, (RUNNER,))
 
     @staticmethod
-    def _lacks(error: Exception) -> bool:
-        """Whether it is the machine that lacks something."""
-        return isinstance(error, OSError) or str(error) == NO_THREAD
+    def _lack(error: Exception) -> str:
+        """What the machine lacks; "" where it is not the machine."""
+        if isinstance(error, MemoryError):
+            return "out of memory"
+        return (str(error) or repr(error)) if isinstance(error, OSError) or str(error) == NO_THREAD else ""
 
     def _bug(self, error: Exception) -> int:
         self._log_traceback(error, self.log.error)

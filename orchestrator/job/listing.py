@@ -43,6 +43,7 @@ Ask = Callable[[Request], Answer]  # raises Failure
 Row = dict[str, Any]
 
 COLUMNS = ("ID", "NAME", "SERVICE", "STATE", "SCHEDULE", "LAST SUCCESS")
+MOST = 100_000  # connections of an account, and pages without any; more is a listing without an end
 _VARIABLES = ("FIVETRAN_HTTP_TIMEOUT", "FIVETRAN_TIMEOUT")
 
 
@@ -126,7 +127,7 @@ def list_connections(
         send = bounded(client, clock, limits)
         ask = asking_until(send, account.http_timeout, account.timeout, clock, lambda: limits.noted)
         for answer in pages(ask, group):
-            found += items(answer)
+            found += map(documents.trimmed, items(answer))
             now = answer.date
             if answer.data.get("next_cursor"):
                 tell(len(found))
@@ -187,7 +188,7 @@ def pages(ask: Ask, group: str = "") -> Iterator[Answer]:
     Raises:
         Failure: A page has no usable answer.
     """
-    limit, cursor, seen = LARGEST_PAGE, "", set[str]()
+    limit, cursor, seen, listed = LARGEST_PAGE, "", set[str](), 0
     while True:
         try:
             answer = ask(listing("list the connections", group=group, limit=limit, cursor=cursor))
@@ -202,6 +203,9 @@ def pages(ask: Ask, group: str = "") -> Iterator[Answer]:
             return
         if following in seen:
             raise Failure(Event.UNAVAILABLE, "Fivetran's listing has no end: it leads to a page that was there before")
+        listed += max(1, len(items(answer)))
+        if listed >= MOST:
+            raise Failure(Event.UNAVAILABLE, f"Fivetran's listing has no end: more than {MOST:,} connections or pages")
         seen.add(following)
         cursor = following
 

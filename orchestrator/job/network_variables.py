@@ -11,7 +11,7 @@ from pathlib import Path
 
 __all__ = ["HOST", "faults", "prepare"]
 
-BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the first that is set
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")  # the first that is set
 HOST = r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}"  # as it can be looked up
 
 LONGEST = 300  # characters of a value in a message

@@ -1,10 +1,12 @@
 """Serve a simulator: in a thread of a demonstration, or by itself."""
 
 import io
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
@@ -24,7 +26,12 @@ class Handler(WSGIRequestHandler):
     def run_wsgi(self) -> None:
         """Answer a request; werkzeug's own closes the connection after each."""
         try:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            length = self.headers.get("Content-Length") or "0"
+            if not re.fullmatch("[0-9]{1,7}", length):
+                self.close_connection = True
+                self.send_error(HTTPStatus.BAD_REQUEST)
+                return
+            body = self.rfile.read(int(length))
             environ = {**self.make_environ(), "wsgi.input": io.BytesIO(body)}
             status, headers = "", list[tuple[str, str]]()
 
@@ -47,6 +54,9 @@ class Handler(WSGIRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing."""
+
+    def log_error(self, *_: object) -> None:
+        """Say nothing of what is no request either."""
 
 
 def bind(simulator: Simulator, port: int = 0) -> BaseWSGIServer:

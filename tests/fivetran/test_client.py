@@ -22,7 +22,7 @@ from werkzeug import Response
 from orchestrator import __version__
 from orchestrator.fivetran import client as client_module
 from orchestrator.fivetran import sockets
-from orchestrator.fivetran.client import PROXY, Client, interpret
+from orchestrator.fivetran.client import BUNDLE, PROXY, Client, interpret
 from orchestrator.job.masking import Mask
 from orchestrator.simulator.app import KEY, SECRET
 from orchestrator.simulator.scenario import Fault, Scenario
@@ -408,7 +408,7 @@ def test_named_certificate_is_trusted(
     assert answer.code == "Success"
 
 
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -436,7 +436,9 @@ def test_unusable_bundle_is_rejected(
     failure = failed(make(https_server.url_for("")), SYNC)
 
     assert failure.event is Event.REJECTED
-    assert failure.message.startswith("the CA bundle (REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE) cannot be used: ")
+    assert failure.message.startswith(
+        "the CA bundle (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE) cannot be used: "
+    )
     assert expected in failure.message
 
 

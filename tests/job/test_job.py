@@ -100,6 +100,7 @@ def test_bug_with_an_unwritable_report(simulate: Simulate, tmp_path: Path) -> No
         OSError(24, "Too many open files"),
         OSError(28, "No space left on device"),
         RuntimeError("can't start new thread"),
+        MemoryError(),
     ],
 )
 @pytest.mark.parametrize("begun", [False, True])
@@ -119,7 +120,7 @@ def test_runner_fails(
     played = simulate().play(observe=fail)
 
     assert played.code == (6 if begun else 2)
-    assert f"the runner failed: {error}" in played.stderr
+    assert f"the runner failed: {str(error) or 'out of memory'}" in played.stderr
     assert "bug" not in played.stderr
     assert "Traceback" not in played.stderr
 

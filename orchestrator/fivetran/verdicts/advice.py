@@ -157,6 +157,8 @@ def _about_request(end: End) -> Iterator[str]:
         yield "this kind of connection may not support re-syncing single tables: re-sync it on its page"
     elif end.failure.get("status") == HTTPStatus.PAYMENT_REQUIRED:
         yield "renew the plan in Fivetran's account settings (Billing); until then no job can sync"
+    elif end.failure and not end.failure.get("status"):
+        yield "fix that, and start the job again: the request did not reach Fivetran"
     else:
         yield "fix what Fivetran's message names; the same request will be rejected again"
 

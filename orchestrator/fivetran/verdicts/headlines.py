@@ -103,6 +103,8 @@ def _about_refusal(end: End) -> str:
 def _about_rejection(end: End) -> str:
     if end.failure.get("status") == HTTPStatus.PAYMENT_REQUIRED:
         return "the Fivetran account's trial or plan has expired (402)"
+    if end.failure and not end.failure.get("status"):
+        return str(end.failure["message"])  # it never came to Fivetran
     return f"Fivetran rejected the request to {end.failure['purpose']}{end.status()}" if end.failure else ""
 
 
