@@ -507,7 +507,7 @@ STATUS = st.fixed_dictionaries(
 NAMES = st.sets(st.sampled_from(sorted(EFFECTS))).map(tuple)
 MOMENTS = st.none() | st.floats(0, 10_000)
 KNOWN = st.builds(
-    Facts,
+    Facts().but,
     connection=st.builds(
         lambda status, schedule, more: {
             **more,
