@@ -8,6 +8,7 @@ STAMP    := $(VENV)/.installed
 SCENARIO ?= succeeds
 RUNS     ?= 10000
 BROWSER  := tests/browser
+GITLAB   := tests/gitlab
 AIRFLOW  := .venv-airflow
 VOCABULARY = $(BIN)/python tools/vocabulary_page.py
 PIP      := -m pip --quiet --disable-pip-version-check
@@ -15,7 +16,7 @@ PIP      := -m pip --quiet --disable-pip-version-check
 CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-airflow campaign test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow wheel image image-test clean
+.PHONY: help demo test test-airflow campaign test-browser test-gitlab check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow wheel image image-test clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -49,7 +50,8 @@ test: $(STAMP) ## the tests; Python is all that they need
 	@echo
 	@echo "Left out: linters and types (make check), coverage of every branch (make coverage), the drawings in"
 	@echo "a browser (make test-browser), the wheel installed elsewhere (make wheel), benchmarks (make bench),"
-	@echo "the container image (make image-test), the operators in Airflow (make test-airflow)."
+	@echo "the container image (make image-test), the operators in Airflow (make test-airflow), the examples and"
+	@echo "the component as pipelines (make test-gitlab)."
 
 # Airflow is large: it has an environment of its own, and one certain version.
 $(AIRFLOW)/.installed: pyproject.toml tests/on_airflow/requirements.txt
@@ -77,6 +79,14 @@ test-browser: $(STAMP) $(BROWSER)/node_modules/.installed ## every drawing and p
 	$(BIN)/python $(BROWSER)/drawings.py "$$made"; \
 	$(BIN)/python $(BROWSER)/pages.py "$$made/pages"; \
 	DRAWINGS="$$made" PAGES="$$made/pages" node --test --test-reporter=spec $(BROWSER)/*.test.mjs
+
+$(GITLAB)/node_modules/.installed: $(GITLAB)/package.json $(GITLAB)/package-lock.json
+	npm ci --prefix $(GITLAB) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-gitlab: $(STAMP) $(GITLAB)/node_modules/.installed ## the examples and the component as pipelines (node, npm, git, rsync)
+	@command -v rsync > /dev/null || { echo "rsync is missing; on Debian: apt-get install rsync"; exit 1; }
+	@$(CLEAN) $(BIN)/pytest -v -n auto -m gitlab $(GITLAB) $(PYTEST_ARGS)
 
 documents: $(STAMP) ## write the generated documents anew
 	@$(BIN)/fivetran-orchestrator diagram -o statecharts/README.md
@@ -149,5 +159,5 @@ image-test: $(STAMP) image ## build it and check it as a pipeline uses it: user,
 	@bash .ci/image-test $(BIN)/fivetran-orchestrator
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) $(AIRFLOW) $(BROWSER)/node_modules dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
+	rm -rf $(VENV) $(AIRFLOW) $(BROWSER)/node_modules $(GITLAB)/node_modules dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
