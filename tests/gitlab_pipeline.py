@@ -3,7 +3,7 @@
 It shows what becomes of includes and their inputs, rules, stages and `needs`, scripts, exit codes, artifacts, caches
 and dotenv. What gitlab-ci-local 4.56 cannot show, and GitLab alone can:
 
-- `resource_group`, `interruptible`, `timeout` and `retry`, which it ignores (`Pipeline.attempts` does what `retry` says);
+- `resource_group`, `interruptible`, `timeout` and `retry`, which it ignores (`Pipeline.attempts` repeats a job);
 - whether later jobs run after `allow_failure: {exit_codes: ...}`: it marks the job by its exit code, as GitLab does,
   but goes on after any failure;
 - `regex` of inputs, and functions: tests/gitlab_inputs.py checks the first, and no template of ours has the second;

@@ -200,6 +200,19 @@ def test_component_runs_with_inputs(play: Play, component: str) -> None:
     assert done.artifacts("mine") >= {path.replace(FOLDER, "results/x") for path in REPORTS}
 
 
+def test_variables_of_the_file(play: Play) -> None:
+    """Variables at the top of the file reach a component's job where it has no such input, or one that is false."""
+    top = {"FIVETRAN_EVIDENCE": "red", "FIVETRAN_DONT_DISABLE_SYNC": "1", "FIVETRAN_ON_RUNNING": "fail"}
+
+    done = play(_including("sync", {"connector_id": "speak_inexpensive"}, variables=top), "succeeds")
+
+    assert done.marks == {"fivetran sync": "PASS"}, done.output
+    log = done.log("fivetran sync")
+    assert "FIVETRAN_EVIDENCE=red" in log
+    assert "FIVETRAN_DONT_DISABLE_SYNC=1" in log
+    assert "FIVETRAN_ON_RUNNING=wait" in log
+
+
 def test_renderer_agrees(tmp_path: Path) -> None:
     """What our tests make of a component and its inputs is what gitlab-ci-local makes of it."""
     inputs = {
