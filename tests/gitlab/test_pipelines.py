@@ -162,13 +162,18 @@ def test_retry_is_by_exit_code(tmp_path: Path, scenario: str, codes: list[int]) 
 
 @pytest.mark.parametrize(("scenario", "mark"), [("reschedule_refused", "WARN 8"), ("fails", "FAIL 1")])
 def test_component_takes_more_keys(play: Play, scenario: str, mark: str) -> None:
-    """What is written under the job's name joins the component: here the exit code that the job may end with."""
-    added = {"fivetran sync": {"allow_failure": {"exit_codes": [8]}}}
+    """What is written under the job's name joins the component: an exit code that is allowed, a variable, a cache."""
+    added = {
+        "allow_failure": {"exit_codes": [8]},
+        "variables": {"FIVETRAN_STATE_FILE": "dataops/state/fivetran.json"},
+        "cache": {"key": "fivetran", "when": "always", "paths": ["dataops/state/"]},
+    }
 
-    done = play(_including("sync", {"connector_id": "speak_inexpensive"}, **added), scenario)
+    done = play(_including("sync", {"connector_id": "speak_inexpensive"}, **{"fivetran sync": added}), scenario)
 
     assert done.marks == {"fivetran sync": mark}, done.output
     assert done.artifacts("fivetran sync") >= REPORTS
+    assert [path.name for path in done.cached("dataops/state")] == ["fivetran.json"]
 
 
 # Component -> inputs, and a line of the log that shows that they have arrived.
