@@ -10,6 +10,7 @@ RUNS     ?= 10000
 FUZZ_EXAMPLES ?= 500
 FUZZ_SECONDS  ?= 0
 BROWSER  := tests/browser
+GITLAB   := tests/gitlab
 AIRFLOW  := .venv-airflow
 OLDEST   := .venv-oldest
 SUPPLY   := .venv-supply
@@ -20,7 +21,7 @@ PIP      := -m pip --quiet --disable-pip-version-check
 CLEAN    := env -i PATH="$$PATH" HOME="$$HOME" LANG=C.UTF-8 $${TMPDIR:+"TMPDIR=$$TMPDIR"}
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-airflow campaign fuzz test-browser check documents ledger journals pictures coverage mutate bench bench-fleet bench-airflow wheel image image-test image-twice sbom audit lock lock-check test-oldest clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 26
@@ -62,7 +63,8 @@ test: $(STAMP) ## the tests; Python is all that they need
 	@echo
 	@echo "Left out: linters and types (make check), coverage of every branch (make coverage), the drawings in"
 	@echo "a browser (make test-browser), the wheel installed elsewhere (make wheel), benchmarks (make bench),"
-	@echo "the container image (make image-test), the operators in Airflow (make test-airflow)."
+	@echo "the container image (make image-test), the operators in Airflow (make test-airflow), the examples and"
+	@echo "the component as pipelines (make test-gitlab)."
 
 $(OLDEST)/.installed: pyproject.toml locks/oldest.txt
 	@command -v $(OLDEST_PYTHON) > /dev/null || \
@@ -99,6 +101,14 @@ test-browser: $(STAMP) $(BROWSER)/node_modules/.installed ## every drawing and p
 	$(BIN)/python $(BROWSER)/drawings.py "$$made"; \
 	$(BIN)/python $(BROWSER)/pages.py "$$made/pages"; \
 	DRAWINGS="$$made" PAGES="$$made/pages" node --test --test-reporter=spec $(BROWSER)/*.test.mjs
+
+$(GITLAB)/node_modules/.installed: $(GITLAB)/package.json $(GITLAB)/package-lock.json
+	npm ci --prefix $(GITLAB) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-gitlab: $(STAMP) $(GITLAB)/node_modules/.installed ## the examples and the component as pipelines (node, npm, git, rsync)
+	@command -v rsync > /dev/null || { echo "rsync is missing; on Debian: apt-get install rsync"; exit 1; }
+	@$(CLEAN) $(BIN)/pytest -v -n auto -m gitlab $(GITLAB) $(PYTEST_ARGS)
 
 documents: $(STAMP) ## write the generated documents anew
 	@$(BIN)/fivetran-orchestrator diagram -o statecharts/README.md
@@ -237,5 +247,5 @@ packages:
 	fi
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) $(AIRFLOW) $(OLDEST) $(SUPPLY) $(BROWSER)/node_modules dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
+	rm -rf $(VENV) $(AIRFLOW) $(OLDEST) $(SUPPLY) $(BROWSER)/node_modules $(GITLAB)/node_modules dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,8 @@
 """Renders a component as GitLab does: `spec: inputs` is checked, then `$[[ inputs.x ]]` replaced in the text.
 
 GitLab puts the values in place before it reads the YAML, so that a value can break it: text as it is, all else as JSON.
-Types are checked as strictly as GitLab 17 does; later versions also take what can be read as the type, "5" as a number.
+Values are checked as strictly as GitLab 17 does. Later versions also take what can be read as the type ("5" as a
+number), and let an empty text match a regular expression.
 Functions (`$[[ inputs.x | expand_vars ]]`) are not supported, since no template of ours has one.
 """
 
@@ -77,5 +78,5 @@ def _check(name: str, spec: Mapping[str, Any], kind: str, origin: str, value: An
         raise InputError(f"`{name}` input: {origin} value is not a {kind}")
     if "options" in spec and value not in spec["options"]:
         raise InputError(f"`{name}` input: `{value}` cannot be used because it is not in the list of allowed options")
-    if "regex" in spec and not re.search(spec["regex"], str(value)):
+    if "regex" in spec and not (value and re.search(spec["regex"], str(value))):
         raise InputError(f"`{name}` input: {origin} value does not match required RegEx pattern")

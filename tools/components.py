@@ -27,15 +27,11 @@ FOLDER = report_dir({"CI": "true"})
 TABLE = re.compile(r"(<!-- inputs -->\n).*?(<!-- end of inputs -->)", re.DOTALL)
 MARK = "$[[ inputs.{} ]]"
 
-# What would end the quotes around it in the template is refused when the pipeline is created. RE2 and Python agree.
-TEXT = r'^[^"\\\n]*$'
-NEEDED = r'^[^"\\\n]+$'
-IDS = r"^[A-Za-z0-9_${}(). -]*$"  # a comma would not do in the name of a resource group
-LINE = r"^[^\n]*$"
+# GitLab 17 refuses an empty value wherever there is a `regex`: only an input that is never empty has one.
+TEXT = r'^[^"\\\n]+$'  # nothing that would end the quotes around it in the template
 DURATION = r"^([0-9][0-9a-zA-Z. ]*|\$[A-Za-z0-9_{}]+)$"
-DURATION_OR_NONE = r"^([0-9][0-9a-zA-Z. ]*|\$[A-Za-z0-9_{}]+)?$"
 INTERVAL = r"^[0-9][0-9a-zA-Z ]*$"
-INSIDE = r"^[A-Za-z0-9_.-][A-Za-z0-9_./-]*[A-Za-z0-9_-]$"  # a folder of the project, without a slash at its end
+FOLDER_INSIDE = r"^[A-Za-z0-9_.-][A-Za-z0-9_./-]*[A-Za-z0-9_-]$"  # of the project, without a slash at its end
 LABEL = r"^[A-Za-z0-9 _-]+$"
 
 ABOUT = ("CONNECTOR_ID", "FIVETRAN_GROUP_ID", "FIVETRAN_CONNECTION_NAME")
@@ -100,17 +96,17 @@ def inputs_of(component: str) -> dict[str, Input]:
 
 
 def _connections(component: str) -> Iterator[Input]:
-    yield _of("CONNECTOR_ID", "Fivetran's id of the connection; or several ids, with blanks between them", regex=IDS)
-    yield _of("FIVETRAN_GROUP_ID", regex=IDS)
-    yield _of("FIVETRAN_CONNECTION_NAME", regex=TEXT)
-    yield _of("FIVETRAN_INCLUDE", regex=TEXT)
-    yield _of("FIVETRAN_EXCLUDE", regex=TEXT)
+    yield _of("CONNECTOR_ID", "Fivetran's id of the connection; or several ids, with blanks between them")
+    yield _of("FIVETRAN_GROUP_ID")
+    yield _of("FIVETRAN_CONNECTION_NAME")
+    yield _of("FIVETRAN_INCLUDE")
+    yield _of("FIVETRAN_EXCLUDE")
     yield _of("FIVETRAN_MAX_PARALLEL", default=int(VARIABLES["FIVETRAN_MAX_PARALLEL"].default))
     yield _of("FIVETRAN_FAIL", options=VARIABLES["FIVETRAN_FAIL"].values)
     if load(COMPONENTS[component]).needs:
-        yield _of("SCHEMA", regex=LINE)
-        yield _of("TABLE", regex=LINE)
-        yield _of("TABLES", 'several tables in one request: JSON such as {"public": ["orders"]}, in a line', regex=LINE)
+        yield _of("SCHEMA")
+        yield _of("TABLE")
+        yield _of("TABLES", 'several tables in one request: JSON such as {"public": ["orders"]}, in a line')
 
 
 def _run(component: str) -> Iterator[Input]:
@@ -123,8 +119,8 @@ def _run(component: str) -> Iterator[Input]:
         regex=DURATION,
     )
     if chart.values("on_running"):
-        yield _of("FIVETRAN_POLL_INTERVAL", f"{VARIABLES['FIVETRAN_POLL_INTERVAL'].meaning}; not given: 2 to 60 s, "
-                  "by expected end", default="", regex=DURATION_OR_NONE)  # fmt: skip
+        usual = VARIABLES["FIVETRAN_POLL_INTERVAL"]
+        yield _of(usual.name, f"{usual.meaning}; not given: {usual.default}", default="")
     for policy in POLICIES:
         if values := chart.values(policy):
             yield _of(f"FIVETRAN_{policy.upper()}", options=values)
@@ -137,7 +133,7 @@ def _run(component: str) -> Iterator[Input]:
         options=("", "before", VARIABLES["FIVETRAN_RESTORE_SCHEDULE"].special),
     )
     if "stale" in chart.values("verdict"):
-        yield _of("FIVETRAN_MAX_AGE", "the job fails if the last success is older than this", regex=DURATION_OR_NONE)
+        yield _of("FIVETRAN_MAX_AGE", "the job fails if the last success is older than this")
 
 
 def _credentials() -> Iterator[Input]:
@@ -147,7 +143,7 @@ def _credentials() -> Iterator[Input]:
         "set FIVETRAN_API_KEY and FIVETRAN_API_SECRET as masked CI/CD variables",
         default=False,
     )
-    yield _of("FIVETRAN_VAULT_FILE", default="", regex=TEXT)
+    yield _of("FIVETRAN_VAULT_FILE", default="")
 
 
 def _job_keys(component: str) -> Iterator[Input]:
@@ -155,10 +151,10 @@ def _job_keys(component: str) -> Iterator[Input]:
     job = _example(component)
     runs = {"when": job.get("when", "on_success")}
     yield Input(
-        "job_name", "the job's name; several jobs of a pipeline need several", f"fivetran {component}", regex=NEEDED
+        "job_name", "the job's name; several jobs of a pipeline need several", f"fivetran {component}", regex=TEXT
     )
-    yield Input("stage", "the job's stage", "test", regex=NEEDED)
-    yield Input("image", "the image; by default a CI/CD variable of the project or group", job["image"], regex=NEEDED)
+    yield Input("stage", "the job's stage", "test", regex=TEXT)
+    yield Input("image", "the image; by default a CI/CD variable of the project or group", job["image"], regex=TEXT)
     yield Input("rules", "when the job runs", [{"if": OF_MERGE_REQUESTS, "when": "never"}, runs])
     # STATUS's example is for people to read; as a component it may have `max_age`, which is there to stop the pipeline.
     allowed = job["allow_failure"] is True and "when" in job
@@ -172,9 +168,9 @@ def _job_keys(component: str) -> Iterator[Input]:
     yield Input("retry_exit_codes", "6: Fivetran was unavailable", job["retry"]["exit_codes"])
     group = "fivetran/" + "".join(f"${name}" for name in ABOUT)
     once = "jobs of one group never run at the same time. Set it if connector_id has many ids: 255 characters at most"
-    yield Input("resource_group", once, group, regex=NEEDED)
+    yield Input("resource_group", once, group, regex=TEXT)
     yield Input(
-        "report_dir", "where the results go: a folder of the project, without / at its end", FOLDER, regex=INSIDE
+        "report_dir", "where the results go: a folder of the project, without / at its end", FOLDER, regex=FOLDER_INSIDE
     )
     yield Input("expose_as", "the link in merge requests", job["artifacts"]["expose_as"], regex=LABEL)
     yield _of("DATAOPS_DEBUG", default=False)
@@ -185,14 +181,13 @@ def _of(
     description: str = "",
     default: Any = None,  # noqa: ANN401  # an input's value
     options: tuple[str, ...] = (),
-    regex: str = "",
 ) -> Input:
     """The input that stands for a variable; where nothing else is given, as the table of variables has it."""
     variable = VARIABLES[name]
     meaning = description or re.sub(
         r"\b[A-Z]+_[A-Z_]+\b", lambda found: _name(found[0]) if found[0] in VARIABLES else found[0], variable.meaning
     ).removeprefix("FORCE_RESYNC: ")
-    return Input(_name(name), meaning, variable.default if default is None else default, options, regex)
+    return Input(_name(name), meaning, variable.default if default is None else default, options)
 
 
 def _example(component: str) -> dict[str, Any]:
@@ -214,7 +209,7 @@ class _Quoted(str):
 
 
 class _Block(str):
-    """Text in a block of its own: it may have quotes in it."""
+    """Text in a block of its own: any line can stand there, with quotes in it, too."""
 
     __slots__ = ()
 
@@ -275,7 +270,8 @@ def _mark(name: str) -> _Quoted:
 
 
 def _value(one: Input) -> _Quoted | _Block:
-    return _Block(MARK.format(one.name)) if one.regex == LINE else _mark(one.name)
+    bounded = one.type != "string" or one.options or one.regex
+    return _mark(one.name) if bounded else _Block(MARK.format(one.name))
 
 
 def _quoted(value: Any) -> Any:  # noqa: ANN401  # any YAML
