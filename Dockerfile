@@ -28,6 +28,7 @@ ARG REVISION=unknown
 # Compiled here, since the job's user can write nowhere near it; with hashes of the sources, not
 # their times, and with a fixed seed, so that the same sources give the same bytes.
 # Behind a mirror, hand in pip's configuration and certificates as the secrets pip.conf and ca.
+ARG SOURCE_DATE_EPOCH
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     set -eu; \
