@@ -141,7 +141,6 @@ check: $(STAMP) ## linters, format, types; charts are proved, generated document
 	@$(BIN)/python tools/transcripts.py --check
 	@$(BIN)/python tools/components.py --check
 
-.PHONY: check-shell
 check-shell: ## the shell scripts (needs shellcheck)
 	shellcheck --external-sources $$(grep -l '^#!/usr/bin/env bash' .ci/*)
 
@@ -171,7 +170,6 @@ bench: $(STAMP) ## start-up beside ten lines of requests; reports; steps a secon
 bench-fleet: $(STAMP) ## what 10,000 connections cost, in real time: some ten minutes
 	$(BIN)/python benchmarks/fleet.py --connections 10000 --speed 1
 
-.PHONY: dist
 dist: $(STAMP) ## sdist and wheel in dist/package, of the same bytes for the same commit, as an index wants them
 	@rm -rf dist/package
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2> /dev/null || echo 1577836800) \
@@ -218,7 +216,7 @@ lock-check: $(STAMP) ## whether the locks fit pyproject.toml, package.json and D
 	@$(BIN)/python tools/locks.py check
 
 # What a release takes, each step for itself: docs/releasing.md.
-.PHONY: release-check release-notes package-publish image-publish manifest-publish github-release packages
+.PHONY: packages
 
 release-check: ## whether this commit is a release: clean, tagged with the version, in the changelog
 	@bash .ci/publish check

@@ -436,9 +436,7 @@ def test_unusable_bundle_is_rejected(
     failure = failed(make(https_server.url_for("")), SYNC)
 
     assert failure.event is Event.REJECTED
-    assert failure.message.startswith(
-        "the CA bundle (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE) cannot be used: "
-    )
+    assert failure.message.startswith(f"{BUNDLE} cannot be used: ")
     assert expected in failure.message
 
 
