@@ -1,6 +1,7 @@
 """Serve a simulator: in a thread of a demonstration, or by itself."""
 
 import io
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -24,7 +25,12 @@ class Handler(WSGIRequestHandler):
     def run_wsgi(self) -> None:
         """Answer a request; werkzeug's own closes the connection after each."""
         try:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            length = self.headers.get("Content-Length") or "0"
+            if not re.fullmatch("[0-9]{1,9}", length):
+                self.send_error(400)
+                self.close_connection = True
+                return
+            body = self.rfile.read(int(length))
             environ = {**self.make_environ(), "wsgi.input": io.BytesIO(body)}
             status, headers = "", list[tuple[str, str]]()
 
