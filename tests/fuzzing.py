@@ -10,15 +10,26 @@ import os
 import time
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, TypeVar
 
-from hostile import HOSTILE, paths
+from hostile import HOSTILE, WHOLE, paths
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from orchestrator.simulator.app import Simulator
+from orchestrator.simulator.clock import VirtualClock
+from orchestrator.simulator.scenario import Scenario
+
 __all__ = [
+    "ANSWERED",
+    "JOURNALS",
     "JSON",
+    "RECORDED",
+    "RECORDED_LINES",
+    "RECORDED_NAMES",
     "altered",
     "assert_clear",
     "bodies",
@@ -176,6 +187,56 @@ def retyped_lines(draw: st.DrawFn, text: str, values: Sequence[str], most: int =
                 lines.insert(at, draw(st.sampled_from(["[x]", "[[x]]", "[x.y]", "x = 1", f"x = {values[0]}", "["])))
         lines = lines or [""]
     return "\n".join(lines)
+
+
+# --- What is altered -------------------------------------------------------------------------------
+
+SIMULATED = Simulator(Scenario(), VirtualClock()).connection("speak_inexpensive").document()
+ANSWERED: list[Any] = [
+    {"code": "Success", "data": WHOLE},
+    {"code": "Success", "message": "Found", "data": SIMULATED},
+    {"code": "Success", "data": {"items": [SIMULATED, WHOLE], "next_cursor": "abc"}},
+    {"code": "NotFound_Connection", "message": "Cannot find connection with id 'x'"},
+]
+
+JOURNAL_FOLDER = Path(__file__).parent / "journals"
+RECORDED_NAMES = (
+    *("start-succeeds", "start-resumed", "start-rescheduled-twice", "start-lost-answer", "test-fails", "status-stale"),
+    *("force-resync-unknown-table", "start-terminated-in-a-request", "start-fails", "start-unknown-connector"),
+)
+RECORDED = [(JOURNAL_FOLDER / f"{name}.jsonl").read_bytes() for name in RECORDED_NAMES]
+RECORDED_LINES = [[json.loads(line) for line in content.splitlines()] for content in RECORDED]
+
+
+@st.composite
+def altered_journals(draw: st.DrawFn) -> bytes:
+    """A journal with lines altered, torn, missing, there twice, of other journals, or in another order."""
+    number = draw(st.integers(0, len(RECORDED) - 1))
+    if draw(st.booleans()):
+        return draw(torn(RECORDED[number]))
+    lines = [json.dumps(line).encode() for line in RECORDED_LINES[number]]
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(lines) - 1))
+        match draw(st.sampled_from(["alter", "alter", "alter", "tear", "gone", "twice", "other", "swap", "huge"])):
+            case "tear":
+                lines[at] = draw(torn(lines[at]))
+            case "gone" if len(lines) > 1:
+                del lines[at]
+            case "twice":
+                lines.insert(at, lines[at])
+            case "other":
+                lines.insert(at, json.dumps(draw(st.sampled_from(draw(st.sampled_from(RECORDED_LINES))))).encode())
+            case "swap":
+                lines[at], lines[-1] = lines[-1], lines[at]
+            case "huge":
+                lines.insert(at, b"x" * 100_000)
+            case _:
+                with suppress(ValueError):
+                    lines[at] = json.dumps(draw(altered(json.loads(lines[at])))).encode()
+    return b"\n".join(lines) + draw(st.sampled_from([b"\n", b"", b"\r\n", b"\n\n"]))
+
+
+JOURNALS = st.one_of(altered_journals(), altered_journals(), altered_journals(), st.binary(max_size=60))
 
 
 # --- What is asserted -----------------------------------------------------------------------------

@@ -197,12 +197,13 @@ def _inserted(path: Path, drawings: dict[str, str], form: str) -> bytes:
     text = read_text(path, exact=True)
     for action, drawing in drawings.items():
         opening, closing = f"<!-- diagram {action} -->", f"<!-- end of diagram {action} -->"
-        found = re.search(rf"{opening}(\r\n|\n|\r)(.*?){closing}", text, re.DOTALL)
-        if not found:
+        found = re.search(rf"{opening}(\r\n|\n|\r)", text)
+        end = text.find(closing, found.end()) if found else -1
+        if not found or end < 0:
             raise UsageError(f"{path}: has no lines {opening} and {closing}: write them where the drawing shall stand")
         block = drawing if form == "table" else fenced(form, drawing)
         lines = f"\n{block}\n".replace("\n", found[1])
-        text = f"{text[: found.start(2)]}{lines}{text[found.end(2) :]}"
+        text = f"{text[: found.end()]}{lines}{text[end:]}"
     return text.encode()
 
 

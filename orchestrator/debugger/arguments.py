@@ -1,5 +1,6 @@
 """The arguments of commands: how they are parsed and completed."""
 
+import re
 from collections.abc import Iterable
 from glob import glob
 from pathlib import Path
@@ -20,7 +21,7 @@ def count(text: str) -> int:
     Raises:
         Refusal: It is none.
     """
-    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
         raise Refusal(f"{text!r} is not a whole number from 1")
     return int(text)
 

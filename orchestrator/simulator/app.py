@@ -491,5 +491,5 @@ def _after(cursor: str) -> str:
 def _json(body: bytes) -> Any:  # noqa: ANN401  # any JSON
     try:
         return json.loads(body)
-    except ValueError:
+    except (RecursionError, ValueError):
         return None

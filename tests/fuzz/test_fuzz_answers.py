@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from fuzzing import JSON, TEXT, assert_clear, bodies, fuzzed, torn
-from hostile import CHARTS, WHOLE, assert_coped_with
+from fuzzing import ANSWERED, JSON, TEXT, assert_clear, bodies, fuzzed, torn
+from hostile import CHARTS, assert_coped_with
 from hypothesis import example, given
 from hypothesis import strategies as st
 from in_process import answered
@@ -20,6 +20,7 @@ from orchestrator.fivetran.documents import moment, parse_time
 from orchestrator.fivetran.effects.situation import items
 from orchestrator.fleet.budget import Budget
 from orchestrator.fleet.reader import Reader, Round
+from orchestrator.fleet.selection import Nothing, Selection, chosen
 from orchestrator.job.listing import Listed, as_json, as_table, matches, pages
 from orchestrator.job.masking import Mask
 from orchestrator.machine.actions import ACTIONS
@@ -28,13 +29,6 @@ from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Scenario, SyncPlan
 from orchestrator.values.exchange import FAILURES, Answer, Failure, Request
 
-SIMULATED = Simulator(Scenario(), VirtualClock()).connection("speak_inexpensive").document()
-ANSWERED: list[Any] = [
-    {"code": "Success", "data": WHOLE},
-    {"code": "Success", "message": "Found", "data": SIMULATED},
-    {"code": "Success", "data": {"items": [SIMULATED, WHOLE], "next_cursor": "abc"}},
-    {"code": "NotFound_Connection", "message": "Cannot find connection with id 'x'"},
-]
 NUMBERS = st.one_of(
     st.integers().map(str), st.floats().map(str), st.sampled_from(["9" * 5_000, "-0", "1_0", "٣", "1e999"])
 )
@@ -64,6 +58,7 @@ HEADERS = st.fixed_dictionaries(
 STATUSES = st.sampled_from(
     [200, 201, 204, 299, 301, 307, 400, 401, 402, 403, 404, 409, 429, 500, 503, 599]
 ) | st.integers(200, 999)
+PATTERNS = st.text(alphabet="*?[]!-^ab\\&|~.(", max_size=8) | TEXT
 REQUESTS = st.builds(
     Request,
     st.sampled_from(["GET", "PATCH", "POST"]),
@@ -197,7 +192,7 @@ def test_any_listing_settles_each_connection_once(
 @fuzzed(40)
 @given(
     answers=st.lists(st.tuples(STATUSES, HEADERS, bodies(ANSWERED[1:3])), min_size=1, max_size=4),
-    pattern=st.text(alphabet="*?[]!-^ab\\&|~.(", max_size=8) | TEXT,
+    pattern=PATTERNS,
 )
 def test_any_listing_is_a_table(answers: list[tuple[int, dict[str, str], bytes]], pattern: str) -> None:
     """Whatever the pages of a listing are, they end, and can be chosen from and shown, or are refused by a Failure."""
@@ -219,6 +214,35 @@ def test_any_listing_is_a_table(answers: list[tuple[int, dict[str, str], bytes]]
     assert as_table(listed, Mask()).count("\n") == len(found)
     assert len(json.loads(as_json(listed))) == len(found)
     assert [matches(one, pattern) for one in found] == [matches(one, pattern) for one in found]
+
+
+@fuzzed(40)
+@given(
+    answers=st.lists(st.tuples(STATUSES, HEADERS, bodies(ANSWERED[1:3])), min_size=1, max_size=4),
+    include=st.lists(PATTERNS, max_size=3).map(tuple),
+    exclude=st.lists(PATTERNS, max_size=1).map(tuple),
+    name=st.sampled_from(["", "demo"]) | TEXT,
+)
+def test_any_group_is_chosen_from_or_refused(
+    answers: list[tuple[int, dict[str, str], bytes]], include: tuple[str, ...], exclude: tuple[str, ...], name: str
+) -> None:
+    """Whatever a group's listing and the patterns are, connections with an id are chosen, or none and why."""
+    asked, told = 0, list[str]()
+
+    def ask(request: Request) -> Answer:
+        nonlocal asked
+        status, headers, body = answers[min(asked, len(answers) - 1)]
+        asked += 1
+        return interpret(request, status, headers, body, now=lambda: 5.0)
+
+    found, why = list[str](), ""
+    try:
+        found = chosen(Selection((), "group", include, exclude, name), ask, told.append)
+    except Nothing as nothing:
+        why = nothing.headline
+
+    assert bool(found) != bool(why)
+    assert all(isinstance(each, str) for each in found)
 
 
 @fuzzed(100)

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzzing import altered, assert_clear, fuzzed, growth, torn
+from fuzzing import JOURNALS, RECORDED, RECORDED_LINES, RECORDED_NAMES, assert_clear, fuzzed, growth
 from hypothesis import example, given
-from hypothesis import strategies as st
 
 from orchestrator.commands import replay as replay_command
 from orchestrator.commands import report as report_command
@@ -22,49 +21,10 @@ from orchestrator.debugger.replay import Divergence, chart_of, replay
 from orchestrator.debugger.sources import CannotOpen, forked, opened
 from orchestrator.machine.loader import ChartError
 
-FOLDER = Path(__file__).parents[1] / "journals"
-NAMES = (
-    *("start-succeeds", "start-resumed", "start-rescheduled-twice", "start-lost-answer", "test-fails", "status-stale"),
-    *("force-resync-unknown-table", "start-terminated-in-a-request", "start-fails", "start-unknown-connector"),
-)
-RECORDED = [(FOLDER / f"{name}.jsonl").read_bytes() for name in NAMES]
-LINES = [[json.loads(line) for line in content.splitlines()] for content in RECORDED]
-
-
-@st.composite
-def altered_journals(draw: st.DrawFn) -> bytes:
-    """A journal with lines altered, torn, missing, there twice, of other journals, or in another order."""
-    number = draw(st.integers(0, len(RECORDED) - 1))
-    if draw(st.booleans()):
-        return draw(torn(RECORDED[number]))
-    lines = [json.dumps(line).encode() for line in LINES[number]]
-    for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(0, len(lines) - 1))
-        match draw(st.sampled_from(["alter", "alter", "alter", "tear", "gone", "twice", "other", "swap", "huge"])):
-            case "tear":
-                lines[at] = draw(torn(lines[at]))
-            case "gone" if len(lines) > 1:
-                del lines[at]
-            case "twice":
-                lines.insert(at, lines[at])
-            case "other":
-                lines.insert(at, json.dumps(draw(st.sampled_from(draw(st.sampled_from(LINES))))).encode())
-            case "swap":
-                lines[at], lines[-1] = lines[-1], lines[at]
-            case "huge":
-                lines.insert(at, b"x" * 100_000)
-            case _:
-                with suppress(ValueError):
-                    lines[at] = json.dumps(draw(altered(json.loads(lines[at])))).encode()
-    return b"\n".join(lines) + draw(st.sampled_from([b"\n", b"", b"\r\n", b"\n\n"]))
-
-
-JOURNALS = st.one_of(altered_journals(), altered_journals(), altered_journals(), st.binary(max_size=60))
-
 
 def changed(name: str, at: int, **members: Any) -> bytes:
     """A recorded journal with other members in a line; those in `facts` beside the ones that are there."""
-    lines = [dict(line) for line in LINES[NAMES.index(name)]]
+    lines = [dict(line) for line in RECORDED_LINES[RECORDED_NAMES.index(name)]]
     facts = {**lines[at].get("facts", {}), **members.pop("facts", {})}
     lines[at] = {**lines[at], **members, **({"facts": facts} if facts else {})}
     return b"\n".join(json.dumps(line).encode() for line in lines)
