@@ -17,7 +17,7 @@ __all__ = ["add_to", "execute"]
 SHELLS = ("bash", "zsh", "fish", "tcsh")  # for which shtab has something, and which run where we do
 
 EPILOG = """\
-The script asks no Python when you press TAB. Write it anew after an update. Where it belongs:
+Pressing TAB starts no Python: the script has it all, so write it anew after an update. Where to put it:
 
   bash   fivetran-orchestrator completion bash > ~/.local/share/bash-completion/completions/fivetran-orchestrator
          (needs the package bash-completion; without it, source the file in ~/.bashrc)
@@ -33,7 +33,7 @@ def add_to(parser: ArgumentParser) -> None:
     """Give the parser the arguments."""
     parser.description = (
         "Print a script with which your shell completes commands, flags and their values, actions, scenarios,\n"
-        "states and files. It knows no connections: those are an account's."
+        "states and files. Ids of connections are not completed: only Fivetran knows them."
     )
     parser.epilog = EPILOG
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
