@@ -12,6 +12,7 @@ mutant's code into the functions in place and runs those tests alone that run th
 
 import argparse
 import faulthandler
+import gc
 import json
 import multiprocessing
 import os
@@ -30,21 +31,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib import import_module
 from inspect import unwrap
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn, TypeVar
 from warnings import catch_warnings
 
 import pytest
 from coverage import Coverage
+from mutations import Mutant, mutants
 
 TESTS = Path(__file__).parent
 REASONS = TESTS / "mutants_survive.toml"
 
+_RUNS = ("tests/machine/test_run.py",)
 # The tests that are about a module, from which those are chosen that run the changed function.
 DECIDERS: dict[str, tuple[str, ...]] = {
     "orchestrator/fivetran/progress.py": ("tests/fivetran/test_progress.py", "tests/machine/test_run.py"),
+    "orchestrator/machine/run.py": _RUNS,
 }
 SPARE = 3.0  # seconds of processor time that a test gets beyond three times what it usually takes
 PATIENCE = 60.0  # seconds that it gets at least, if it waits for something
@@ -92,8 +96,8 @@ def put_in_place(module: ModuleType, code: str) -> None:
                 _put_into_function(function, unwrap(other))
                 getattr(value, "cache_clear", lambda: None)()
         elif not name.startswith("__") and not isinstance(value, type | ModuleType) and not callable(value):
-            for importer in list(sys.modules.values()):
-                if getattr(importer, name, None) is value:
+            for importer in list(sys.modules.values()) if value != other else ():
+                if vars(importer).get(name) is value:
                     setattr(importer, name, other)
 
 
@@ -145,7 +149,7 @@ class Known(NamedTuple):
     seconds: dict[str, float]
     runs: dict[str, dict[int, list[str]]]
 
-    def about(self, mutant: "Mutant") -> list[str]:
+    def about(self, mutant: Mutant) -> list[str]:
         """The ids of the tests that may notice a mutant, quick ones first."""
         first, last = mutant.lines
         every = {name for line in range(first, last + 1) for name in self.runs[mutant.path].get(line, ())}
@@ -162,11 +166,11 @@ def measured(items: list[pytest.Item], paths: Iterable[str]) -> Known:
 
     def before(item: pytest.Item) -> None:
         coverage.switch_context(item.nodeid)
-        moments[item.nodeid] = time.process_time()
+        moments[item.nodeid] = time.monotonic()
 
     with coverage.collect():
         _play(items, before)
-    ends = [*list(moments.values())[1:], time.process_time()]
+    ends = [*list(moments.values())[1:], time.monotonic()]
     seconds = {name: end - began for (name, began), end in zip(moments.items(), ends, strict=True)}
     with catch_warnings(action="ignore"):  # that none of them runs any of it
         data = coverage.get_data()
@@ -177,12 +181,12 @@ def _module(path: str) -> ModuleType:
     return import_module(path.removesuffix(".py").replace("/", "."))
 
 
-def _judge(mutant: "Mutant", items: list[pytest.Item], seconds: Mapping[str, float]) -> int:
+def _judge(mutant: Mutant, items: list[pytest.Item], seconds: Mapping[str, float]) -> int:
     """What becomes of a mutant; the process ends where a test fails or takes too long.
 
     Args:
         mutant: The mutant.
-        items: The tests, in the order in which they are run.
+        items: The tests, in their order.
         seconds: How long each usually takes.
     """
     code = mutant.code
@@ -210,135 +214,113 @@ def _judge(mutant: "Mutant", items: list[pytest.Item], seconds: Mapping[str, flo
 # In memory where that is a folder: jobs that are played write a lot of files.
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # mkdtemp makes a folder in it
 
+Key = TypeVar("Key")
 
-class Forks:
-    """Processes, some at a time, each in a folder and a group of its own.
+
+def forked(calls: Iterable[tuple[Key, Callable[[Path], int]]], number: int) -> Iterator[tuple[Key, int, Path]]:
+    """Call each in a process, a folder and a group of its own; its exit code and folder, in the order of their ends.
 
     Args:
+        calls: What is called with the folder, and returns the exit code; and what its end is known by.
         number: How many at a time.
     """
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-        self._running: dict[int, tuple[Any, Path]] = {}
-
-    def start(self, key: Any, call: Callable[[Path], int]) -> Iterator[tuple[Any, int, Path]]:
-        """Have a process call something, as soon as one of the others has ended; what ended meanwhile.
-
-        Args:
-            key: What comes back with its end.
-            call: What it does in its folder; its exit code.
-        """
-        while len(self._running) >= self._number:
-            yield from self._ended()
-        folder = Path(tempfile.mkdtemp(prefix="mutant-", dir=_MEMORY))
-        if pid := os.fork():
-            self._running[pid] = key, folder
+    left, running = iter(calls), dict[int, tuple[Key, Path]]()
+    while True:
+        for key, call in islice(left, number - len(running)):
+            folder = Path(tempfile.mkdtemp(prefix="mutant-", dir=_MEMORY))
+            if pid := os.fork():
+                running[pid] = key, folder
+            else:
+                _leave(call, folder)
+        if not running:
             return
-        os.setsid()
-        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        code = DEAD
-        try:
-            code = call(folder)
-        except BaseException:  # noqa: BLE001  # nothing may leave a fork
-            (folder / "failure").write_text(traceback.format_exc(), "utf-8")
-        finally:
-            os._exit(code)
-
-    def rest(self) -> Iterator[tuple[Any, int, Path]]:
-        """What ends from now on."""
-        while self._running:
-            yield from self._ended()
-
-    def _ended(self) -> Iterator[tuple[Any, int, Path]]:
-        """The next one to end."""
         pid, status = os.wait()
-        key, folder = self._running.pop(pid)
+        key, folder = running.pop(pid)
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)  # what it started itself
         yield key, os.waitstatus_to_exitcode(status), folder
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _leave(call: Callable[[Path], int], folder: Path) -> NoReturn:
+    """What a fork does: call it, and be gone."""
+    code = DEAD
+    try:
+        os.setsid()
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        code = call(folder)
+    except BaseException:  # noqa: BLE001  # nothing else may go on in two processes
+        (folder / "failure").write_text(traceback.format_exc(), "utf-8")
+    os._exit(code)
+
+
 class Mutation:
     """A plugin of pytest, which takes the place of running the collected tests once.
 
     Args:
-        paths: The modules to change.
-        sample: How many mutants to take of them; None: all.
-        seed: Which ones.
+        chosen: The mutants to judge.
         jobs: Processes.
-        only: A text that the function's name contains.
     """
 
-    def __init__(self, paths: list[str], sample: int | None, seed: str, jobs: int, only: str) -> None:
-        every = [mutant for path in paths for mutant in mutants(path) if only in mutant.function]
-        self.paths = paths
+    def __init__(self, chosen: list[Mutant], jobs: int) -> None:
+        self.chosen = chosen
         self.jobs = jobs
-        self.whole = sample is None and not only
-        self.chosen = random.Random(seed).sample(every, min(sample or len(every), len(every)))  # noqa: S311  # no secret
         self.found: dict[Mutant, int] = {}
         self.failed: list[str] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Judge the mutants."""
+        gc.freeze()  # a fork shares what is not touched
         items = {item.nodeid: item for item in session.items}
         known = self._measure(items)
         if self.failed:
             return True
         session.config.pluginmanager.register(Quits(Path(os.devnull)))
-        forks, began = Forks(self.jobs), time.monotonic()
-        said = began
-        for mutant in self.chosen:
-            tests = [items[name] for name in known.about(mutant)]
 
-            def judge(_: Path, mutant: Mutant = mutant, tests: list[pytest.Item] = tests) -> int:
-                return _judge(mutant, tests, known.seconds)
+        def judging(mutant: Mutant) -> Callable[[Path], int]:
+            return lambda _: _judge(mutant, [items[name] for name in known.about(mutant)], known.seconds)
 
-            self.found |= {one: code for one, code, _ in forks.start(mutant, judge)}
+        began = said = time.monotonic()
+        for mutant, code, _ in forked(((mutant, judging(mutant)) for mutant in self.chosen), self.jobs):
+            self.found[mutant] = code
             if time.monotonic() - said > TELLING:
                 said = time.monotonic()
                 print(f"{len(self.found)} of {len(self.chosen)} mutants", file=sys.stderr, flush=True)
-        self.found |= {one: code for one, code, _ in forks.rest()}
-        print(f"{len(self.chosen)} mutants: {time.monotonic() - began:.0f} s")
+        print(f"{len(self.chosen)} mutants in {time.monotonic() - began:.0f} s")
         return True
 
     def _measure(self, items: Mapping[str, pytest.Item]) -> Known:
-        """What is known of the tests, file by file."""
+        """What is known of the tests; each file's run on their own."""
+        paths = sorted({mutant.path for mutant in self.chosen})
         files: dict[str, list[pytest.Item]] = defaultdict(list)
         for name, item in items.items():
             files[name.partition("::")[0]].append(item)
-        forks = Forks(self.jobs)
-        seconds: dict[str, float] = {}
-        runs: dict[str, dict[int, list[str]]] = {path: defaultdict(list) for path in self.paths}
 
-        def start() -> Iterator[tuple[Any, int, Path]]:
-            for file, chosen in files.items():
+        def measuring(chosen: list[pytest.Item]) -> Callable[[Path], int]:
+            def call(folder: Path) -> int:
+                chosen[0].config.pluginmanager.register(Quits(folder / "failure"))
+                (folder / "known").write_text(json.dumps(measured(chosen, paths)), "utf-8")
+                return ALIVE
 
-                def call(folder: Path, chosen: list[pytest.Item] = chosen) -> int:
-                    chosen[0].config.pluginmanager.register(Quits(folder / "failure"))
-                    (folder / "known").write_text(json.dumps(measured(chosen, self.paths)), "utf-8")
-                    return ALIVE
+            return call
 
-                yield from forks.start(file, call)
-            yield from forks.rest()
-
-        for file, code, folder in start():
+        known = Known({}, {path: defaultdict(list) for path in paths})
+        for file, code, folder in forked(((file, measuring(chosen)) for file, chosen in files.items()), self.jobs):
             if code != ALIVE:
-                self.failed.append(f"{file} ends with {code}: " + (folder / "failure").read_text("utf-8"))
+                self.failed.append(f"{file} ends with {code}: {(folder / 'failure').read_text('utf-8')}")
                 continue
-            took, lines = json.loads((folder / "known").read_text("utf-8"))
-            seconds.update(took)
-            for path, by_line in lines.items():
+            seconds, runs = json.loads((folder / "known").read_text("utf-8"))
+            known.seconds.update(seconds)
+            for path, by_line in runs.items():
                 for line, names in by_line.items():
-                    runs[path][int(line)] += names
-        return Known(seconds, runs)
+                    known.runs[path][int(line)] += names
+        return known
 
 
-def told(found: Mapping["Mutant", int], known: Mapping[Reason, str], *, whole: bool) -> int:
+def told(found: Mapping[Mutant, int], known: Mapping[Reason, str], *, whole: bool) -> int:
     """Print what became of the mutants; the exit code.
 
     Args:
@@ -399,18 +381,19 @@ def main() -> int:
     given = parser.parse_args()
     os.chdir(TESTS.parent)
     paths = [path for path in DECIDERS if given.module in (None, Path(path).stem)]
+    every = [mutant for path in paths for mutant in mutants(path) if given.function in mutant.function]
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout  # noqa: S607
-    plugin = Mutation(paths, given.sample, commit, given.jobs, given.function)
-    files = dict.fromkeys(chain.from_iterable(DECIDERS[path] for path in paths))
+    chosen = random.Random(commit).sample(every, min(given.sample or len(every), len(every)))  # noqa: S311  # no secret
+    plugin = Mutation(chosen, given.jobs)
+    files = dict.fromkeys(chain.from_iterable(DECIDERS[mutant.path] for mutant in chosen))
     code = pytest.main([*_OPTIONS, *files], [plugin])
     if plugin.failed or code:
         print("Without any change there is a failure already.", *plugin.failed, sep="\n")
         return 1
-    return told(plugin.found, reasons(), whole=plugin.whole and not given.module)
+    return told(
+        plugin.found, reasons(), whole=len(chosen) == len(every) and len(paths) == len(DECIDERS) and not given.function
+    )
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(TESTS))
-    from mutations import Mutant, mutants
-
     sys.exit(main())

@@ -79,9 +79,11 @@ class _LeaveOut(_Operator):
 class _LeaveOutStatement(_Operator):
     """Puts `pass` in place of a statement of a function."""
 
+    _NOTHING = ('"', "from ", "pass", "...", "return None", "continue", "break")  # or what others change
+
     def spans(self, node: Node) -> Iterator[tuple[int, int]]:
         """The statement, without the end of its line."""
-        if node.type == "simple_stmt" and node.children[0].type not in {"string", "import_from", "keyword"}:
+        if node.type == "simple_stmt" and not node.get_code(include_prefix=False).startswith(self._NOTHING):
             above = node
             while above is not None and above.type != "funcdef":
                 above = above.parent
