@@ -41,8 +41,9 @@ STOPPING = 60.0
 BLINK = 0.001  # seconds; what sums and a journal's digits round away is not waited for
 
 
-# https://fivetran.com/docs/rest-api/api-reference/connections/retrieve-connection-sync-history; others have been seen.
-_STATUSES = frozenset({"COMPLETED", "FAILURE", "CANCELED", "INCOMPLETE", "RESCHEDULED", "PAUSED"})
+# Beside COMPLETED; others have been seen.
+# https://fivetran.com/docs/rest-api/api-reference/connections/retrieve-connection-sync-history
+_STATUSES = frozenset({"FAILURE", "CANCELED", "INCOMPLETE", "RESCHEDULED", "PAUSED"})
 
 
 _RED: Mapping[object, Literal[Event.SYNC_FAILED, Event.CANCELLED]] = {
@@ -89,9 +90,10 @@ def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool
     failed = _ours(facts, document, "failed_at")
     if failed is not None and not facts.syncing_seen and _may_be_anothers(facts, failed):
         failed = None  # this run's sync has not been seen yet
-    well = succeeded is not None and (failed is None or succeeded >= failed)
+    if succeeded is not None and failed is not None and succeeded < failed:
+        succeeded = None  # it has failed since
     seen = facts.but(not_started_for=None, doubt=None)
-    if succeeded is not None and well and not _may_be_anothers(facts, succeeded):
+    if succeeded is not None and not _may_be_anothers(facts, succeeded):
         if state != "syncing":
             rule = "succeeded_at moved since the trigger, and is no older than a failed_at that moved"
             return Outcome(Event.SUCCEEDED, seen, rule)
@@ -105,7 +107,7 @@ def decide(facts: Facts, document: Mapping[str, Any], at: float, *, resync: bool
     if until is not None and (facts.syncing_seen or _moment(until) not in _known_reschedules(facts)):
         rule = "sync_state is rescheduled, and it is a new reschedule"
         return Outcome(Event.RESCHEDULED, rescheduled(seen, until), rule)
-    if well:
+    if succeeded is not None:
         rule = "succeeded_at moved, but it may be the date of an earlier sync"
         return _doubtful(facts, document, at, Event.SUCCEEDED, rule)
     if failed is not None:
@@ -213,13 +215,14 @@ def _doubtful(facts: Facts, document: Mapping[str, Any], at: float, verdict: Eve
     doubt = facts.doubt
     if doubt is None or doubt["succeeded_at"] != now:
         doubt = {"since": at, "succeeded_at": now, "asked": 0}
-    facts = facts.but(not_started_for=None, doubt={**doubt, "verdict": str(verdict), "over": False})
+    doubt = {**doubt, "verdict": str(verdict), "over": False}
+    facts = facts.but(not_started_for=None, doubt=doubt)
     left = quiet_left(facts, at)
     if left > 0:
         return Outcome(
             Event.DOUBTFUL, facts, f"{rule}; a date may appear late: waiting another {left:.0f} s for a change"
         )
-    facts = facts.but(doubt={**(facts.doubt or {}), "over": True})
+    facts = facts.but(doubt={**doubt, "over": True})
     return Outcome(Event.DOUBTFUL, facts, f"{rule}, and nothing has changed for long enough")
 
 

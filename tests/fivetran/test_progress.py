@@ -111,6 +111,33 @@ DECIDED: dict[str, tuple[Facts, dict[str, Any], Event]] = {
         document("syncing", succeeded_at=UNDOUBTED),
         Event.SUCCEEDED,
     ),
+    "restart, a failure in its first minute while no sync has been seen": (
+        RESTARTED,
+        document(failed_at=LAST_DOUBTED),
+        Event.RUNNING,
+    ),
+    "restart, a failure in its first minute of a sync that was seen": (
+        replace(RESTARTED, syncing_seen=True),
+        document(failed_at=LAST_DOUBTED),
+        Event.DOUBTFUL,
+    ),
+    "restart, a failure a minute later": (RESTARTED, document(failed_at=UNDOUBTED), Event.DOUBTFUL),
+    # Without a bound a date may be that of a sync which was seen before this run's began.
+    "no bound, success while another sync's end is to come": (
+        replace(UNDATED, ever_syncing=True),
+        document(succeeded_at=NEW),
+        Event.DOUBTFUL,
+    ),
+    "no bound, success of a sync that was seen since": (
+        replace(UNDATED, ever_syncing=True, syncing_seen=True),
+        document(succeeded_at=NEW),
+        Event.SUCCEEDED,
+    ),
+    "success after the trigger, though another sync was seen before": (
+        replace(TRIGGERED, ever_syncing=True),
+        document(succeeded_at=NEW),
+        Event.SUCCEEDED,
+    ),
     "restart without a date is always in doubt": (
         RESTARTED.but(triggered_at=None),
         document(succeeded_at=LATER),
@@ -245,10 +272,12 @@ def test_resync_is_no_success_while_syncing(read: dict[str, Any], expected: Even
 )
 def test_doubt_names_its_verdict(facts: Facts, read: dict[str, Any], verdict: Event) -> None:
     """What is in doubt is remembered with what it would be, since when, and that nobody was asked."""
-    doubt = decide(facts, read, AT).facts.doubt
+    judged = decide(facts.but(not_started_for=3.0), read, AT).facts
+    doubt = judged.doubt
 
     expected = {"since": AT, "succeeded_at": read["succeeded_at"], "asked": 0, "verdict": verdict, "over": False}
     assert doubt == expected
+    assert judged.not_started_for is None
 
 
 @pytest.mark.parametrize(("facts", "lasts"), [(SEEN, 20.0), (RESTARTED.but(syncing_seen=True), 60.0)])
@@ -404,6 +433,12 @@ RECORDED: dict[str, tuple[list[dict[str, Any]], Event]] = {
         ],
         Event.CANCELLED,
     ),
+    "a later one under a status that is known": ([item("FAILURE"), item("PAUSED", start=LATER)], Event.SYNC_FAILED),
+    "a later one that was cut off": ([item("FAILURE"), item("INCOMPLETE", start=LATER)], Event.SYNC_FAILED),
+    "a later one that was rescheduled": ([item("FAILURE"), item("RESCHEDULED", start=LATER)], Event.SYNC_FAILED),
+    "a later one that was cancelled": ([item("FAILURE"), item("CANCELED", start=LATER)], Event.SYNC_FAILED),
+    "a later one that failed": ([item("CANCELED"), item("FAILURE", start=LATER)], Event.CANCELLED),
+    "one without a start among others": ([item("FAILURE", start="never"), item("CANCELED")], Event.CANCELLED),
     "an unknown one first": ([item("PAUSED"), item("FAILURE", start=LATER, end=LATEST)], Event.INCONCLUSIVE),
     "rescheduled twice": ([item("RESCHEDULED"), item("RESCHEDULED", start=LATER, end=LATEST)], Event.RESCHEDULED),
 }
@@ -416,6 +451,25 @@ def test_history_decides(items: list[dict[str, Any]], expected: Event) -> None:
 
     assert opinion.event == expected
     assert opinion.rule
+
+
+@pytest.mark.parametrize(
+    ("items", "culprit"),
+    [
+        (
+            [item("FAILURE"), item("HIBERNATED", start=LATER, name="strange")],
+            f"strange (started {LATER}) as HIBERNATED",
+        ),
+        ([item("PAUSED")], f"one (started {NEW}) as PAUSED"),
+        ([item(None)], f"one (started {NEW}) as without a status"),
+    ],
+)
+def test_what_settles_nothing_is_named(items: list[dict[str, Any]], culprit: str) -> None:
+    """A status that this version does not know may be a success, wherever it stands: nothing is settled, and why."""
+    opinion = decide_by_history(DOUBTING, items, attached=False)
+
+    rule = f"the sync history lists sync {culprit}, which does not settle it"
+    assert opinion == (Event.INCONCLUSIVE, DOUBTING, rule)
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILURE", "CANCELED"])
@@ -463,12 +517,24 @@ def test_history_without_this_runs_sync(facts: Facts, rule: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "event"),
-    [("2023-11-14T22:13:21.900Z", Event.INCONCLUSIVE), ("2023-11-14T22:13:22Z", Event.SYNC_FAILED)],
+    ("facts", "start", "event"),
+    [
+        (RESTARTED, "2023-11-14T22:13:21.900Z", Event.INCONCLUSIVE),
+        (RESTARTED, "2023-11-14T22:13:22Z", Event.SYNC_FAILED),
+        (TRIGGERED, "2023-11-14T22:13:21.900Z", Event.SYNC_FAILED),
+        (replace(UNDATED, restarted=True), LATER, Event.INCONCLUSIVE),
+    ],
 )
-def test_stopped_sync_is_not_this_runs(start: str, event: Event) -> None:
-    """After a restart a sync that began in the trigger's own second may be the one that was stopped."""
-    assert decide_by_history(RESTARTED, [item("FAILURE", start=start)], attached=False).event == event
+def test_stopped_sync_is_not_this_runs(facts: Facts, start: str, event: Event) -> None:
+    """After a restart, and then only, a sync that began in the trigger's own second may be the one that was stopped."""
+    assert decide_by_history(facts, [item("FAILURE", start=start)], attached=False).event == event
+
+
+def test_history_knows_the_sync_attached_to() -> None:
+    """With `attach` the history is asked for the sync that ran before this run began, and for no later one."""
+    earlier, later = item("FAILURE", start=OLD, end=NEW), item("COMPLETED", start=NEW, end=NEWER)
+
+    assert decide_by_history(ATTACHED, [earlier, later], attached=True).event == Event.SYNC_FAILED
 
 
 ATTACHABLE = {

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from simulated_job import CONNECTOR, Simulate
 
+from orchestrator.machine.chart import Kind
 from orchestrator.machine.loader import load
 from orchestrator.machine.position import IllegalMove
 from orchestrator.machine.run import Ports, Run, drive
-from orchestrator.machine.step import Step
+from orchestrator.machine.standing import Standing
+from orchestrator.machine.step import Signal, Step
 from orchestrator.machine.transition import NotDue, start, take
 from orchestrator.simulator.clock import VirtualClock
 from orchestrator.simulator.scenario import Fault, Scenario, SyncPlan
@@ -27,18 +29,22 @@ SETTINGS = Settings(
     api_secret="secret",
     policies=(("on_running", "wait"), ("on_reschedule", "wait"), ("on_broken", "fail")),
 )
+BOOTED = 1000.5  # what the clock says as a run begins
 PATH = f"/v1/connections/{CONNECTOR}"
 BUSY: dict[str, Any] = {"schedule_type": "manual", "status": {"setup_state": "connected", "sync_state": "syncing"}}
 
 
 class Bench:
-    """A run whose requests are answered by a function, on a virtual clock."""
+    """A run whose requests are answered by a function, on a virtual clock that does not begin with the run."""
 
     def __init__(self, answer: Callable[[Request], Answer | Cut], *, jitter: float = 0.0, **settings: Any) -> None:
         self.clock = VirtualClock()
+        self.clock.sleep(BOOTED)
         self.answer = answer
         self.limits: list[float] = []
-        world = Ports(self.clock, self._send, lambda _: None, lambda: jitter)
+        self.signal: Event | None = None
+        self.written: list[Standing | OSError] = []
+        world = Ports(self.clock, self._send, self._write, lambda: jitter, lambda: self.signal)
         members: dict[str, Any] = {name: getattr(SETTINGS, name) for name in Settings.__slots__}
         self.sent: list[str] = []
         given = Settings(**{**members, **settings})
@@ -52,6 +58,11 @@ class Bench:
             return self.answer(request)
         except Failure as failure:
             return failure
+
+    def _write(self, standing: Standing) -> None:
+        if isinstance(trouble := self.written[0] if self.written else None, OSError):
+            raise trouble
+        self.written.append(standing)
 
     def pause(self, until: float) -> None:
         """Let the time pass."""
@@ -165,7 +176,7 @@ def test_the_request_is_known_before_it_is_sent() -> None:
 
     steps = []
     while not bench.run.ended:
-        bench.pause(bench.run.wake)
+        bench.pause(bench.run.began + bench.run.wake)
         promised.append(bench.run.request)
         steps.append(bench.run.step())
 
@@ -272,7 +283,7 @@ def test_reschedule_without_a_time_is_looked_at_again() -> None:
     )
     bench = Bench(lambda _: Answer(data=next(answers)))
     while bench.run.facts.reschedules == 0 or bench.run.wake <= bench.run.now:
-        bench.pause(bench.run.wake)
+        bench.pause(bench.run.began + bench.run.wake)
         bench.run.step()
 
     left = bench.run.wake - bench.run.now
@@ -318,6 +329,136 @@ def test_what_hung_at_the_deadline_is_named(simulate: Simulate) -> None:
     assert played.code == 5
     assert "timed out after 20 s while Fivetran did not answer" in played.stderr
     assert "did not answer: no answer within 20 s" in played.stderr
+
+
+# --- A run and its ports -----------------------------------------------------------------------------
+
+
+def test_signal_counts_from_its_first_sight() -> None:
+    """A signal ends a wait at once; the moment at which it was first seen stays, whatever is signalled after it."""
+    bench = Bench(lambda _: Answer(data=BUSY))
+    bench.until("awaiting_idle")
+    bench.clock.sleep(3)
+    bench.signal = Event.INTERRUPTED
+
+    seen, wake = bench.run.signal, bench.run.wake
+    bench.clock.sleep(2)
+    bench.signal = Event.TERMINATED
+    step = bench.run.step()
+
+    began = seen.at if seen else 0.0
+    assert (seen, wake) == (Signal(Event.INTERRUPTED, began), 0)
+    assert (step.event, step.signal, step.began) == ("interrupted", seen, began + 2)
+
+
+def test_signal_in_a_request_is_what_cuts_it_off() -> None:
+    """A request that a signal cuts off ends in that signal's edge, though there was none as it began."""
+
+    def answer(_: Request) -> Cut:
+        bench.signal = Event.TERMINATED
+        return Cut.SIGNAL
+
+    bench = Bench(answer)
+
+    step = bench.run.step()
+
+    assert (step.event, step.cut_off, step.signal) == ("terminated", Cut.SIGNAL, Signal(Event.TERMINATED, 0))
+
+
+def test_signal_after_the_verdict_shortens_the_rest() -> None:
+    """After the verdict a signal leaves the rest a second and a half from its first sight, and changes no verdict."""
+    calm = {**BUSY, "status": {"setup_state": "connected", "sync_state": "scheduled"}, "paused": True}
+    bench = Bench(lambda _: Answer(data=calm))
+    bench.until("concluding")
+    before = bench.run.deadline
+    bench.clock.sleep(1)
+    bench.signal = Event.INTERRUPTED
+
+    after = bench.run.deadline
+
+    assert (before, after) == (10, 2.5)
+    bench.play()
+    assert bench.run.facts.verdict == "paused"
+
+
+def test_results_that_cannot_be_written_are_said() -> None:
+    """Where the results cannot be written the run ends all the same, with a warning that says why."""
+    bench = Bench(_failing(Failure(Event.REFUSED, "no", status=401)))
+    bench.written.append(OSError("disk full"))
+
+    steps = bench.play()
+
+    assert [(step.event, step.unwritable) for step in steps if step.source == "reporting"] == [
+        ("unwritable", "disk full")
+    ]
+    assert "the report could not be written: disk full" in bench.run.facts.warnings
+    assert bench.run.state.exit == 3
+
+
+def test_results_that_are_written() -> None:
+    """What is written is the standing at that moment, once; nothing is said of it."""
+    bench = Bench(_failing(Failure(Event.REFUSED, "no", status=401)))
+
+    steps = bench.play()
+
+    assert bench.written == [step.before for step in steps if step.event == "reported"]
+    assert len(bench.written) == 1
+
+
+def test_run_goes_on_from_a_standing() -> None:
+    """A run that is given a standing goes on there, at the time that had passed, and waits no longer than was left."""
+    first = Bench(lambda _: Answer(data=BUSY), timeout=60.0)
+    first.until("awaiting_idle")
+    bench = Bench(lambda _: Answer(data=BUSY), timeout=60.0)
+    bench.run = Run(first.run.chart, first.run.settings, bench.run.ports, standing=first.run.standing, elapsed=7.0)
+
+    assert (bench.run.state.name, bench.run.now, bench.run.wake) == ("awaiting_idle", 7, 10)
+    steps = bench.play()
+    assert (steps[0].began, steps[0].event, bench.run.now) == (10, "waited", 60)
+
+
+def test_resumed_where_it_asked_or_waited() -> None:
+    """Before the verdict a run is resumed where it asks or waits, and after it anywhere; where it chooses it is not."""
+    bench = Bench(_failing_sync(None), evidence="0")
+    found: dict[str, bool] = {}
+
+    while not bench.run.ended:
+        bench.pause(bench.run.began + bench.run.wake)
+        found.setdefault(bench.run.state.name, bench.run.can_be_resumed_here)
+        bench.run.step()
+
+    kinds = {name: bench.run.chart.states[name].kind for name in found}
+    before = list(found)[: list(found).index("concluding")]
+    assert {name: found[name] for name in before} == {
+        name: name != "taking_baseline" and kinds[name] is not Kind.CHOOSES for name in before
+    }
+    assert "taking_baseline" in before
+    assert {found[name] for name in found if name not in before} == {True}
+
+
+def test_lost_request_is_repeated_after_a_spread_pause() -> None:
+    """Where a resumed run sends its lost request again, it first pauses like after any failure, by a random length."""
+    bench = Bench(lambda _: Answer(data=_connection()), jitter=0.5, action="TEST")
+    bench.until("testing")
+    standing = bench.run.standing._replace(lost_at=0.0)
+    bench.run = Run(bench.run.chart, bench.run.settings, bench.run.ports, standing=standing)
+
+    step = bench.run.step()
+
+    assert (step.event, step.target, step.pause, step.jitter) == ("answer_lost", "testing", 0.75, 0.5)
+
+
+def test_moment_that_the_clock_has_reached_is_due() -> None:
+    """A wait that the clock says is over is over, though the difference of two times may be a digit less."""
+    bench = Bench(lambda _: Answer(data=BUSY), poll_interval=6.3)
+    bench.until("awaiting_idle")
+    short = bench.run.wake - (bench.run.began + bench.run.wake - bench.run.began)
+
+    bench.pause(bench.run.began + bench.run.wake)
+
+    assert short > 0
+    assert bench.run.now == bench.run.wake
+    assert bench.run.step().event == "waited"
 
 
 # --- What counts as a failed attempt ---------------------------------------------------------------
