@@ -117,24 +117,24 @@ DECIDED: dict[str, tuple[Facts, dict[str, Any], Event]] = {
         Event.RUNNING,
     ),
     "restart, a failure in its first minute of a sync that was seen": (
-        replace(RESTARTED, syncing_seen=True),
+        RESTARTED.but(syncing_seen=True),
         document(failed_at=LAST_DOUBTED),
         Event.DOUBTFUL,
     ),
     "restart, a failure a minute later": (RESTARTED, document(failed_at=UNDOUBTED), Event.DOUBTFUL),
     # Without a bound a date may be that of a sync which was seen before this run's began.
     "no bound, success while another sync's end is to come": (
-        replace(UNDATED, ever_syncing=True),
+        UNDATED.but(ever_syncing=True),
         document(succeeded_at=NEW),
         Event.DOUBTFUL,
     ),
     "no bound, success of a sync that was seen since": (
-        replace(UNDATED, ever_syncing=True, syncing_seen=True),
+        UNDATED.but(ever_syncing=True, syncing_seen=True),
         document(succeeded_at=NEW),
         Event.SUCCEEDED,
     ),
     "success after the trigger, though another sync was seen before": (
-        replace(TRIGGERED, ever_syncing=True),
+        TRIGGERED.but(ever_syncing=True),
         document(succeeded_at=NEW),
         Event.SUCCEEDED,
     ),
@@ -522,7 +522,7 @@ def test_history_without_this_runs_sync(facts: Facts, rule: str) -> None:
         (RESTARTED, "2023-11-14T22:13:21.900Z", Event.INCONCLUSIVE),
         (RESTARTED, "2023-11-14T22:13:22Z", Event.SYNC_FAILED),
         (TRIGGERED, "2023-11-14T22:13:21.900Z", Event.SYNC_FAILED),
-        (replace(UNDATED, restarted=True), LATER, Event.INCONCLUSIVE),
+        (UNDATED.but(restarted=True), LATER, Event.INCONCLUSIVE),
     ],
 )
 def test_stopped_sync_is_not_this_runs(facts: Facts, start: str, event: Event) -> None:

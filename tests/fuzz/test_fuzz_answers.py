@@ -60,10 +60,8 @@ STATUSES = st.sampled_from(
 ) | st.integers(200, 999)
 PATTERNS = st.text(alphabet="*?[]!-^ab\\&|~.(", max_size=8) | TEXT
 REQUESTS = st.builds(
-    Request,
-    st.sampled_from(["GET", "PATCH", "POST"]),
-    st.just("/v1/connections/x"),
-    st.just("read the connection"),
+    Request("GET", "/v1/connections/x", "read the connection")._replace,
+    method=st.sampled_from(["GET", "PATCH", "POST"]),
     wants_data=st.booleans(),
     known=st.booleans(),
 )
