@@ -133,6 +133,9 @@ def read_selection(inputs: Inputs) -> Selection:
     if group and not re.fullmatch(CONNECTOR_ID, group):
         fix = "set it to the id that `fivetran-orchestrator list --json` shows as group_id"
         inputs.error("FIVETRAN_GROUP_ID", f"{inputs.quoted('FIVETRAN_GROUP_ID', group)} is not a group's id", fix)
+    if not name.isprintable():
+        said = f"{inputs.quoted('FIVETRAN_CONNECTION_NAME', name)} contains control characters"
+        inputs.error("FIVETRAN_CONNECTION_NAME", said, "use the plain name")
     for variable, patterns in (("FIVETRAN_INCLUDE", include), ("FIVETRAN_EXCLUDE", exclude)):
         if patterns and (name or not group):
             inputs.error(variable, "it chooses among the connections of a group", "set FIVETRAN_GROUP_ID, or remove it")

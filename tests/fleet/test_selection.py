@@ -121,6 +121,13 @@ def test_wrong_ids_from_the_vault(tmp_path: Path) -> None:
             {"CONNECTOR_ID": "a", "FIVETRAN_CONNECTION_NAME": "n"},
             ["FIVETRAN_CONNECTION_NAME: set together with CONNECTOR_ID"],
         ),
+        *(
+            (
+                {"FIVETRAN_CONNECTION_NAME": odd},
+                [f"FIVETRAN_CONNECTION_NAME: {odd!r} contains control characters: use the plain name"],
+            )
+            for odd in ("\udcff", "sal\nes", "\x1b[2J")  # the first: bytes that are not UTF-8
+        ),
         ({"FIVETRAN_GROUP_ID": "my group!"}, ["FIVETRAN_GROUP_ID: 'my group!' is not a group's id"]),
         ({"CONNECTOR_ID": "a", "FIVETRAN_INCLUDE": "b"}, ["FIVETRAN_INCLUDE: it chooses among the connections"]),
         (
