@@ -18,6 +18,7 @@ from typing import Any
 from orchestrator.fivetran import documents
 from orchestrator.simulator.scenario import Other, Scenario, SyncPlan
 from orchestrator.values.clock import SystemClock
+from orchestrator.values.formatting import LATEST
 
 __all__ = ["Connection", "Sync", "Trigger", "with_null"]
 
@@ -433,4 +434,4 @@ def with_null(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(min(seconds, LATEST), UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

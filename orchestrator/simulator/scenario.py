@@ -39,6 +39,7 @@ _ALLOWED = {
 }
 # Members that are about all connections at once, and about the job.
 _COMMON = ("variables", "neighbours", "rate_limit", "dated", "skew", "ahead", "latency")
+_FROM_0 = {"spread": 10.0, "rate_limit": 1e9}  # and how large they may be
 MOST = 1e9  # of any number, and of seconds: some thirty years
 LONGEST = 200  # characters of a value in a message
 
@@ -246,7 +247,7 @@ def _make(kind: type[T], name: str, key: str, table: Mapping[str, Any], made: Ma
         if not _fits(value, known[member]):
             raise ScenarioError(f"{where}: {member}: {_shown(value)} is not {_WORDS[known[member]]}")
         least = 0.0 if member in _DURATIONS else -MOST
-        if isinstance(value, int | float) and not least <= value <= MOST:  # NaN is not
+        if isinstance(value, int | float) and member not in _FROM_0 and not least <= value <= MOST:  # NaN is not
             raise ScenarioError(f"{where}: {member}: {_shown(value)} is not between {least:,.0f} and {MOST:,.0f}")
         allowed = _ALLOWED.get(member, (value,))
         if value not in allowed:
@@ -316,9 +317,11 @@ def _scenario(name: str, document: dict[str, Any]) -> Scenario:
     texts = (text for each in scenario.faults for header in each.headers.items() for text in header)
     if odd := [text for text in texts if not text.isascii() or not text.isprintable()]:
         raise ScenarioError(f"{where}: faults: headers: {_shown(odd[0])} cannot be sent in a header")
-    for key in ("spread", "rate_limit"):
-        if not 0 <= getattr(scenario, key) < float("inf"):
-            raise ScenarioError(f"{where}: {key}: {getattr(scenario, key)} is not a number from 0 up")
+    for key, most in _FROM_0.items():
+        value = getattr(scenario, key)
+        if not 0 <= value <= most:
+            bound = f"to {most:,.0f}" if value > most else "up"
+            raise ScenarioError(f"{where}: {key}: {_shown(value)} is not a number from 0 {bound}")
     return scenario
 
 

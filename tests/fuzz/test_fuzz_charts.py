@@ -138,6 +138,9 @@ def test_what_is_no_file_is_no_chart(tmp_path: Path, kind: str) -> None:
 @example(b"[[syncs]]\nlasts = nan")
 @example(b"[[syncs]]\nlasts = -5")
 @example(b"latency = inf")
+@example(b'[[faults]]\nheaders = {Retry-After = "1\\r\\nX: y"}')
+@example(b'[[faults]]\nheaders = {Retry-After = "\xc3\xa9"}')
+@example(b"[connection]\nsucceeded_at = 1979-05-27T07:32:00Z\nlist = [1979-05-27, {at = 07:32:00}]")
 @example(b"[connection.status]\nsync_state = {}")
 def test_any_bytes_are_a_scenario_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     """Whatever a scenario's file holds, it can be played faster, or is refused in one line that names it."""
@@ -157,6 +160,10 @@ def test_any_bytes_are_a_scenario_or_refused(tmp_path_factory: pytest.TempPathFa
 @example(b"[[syncs]]\nlasts = nan")
 @example(b"[[syncs]]\nlasts = -5")
 @example(b"[connection.status]\nsync_state = 1")
+@example(b"[connection]\nsucceeded_at = 1979-05-27T07:32:00Z")
+@example(b"spread = 1e9")
+@example(b"rate_limit = " + b"9" * 4_000)
+@example(b'spread = 10\n[[syncs]]\nlasts = 1e9\nends = "reschedules"\nagain_in = 1e9')
 def test_job_ends_against_any_scenario(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     """Whatever a scenario says, a job against it ends in its time, with a code of its chart."""
     folder = tmp_path_factory.mktemp("scenario")
