@@ -181,7 +181,7 @@ bench-fleet: $(STAMP) ## what 10,000 connections cost, in real time: some ten mi
 dist: $(STAMP) ## sdist and wheel in dist/package, of the same bytes for the same commit, as an index wants them
 	@rm -rf dist/package
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2> /dev/null || echo 1577836800) \
-	  $(BIN)/python -m build --no-isolation --outdir dist/package . > /dev/null
+	  $(BIN)/python -m build --quiet --no-isolation --outdir dist/package .
 	@$(BIN)/twine --no-color check --strict dist/package/*
 
 wheel: dist ## install the built wheel elsewhere, without the sources, and run the demo there; with uvx, too

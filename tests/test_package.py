@@ -210,4 +210,4 @@ def test_project_urls(wheel: Path) -> None:
     assert set(urls) == {"Homepage", "Documentation", "Changelog", "Issues", "Security"}
     assert [url for url in urls.values() if not url.startswith(home)] == []
     assert sorted(paths) == ["CHANGELOG.md", "SECURITY.md", "docs"]
-    assert [path for path in paths if path != "SECURITY.md" and not (ROOT / path).exists()] == []
+    assert [path for path in paths if not (ROOT / path).exists()] == []
