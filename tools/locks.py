@@ -337,8 +337,6 @@ def renew_node(package: Path) -> str:
     name = package.parent.relative_to(SOURCE)
     if not shutil.which("npm"):
         return f"{name}/package-lock.json is left as it is: there is no npm here"
-    former = package.with_name("package-lock.json")
-    former.unlink(missing_ok=True)
     options = (
         "--package-lock-only",
         "--omit-lockfile-registry-resolved",
@@ -346,7 +344,10 @@ def renew_node(package: Path) -> str:
         "--no-audit",
         "--no-fund",
     )
-    _run("npm", "install", "--prefix", str(package.parent), *options)
+    with tempfile.TemporaryDirectory() as elsewhere:  # npm takes what is installed beside it for known, without a hash
+        shutil.copy(package, elsewhere)
+        _run("npm", "install", "--prefix", elsewhere, *options)
+        shutil.copy(Path(elsewhere) / "package-lock.json", package.parent)
     return f"{name}/package-lock.json"
 
 
