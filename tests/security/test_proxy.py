@@ -86,11 +86,7 @@ REFUSED = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\
         (b"HTTP/1.1 302 Found\r\nLocation: https://x\r\n\r\n", 6, "proxy CONNECT failed: 302 Found"),
         (b"\x16\x03\x01garbage\r\n\r\n", 6, "proxy CONNECT failed: not an HTTP answer: "),
         (b"", 6, "proxy CONNECT failed: remote end closed connection without response"),
-        (
-            b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200_000 + b"\r\n",
-            6,
-            "",
-        ),  # newer Pythons say: got more than 100 headers
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200_000 + b"\r\n", 6, ""),  # words differ by Python
         (b"HTTP/1.1 200 " + PUBLIC * 1_000, 6, "proxy CONNECT failed: "),
     ],
     ids=["407", "502", "302", "garbage", "hangs up", "200,000 headers", "long line"],
