@@ -173,18 +173,19 @@ sbom: $(STAMP) image ## what the image holds, as CycloneDX in dist/; every licen
 	@bash .ci/sbom $(BIN)/python
 
 $(SUPPLY)/.installed: locks/supply.txt
-	$(call environment,$(SUPPLY),makes locks and asks for vulnerabilities,$(PYTHON))
+	$(call environment,$(SUPPLY),locks and audits need,$(PYTHON))
 	@$(SUPPLY)/bin/python $(PIP) install --require-hashes --requirement $<
 	@touch $@
 
 audit: $(SUPPLY)/.installed ## ask what is known of vulnerabilities in what the image holds
 	@$(SUPPLY)/bin/python tools/audit.py $(SUPPLY)/bin/pip-audit locks/allowed.toml locks/image.txt locks/build.txt
 
-lock: $(STAMP) $(SUPPLY)/.installed ## renew all locks: Python packages, npm's, the digest of the base image
-	@$(BIN)/python tools/locks.py renew $(SUPPLY)/bin/uv
+# In an environment that needs no other lock than its own: a lock that does not fit can keep others from being made.
+lock: $(SUPPLY)/.installed ## renew all locks: Python packages, npm's, the digest of the base image
+	@$(SUPPLY)/bin/python tools/locks.py renew $(SUPPLY)/bin/uv
 
-lock-check: $(STAMP) ## whether the locks fit pyproject.toml, package.json and Dockerfile; asks nobody
-	@$(BIN)/python tools/locks.py check
+lock-check: $(SUPPLY)/.installed ## whether the locks fit pyproject.toml, package.json and Dockerfile; asks nobody
+	@$(SUPPLY)/bin/python tools/locks.py check
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) $(AIRFLOW) $(OLDEST) $(SUPPLY) $(BROWSER)/node_modules dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dataops
