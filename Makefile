@@ -42,15 +42,20 @@ define locked
 	@touch $@
 endef
 
+# install EXTRA,PURPOSE: this package as it stands here, with what else an index has today for an extra of it.
+define install
+	$(call environment,$(VENV),$(2),$(PYTHON))
+	@$(BIN)/python $(PIP) install --editable '.[$(1)]'
+	@touch $@
+endef
+
 $(STAMP): pyproject.toml locks/dev.txt
 	$(call environment,$(VENV),developing needs,$(PYTHON))
 	$(call locked,$(VENV),locks/dev.txt)
 
 # Where all of it is installed already, the demonstration needs nothing more.
 $(VENV)/.installed-demo: pyproject.toml
-	$(call environment,$(VENV),the demo needs,$(PYTHON))
-	@$(BIN)/python $(PIP) install --editable '.[demo]'
-	@touch $@
+	$(call install,demo,the demo needs)
 
 demo: $(if $(wildcard $(STAMP)),$(STAMP),$(VENV)/.installed-demo) ## a START job against a simulated Fivetran, in seconds (SCENARIO=NAME)
 	@$(BIN)/fivetran-orchestrator demo --scenario $(SCENARIO)
