@@ -45,15 +45,20 @@ define locked
 	@touch $@
 endef
 
+# install EXTRA,PURPOSE: this package as it stands here, with what else an index has today for an extra of it.
+define install
+	$(call environment,$(VENV),$(2),$(PYTHON))
+	@$(BIN)/python $(PIP) install --editable '.[$(1)]'
+	@touch $@
+endef
+
 $(STAMP): pyproject.toml locks/dev.txt
 	$(call environment,$(VENV),developing needs,$(PYTHON))
 	$(call locked,$(VENV),locks/dev.txt)
 
 # Where all of it is installed already, the demonstration needs nothing more.
 $(VENV)/.installed-demo: pyproject.toml
-	$(call environment,$(VENV),the demo needs,$(PYTHON))
-	@$(BIN)/python $(PIP) install --editable '.[demo]'
-	@touch $@
+	$(call install,demo,the demo needs)
 
 demo: $(if $(wildcard $(STAMP)),$(STAMP),$(VENV)/.installed-demo) ## a START job against a simulated Fivetran, in seconds (SCENARIO=NAME)
 	@$(BIN)/fivetran-orchestrator demo --scenario $(SCENARIO)
@@ -210,18 +215,19 @@ sbom: $(STAMP) image ## what the image holds, as CycloneDX in dist/; every licen
 	@bash .ci/sbom $(BIN)/python
 
 $(SUPPLY)/.installed: locks/supply.txt
-	$(call environment,$(SUPPLY),makes locks and asks for vulnerabilities,$(PYTHON))
+	$(call environment,$(SUPPLY),locks and audits need,$(PYTHON))
 	@$(SUPPLY)/bin/python $(PIP) install --require-hashes --requirement $<
 	@touch $@
 
 audit: $(SUPPLY)/.installed ## ask what is known of vulnerabilities in what the image holds
 	@$(SUPPLY)/bin/python tools/audit.py $(SUPPLY)/bin/pip-audit locks/allowed.toml locks/image.txt locks/build.txt
 
-lock: $(STAMP) $(SUPPLY)/.installed ## renew all locks: Python packages, npm's, the digest of the base image
-	@$(BIN)/python tools/locks.py renew $(SUPPLY)/bin/uv
+# In an environment that needs no other lock than its own: a lock that does not fit can keep others from being made.
+lock: $(SUPPLY)/.installed ## renew all locks: Python packages, npm's, the digest of the base image
+	@$(SUPPLY)/bin/python tools/locks.py renew $(SUPPLY)/bin/uv
 
-lock-check: $(STAMP) ## whether the locks fit pyproject.toml, package.json and Dockerfile; asks nobody
-	@$(BIN)/python tools/locks.py check
+lock-check: $(SUPPLY)/.installed ## whether the locks fit pyproject.toml, package.json and Dockerfile; asks nobody
+	@$(SUPPLY)/bin/python tools/locks.py check
 
 # What a release takes, each step for itself: docs/releasing.md.
 .PHONY: packages

@@ -127,15 +127,23 @@ class Sources:
             *(line for extra in extras for line in project["optional-dependencies"][extra]),
         ]:
             requirement = Requirement(line)
-            if canonicalize_name(requirement.name) == canonicalize_name(project["name"]):
+            if self._is_package(requirement):
                 yield from self._of_package(sorted(requirement.extras))
             else:
                 yield requirement
 
     def ranges(self) -> set[str]:
-        """The packages of which users have versions of their own: with all extras but dev, and Airflow."""
-        extras = set(self.pyproject["project"]["optional-dependencies"]) - {"dev", "airflow"}
+        """The packages of which users have versions of their own: the package's, with the extras that dev has of it."""
+        (extra,) = (lock.extras for lock in LOCKS if lock.lowest)
+        wanted = (
+            Requirement(line) for name in extra for line in self.pyproject["project"]["optional-dependencies"][name]
+        )
+        extras = {one for each in wanted if self._is_package(each) for one in each.extras}
         return {canonicalize_name(requirement.name) for requirement in self._of_package(sorted(extras))}
+
+    def _is_package(self, requirement: Requirement) -> bool:
+        """Whether a requirement is for extras of the package itself."""
+        return canonicalize_name(requirement.name) == canonicalize_name(self.pyproject["project"]["name"])
 
     def asked(self, lock: Lock) -> list[str]:
         """What a lock must satisfy, one requirement a line."""

@@ -21,6 +21,7 @@ dependencies = ["requests>=2.1"]
 airflow = ["apache-airflow>=3"]
 vault = ["PyYAML>=6.0"]
 dev = ["job[vault]", "hatchling", "pytest>=8"]
+more = ["job[dev]", "cosmic-ray>=8"]
 
 [dependency-groups]
 supply = ["uv>=1"]
