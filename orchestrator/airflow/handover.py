@@ -142,7 +142,9 @@ def settings_from(document: Mapping[str, Any], api_key: str, api_secret: str) ->
     """
     check("settings", document, Mapping[str, Any])
     check("settings.policies", document["policies"], Mapping[str, str])
-    tables = {name: tuple(ones) for name, ones in document["tables"]}
+    found = dict(document["tables"])
+    check("settings.tables", found, Mapping[str, list[Any]])
+    tables = {name: tuple(ones) for name, ones in found.items()}
     check("settings.tables", tables, Mapping[str, tuple[str, ...]])
     listed = {"policies": tuple(document["policies"].items()), "tables": tuple(tables.items())}
     known = {each.name for each in fields(Settings)} - {*listed, *_SECRET}

@@ -242,3 +242,13 @@ def test_no_variable_takes_more_time_than_it_is_long(name: str, piece: str) -> N
             configure_many({**GIVEN, "FIVETRAN_ACTION": "FORCE_RESYNC", name: text}, lambda: 5.0)
 
     assert growth(read, lambda length: piece * (length // len(piece)), 2_000) < 100
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_no_text_takes_more_time_to_cut_than_it_is_long(whole: bool) -> None:  # noqa: FBT001  # a parameter
+    """A long word before a blank is cut in time in proportion to its length, not to its square."""
+
+    def read(text: str) -> None:
+        clipped(text, len(text) - 1, whole_words=whole)
+
+    assert growth(read, lambda length: "a" * length + " b", 2_000) < 100
