@@ -155,11 +155,12 @@ coverage: $(STAMP) ## the tests again: every branch of the package must run
 mutate: $(STAMP) ## change every edge of every chart, and more of them: every mutant must die, or end well
 	$(BIN)/python tests/mutate.py $(MUTATE_ARGS)
 
-# What makes the mutants is a stamp of its own: nobody else needs it.
+# cosmic-ray makes the mutants of the code; nothing else needs it.
 $(VENV)/.installed-mutation: pyproject.toml
 	$(call install,mutation,mutating the code needs)
 
 mutate-code: $(VENV)/.installed-mutation ## change the code that decides in every place: a test must notice, or a reason is written (SAMPLE=N)
+	@$(CLEAN) $(BIN)/pytest -q -p no:cacheprovider tests/test_mutate_code.py
 	@$(CLEAN) $(BIN)/python tests/mutate_code.py $(if $(SAMPLE),--sample $(SAMPLE)) $(MUTATE_ARGS)
 
 campaign: $(STAMP) ## made-up worlds and fleets on all cores, judged by what they know to be true (RUNS=100000)

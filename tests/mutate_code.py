@@ -44,11 +44,10 @@ from mutations import Mutant, mutants
 TESTS = Path(__file__).parent
 REASONS = TESTS / "mutants_survive.toml"
 
-_RUNS = ("tests/machine/test_run.py",)
 # The tests that are about a module, from which those are chosen that run the changed function.
 DECIDERS: dict[str, tuple[str, ...]] = {
     "orchestrator/fivetran/progress.py": ("tests/fivetran/test_progress.py", "tests/machine/test_run.py"),
-    "orchestrator/machine/run.py": _RUNS,
+    "orchestrator/machine/run.py": ("tests/machine/test_run.py",),
 }
 SPARE = 3.0  # seconds of processor time that a test gets beyond three times what it usually takes
 PATIENCE = 60.0  # seconds that it gets at least, if it waits for something

@@ -143,7 +143,7 @@ class Mutant(NamedTuple):
     @property
     def code(self) -> str:
         """The module's code with the change."""
-        return mutate_code(_source(self.path), _OPERATORS[self.operator], self.occurrence) or ""
+        return _changed(self.path, self.operator, self.occurrence)
 
     @property
     def change(self) -> tuple[str, str]:
@@ -174,6 +174,11 @@ def mutants(path: str) -> Iterator[Mutant]:
             for ((line, _), _), place in zip(operator.mutation_positions(node), places, strict=False):
                 if not is_left:
                     yield Mutant(path, name, place, line, function, lines or (1, last))
+
+
+@cache
+def _changed(path: str, operator: str, occurrence: int) -> str:
+    return mutate_code(_source(path), _OPERATORS[operator], occurrence) or ""
 
 
 @cache

@@ -526,7 +526,7 @@ def _date(text: str) -> float | None:
     except (ValueError, OverflowError):
         return None
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return seconds if seconds >= 0 else None  # a clock before 1970 is not set
+    return seconds if seconds > 0 else None  # a clock that is not set
 
 
 def _retry_after(received: _Received, now: float, most: float) -> float | None:

@@ -123,6 +123,14 @@ def answered(client: Client, request: Request = GET) -> Answer:
     return answer
 
 
+def _of_itself() -> OSError:
+    """An error that names itself as its cause."""
+    error = OSError("odd")
+    error.__cause__ = ValueError("odd")
+    error.__cause__.__context__ = error
+    return error
+
+
 # --- Never sent -------------------------------------------------------------------------------
 
 
@@ -155,15 +163,24 @@ def test_unknown_host_is_unavailable(make: Make, monkeypatch: pytest.MonkeyPatch
     assert failure.message == ("cannot reach api.fivetran.invalid:80: name look-up failed: name or service not known")
 
 
-def test_unknown_proxy_is_named(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("proxy", "port"),
+    [
+        ("http://proxy.invalid:3128", 3128),
+        ("http://proxy.invalid", 80),
+        ("proxy.invalid", 80),
+        ("https://proxy.invalid", 443),
+    ],
+)
+def test_unknown_proxy_is_named(make: Make, monkeypatch: pytest.MonkeyPatch, proxy: str, port: int) -> None:
     """Where the proxy's name does not resolve, the message names both hosts and says which look-up failed."""
     monkeypatch.setattr(socket, "getaddrinfo", _look_up_nowhere)
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
 
     failure = failed(make("https://api.fivetran.invalid"), SYNC)
 
     assert failure.message == (
-        "cannot reach api.fivetran.invalid:443 through the proxy proxy.invalid:3128: "
+        f"cannot reach api.fivetran.invalid:443 through the proxy proxy.invalid:{port}: "
         "name look-up of the proxy failed: name or service not known"
     )
 
@@ -629,6 +646,17 @@ def test_body_that_is_too_large_is_no_answer(
     assert failure.message == "the answer is too large: more than 1 MB"
 
 
+def test_body_as_large_as_may_be_is_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body of just the largest size is read, over a connection and from elsewhere."""
+    body = success("x" * 9_000).encode()
+    monkeypatch.setattr(client_module, "LARGEST", len(body))
+    with raw(answer_of(body)) as address:
+        answer = answered(make(f"http://{address}"), SYNC)
+
+    assert answer.status == 200
+    assert interpret(SYNC, 200, {}, body, now=lambda: OUR_NOW) == answer
+
+
 @pytest.mark.parametrize(("request_", "expected"), OPEN, ids=str)
 def test_packed_body_is_counted_unpacked(make: Make, request_: Request, expected: Event) -> None:
     """A body that is small on the wire and huge when it is unpacked is too large, and is not unpacked to its end."""
@@ -686,6 +714,7 @@ def test_flood_of_headers_is_no_answer(make: Make, request_: Request, expected: 
         ssl.SSLError("odd"),
         KeyError("odd"),
         MemoryError("odd"),
+        _of_itself(),
     ],
     ids=repr,
 )
@@ -925,7 +954,24 @@ def test_answer_carries_what_fivetran_said(answering: Callable[..., Client]) -> 
     assert str(answer) == "200 Success"
 
 
-@pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Foo 2030 00:00:00 GMT"])
+@pytest.mark.parametrize("status", [200, 429, 503])
+def test_headers_of_each_answer_are_heeded(
+    http_server: HTTPServer, answering: Callable[..., Client], status: int
+) -> None:
+    """Whoever keeps account of the rate limit sees the headers of each answer, of refusals too."""
+    heeded: list[str] = []
+    answering(success(), status, X_RateLimit_Remaining="17")
+    client = Client(
+        http_server.url_for(""), KEY, SECRET, heed=lambda headers: heeded.append(headers["X-RateLimit-Remaining"])
+    )
+
+    client.send(GET, 10.0)
+    client.close()
+
+    assert heeded == ["17"]
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Foo 2030 00:00:00 GMT", formatdate(0)])
 def test_answer_without_a_date_gets_the_local_time(answering: Callable[..., Client], date: str | None) -> None:
     """Where Fivetran does not say what time it is, this machine's clock does, and the answer says so."""
     answer = answered(answering(success(), **({} if date is None else {"Date": date})))

@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.fivetran import client
 from orchestrator.fivetran.client import _Reader, _Received, interpret
 from orchestrator.fivetran.response_body import LONGEST_LIST
 from orchestrator.values.exchange import Answer, Request
@@ -51,6 +53,29 @@ def test_document_that_is_as_it_was_is_the_very_same() -> None:
     after = _read(reader, [{"id": "a", "paused": False}, {"id": "b", "paused": True}]).data["items"]
 
     assert [new is old for new, old in zip(after, before, strict=True)] == [True, False]
+
+
+def test_no_more_is_remembered_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many documents are remembered and no more, whatever an account lists; what is not, reads as ever."""
+    monkeypatch.setattr(client, "MOST_KNOWN", 2)
+    known: dict[str, Mapping[str, Any]] = {}
+    items = [{"id": name} for name in "abc"]
+
+    answer = _read(_Reader(lambda: NOW, lambda _: None, str, known), items)
+
+    assert list(known) == ["a", "b"]
+    assert answer.data["items"] == items
+
+
+def test_longest_page_is_remembered() -> None:
+    """A page with as many documents as there may be on one is remembered as well as any."""
+    reader = _Reader(lambda: NOW, lambda _: None, str, {})
+    items = [{"id": f"c{number}"} for number in range(LONGEST_LIST)]
+    before = _read(reader, items).data["items"]
+
+    after = _read(reader, items).data["items"]
+
+    assert all(new is old for new, old in zip(after, before, strict=True))
 
 
 def test_page_with_more_documents_than_may_be() -> None:
