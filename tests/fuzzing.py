@@ -95,7 +95,7 @@ def altered(draw: st.DrawFn, document: Any, most: int = 3, values: st.SearchStra
     for _ in range(draw(st.integers(1, most))):
         known = list(paths(document))
         if not known:
-            return draw(values)
+            return deepcopy(draw(values))
         *above, name = draw(st.sampled_from(known))
         inner: Any = document
         for step in above:
@@ -104,7 +104,7 @@ def altered(draw: st.DrawFn, document: Any, most: int = 3, values: st.SearchStra
             case "delete":
                 del inner[name]
             case "add" if isinstance(inner, dict):
-                inner[draw(TEXT)] = draw(values)
+                inner[draw(TEXT)] = deepcopy(draw(values))
             case "nest":
                 inner[name] = _wrapped(inner[name], draw(LEVELS), in_lists=draw(st.booleans()))
             case "twice" if isinstance(inner, list):
@@ -119,7 +119,7 @@ def altered(draw: st.DrawFn, document: Any, most: int = 3, values: st.SearchStra
                     continue
                 inner[name] = deepcopy(other)
             case _:
-                inner[name] = draw(values)
+                inner[name] = deepcopy(draw(values))
     return document
 
 

@@ -127,10 +127,15 @@ def proxy_secrets(environ: Mapping[str, str]) -> Iterator[str]:
             for text in dict.fromkeys((given, unquote(given))):
                 user, colon, password = text.partition(":")
                 yield text
-                yield f"{quote(user, safe='')}{colon}{quote(password, safe='')}"
+                yield f"{_quoted(user)}{colon}{_quoted(password)}"
                 yield password or user
                 # What is too short to be masked anywhere is masked before its host.
                 yield f"{password or user}@{host}"
+
+
+def _quoted(text: str) -> str:
+    """The text as it stands in an address; a variable may hold bytes that are no text."""
+    return quote(text, safe="", errors="surrogatepass")
 
 
 def _forms(secret: str) -> Iterator[str]:

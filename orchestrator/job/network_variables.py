@@ -124,6 +124,6 @@ def _proxy_fault(proxy: str) -> str:
         return "has an unsupported scheme"
     except InvalidSchema:
         return "is a SOCKS proxy, which is not supported"
-    except (HTTPError, ValueError):
+    except (HTTPError, TypeError, ValueError):  # requests raises the second for a user without a host
         return "is not a valid address (percent-encode # / ? @ and : in user and password)"
     return ""

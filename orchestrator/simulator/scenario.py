@@ -337,7 +337,10 @@ def _mix(name: str, whole: Scenario, table: Any) -> Mix:  # noqa: ANN401  # any 
     if like is not None:
         if not isinstance(like, str):
             raise ScenarioError(f"scenario {where}: like: {_shown(like)} is not a string")
-        base = _scenario(*_read(like))
+        try:
+            base = _scenario(*_read(like))
+        except ScenarioError as error:
+            raise ScenarioError(f"scenario {where}: like: {error}") from error
         common = common or next((key for key in _COMMON if getattr(base, key) != getattr(_USUAL, key)), None)
         base = replace(base, connection=_merged(whole.connection, base.connection), spread=whole.spread)
     if common is not None:

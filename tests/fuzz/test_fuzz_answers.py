@@ -58,6 +58,7 @@ HEADERS = st.fixed_dictionaries(
 STATUSES = st.sampled_from(
     [200, 201, 204, 299, 301, 307, 400, 401, 402, 403, 404, 409, 429, 500, 503, 599]
 ) | st.integers(200, 999)
+HALF_CURSOR = b'{"code": "Success", "data": {"items": [], "next_cursor": "\\ud800"}}'
 PATTERNS = st.text(alphabet="*?[]!-^ab\\&|~.(", max_size=8) | TEXT
 REQUESTS = st.builds(
     Request("GET", "/v1/connections/x", "read the connection")._replace,
@@ -192,6 +193,7 @@ def test_any_listing_settles_each_connection_once(
     answers=st.lists(st.tuples(STATUSES, HEADERS, bodies(ANSWERED[1:3])), min_size=1, max_size=4),
     pattern=PATTERNS,
 )
+@example(answers=[(200, {}, HALF_CURSOR)], pattern="")
 def test_any_listing_is_a_table(answers: list[tuple[int, dict[str, str], bytes]], pattern: str) -> None:
     """Whatever the pages of a listing are, they end, and can be chosen from and shown, or are refused by a Failure."""
     asked = 0
@@ -221,6 +223,8 @@ def test_any_listing_is_a_table(answers: list[tuple[int, dict[str, str], bytes]]
     exclude=st.lists(PATTERNS, max_size=1).map(tuple),
     name=st.sampled_from(["", "demo"]) | TEXT.filter(str.isprintable),
 )
+@example(answers=[(200, {}, b"{}")], include=(), exclude=(), name="\udcff")
+@example(answers=[(200, {}, HALF_CURSOR)], include=(), exclude=(), name="")
 def test_any_group_is_chosen_from_or_refused(
     answers: list[tuple[int, dict[str, str], bytes]], include: tuple[str, ...], exclude: tuple[str, ...], name: str
 ) -> None:

@@ -60,7 +60,13 @@ GIVEN = {
     "FIVETRAN_API_SECRET": "a-secret-of-ours",
 }
 ENVIRONS = st.builds(
-    lambda action, more: {**GIVEN, "FIVETRAN_ACTION": action, "SCHEMA": "public", "TABLE": "orders", **more},
+    lambda action, more: {
+        **GIVEN,
+        "FIVETRAN_ACTION": action,
+        "SCHEMA": "public",
+        "TABLE": "orders",
+        **{name: text[:300] if name in {*PLACES, "FIVETRAN_CHART"} else text for name, text in more.items()},
+    },
     st.sampled_from(ACTIONS),
     st.dictionaries(st.sampled_from(NAMES), TEXTS, min_size=1, max_size=4),
 )
@@ -138,6 +144,8 @@ NETWORK = (*PROXIES, *network_variables.BUNDLES)
     variables=st.dictionaries(st.sampled_from([*PROXIES, *network_variables.BUNDLES]), TEXTS, min_size=1, max_size=3)
 )
 @example({"HTTPS_PROXY": "http://[::1"})
+@example({"HTTPS_PROXY": "0@"})
+@example({"HTTPS_PROXY": "http://\udc80:\udc80-secret@proxy"})
 @example({"HTTPS_PROXY": "http://user:p@ss@proxy:99999"})
 @example({"REQUESTS_CA_BUNDLE": "/dev/zero"})
 @example({"REQUESTS_CA_BUNDLE": "\udcff"})

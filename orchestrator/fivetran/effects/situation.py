@@ -57,13 +57,18 @@ def patch_schedule(settings: Settings, facts: Facts) -> Request:
 LARGEST_PAGE = 1_000  # connections on one page of the listing
 
 
+def _quoted(text: str) -> str:
+    """The text in a query; half a surrogate pair, which JSON and variables may hold, matches nothing there."""
+    return quote(text, safe="", errors="surrogatepass")
+
+
 def named(name: str, group: str = "") -> Request:
     """The connections of a name, which is their schema in the destination; of the account, or of a group."""
     # https://fivetran.com/docs/rest-api/api-reference/connections/list-connections: an exact match.
-    within = f"&group_id={quote(group, safe='')}" if group else ""
+    within = f"&group_id={_quoted(group)}" if group else ""
     return Request(
         "GET",
-        f"/v1/connections?limit={LARGEST_PAGE}&schema={quote(name, safe='')}{within}",
+        f"/v1/connections?limit={LARGEST_PAGE}&schema={_quoted(name)}{within}",
         "find the connection by its name",
     )
 
@@ -72,7 +77,7 @@ def listing(purpose: str, *, group: str = "", limit: int = LARGEST_PAGE, cursor:
     """A page of the connections of the account, or of a group."""
     # https://fivetran.com/docs/rest-api/api-reference/connections/list-connections
     place = f"/v1/groups/{group}/connections" if group else "/v1/connections"
-    after = f"&cursor={quote(cursor, safe='')}" if cursor else ""
+    after = f"&cursor={_quoted(cursor)}" if cursor else ""
     return Request("GET", f"{place}?limit={limit}{after}", purpose, **how)
 
 
