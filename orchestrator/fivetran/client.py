@@ -81,7 +81,7 @@ class _Session(requests.Session):
                 for name, address in settings["proxies"].items()
             }
             self._merged = settings
-        return {**self._merged, "proxies": dict(self._merged["proxies"]), "stream": stream}
+        return {**self._merged, "stream": stream}
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # requests' form
         """Nowhere: no redirect is followed."""

@@ -171,6 +171,7 @@ def test_unknown_host_is_unavailable(make: Make, monkeypatch: pytest.MonkeyPatch
     ("proxy", "port"),
     [
         ("http://proxy.invalid:3128", 3128),
+        ("HTTP://proxy.invalid:3128", 3128),
         ("http://proxy.invalid", 80),
         ("proxy.invalid", 80),
         ("https://proxy.invalid", 443),
@@ -1255,6 +1256,16 @@ def test_refusal_is_named_by_what_it_says(status: int, headers: dict[str, str], 
         interpret(GET, status, headers, body)
 
     assert str(raised.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [(b'{"id": "x"}', "JSON, but not in the documented form"), (b"<html>", "not JSON from Fivetran")],
+)
+def test_answer_of_another_form_is_described(body: bytes, problem: str) -> None:
+    """A success that is no answer of Fivetran says whether it is JSON at all."""
+    with pytest.raises(Failure, match=f"^200: the answer is {problem}: "):
+        interpret(GET, 200, {}, body)
 
 
 def test_closed_client_has_no_connection() -> None:
