@@ -1293,6 +1293,34 @@ def test_closed_client_has_no_connection() -> None:
     assert ends == [b""]
 
 
+def test_answer_that_is_none_is_the_last_of_its_connection() -> None:
+    """After a success in another form, whose length may be wrong too, the next request has a connection of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}", KEY, SECRET)
+        ends: list[bytes] = []
+
+        def serve() -> None:
+            listener.settimeout(PATIENCE)
+            for body in (b"{}", success().encode()):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer_of(body))
+                    ends.append(connection.recv(1))
+                if ends[-1]:
+                    return
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        first, second = client.send(GET, 10.0), client.send(GET, 10.0)
+        client.close()
+        thread.join()
+
+    assert ends == [b"", b""]
+    assert isinstance(first, Failure)
+    assert isinstance(second, Answer)
+
+
 def test_answer_from_elsewhere_may_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body from elsewhere has the same limit."""
     monkeypatch.setattr(client_module, "LARGEST", 1_000_000)
