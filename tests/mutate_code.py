@@ -325,7 +325,7 @@ def told(found: Mapping[Mutant, int], known: Mapping[Reason, str], *, whole: boo
     Args:
         found: The exit code of each mutant's process.
         known: The reasons.
-        whole: These are all mutants, so that each reason must be needed.
+        whole: These are all mutants of their modules, so that each of the modules' reasons must be needed.
     """
     deaths: dict[str, Counter[str]] = defaultdict(Counter)
     unexplained, needed = [], set()
@@ -348,7 +348,7 @@ def told(found: Mapping[Mutant, int], known: Mapping[Reason, str], *, whole: boo
     for mutant in unexplained:
         was, now = mutant.change
         print(f"\n{mutant.diff}\n  function = {_toml(mutant.function)}\n  was = {_toml(was)}\n  now = [{_toml(now)}]")
-    stale = [reason for reason in known if whole and reason not in needed]
+    stale = [reason for reason in known if whole and reason.path in deaths and reason not in needed]
     for reason in stale:
         print(f"\n{REASONS.name}: nothing survives any more in {reason.path}, {reason.function}, as {reason.now}")
     return 1 if unexplained or stale else 0
@@ -389,9 +389,7 @@ def main() -> int:
     if plugin.failed or code:
         print("Without any change there is a failure already.", *plugin.failed, sep="\n")
         return 1
-    return told(
-        plugin.found, reasons(), whole=len(chosen) == len(every) and len(paths) == len(DECIDERS) and not given.function
-    )
+    return told(plugin.found, reasons(), whole=len(chosen) == len(every) and not given.function)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import LocationValueError, ProxyError
+from urllib3.exceptions import LocationValueError
 from urllib3.util import parse_url
 
 from orchestrator import __version__
@@ -86,17 +86,17 @@ class _Session(requests.Session):
             if settings["verify"] is True:  # no bundle that requests knows; what curl, Go and OpenSSL read
                 settings["verify"] = os.environ.get(OF_OPENSSL) or True
             self._merged = settings
-        return {**self._merged, "proxies": dict(self._merged["proxies"]), "stream": stream}
+        return {**self._merged, "stream": stream}
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # requests' form
-        del resp
+        """Nowhere: no redirect is followed."""
 
 
 class _Received(NamedTuple):
     """A raw answer, not interpreted yet."""
 
     status: int
-    reason: str
+    reason: str | None
     headers: Mapping[str, str]  # whatever the case of the name
     body: bytes
 
@@ -135,7 +135,7 @@ class Exchange(NamedTuple):
                 **self.options,
             ) as response:
                 body = _body(self.request, response)
-                return _Received(response.status_code, response.reason or "", response.headers, body)
+                return _Received(response.status_code, response.reason, response.headers, body)
         except Exception as error:  # noqa: BLE001  # requests, urllib3, http.client and ssl have many
             return error
 
@@ -173,7 +173,7 @@ class Client:
         self._reader = _Reader(now, hide, mask, known)
         # A simulator on this machine is not reached through the proxy that the environment names.
         loopback = urlsplit(url).hostname in LOOPBACK
-        self._proxies = dict.fromkeys(("http", "https", "all"), "") if loopback else {}
+        self._proxies = dict.fromkeys(("http", "https"), "") if loopback else {}
         self._session = self._open()
 
     def _open(self) -> requests.Session:
@@ -276,7 +276,7 @@ class Client:
             reasons = {getattr(cause, "reason", "") for cause in causes if isinstance(cause, ssl.SSLError)}
             fix = next((fix for reason, fix in _OF_TLS.items() if reason in reasons), "")
             return Failure(Event.UNAVAILABLE, f"{unreachable}: TLS handshake failed: {self._last(causes)}{fix}")
-        if "_tunnel" in passed or any(isinstance(cause, ProxyError) for cause in causes):
+        if "_tunnel" in passed:
             words = self._last(causes).removeprefix("tunnel connection failed: ")
             refusal = f"{unreachable}: proxy CONNECT failed: {words}"
             if words.startswith(str(int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED))):
@@ -390,7 +390,7 @@ def interpret(
     """
     if len(body) > LARGEST:
         raise _too_large(request, status)
-    received = _Received(status, responses.get(status, ""), CaseInsensitiveDict(headers), body)
+    received = _Received(status, responses.get(status), CaseInsensitiveDict(headers), body)
     return _Reader(now, hide, mask).read(request, received)
 
 
@@ -441,7 +441,7 @@ class _Reader(NamedTuple):
         body = value if isinstance(value, dict) else {}
         code = self.short(body["code"]) if isinstance(body.get("code"), str) else ""  # Fivetran's is a text
         message = response_body.words(body.get("message"), self.mask)
-        request_id = self.short(received.headers.get("X-Request-Id", ""))
+        request_id = self.short(received.headers.get("X-Request-Id"))
         if received.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise Failure(
                 _event(request, received.status, code),
@@ -469,11 +469,11 @@ class _Reader(NamedTuple):
             cut=was_cut,
         )
 
-    def short(self, text: str) -> str:
+    def short(self, text: str | None) -> str:
         return response_body.words(text, self.mask, response_body.LONGEST_CODE)
 
     def _excerpt(self, received: _Received, value: Any) -> str:  # noqa: ANN401  # any JSON
-        return response_body.excerpt(received.body, value, received.headers.get("Content-Type", ""), self.mask)
+        return response_body.excerpt(received.body, value, received.headers.get("Content-Type"), self.mask)
 
     def _refusal(self, received: _Received, value: Any, code: str, message: str) -> str:  # noqa: ANN401  # any JSON
         """Why an answer counts as a failure."""
@@ -509,14 +509,14 @@ def _event(request: Request, status: int, code: str) -> Event:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what it wraps, outermost first."""
+    """An exception and what caused it, outermost first."""
     seen: set[int] = set()
     current: BaseException | None = error
-    while current is not None and id(current) not in seen:
+    while current is not None:
         seen.add(id(current))
         yield current
-        wrapped = [getattr(current, "reason", None), *current.args, current.__cause__, current.__context__]
-        current = next((one for one in wrapped if isinstance(one, BaseException) and id(one) not in seen), None)
+        wrapped = (current.__cause__, current.__context__)
+        current = next((one for one in wrapped if one is not None and id(one) not in seen), None)
 
 
 def _date(text: str) -> float | None:

@@ -183,13 +183,13 @@ def words(value: Any, mask: Mask, most: int = LONGEST_WORDS) -> str:  # noqa: AN
     return clipped(mask(text), most)
 
 
-def excerpt(content: bytes, value: Any, kind: str, mask: Mask) -> str:  # noqa: ANN401  # any JSON
+def excerpt(content: bytes, value: Any, kind: str | None, mask: Mask) -> str:  # noqa: ANN401  # any JSON
     """The beginning of a body that is not Fivetran's, on one line, without members whose names suggest secrets.
 
     Args:
         content: The body.
         value: The JSON that it holds, scrubbed; None where it holds none.
-        kind: Its content type, or "".
+        kind: Its content type, or None.
         mask: Removes secrets.
     """
     text = content[: 4 * LOOKED_AT].decode("utf-8", "replace") if value is None else _shown(value)

@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from email.utils import formatdate
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from process import PATIENCE
 from pytest_httpserver import HTTPServer
 from simulated_job import CONNECTOR, Simulate
 from werkzeug import Response
@@ -38,6 +40,7 @@ TEST = Request("POST", f"{PATH}/test", "run the setup tests", {}, patient=True)
 HTML = "<html><body><h1>Blocked by the proxy</h1></body></html>"
 DATE = 1_800_000_000.0
 OUR_NOW = 1_700_000_000.0
+FAR = "Wed, 01 Jan 99999999999999999999 00:00:00 GMT"  # more than a number of the machine holds
 
 # What a failure means that leaves open whether the request was carried out.
 OPEN = [(GET, Event.UNAVAILABLE), (PATCH, Event.UNAVAILABLE), (SYNC, Event.ANSWER_LOST), (TEST, Event.ANSWER_LOST)]
@@ -167,6 +170,7 @@ def test_unknown_host_is_unavailable(make: Make, monkeypatch: pytest.MonkeyPatch
     ("proxy", "port"),
     [
         ("http://proxy.invalid:3128", 3128),
+        ("HTTP://proxy.invalid:3128", 3128),
         ("http://proxy.invalid", 80),
         ("proxy.invalid", 80),
         ("https://proxy.invalid", 443),
@@ -574,7 +578,7 @@ def test_trigger_needs_no_data(answering: Callable[..., Client], body: str) -> N
     """The answer to a trigger is documented without data."""
     answer = answered(answering(body), SYNC)
 
-    assert (answer.code, answer.data) == ("Success", {})
+    assert (answer.code, answer.data, answer.cut) == ("Success", {}, False)
 
 
 def test_excerpt_is_short_and_one_line(answering: Callable[..., Client]) -> None:
@@ -672,10 +676,14 @@ def test_packed_body_is_counted_unpacked(make: Make, request_: Request, expected
     assert most < 100_000_000
 
 
-def test_packed_body_is_read(make: Make) -> None:
-    """A body that is packed as it was asked for is unpacked, however large within the limit."""
+@pytest.mark.parametrize(
+    ("packing", "pack"),
+    [("GZIP", gzip.compress), ("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes), ("", bytes)],
+)
+def test_packed_body_is_read(make: Make, packing: str, pack: Callable[[bytes], bytes]) -> None:
+    """A body that is packed as it was asked for, or not at all, is read, however large within the limit."""
     text = "x" * 9_000
-    with raw(answer_of(gzip.compress(success({"text": text}).encode()), "Content-Encoding: GZIP")) as address:
+    with raw(answer_of(pack(success({"text": text}).encode()), f"Content-Encoding: {packing}")) as address:
         answer = answered(make(f"http://{address}"))
 
     assert answer.data == {"text": text}
@@ -687,7 +695,7 @@ def test_body_that_is_packed_otherwise_is_no_answer(make: Make, packing: str) ->
     with raw(answer_of(success().encode(), f"Content-Encoding: {packing}")) as address:
         failure = failed(make(f"http://{address}"), GET)
 
-    assert failure.event is Event.UNAVAILABLE
+    assert (failure.event, failure.status) == (Event.UNAVAILABLE, 200)
     assert failure.message == "the answer has a Content-Encoding that was not requested"
 
 
@@ -971,7 +979,7 @@ def test_headers_of_each_answer_are_heeded(
     assert heeded == ["17"]
 
 
-@pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Foo 2030 00:00:00 GMT", formatdate(0)])
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Foo 2030 00:00:00 GMT", FAR, formatdate(0)])
 def test_answer_without_a_date_gets_the_local_time(answering: Callable[..., Client], date: str | None) -> None:
     """Where Fivetran does not say what time it is, this machine's clock does, and the answer says so."""
     answer = answered(answering(success(), **({} if date is None else {"Date": date})))
@@ -1178,6 +1186,21 @@ def test_loopback_is_not_behind_the_proxy(simulate: Simulate, monkeypatch: pytes
     assert played.code == 0
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
+def test_no_proxy_stands_before_this_machine(
+    make: Make, monkeypatch: pytest.MonkeyPatch, scheme: str, variable: str
+) -> None:
+    """Whatever variable names a proxy, what is on this machine is asked directly."""
+    monkeypatch.setenv(variable, "http://proxy.invalid:3128")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    failure = failed(make(f"{scheme}://127.0.0.1:{port}"), GET)
+
+    assert failure.message == f"cannot reach 127.0.0.1:{port}: connect failed: connection refused"
+
+
 def test_malformed_proxy_is_reported_at_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -1202,6 +1225,99 @@ def test_answer_from_elsewhere_is_read_by_the_same_rules() -> None:
 
     assert (answer.date, answer.dated, hidden) == (7.0, False, ["card-token"])
     assert answer.data == {"connect_card": {"token": "***"}}
+
+
+def test_status_and_code_of_a_success_are_kept() -> None:
+    """A success is reported with the status and the code that it had, which need not be the usual ones."""
+    answer = interpret(SYNC, 202, {}, b'{"code": "Accepted"}')
+
+    assert str(answer) == "202 Accepted"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "expected"),
+    [
+        (302, {}, b"<html>", "302: the answer is not from Fivetran: '<html>' (no content type)"),
+        (400, {"Location": "/elsewhere"}, b'{"message": "No"}', "400: No"),
+        (402, {}, b"<html>", "402: the answer is not from Fivetran: '<html>' (no content type)"),
+        (418, {}, b'{"code": "Teapot"}', "418 Teapot: I'm a Teapot"),
+        (
+            400,
+            {},
+            json.dumps({"code": "c" * 999, "message": "No"}).encode(),
+            f"400 {'c' * 200}… (799 more characters): No",
+        ),
+    ],
+)
+def test_refusal_is_named_by_what_it_says(status: int, headers: dict[str, str], body: bytes, expected: str) -> None:
+    """A redirect is called one only where it leads somewhere, an expired plan only by Fivetran, and a code is short."""
+    with pytest.raises(Failure) as raised:
+        interpret(GET, status, headers, body)
+
+    assert str(raised.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [(b'{"id": "x"}', "JSON, but not in the documented form"), (b"<html>", "not JSON from Fivetran")],
+)
+def test_answer_of_another_form_is_described(body: bytes, problem: str) -> None:
+    """A success that is no answer of Fivetran says whether it is JSON at all."""
+    with pytest.raises(Failure, match=f"^200: the answer is {problem}: "):
+        interpret(GET, 200, {}, body)
+
+
+def test_closed_client_has_no_connection() -> None:
+    """Closing a client closes its connections: the server sees their end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}", KEY, SECRET)
+        ends: list[bytes] = []
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(PATIENCE)
+                connection.recv(65536)
+                connection.sendall(answer_of(success().encode()))
+                with suppress(TimeoutError):
+                    ends.append(connection.recv(1))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        answered(client)
+
+        client.close()
+
+        thread.join()
+    assert ends == [b""]
+
+
+def test_answer_that_is_none_is_the_last_of_its_connection() -> None:
+    """After a success in another form, whose length may be wrong too, the next request has a connection of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}", KEY, SECRET)
+        ends: list[bytes] = []
+
+        def serve() -> None:
+            listener.settimeout(PATIENCE)
+            for body in (b"{}", success().encode()):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer_of(body))
+                    ends.append(connection.recv(1))
+                if ends[-1]:
+                    return
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        first, second = client.send(GET, 10.0), client.send(GET, 10.0)
+        client.close()
+        thread.join()
+
+    assert ends == [b"", b""]
+    assert isinstance(first, Failure)
+    assert isinstance(second, Answer)
 
 
 def test_answer_from_elsewhere_may_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,16 @@ def test_no_more_is_remembered_than_fits(monkeypatch: pytest.MonkeyPatch) -> Non
     assert answer.data["items"] == items
 
 
+@pytest.mark.parametrize("data", [{"id": "a"}, {"items": None}, {"items": "a"}, {"items": {"id": "a"}}])
+def test_answer_that_lists_nothing_is_read_as_ever(data: dict[str, Any]) -> None:
+    """An answer without a list of documents is read by a client that remembers some as by any."""
+    body = json.dumps({"code": "Success", "data": data}).encode()
+
+    answer = _Reader(lambda: NOW, lambda _: None, str, {}).read(LISTING, _Received(200, "OK", {}, body))
+
+    assert answer == interpret(LISTING, 200, {}, body, now=lambda: NOW)
+
+
 def test_longest_page_is_remembered() -> None:
     """A page with as many documents as there may be on one is remembered as well as any."""
     reader = _Reader(lambda: NOW, lambda _: None, str, {})
