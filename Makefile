@@ -156,8 +156,10 @@ mutate: $(STAMP) ## change every edge of every chart, and more of them: every mu
 	$(BIN)/python tests/mutate.py $(MUTATE_ARGS)
 
 # cosmic-ray makes the mutants of the code; nothing else needs it.
-$(VENV)/.installed-mutation: pyproject.toml
-	$(call install,mutation,mutating the code needs)
+$(VENV)/.installed-mutation: $(STAMP)
+	@echo "installing what mutating the code needs into $(VENV), once ..."
+	@$(BIN)/python $(PIP) install 'cosmic-ray>=8.4,<9'
+	@touch $@
 
 mutate-code: $(VENV)/.installed-mutation ## change the code that decides in every place: a test must notice, or a reason is written (SAMPLE=N)
 	@$(CLEAN) $(BIN)/pytest -q -p no:cacheprovider tests/test_mutate_code.py

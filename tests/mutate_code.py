@@ -48,6 +48,13 @@ REASONS = TESTS / "mutants_survive.toml"
 DECIDERS: dict[str, tuple[str, ...]] = {
     "orchestrator/fivetran/progress.py": ("tests/fivetran/test_progress.py", "tests/machine/test_run.py"),
     "orchestrator/machine/run.py": ("tests/machine/test_run.py",),
+    "orchestrator/fivetran/client.py": (
+        "tests/fivetran/test_client.py",
+        "tests/fivetran/test_known_documents.py",
+        "tests/fivetran/test_sockets.py",
+        "tests/security/test_proxy.py",
+        "tests/security/test_tls.py",
+    ),
 }
 SPARE = 3.0  # seconds of processor time that a test gets beyond three times what it usually takes
 PATIENCE = 60.0  # seconds that it gets at least, if it waits for something

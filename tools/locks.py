@@ -352,10 +352,12 @@ def renew_node(package: Path) -> str:
         "--no-audit",
         "--no-fund",
     )
-    with tempfile.TemporaryDirectory() as elsewhere:  # npm takes what is installed beside it for known, without a hash
+    with tempfile.TemporaryDirectory() as folder:  # npm takes what is installed beside it for known, without a hash
+        elsewhere = Path(folder, package.parent.name)  # npm names the lock after it
+        elsewhere.mkdir()
         shutil.copy(package, elsewhere)
-        _run("npm", "install", "--prefix", elsewhere, *options)
-        shutil.copy(Path(elsewhere) / "package-lock.json", package.parent)
+        _run("npm", "install", "--prefix", str(elsewhere), *options)
+        shutil.copy(elsewhere / "package-lock.json", package.parent)
     return f"{name}/package-lock.json"
 
 

@@ -22,7 +22,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import LocationValueError
+from urllib3.exceptions import LocationValueError, ProxyError
 from urllib3.util import parse_url
 
 from orchestrator import __version__
@@ -276,7 +276,7 @@ class Client:
             reasons = {getattr(cause, "reason", "") for cause in causes if isinstance(cause, ssl.SSLError)}
             fix = next((fix for reason, fix in _OF_TLS.items() if reason in reasons), "")
             return Failure(Event.UNAVAILABLE, f"{unreachable}: TLS handshake failed: {self._last(causes)}{fix}")
-        if "_tunnel" in passed:
+        if "_tunnel" in passed or any(isinstance(cause, ProxyError) for cause in causes):
             words = self._last(causes).removeprefix("tunnel connection failed: ")
             refusal = f"{unreachable}: proxy CONNECT failed: {words}"
             if words.startswith(str(int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED))):
@@ -509,14 +509,14 @@ def _event(request: Request, status: int, code: str) -> Event:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what caused it, outermost first."""
+    """An exception and what it wraps, outermost first."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None:
         seen.add(id(current))
         yield current
-        wrapped = (current.__cause__, current.__context__)
-        current = next((one for one in wrapped if one is not None and id(one) not in seen), None)
+        wrapped = [getattr(current, "reason", None), *current.args, current.__cause__, current.__context__]
+        current = next((one for one in wrapped if isinstance(one, BaseException) and id(one) not in seen), None)
 
 
 def _date(text: str) -> float | None:
