@@ -68,8 +68,8 @@ def near_connections(items: Iterable[Mapping[str, Any]], wanted: str) -> tuple[M
     ]
     folded = wanted.casefold()
     others = [each for each in found if each["id"] not in {"", wanted}]
-    words = [(each, {text.casefold() for text in (each["id"], each["name"])}) for each in others]
-    likest = dict.fromkeys((folded, *near(wanted, {word for _, both in words for word in both}, MOST, LIKE)))
+    words = [(each, [text.casefold() for text in (each["id"], each["name"])]) for each in others]
+    likest = dict.fromkeys((folded, *near(wanted, (word for _, both in words for word in both), MOST, LIKE)))
     ordered = [
         *(each for each in others if each["name"].casefold() == folded),
         *(each for word in likest for each, both in words if word in both),
@@ -87,7 +87,7 @@ def _near(by_schema: Mapping[str, list[tuple[str, str]]], schema: str, table: st
     # A source may have 100,000 tables, and each comparison takes 0.1 ms: the likely schemas will do.
     likely = [folded] if folded in by_schema else near(schema, by_schema, MOST, LIKE) or list(by_schema)
     pool = [entry for each in likely for entry in by_schema[each]]
-    likest = near(table, {fold for _, fold in pool}, MOST, LIKE)
+    likest = near(table, dict.fromkeys(fold for _, fold in pool), MOST, LIKE)
     ordered = [
         *(name for name, _ in pool if name == f"{schema}.{table}"),
         *(name for wanted in likest for name, fold in pool if fold == wanted),

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 __all__ = ["did_you_mean", "near", "sentence", "unknown"]
 
 LIKE = 0.65  # how like a name must be to be what was meant, of 1
+EFFORT = 10_000_000  # pairs of characters that are compared, which takes two seconds at worst
 
 
 def near(name: str, known: Iterable[str], most: int = 1, cutoff: float = LIKE) -> list[str]:
@@ -12,13 +13,19 @@ def near(name: str, known: Iterable[str], most: int = 1, cutoff: float = LIKE) -
 
     Args:
         name: The name.
-        known: Those it may be a misspelling of.
+        known: Those it may be a misspelling of; of very many long ones, the first.
         most: How many at most.
         cutoff: How like it must be, of 1.
     """
     from difflib import get_close_matches  # noqa: PLC0415  # only after a typing error
 
-    folded = {one.casefold(): one for one in known}
+    folded: dict[str, str] = {}
+    left = EFFORT
+    for one in known:
+        left -= len(name) * len(one)
+        if left < 0:
+            break
+        folded[one.casefold()] = one
     return [folded[one] for one in get_close_matches(name.casefold(), folded, most, cutoff)]
 
 

@@ -1,5 +1,7 @@
 """What somebody may have meant."""
 
+from itertools import count
+
 import pytest
 
 from orchestrator.values.suggestions import did_you_mean, near, sentence, unknown
@@ -18,6 +20,13 @@ def test_the_nearest_name(name: str, meant: list[str]) -> None:
 def test_several_names() -> None:
     """As many as asked for are given, the likest first."""
     assert near("stat", KNOWN, 2) == ["START", "STATUS"]
+
+
+def test_names_without_an_end() -> None:
+    """However many names there are, and however long, the first of them are compared and then it ends."""
+    endless = (f"{'x' * 990}{number}" for number in count())
+
+    assert near(f"{'x' * 990}0", endless) == [f"{'x' * 990}0"]
 
 
 def test_how_it_is_said() -> None:
