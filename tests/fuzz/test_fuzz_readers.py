@@ -73,6 +73,7 @@ READERS = {
     "job.tables:_of_json: json.loads": "test_fuzz_variables::test_any_tables_are_names_or_refused",
     "job.vault:_text: read_text": "test_fuzz_vault::test_any_bytes_are_a_vault_or_refused",
     "job.vault:read_vault: yaml.load": "test_fuzz_vault::test_any_bytes_are_a_vault_or_refused",
+    "job.version:commit: read_text": OURS,
     "machine.loader:packaged_source: read_text": OURS,
     "machine.loader:parse: parse_toml": "test_fuzz_charts::test_any_bytes_are_a_chart_or_refused",
     "simulator.app:Simulator.__call__: get_data": "test_fuzz_files::test_any_request_is_answered_by_the_simulator",
