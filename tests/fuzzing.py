@@ -35,6 +35,7 @@ __all__ = [
     "bodies",
     "fuzzed",
     "growth",
+    "no_file",
     "retyped_lines",
     "torn",
 ]
@@ -242,6 +243,24 @@ JOURNALS = st.one_of(altered_journals(), altered_journals(), altered_journals(),
 # --- What is asserted -----------------------------------------------------------------------------
 
 LONGEST = 2_500  # characters of a line that people read: with a path, and words from outside
+
+
+def no_file(place: Path, kind: str) -> Path:
+    """What is no file, in the place of one; of any other kind, nothing is there."""
+    match kind:
+        case "directory":
+            place.mkdir()
+        case "fifo":
+            os.mkfifo(place)
+        case "device":
+            return Path("/dev/zero")
+        case "link to itself":
+            place.symlink_to(place)
+        case "socket":
+            os.mknod(place, 0o140600)
+        case "name too long":
+            return place.with_name("x" * 5_000)
+    return place
 
 
 def assert_clear(message: str, *names: str) -> None:

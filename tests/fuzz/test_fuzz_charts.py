@@ -1,11 +1,10 @@
 """Charts and scenarios, TOML of the user's own: any bytes are one of them, or are refused by a line each fault."""
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fuzzing import assert_clear, fuzzed, growth, retyped_lines, torn
+from fuzzing import assert_clear, fuzzed, growth, no_file, retyped_lines, torn
 from hypothesis import example, given
 from hypothesis import strategies as st
 from simulated_job import SimulatedJob
@@ -114,14 +113,7 @@ def test_no_chart_is_a_bug_of_the_job(tmp_path_factory: pytest.TempPathFactory, 
 @pytest.mark.parametrize("kind", ["directory", "fifo", "device", "no file"])
 def test_what_is_no_file_is_no_chart(tmp_path: Path, kind: str) -> None:
     """A directory, a FIFO or a device in place of a chart is refused, and never waited for."""
-    file = tmp_path / "chart.toml"
-    match kind:
-        case "directory":
-            file.mkdir()
-        case "fifo":
-            os.mkfifo(file)
-        case "device":
-            file = Path("/dev/zero")
+    file = no_file(tmp_path / "chart.toml", kind)
 
     with pytest.raises(UnreadableChartError) as refused:
         load_file(str(file))

@@ -1,13 +1,12 @@
 """State files, and what Airflow keeps of a run: any bytes or JSON are a run to go on with, or are refused in a line."""
 
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzzing import JSON, altered, assert_clear, fuzzed, torn
+from fuzzing import JSON, altered, assert_clear, fuzzed, no_file, torn
 from hypothesis import example, given
 from hypothesis import strategies as st
 from simulated_job import CONNECTOR, SimulatedJob
@@ -160,18 +159,7 @@ def test_no_state_file_is_a_bug(tmp_path_factory: pytest.TempPathFactory, conten
 @pytest.mark.parametrize("kind", ["directory", "fifo", "device", "link to itself", "socket"])
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
     """A directory, a FIFO or a device in place of a state file is refused, and never waited for."""
-    file = tmp_path / "state.json"
-    match kind:
-        case "directory":
-            file.mkdir()
-        case "fifo":
-            os.mkfifo(file)
-        case "device":
-            file = Path("/dev/zero")
-        case "link to itself":
-            file.symlink_to(file)
-        case "socket":
-            os.mknod(file, 0o140600)
+    file = no_file(tmp_path / "state.json", kind)
 
     with pytest.raises(StateFileError) as refused:
         read_snapshot(settings_for(str(file)), CHART, WALL, pytest.fail)

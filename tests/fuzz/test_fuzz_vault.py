@@ -1,10 +1,9 @@
 """The vault file: any bytes are a vault or a VaultError, in a time that is in proportion to them."""
 
-import os
 from pathlib import Path
 
 import pytest
-from fuzzing import assert_clear, fuzzed, growth, torn
+from fuzzing import assert_clear, fuzzed, growth, no_file, torn
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -123,18 +122,7 @@ def test_no_vault_is_a_bug(tmp_path_factory: pytest.TempPathFactory, content: by
 @pytest.mark.parametrize("kind", ["directory", "fifo", "device", "link to itself", "no file", "name too long"])
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
     """A directory, a FIFO, a device or a link to itself in place of the vault is refused, and never waited for."""
-    file = tmp_path / "vault.yml"
-    match kind:
-        case "directory":
-            file.mkdir()
-        case "fifo":
-            os.mkfifo(file)
-        case "device":
-            file = Path("/dev/zero")
-        case "link to itself":
-            file.symlink_to(file)
-        case "name too long":
-            file = tmp_path / ("x" * 5_000)
+    file = no_file(tmp_path / "vault.yml", kind)
 
     with pytest.raises(VaultError) as refused:
         read_vault(str(file))
