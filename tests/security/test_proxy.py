@@ -14,19 +14,6 @@ THROUGH = f"cannot reach {HOST}:443 through the proxy 127.0.0.1:"
 PUBLIC = b"x" * 1_000
 
 
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    """The certificate authority that the proxy's owner has told the job of."""
-    return trustme.CA()
-
-
-@pytest.fixture
-def bundle(authority: trustme.CA, tmp_path: Path) -> str:
-    """A file with its certificate."""
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    return str(tmp_path / "ca.pem")
-
-
 @pytest.fixture
 def fivetran(authority: trustme.CA) -> Iterator[Server]:
     """A server that has the certificate of the host that is asked for."""

@@ -18,19 +18,6 @@ BUNDLE = "if a proxy inspects TLS, set REQUESTS_CA_BUNDLE to its CA certificate"
 PEM = "set it to a PEM file of CA certificates, or leave it out"
 
 
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    """A certificate authority that the machine does not know."""
-    return trustme.CA()
-
-
-@pytest.fixture
-def bundle(authority: trustme.CA, tmp_path: Path) -> str:
-    """A file with its certificate."""
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    return str(tmp_path / "ca.pem")
-
-
 def serving(certificate: trustme.LeafCert) -> ssl.SSLContext:
     """What a server speaks TLS with that has this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
