@@ -3,14 +3,17 @@
 import base64
 import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 from urllib.parse import quote
 
 from process import Process
 
 from orchestrator.job.job import Job
+from orchestrator.job.network_variables import prepare
 from orchestrator.simulator.app import Simulator
 from orchestrator.simulator.scenario import Scenario
 from orchestrator.values.clock import SystemClock
@@ -89,7 +92,9 @@ def as_process(folder: Path, url: str, **more: str) -> Seen:
 
 
 def here(folder: Path, url: str, **more: str) -> Seen:
-    """Run the job in this process."""
+    """Run the job in this process, whose environment has the variables meanwhile: requests reads some of them there."""
     out, err = io.StringIO(), io.StringIO()
-    code = Job(variables(folder, url, **more), stdout=out, stderr=err).run()
+    with mock.patch.dict(os.environ, more):
+        prepare(os.environ)
+        code = Job(variables(folder, url, **more), stdout=out, stderr=err).run()
     return Seen(code, out.getvalue(), err.getvalue(), folder)

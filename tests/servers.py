@@ -1,6 +1,7 @@
 """Servers and proxies on loopback that say whatever they are told to say, with TLS or without."""
 
 import re
+import select
 import socket
 import ssl
 import threading
@@ -189,15 +190,16 @@ class Proxy(_Listening):
                 return
             other = stack.enter_context(socket.create_connection(("127.0.0.1", self._to)))
             self._open.add(other)
-            back = threading.Thread(target=_pass_on, args=(other, connection))
-            back.start()
-            stack.callback(back.join, PATIENCE)
             _pass_on(connection, other)
 
 
 def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    """Pass on what is said in both directions, in one thread: two must not use the same TLS connection."""
     with suppress(OSError):
-        while piece := one.recv(65536):
-            other.sendall(piece)
-    with suppress(OSError):
-        other.shutdown(socket.SHUT_WR)
+        while True:
+            unread = [each for each in (one, other) if isinstance(each, ssl.SSLSocket) and each.pending()]
+            for each in unread or select.select([one, other], [], [])[0]:
+                piece = each.recv(65536)
+                if not piece:
+                    return
+                (other if each is one else one).sendall(piece)

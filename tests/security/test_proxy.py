@@ -1,12 +1,12 @@
-"""The job's process behind a proxy that is not to be trusted: it passes on what it cannot read, and learns nothing."""
+"""A job behind a proxy that is not to be trusted: it passes on what it cannot read, and learns nothing."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import trustme
-from attacked import HOST, OK, Seen, as_process, document
+from attacked import HOST, OK, Seen, as_process, document, here
 from servers import Hasty, Proxy, Server, answer
 
 PASSWORD = "pass/word-of-the-proxy"
@@ -27,10 +27,10 @@ def _context(authority: trustme.CA, name: str) -> ssl.SSLContext:
     return context
 
 
-def through(proxy: Proxy, folder: Path, scheme: str = "http", **more: str) -> Seen:
+def through(proxy: Proxy, folder: Path, scheme: str = "http", run: Callable[..., Seen] = here, **more: str) -> Seen:
     """A job behind a proxy that wants a password."""
     address = f"{scheme}://user:{PASSWORD.replace('/', '%2F')}@127.0.0.1:{proxy.port}"
-    seen = as_process(folder, f"https://{HOST}", HTTPS_PROXY=address, **more)
+    seen = run(folder, f"https://{HOST}", HTTPS_PROXY=address, **more)
     assert seen.reveals(PASSWORD, f"user:{PASSWORD}") == []
     return seen
 
@@ -38,7 +38,7 @@ def through(proxy: Proxy, folder: Path, scheme: str = "http", **more: str) -> Se
 def test_tunnel(fivetran: Server, bundle: str, tmp_path: Path) -> None:
     """Through a proxy the job ends green: the proxy learns the host alone, and Fivetran nothing of the proxy."""
     with Proxy(fivetran.port) as proxy:
-        seen = through(proxy, tmp_path, REQUESTS_CA_BUNDLE=bundle)
+        seen = through(proxy, tmp_path, run=as_process, REQUESTS_CA_BUNDLE=bundle)
 
     assert (seen.code, seen.verdict[: len(OK)]) == (0, OK)
     assert [asked.partition(b" HTTP/")[0] for asked in proxy.asked] == [f"CONNECT {HOST}:443".encode()]
@@ -55,6 +55,17 @@ def test_proxy_that_reads_along(fivetran: Server, tmp_path: Path) -> None:
     assert (seen.code, fivetran.requests) == (6, [])
     assert f"{THROUGH}{proxy.port}: the TLS certificate is not trusted (" in seen.verdict
     assert fix in seen.verdict
+
+
+def test_proxy_to_another_host(authority: trustme.CA, bundle: str, tmp_path: Path) -> None:
+    """Where a proxy leads to another host than was asked for, that gets no request."""
+    with Server(answer(document()), _context(authority, "another.invalid")) as server, Proxy(server.port) as proxy:
+        seen = through(proxy, tmp_path, REQUESTS_CA_BUNDLE=bundle)
+
+    assert (seen.code, server.requests) == (6, [])
+    assert (
+        f"certificate is not valid for '{HOST}'); check FIVETRAN_API_URL and the proxy: another server" in seen.verdict
+    )
 
 
 ADDRESS = "the proxy's address (HTTPS_PROXY or ALL_PROXY)"
@@ -109,6 +120,6 @@ def test_proxy_with_tls(
 ) -> None:
     """A proxy that speaks TLS itself gets its password only if its certificate is good."""
     with Proxy(fivetran.port, context=_context(authority, "127.0.0.1")) as proxy:
-        seen = through(proxy, tmp_path, "https", **({"REQUESTS_CA_BUNDLE": bundle} if named else {}))
+        seen = through(proxy, tmp_path, "https", here, **({"REQUESTS_CA_BUNDLE": bundle} if named else {}))
 
     assert (seen.code, len(proxy.asked), len(fivetran.requests)) == (code, named, named)
