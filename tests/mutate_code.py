@@ -54,7 +54,6 @@ DECIDERS: dict[str, tuple[str, ...]] = {
         "tests/fivetran/test_sockets.py",
         "tests/security/test_tls.py",
         "tests/security/test_proxy.py",
-        "tests/security/test_hostile_server.py",
     ),
 }
 SPARE = 3.0  # seconds of processor time that a test gets beyond three times what it usually takes

@@ -22,7 +22,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import LocationValueError, ProxyError
+from urllib3.exceptions import LocationValueError
 from urllib3.util import parse_url
 
 from orchestrator import __version__
@@ -276,7 +276,7 @@ class Client:
             reasons = {getattr(cause, "reason", "") for cause in causes if isinstance(cause, ssl.SSLError)}
             fix = next((fix for reason, fix in _OF_TLS.items() if reason in reasons), "")
             return Failure(Event.UNAVAILABLE, f"{unreachable}: TLS handshake failed: {self._last(causes)}{fix}")
-        if "_tunnel" in passed or any(isinstance(cause, ProxyError) for cause in causes):
+        if "_tunnel" in passed:
             words = self._last(causes).removeprefix("tunnel connection failed: ")
             refusal = f"{unreachable}: proxy CONNECT failed: {words}"
             if words.startswith(str(int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED))):
@@ -515,7 +515,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while current is not None:
         seen.add(id(current))
         yield current
-        wrapped = [getattr(current, "reason", None), *current.args, current.__cause__, current.__context__]
+        wrapped = [*current.args, current.__cause__, current.__context__]
         current = next((one for one in wrapped if isinstance(one, BaseException) and id(one) not in seen), None)
 
 

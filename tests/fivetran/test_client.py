@@ -9,7 +9,7 @@ import threading
 import time
 import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from email.utils import formatdate
 from pathlib import Path
@@ -1328,6 +1328,37 @@ def test_answer_from_elsewhere_may_be_too_large(monkeypatch: pytest.MonkeyPatch)
         interpret(SYNC, 200, {}, bytes(1_000_001))
 
     assert raised.value.event is Event.ANSWER_LOST
+
+
+@pytest.mark.parametrize(("request_", "event"), [(GET, Event.UNAVAILABLE), (SYNC, Event.ANSWER_LOST)], ids=str)
+def test_answer_of_too_many_values_is_not_read(request_: Request, event: Event) -> None:
+    """A small body may hold so many values that reading it would take the runner's memory: it is no answer."""
+    with pytest.raises(Failure, match="the answer is too large: more than 200,000 values") as raised:
+        interpret(request_, 200, {}, b"[" + b"0," * 200_001 + b"0]")
+
+    assert (raised.value.event, raised.value.status) == (event, 200)
+
+
+def test_answers_come_in_pieces_after_a_failure_too() -> None:
+    """The session that takes the place of a failed one reads no body at once, however large it is."""
+    client = Client("http://127.0.0.1:9", KEY, SECRET)
+    assert isinstance(client.send(GET, 5.0), Failure)
+
+    session = client._session
+    assert session.merge_environment_settings("http://127.0.0.1:9", {}, True, None, None)["stream"] is True  # noqa: FBT003  # requests' form
+    client.close()
+
+
+def test_documents_are_remembered_for_all_clients(answering: Callable[..., Client]) -> None:
+    """What one client has read is known to each that shares its memory."""
+    known: dict[str, Mapping[str, Any]] = {}
+    url = answering(success({"items": [{"id": "any_id"}]}))._url
+
+    client = Client(url, KEY, SECRET, known=known)
+    assert isinstance(client.send(GET, 5.0), Answer)
+    client.close()
+
+    assert known.keys() == {"any_id"}
 
 
 @pytest.mark.parametrize(
