@@ -277,7 +277,7 @@ def _controls(text: str) -> set[str]:
 
 
 def growth(read: Callable[[T], object], make: Callable[[int], T], size: int, times: int = 16) -> float:
-    """How many times as much processor time an input takes that is so many times as long.
+    """How processor time grows with length: the time for an input `times` as long, divided by that for the shorter one.
 
     Args:
         read: What reads it.

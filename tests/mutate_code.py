@@ -60,7 +60,7 @@ SPARE = 3.0  # seconds of processor time that a test gets beyond three times wha
 PATIENCE = 60.0  # seconds that it gets at least, if it waits for something
 TELLING = 10.0  # seconds between two lines that say how far it is
 
-ALIVE, DEAD, NONE = 0, 1, 3  # exit codes of a mutant's process; NONE: it is no program
+ALIVE, DEAD, NONE = 0, 1, 3  # exit codes of a mutant's process; NONE: it does not compile
 
 
 class Reason(NamedTuple):

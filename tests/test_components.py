@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 import yaml
 from components import FLAGS, Input, inputs_of, outdated
 from gitlab_inputs import InputError, render, spec_of
-from process import environment
+from gitlab_schema import check_schema
 
 from orchestrator.commands.init import COMPONENTS
 from orchestrator.fleet.selection import Options, Selection, configure_many
@@ -114,15 +113,6 @@ def _like_the_example(component: str) -> dict[str, Any]:
     }
 
 
-def _check(folder: Path, texts: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Hold files to GitLab's own schema, as check-jsonschema brings it along."""
-    for name, text in texts.items():
-        (folder / name).write_text(text, "utf-8")
-    schema = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", "--regex-variant", "nonunicode")
-    command = (sys.executable, "-m", "check_jsonschema", *schema, *(str(folder / name) for name in texts))
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
-
-
 def _all_of(component: str) -> dict[str, Any]:
     return {name: ALL[name] for name in inputs_of(component)}
 
@@ -144,7 +134,7 @@ def test_templates_and_their_jobs_follow_gitlabs_schema(tmp_path: Path) -> None:
         )
     }
 
-    done = _check(tmp_path, texts)
+    done = check_schema(tmp_path, texts)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -153,7 +143,7 @@ def test_the_schema_refuses_a_header(tmp_path: Path) -> None:
     """A type that GitLab does not have is found: the test above can fail."""
     header = TEMPLATES["sync"].partition("---")[0].replace("type: boolean", "type: flag", 1)
 
-    done = _check(tmp_path, {"header.yml": header})
+    done = check_schema(tmp_path, {"header.yml": header})
 
     assert done.returncode == 1
 

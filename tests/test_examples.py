@@ -1,15 +1,13 @@
 """The jobs that are there to be copied are valid, and agree with what runs."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from gitlab_inputs import render
-from process import environment
+from gitlab_schema import check_schema
 
 from orchestrator import __version__
 from orchestrator.job.configuration import report_dir
@@ -63,15 +61,6 @@ def _jobs() -> dict[str, dict[str, Any]]:
 JOBS = _jobs()
 
 
-def _check(folder: Path, texts: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Hold files to GitLab's own schema, as check-jsonschema brings it along."""
-    for name, text in texts.items():
-        (folder / name).write_text(text, "utf-8")
-    schema = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", "--regex-variant", "nonunicode")
-    command = (sys.executable, "-m", "check_jsonschema", *schema, *(str(folder / name) for name in texts))
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
-
-
 def test_examples_follow_gitlabs_schema(tmp_path: Path) -> None:
     """Every example and every YAML of the documents is valid for GitLab; `icon` alone is DataOps.live's."""
     blocks = {
@@ -79,7 +68,7 @@ def test_examples_follow_gitlabs_schema(tmp_path: Path) -> None:
     }
     texts = {name: re.sub(r"(?m)^  icon: .*\n", "", text) for name, text in (EXAMPLES | blocks).items()}
 
-    done = _check(tmp_path, texts)
+    done = check_schema(tmp_path, texts)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert [name for name, text in EXAMPLES.items() if texts[name] != text] == ["dataops.gitlab-ci.yml"]
@@ -89,7 +78,7 @@ def test_the_schema_refuses_a_typo(tmp_path: Path) -> None:
     """What GitLab does not know is found: the test above can fail."""
     text = EXAMPLES["start.gitlab-ci.yml"].replace("resource_group:", "ressource_group:")
 
-    done = _check(tmp_path, {"typo.yml": text})
+    done = check_schema(tmp_path, {"typo.yml": text})
 
     assert done.returncode == 1
     assert "ressource_group" in done.stdout

@@ -179,7 +179,7 @@ def debian_packages(image: Image) -> Iterator[Component]:
 
 
 def interpreter(image: Image) -> Iterator[Component]:
-    """The Python of the official image, which is no package of Debian's."""
+    """The Python of the official image, which does not come from a Debian package."""
     variables = dict(line.split("=", 1) for line in image.config["config"].get("Env") or ())
     if version := variables.get("PYTHON_VERSION"):
         yield Component(

@@ -1262,7 +1262,7 @@ def test_refusal_is_named_by_what_it_says(status: int, headers: dict[str, str], 
     [(b'{"id": "x"}', "JSON, but not in the documented form"), (b"<html>", "not JSON from Fivetran")],
 )
 def test_answer_of_another_form_is_described(body: bytes, problem: str) -> None:
-    """A success that is no answer of Fivetran says whether it is JSON at all."""
+    """A success that does not come from Fivetran is reported as JSON of another form, or as no JSON."""
     with pytest.raises(Failure, match=f"^200: the answer is {problem}: "):
         interpret(GET, 200, {}, body)
 

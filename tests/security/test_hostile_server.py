@@ -299,7 +299,7 @@ MANY = response_body.MOST_VALUES + 1
     ],
 )  # fmt: skip
 def test_not_json(tmp_path: Path, body: str, expected: str) -> None:
-    """A body that is no document of Fivetran's is said to be none, within a line."""
+    """A body that Fivetran cannot have sent is refused in one line."""
     seen = asked(tmp_path, answer(body))
 
     assert (seen.code, seen.verdict[: len(expected)]) == (6, expected)

@@ -267,7 +267,7 @@ def _steps(
 
 
 def painted(chart: Chart | None, records: Sequence[Document], verdict: str) -> Markup | None:
-    """The chart with the path of a run marked; None if there is no picture of it."""
+    """The chart with the path of a run marked, or None if it has no picture."""
     drawn = picture.paint(chart, records, verdict) if chart else None
     return scrolling(Markup(_GREYS.sub("", drawn)), "Chart", "picture scroll") if drawn else None
 
